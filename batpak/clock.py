@@ -1,0 +1,48 @@
+"""The only clock: wall time for people and ids, and the hybrid logical time of a store.
+
+Source: Kulkarni et al. 2014, "Logical Physical Clocks". Time limits never use the wall clock.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from typing import Final
+
+from msgspec import Struct
+
+WALL_MS_MAX: Final = 253_402_300_799_999  # the last millisecond of the year 9999, UTC
+COUNTER_MAX: Final = 0xFFFF_FFFF
+
+
+class Hlc(Struct, frozen=True, order=True, gc=False):
+    """A store's own time: strictly increasing in sequence order, whatever the wall clock does."""
+
+    wall_ms: int
+    counter: int
+
+    def next(self, now_ms: int) -> Hlc:
+        """The time of the event after this one, when the wall clock says `now_ms`."""
+        if now_ms > self.wall_ms:
+            return Hlc(now_ms, 0)
+        if self.counter < COUNTER_MAX:
+            return Hlc(self.wall_ms, self.counter + 1)
+        return Hlc(self.wall_ms + 1, 0)
+
+    @property
+    def recorded_at(self) -> dt.datetime:
+        """`wall_ms` as an aware UTC datetime, to the millisecond."""
+        return _EPOCH + dt.timedelta(milliseconds=self.wall_ms)
+
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def wall_ns() -> int:
+    """Nanoseconds since 1970 by the wall clock, clamped to the years 1970..9999."""
+    return min(max(time.time_ns(), 0), WALL_MS_MAX * 1_000_000)
+
+
+def monotonic_ns() -> int:
+    """Nanoseconds by a clock that never goes back. Only differences mean something."""
+    return time.monotonic_ns()

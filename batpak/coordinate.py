@@ -1,0 +1,70 @@
+"""Coordinate: where an event lives.
+
+`entity` names the stream: it owns the version count and a hash chain. `scope` is a label for
+isolation and filtering. Two coordinates with one entity and different scopes share the stream.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from msgspec import Struct
+
+from batpak.errors import CoordinateFault, InvalidCoordinate
+from batpak.override import override
+
+BYTES_MAX: Final = 1024
+RESERVED_PREFIX: Final = "batpak:"
+
+_BAD: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/|=]|\.\.")
+
+
+class Coordinate(Struct, frozen=True, order=True, gc=False):
+    """An (entity, scope) pair. The constructor validates; there is no other way in.
+
+    Both parts are 1..1024 bytes of UTF-8 without control characters, `/`, `..`, `|` and `=`.
+    Nothing is normalised or case-folded.
+
+    Raises:
+        InvalidCoordinate: The first rule that fails, lengths before characters, entity first.
+    """
+
+    entity: str
+    scope: str
+
+    def __post_init__(self) -> None:
+        for component, value in (("entity", self.entity), ("scope", self.scope)):
+            if not value:
+                raise InvalidCoordinate(component, CoordinateFault.EMPTY, value)
+        for component, value in (("entity", self.entity), ("scope", self.scope)):
+            if _size(component, value) > BYTES_MAX:
+                raise InvalidCoordinate(component, CoordinateFault.TOO_LONG, value)
+        for component, value in (("entity", self.entity), ("scope", self.scope)):
+            if _BAD.search(value):
+                raise InvalidCoordinate(component, _fault(value), value)
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.entity}@{self.scope}"
+
+    @property
+    def reserved(self) -> bool:
+        """Whether only the library itself writes here."""
+        return self.entity.startswith(RESERVED_PREFIX)
+
+
+def _size(component: str, value: str) -> int:
+    try:
+        return len(value.encode())
+    except UnicodeEncodeError:
+        raise InvalidCoordinate(component, CoordinateFault.NOT_UTF8, value) from None
+
+
+def _fault(value: str) -> CoordinateFault:
+    """The first broken rule, in the order of `CoordinateFault`."""
+    if "\x00" in value:
+        return CoordinateFault.NUL
+    if re.search(r"[\x01-\x1f\x7f-\x9f]", value):
+        return CoordinateFault.CONTROL
+    return CoordinateFault.PATH if re.search(r"/|\.\.", value) else CoordinateFault.SEPARATOR

@@ -1,0 +1,1 @@
+"""A small shop: orders that are placed, paid, shipped or cancelled."""

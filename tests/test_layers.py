@@ -1,0 +1,111 @@
+"""The house has one direction: every import goes down.
+
+Plain `ast`, no plug-in: the rule is the tables below, and a reader can check them by eye.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HOME = {"batpak": ROOT, "batpak_codegen": ROOT / "codegen"}
+LINES_MAX = 500
+
+# One table per package, top floor first, floors parted by "/". A module imports from lower floors
+# of the table in which the two names part; names on one floor are strangers.
+FLOORS = {
+    "batpak": """cli / store / reader / read upkeep / commit recovery
+        / journal index / machine abi / guard / typestate append / event system
+        / wire report / payload / registry / config platform
+        / ids region / kind coordinate clock codec digest disk checks / errors / override""",
+    "batpak.cli": "main / schemas stores demo / show",
+    "batpak.read": "projection / fetch",
+    "batpak.upkeep": "verify",
+    "batpak.recovery": "restore / decide",
+    "batpak.commit": "lane / stage",
+    "batpak.journal": "segment scan head / frame layout",
+    "batpak.index": "query / table / row",
+    "batpak.guard": "gates / receipt / verdict",
+    "batpak_codegen": """run / render write / link / machine gate / ir source / schema / expr
+        / types / names text / diagnostic""",
+    "batpak_codegen.source": "load / yaml_text / nodes",
+    "batpak_codegen.expr": "emit / check / parse",
+}
+RANK = {
+    package: {name: depth for depth, floor in enumerate(table.split("/")) for name in floor.split()}
+    for package, table in FLOORS.items()
+}
+DOORS = {  # room of the runtime -> the parts of the outside world that only it may touch
+    "disk": {"os", "fcntl", "mmap"},
+    "clock": {"time"},
+    "platform": {"secrets", "threading", "queue"},
+    "codec": {"msgspec.msgpack"},
+    "digest": {"blake3", "zlib"},
+    "cli": {"typer", "rich", "batpak_codegen"},
+}
+FOLDERS = {"codegen", "schemas", "tests", "examples", "docs"}  # importable by accident of layout
+NEVER = {
+    "batpak": {"pydantic", "jinja2", "libcst", "yaml", "pickle", "concurrent"} | FOLDERS,
+    "batpak_codegen": {"batpak", "pickle"} | FOLDERS,
+}
+
+
+def modules() -> list[str]:
+    """Return the dotted name of every module of both houses; package fronts are left out."""
+    return [
+        ".".join(path.relative_to(home).with_suffix("").parts)
+        for house, home in HOME.items()
+        for path in sorted((home / house).rglob("*.py"))
+        if not path.stem.startswith("__")
+    ]
+
+
+def file_of(module: str) -> Path:
+    return (HOME[module.partition(".")[0]] / Path(*module.split("."))).with_suffix(".py")
+
+
+def imports(module: str) -> Iterator[tuple[str, str]]:
+    """Yield every imported module with its `file:line`; imports inside functions count too."""
+    for node in ast.walk(ast.parse(file_of(module).read_text(encoding="utf-8"))):
+        where = f"{file_of(module).relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, where) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None, f"{where}: write absolute imports"
+            yield node.module, where
+            if node.module == "msgspec":
+                yield from ((f"msgspec.{alias.name}", where) for alias in node.names)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) == "msgspec.msgpack":
+            yield "msgspec.msgpack", where
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_go_down_and_the_world_has_doors(module: str) -> None:
+    here = module.split(".")
+    for name, where in imports(module):
+        there = name.split(".")
+        if there[0] == here[0]:
+            assert file_of(name).is_file(), f"{where}: import the module, not the package front"
+            part = next(i for i, (a, b) in enumerate(zip(here, there, strict=False)) if a != b)
+            rank = RANK[".".join(here[:part])]
+            down = rank[there[part]] > rank[here[part]]
+            assert down, f"{where}: {here[part]} may not import {there[part]}"
+        assert there[0] not in NEVER[here[0]], f"{where}: {here[0]} never imports {there[0]}"
+        for door, behind in DOORS.items() if here[0] == "batpak" else ():
+            free = here[1] == door or not {name, there[0]} & behind
+            assert free, f"{where}: {name} is behind batpak.{door}"
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_every_room_has_a_floor_and_no_module_is_too_long(package: str) -> None:
+    folder = file_of(package).with_suffix("")
+    rooms = {p.parent.name for p in folder.glob("*/__init__.py")}
+    for path in folder.glob("*.py"):
+        rooms.add(path.stem)
+        size = len(path.read_text(encoding="utf-8").splitlines())
+        assert size <= LINES_MAX, f"{path}: {size} lines; split it by noun"
+    assert rooms - {"__init__", "__main__"} == set(RANK[package])
