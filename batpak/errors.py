@@ -449,17 +449,6 @@ class PolicyError(BatpakError):
     code = "policy"
 
 
-@final
-class Denied(PolicyError):
-    """`Denial.raise_()`: for callers who prefer an exception to a value."""
-
-    code = "denied"
-
-    def __init__(self, denial: object, message: str) -> None:
-        self.denial = denial
-        super().__init__(message)
-
-
 class ReceiptFault(StrEnum):
     """Why a receipt does not commit."""
 
@@ -487,9 +476,6 @@ class IllegalTransition(PolicyError, AttributeError, TypeError):
     """The move is not legal from this state, or not without its gates."""
 
     code = "illegal-transition"
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
 
 
 @final

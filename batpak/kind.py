@@ -13,18 +13,11 @@ from typing import Final, Self, final
 
 from batpak.errors import InvalidKind, KindFault
 from batpak.override import override
+from batpak.seal import SEAL, Seal
 
 SYSTEM: Final = 0x0
 EFFECT: Final = 0xD
 RAW_MAX: Final = 0xFFFF
-
-
-@final
-class _Key:
-    """Closes a constructor: the only instance is private to this module."""
-
-
-_KEY: Final = _Key()
 
 
 @final
@@ -33,9 +26,9 @@ class EventKind(int):
 
     __slots__ = ()
 
-    def __new__(cls, raw: int, _key: _Key) -> Self:
+    def __new__(cls, raw: int, _key: Seal) -> Self:
         """Closed: use `custom` or `from_wire`."""
-        if _key is not _KEY:
+        if _key is not SEAL:
             raise InvalidKind(raw, KindFault.RESERVED, "use custom or from_wire")
         return super().__new__(cls, raw)
 
@@ -72,7 +65,7 @@ class EventKind(int):
         if kind is None:
             if not 0 <= raw <= RAW_MAX:
                 raise InvalidKind(raw, KindFault.CATEGORY, f"{raw:#x} is not a 16-bit number")
-            kind = _INTERNED.setdefault(raw, EventKind(raw, _KEY))
+            kind = _INTERNED.setdefault(raw, EventKind(raw, SEAL))
         return kind
 
     @property

@@ -1,0 +1,1 @@
+"""Policy: verdicts, the gates that give them, and receipts that prove them."""

@@ -1,0 +1,1 @@
+"""The way out: from rows of the index to events and folds over them."""

@@ -1,0 +1,209 @@
+"""Typestate: what is known of an entity, in a type that has only the moves legal now.
+
+    StateData   what is known in one state; pure data
+    Handle      state data, coordinate and version: an entity known to be in one state
+    Transition  a legal move, as a value; nothing is stored yet
+    Guarded     the same, for a move that needs a receipt from its policy
+    Edge        one row of a machine's table, where the rules are
+
+Moves are methods of handles, so a checker refuses a move that is not legal from here. What gets
+past the checker, the table of the machine refuses. Reference: docs/reference/typed-domain.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, Self, TypeVar, final
+
+from msgspec import Struct
+
+from batpak.coordinate import Coordinate
+from batpak.errors import IllegalTransition
+from batpak.event import P, P_co
+from batpak.override import override
+from batpak.seal import SEAL, Seal
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Never
+
+_NO_MOVES: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class StateData(Struct, frozen=True, kw_only=True, tag_field="state", tag=True):
+    """What is known in one state. Tagged, so a union of states can be stored."""
+
+
+class Policy:
+    """What a guarded move is judged by. `GateSet` is the one kind of policy."""
+
+    POLICY: ClassVar[str]  # stable name; it goes into the fingerprint
+
+
+D_co = TypeVar("D_co", bound=StateData, covariant=True)
+
+
+class Handle(Generic[D_co]):
+    """An entity known to be in one state at one version. Machines make these, nobody else.
+
+    Immutable, holds no store, does not pickle. Writing through it is a compare-and-append: once
+    the entity has moved on, the handle is stale.
+    """
+
+    STATE: ClassVar[str]
+    DATA: ClassVar[type[StateData]]
+    MOVES: ClassVar[Mapping[str, str]] = _NO_MOVES  # move -> where it is legal
+
+    __slots__ = ("_coordinate", "_data", "_version")
+
+    def __init__(self, _key: Seal, coordinate: Coordinate, version: int, data: D_co) -> None:
+        """Closed: use `load` or `new` of the machine."""
+        if _key is not SEAL:
+            raise IllegalTransition(f"{type(self).__name__} comes from a machine only")
+        self._coordinate = coordinate
+        self._version = version
+        self._data = data
+
+    @property
+    def coordinate(self) -> Coordinate:
+        """Where the entity's events are."""
+        return self._coordinate
+
+    @property
+    def version(self) -> int:
+        """How many events the entity had when this was true; 0: it is not stored yet."""
+        return self._version
+
+    @property
+    def data(self) -> D_co:
+        """What is known in this state."""
+        return self._data
+
+    def _move(self, target: type[T], event: P) -> Transition[Self, T, P]:
+        """For generated moves."""
+        make: Any = Transition  # for checkers its constructor is closed
+        move: Transition[Self, T, P] = make(SEAL, self, target, event)
+        return move
+
+    def _guarded(self, target: type[T], event: P, policy: type[G]) -> Guarded[Self, T, P, G]:
+        """For generated moves that need a receipt."""
+        make: Any = Guarded
+        move: Guarded[Self, T, P, G] = make(SEAL, self, target, event, policy)
+        return move
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        mine = (self._version, self._coordinate, self._data)
+        return mine == (other._version, other._coordinate, other._data)
+
+    @override
+    def __hash__(self) -> int:
+        return hash((type(self), self._coordinate, self._version))
+
+    @override
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._coordinate.entity!r} at version {self._version}>"
+
+    @override
+    def __reduce__(self) -> NoReturn:
+        raise IllegalTransition(
+            f"{type(self).__name__} does not leave its process; load it again where it is needed"
+        )
+
+    if not TYPE_CHECKING:  # checkers know which moves there are; this is for those who have none
+
+        def __getattr__(self, name: str) -> NoReturn:
+            here = type(self).__name__
+            if where := self.MOVES.get(name):
+                raise IllegalTransition(f"{name}() is legal from {where} only; this is {here}")
+            raise AttributeError(f"{here!r} object has no attribute {name!r}", name=name, obj=self)
+
+
+F = TypeVar("F", bound=Handle[StateData])
+T = TypeVar("T", bound=Handle[StateData])
+F_co = TypeVar("F_co", bound=Handle[StateData], covariant=True)
+T_co = TypeVar("T_co", bound=Handle[StateData], covariant=True)
+G = TypeVar("G", bound=Policy)
+G_co = TypeVar("G_co", bound=Policy, covariant=True)
+
+
+class _Move(Generic[F_co, T_co, P_co]):
+    """A legal move as a value: where from, where to, and the event that says so."""
+
+    __slots__ = ("_event", "_policy", "_source", "_target")
+
+    _source: F_co
+    _target: type[T_co]
+    _event: P_co
+
+    if TYPE_CHECKING:
+
+        def __init__(self, sealed: Never, /) -> None: ...
+
+        # A move that nobody applies does nothing: mypy reports it as an unused awaitable.
+        def __await__(self) -> Generator[Never, Never, Never]: ...
+
+    else:
+
+        def __init__(self, _key, source, target, event, policy=None) -> None:  # noqa: ANN001
+            if _key is not SEAL:
+                raise IllegalTransition(f"a {type(self).__name__} comes from a handle only")
+            self._source = source
+            self._target = target
+            self._event = event
+            self._policy = policy
+
+    @property
+    def source(self) -> F_co:
+        """The handle that made this move."""
+        return self._source
+
+    @property
+    def target(self) -> type[T_co]:
+        """The class of the handle after it."""
+        return self._target
+
+    @property
+    def event(self) -> P_co:
+        """What will be stored."""
+        return self._event
+
+    @override
+    def __repr__(self) -> str:
+        source, event = type(self._source).__name__, type(self._event).__name__
+        return f"<{type(self).__name__} {source} + {event} -> {self._target.__name__}>"
+
+
+@final
+class Transition(_Move[F_co, T_co, P_co]):
+    """A legal move, not stored yet: `machine.apply` stores it."""
+
+    __slots__ = ()
+
+
+@final
+class Guarded(_Move[F_co, T_co, P_co], Generic[F_co, T_co, P_co, G_co]):
+    """A legal move that needs a receipt from policy `G`: judge it, then `machine.commit`."""
+
+    __slots__ = ()
+
+    _policy: type[G_co]
+
+    @property
+    def policy(self) -> type[G_co]:
+        """Whose receipt it needs."""
+        return self._policy
+
+
+@final
+class Edge:
+    """Where an event leads from one state, and the policy that has to permit it, if any."""
+
+    __slots__ = ("policy", "target")
+
+    def __init__(self, target: type[Handle[Any]], policy: type[Policy] | None = None) -> None:
+        self.target: Final = target
+        self.policy: Final = policy
