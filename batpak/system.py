@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import ClassVar, final
 
+from batpak.checks import Problems, is_bool, is_int
 from batpak.kind import EventKind
 from batpak.payload import EventPayload
+from batpak.registry import check_for
 
 __all__ = ["CloseCompleted", "OpenCompleted"]
 
@@ -21,10 +23,13 @@ class OpenCompleted(EventPayload, frozen=True, kw_only=True, gc=False):
     VERSION: ClassVar[int] = 1
 
     clean: bool
+    """whether the run before ended with an orderly close"""
     segments: int
     events: int
+    """events recovered"""
     scanned_bytes: int
     torn_bytes: int
+    """bytes of an unfinished write that went to quarantine"""
     elapsed_ms: int
 
 
@@ -36,4 +41,30 @@ class CloseCompleted(EventPayload, frozen=True, kw_only=True, gc=False):
     VERSION: ClassVar[int] = 1
 
     written: int
+    """events written when the close began"""
     durable: int
+    """events that were synced then"""
+
+
+@check_for(OpenCompleted)
+def check_open_completed(value: OpenCompleted, problems: Problems) -> None:
+    if not is_bool(value.clean):
+        problems.add("$.clean", value.clean, "a bool")
+    if not is_int(value.segments, 0, 9223372036854775807):
+        problems.add("$.segments", value.segments, "an integer in 0..9223372036854775807")
+    if not is_int(value.events, 0, 9223372036854775807):
+        problems.add("$.events", value.events, "an integer in 0..9223372036854775807")
+    if not is_int(value.scanned_bytes, 0, 9223372036854775807):
+        problems.add("$.scanned_bytes", value.scanned_bytes, "an integer in 0..9223372036854775807")
+    if not is_int(value.torn_bytes, 0, 9223372036854775807):
+        problems.add("$.torn_bytes", value.torn_bytes, "an integer in 0..9223372036854775807")
+    if not is_int(value.elapsed_ms, 0, 9223372036854775807):
+        problems.add("$.elapsed_ms", value.elapsed_ms, "an integer in 0..9223372036854775807")
+
+
+@check_for(CloseCompleted)
+def check_close_completed(value: CloseCompleted, problems: Problems) -> None:
+    if not is_int(value.written, 0, 9223372036854775807):
+        problems.add("$.written", value.written, "an integer in 0..9223372036854775807")
+    if not is_int(value.durable, 0, 9223372036854775807):
+        problems.add("$.durable", value.durable, "an integer in 0..9223372036854775807")

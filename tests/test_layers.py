@@ -20,20 +20,22 @@ LINES_MAX = 500
 FLOORS = {
     "batpak": """cli / store / reader / read upkeep / commit recovery
         / journal index / machine abi / guard / typestate append / event system
-        / wire report / payload / registry / config platform
-        / ids region / kind coordinate clock codec digest disk checks / errors / override""",
-    "batpak.cli": "main / schemas stores demo / show",
+        / wire report region / payload / registry / config platform
+        / ids / kind coordinate clock codec digest disk checks / errors / override seal""",
+    "batpak.cli": "main / schemas stores demo",
     "batpak.read": "projection / fetch",
     "batpak.upkeep": "verify",
     "batpak.recovery": "restore / decide",
-    "batpak.commit": "lane / stage",
-    "batpak.journal": "segment scan head / frame layout",
+    "batpak.commit": "lane / stage / request",
+    "batpak.journal": "segment scan head / frame / header / layout",
     "batpak.index": "query / table / row",
     "batpak.guard": "gates / receipt / verdict",
-    "batpak_codegen": """run / render write / link / machine gate / ir source / schema / expr
-        / types / names text / diagnostic""",
-    "batpak_codegen.source": "load / yaml_text / nodes",
-    "batpak_codegen.expr": "emit / check / parse",
+    "batpak_codegen": """run / render write / machine_view / payload_view / checks
+        / namespace link / layout machine gate / fields / literal / ir source / schema expr
+        / types text / names nodes / diagnostic""",
+    "batpak_codegen.source": "load / yaml_text",
+    "batpak_codegen.expr": """emit / check / operands / layout constants / algebra parse / tokens
+        / nodes""",
 }
 RANK = {
     package: {name: depth for depth, floor in enumerate(table.split("/")) for name in floor.split()}
@@ -76,7 +78,13 @@ def imports(module: str) -> Iterator[tuple[str, str]]:
             yield from ((alias.name, where) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.module is not None, f"{where}: write absolute imports"
-            yield node.module, where
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found = [
+                name for name in names if name.split(".")[0] in HOME and file_of(name).is_file()
+            ]
+            yield from (
+                (name, where) for name in found or [node.module]
+            )  # modules out of a package
             if node.module == "msgspec":
                 yield from ((f"msgspec.{alias.name}", where) for alias in node.names)
         elif isinstance(node, ast.Attribute) and ast.unparse(node) == "msgspec.msgpack":

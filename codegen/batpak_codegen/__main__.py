@@ -1,0 +1,42 @@
+"""The spare key: `python -m batpak_codegen [--check] [--config FILE]`, without the library.
+
+It does what `batpak gen` does and imports nothing of `batpak`, so that it still works when a
+generated module of the library itself is broken.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+USAGE = "usage: python -m batpak_codegen [--check] [--config FILE]"
+COULD_NOT_RUN = 2
+
+
+def main(arguments: list[str]) -> int:
+    """Run the generator; return the exit code."""
+    check, config = False, None
+    words = iter(arguments)
+    for word in words:
+        if word == "--check":
+            check = True
+        elif word == "--config" and (file := next(words, None)):
+            config = Path(file)
+        elif word.startswith("--config=") and len(word) > len("--config="):
+            config = Path(word.removeprefix("--config="))
+        else:
+            print(USAGE, file=sys.stderr)
+            return COULD_NOT_RUN
+    try:
+        from batpak_codegen import run  # its requirements may be missing
+    except ModuleNotFoundError as error:
+        print(
+            f"error[E0008] the generator needs {error.name}: pip install 'batpak[gen]'",
+            file=sys.stderr,
+        )
+        return COULD_NOT_RUN
+    return run.main(check=check, config=config)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Gate expressions: a total, typed subset of Python, read by our own parser."""

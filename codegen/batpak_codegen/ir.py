@@ -1,0 +1,151 @@
+"""What is left of a schema once everything in it is resolved, checked and ordered.
+
+Frozen all the way down and without a position: nothing behind `link` can find an error of the
+user's any more, and nothing validates again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+
+from batpak_codegen.expr.emit import Condition, Message
+from batpak_codegen.types import AliasType, EnumType, FieldType, IdType, Scalar, StructType
+
+Named: TypeAlias = AliasType | EnumType | IdType | StructType
+
+
+class TypeDef(Struct, frozen=True):
+    """A named type of a package."""
+
+    type: Named
+    doc: str | None
+
+
+class EventDef(Struct, frozen=True):
+    """An event."""
+
+    name: str
+    category: int
+    type_id: int
+    version: int
+    fields: tuple[FieldType, ...]
+    doc: str | None
+
+    @property
+    def kind(self) -> int:
+        """The number it is stored under."""
+        return self.category << 12 | self.type_id
+
+
+class StateDef(Struct, frozen=True):
+    """A state and everything that is known in it; the key comes first."""
+
+    name: str
+    initial: bool
+    final: bool
+    fields: tuple[FieldType, ...]
+    doc: str | None
+
+
+class MoveDef(Struct, frozen=True):
+    """A legal move. `origins` says for each field of the target: from "event" or "state"."""
+
+    name: str
+    sources: tuple[str, ...]
+    target: str
+    event: str
+    gates: tuple[str, ...]
+    origins: tuple[tuple[str, str], ...]
+    doc: str | None
+
+
+class GateDef(Struct, frozen=True):
+    """A gate as one machine uses it. `states` are all states it may be asked in."""
+
+    name: str
+    event: str
+    states: tuple[str, ...]
+    condition: Condition
+    code: str
+    message: Message
+    doc: str | None
+
+
+class MachineDef(Struct, frozen=True):
+    """A machine. `events` are in the order in which its moves name them first."""
+
+    name: str
+    prefix: str
+    scope: str
+    key: FieldType
+    states: tuple[StateDef, ...]
+    moves: tuple[MoveDef, ...]
+    gates: tuple[GateDef, ...]
+    events: tuple[str, ...]
+    doc: str | None
+
+    @property
+    def initial(self) -> StateDef:
+        """The state of an entity before its first event."""
+        return next(state for state in self.states if state.initial)
+
+    def handle(self, state: str) -> str:
+        """Return the class of an entity in one state: `PlacedOrder`."""
+        return state + self.name
+
+    def transition(self, move: str) -> str:
+        """Return the name of the type of a move: `TakeBackOrder`."""
+        return "".join(word[:1].upper() + word[1:] for word in move.split("_")) + self.name
+
+    def policy(self, move: str) -> str:
+        """Return the class of the gates of a move: `TakeBackOrderGates`."""
+        return self.transition(move) + "Gates"
+
+
+class PackageDef(Struct, frozen=True):
+    """One package. `parts` is where it goes below the output directory.
+
+    `types` are in declared order, except that what a definition needs comes before it, and
+    aliases of built-in types before the first struct.
+    `renamed` says what an imported type is called here, if not by its own name, because another
+    name of this package is the same or nearly so: (package, name) → local name.
+    """
+
+    name: str
+    path: str
+    doc: str | None
+    parts: tuple[str, ...]
+    types: tuple[TypeDef, ...]
+    events: tuple[EventDef, ...]
+    machines: tuple[MachineDef, ...]
+    renamed: Mapping[tuple[str, str], str]
+
+
+class Project(Struct, frozen=True):
+    """All packages by name; `parts` says of each where it goes below the output directory."""
+
+    packages: tuple[PackageDef, ...]
+    parts: Mapping[str, tuple[str, ...]]
+    out_module: str
+    system: bool
+
+
+INT_RANGES: Final[Mapping[str, tuple[int, int]]] = {
+    **{f"i{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
+    **{f"u{bits}": (0, 2**bits - 1) for bits in (8, 16, 32, 64)},
+}
+
+
+def int_range(scalar: Scalar) -> tuple[int, int]:
+    """Return the lowest and the highest value of an integer type with its bounds."""
+    low, high = INT_RANGES[scalar.name]
+    bounds = scalar.bounds
+    lows = [math.ceil(bounds.ge)] if bounds.ge is not None else []
+    lows += [math.floor(bounds.gt) + 1] if bounds.gt is not None else []
+    highs = [math.floor(bounds.le)] if bounds.le is not None else []
+    highs += [math.ceil(bounds.lt) - 1] if bounds.lt is not None else []
+    return max([low, *lows]), min([high, *highs])

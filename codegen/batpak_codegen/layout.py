@@ -1,0 +1,98 @@
+"""Python laid out as a formatter would at 100 columns: calls, displays, chains of operators.
+
+Generated files are formatted while they are made; no formatter process runs. Only the shapes
+that the generator writes are known here.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+COLUMNS_MAX = 100
+STEP = 4
+
+
+class Call(Struct, frozen=True):
+    """`head` items `close`, with commas: a call, a subscript, a signature, a display.
+
+    A `display` (list, set, dict, tuple) goes one item per line when it is too long; anything
+    else may keep its items together on one line of their own. `open` means one item per line
+    in any case.
+    """
+
+    head: str
+    items: tuple[Doc, ...]
+    close: str = ")"
+    display: bool = False
+    open: bool = False
+
+
+class Chain(Struct, frozen=True):
+    """Operands with an operator between them: `|`, `and`, `or`; "" if they bring their own."""
+
+    operator: str
+    items: tuple[Doc, ...]
+
+
+class Paren(Struct, frozen=True):
+    """Parentheses that are always there."""
+
+    inner: Doc
+
+
+Doc: TypeAlias = str | Call | Chain | Paren
+
+
+def flat(doc: Doc) -> str:
+    """Return `doc` on one line."""
+    if isinstance(doc, str):
+        return doc
+    if isinstance(doc, Call):
+        return doc.head + ", ".join(map(flat, doc.items)) + doc.close
+    if isinstance(doc, Paren):
+        return f"({flat(doc.inner)})"
+    return (f" {doc.operator} " if doc.operator else " ").join(map(flat, doc.items))
+
+
+def statement(before: str, doc: Doc, after: str = "", *, indent: int = 0) -> str:
+    """Return `before doc after` at `indent` spaces, without the first line's indentation.
+
+    A chain that does not fit is put into parentheses.
+    """
+    whole = before + flat(doc) + after
+    if indent + len(whole) <= COLUMNS_MAX and not _is_open(doc):
+        return whole
+    if isinstance(doc, Chain):
+        doc = Paren(doc)
+    return before + _lay(doc, indent, indent + len(before), len(after)) + after
+
+
+def _is_open(doc: Doc) -> bool:
+    return isinstance(doc, Call) and bool(doc.items) and (doc.open or any(map(_is_open, doc.items)))
+
+
+def _lay(doc: Doc, indent: int, used: int, after: int) -> str:
+    """Lay out at most `COLUMNS_MAX - used - after` columns on the first line, or break."""
+    one_line = flat(doc)
+    if isinstance(doc, str) or (used + len(one_line) + after <= COLUMNS_MAX and not _is_open(doc)):
+        return one_line
+    inside, pad = indent + STEP, "\n" + " " * (indent + STEP)
+    if isinstance(doc, Paren):
+        return f"({pad}{_lay(doc.inner, inside, inside, 0)}\n{' ' * indent})"
+    if isinstance(doc, Chain):
+        return _lines(doc, indent)
+    joined = ", ".join(map(flat, doc.items))
+    if not (doc.display or _is_open(doc)) and inside + len(joined) <= COLUMNS_MAX:
+        return f"{doc.head}{pad}{joined}\n{' ' * indent}{doc.close}"
+    rows = [pad + _lay(item, inside, inside, 1) + "," for item in doc.items]
+    return doc.head + "".join(rows) + f"\n{' ' * indent}{doc.close}"
+
+
+def _lines(chain: Chain, indent: int) -> str:
+    """Lay a chain out with one operand per line, operators first."""
+    mark = f"{chain.operator} " if chain.operator else ""
+    rows = [_lay(chain.items[0], indent, indent, 0)]
+    rows += [mark + _lay(item, indent, indent + len(mark), 0) for item in chain.items[1:]]
+    return ("\n" + " " * indent).join(rows)

@@ -1,0 +1,378 @@
+"""Models to IR: names become references, kinds are unique, packages form a DAG.
+
+Everything that is wrong in this phase is found at once. Behind it nothing of the user's can be.
+Codes: docs/reference/diagnostics.md.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from batpak_codegen import names
+from batpak_codegen.diagnostic import Findings, Place, Span, quoted
+from batpak_codegen.fields import Resolver, doc_of
+from batpak_codegen.gate import link_gates
+from batpak_codegen.ir import EventDef, GateDef, MachineDef, PackageDef, Project, TypeDef
+from batpak_codegen.machine import link_machine
+from batpak_codegen.nodes import TextNode
+from batpak_codegen.schema import EventDecl, MachineDecl, SchemaFile
+from batpak_codegen.types import (
+    AliasType,
+    EnumType,
+    IdType,
+    ListOf,
+    MapOf,
+    OptionalOf,
+    SetOf,
+    StructType,
+    Type,
+    bare,
+)
+
+SYSTEM_CATEGORIES: Final = frozenset({0x0, 0xD})
+CATEGORY_MAX: Final = 0xF
+TYPE_ID_MAX: Final = 0xFFF
+
+# Capitalised names that generated modules import or assign; a declared name may not be one.
+_IMPORTED: Final = """ABC Any ClassVar DATA Decimal Denial EDGES ENTITY Edge EventKind EventPayload
+    Final GateSet Generic Guarded HANDLES Handle Iterable KIND KINDS Ledger MOVES Machine Mapping
+    NAME NewType PERMIT POLICY Problems Rule SCOPE STATE StateData StoredEvent Struct Transition
+    TypeAlias TypeVar UUID VERSION Verdict WireEnum"""
+RESERVED: Final = frozenset(_IMPORTED.split())
+# What stands beside the directories of packages; a package may not be called so.
+_MODULES: Final = frozenset({"registry", "types", "events", "checks", "handlers"})
+
+
+def link(
+    files: Sequence[SchemaFile], *, out_module: str, package_root: str = "", system: bool = False
+) -> Project:
+    """Resolve everything that the given files say.
+
+    Args:
+        files: Of different packages.
+        out_module: What the directory of generated code is imported as.
+        package_root: Prefix that every package has and that is removed: `shop`.
+        system: Compile the library's own package, which may use the reserved categories.
+
+    Raises:
+        SchemaError: With every finding of this phase.
+    """
+    return _Linker(files, package_root, system).link(out_module)
+
+
+class _Linker:
+    def __init__(self, files: Sequence[SchemaFile], package_root: str, system: bool) -> None:
+        self.findings = Findings()
+        self.package_root, self.system = package_root, system
+        self.files = {file.package.value: file for file in files}
+        self.imports = {package: self._imports(file) for package, file in self.files.items()}
+        self._acyclic()
+        self.resolver = Resolver(self.files, self.imports, self.findings)
+        self.kinds: dict[int, tuple[TextNode, Span]] = {}
+        self.prefixes: dict[str, tuple[MachineDef, Span]] = {}
+
+    def link(self, out_module: str) -> Project:
+        packages = tuple(self._package(file) for _, file in sorted(self.files.items()))
+        self._directories(packages)
+        self.findings.finish()
+        parts = {package.name: package.parts for package in packages}
+        return Project(packages, parts, out_module, self.system)
+
+    def _imports(self, file: SchemaFile) -> dict[str, str]:
+        """Return alias → package; what does not exist is reported and left out."""
+        found: dict[str, str] = {}
+        for node in file.imports:
+            package, as_, alias = node.value.partition(" as ")
+            alias = alias if as_ else package.rpartition(".")[2]
+            if package not in self.files:
+                message = f"there is no package {quoted(package)}"
+                close = difflib.get_close_matches(package, self.files, 1)
+                hint = f"did you mean `{close[0]}`?" if close else None
+                self.findings.add("E0207", message, node.span, help=hint)
+            elif alias in found:
+                message = f"two imports are called `{alias}`"
+                hint = f"write {package} as another_name"
+                self.findings.add("E0202", message, node.span, help=hint)
+            else:
+                found[alias] = package
+        return found
+
+    def _acyclic(self) -> None:
+        graph = {package: set(imports.values()) for package, imports in self.imports.items()}
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            cycle: list[str] = error.args[1][::-1]  # each one imports the next
+            node = next(
+                node
+                for node in self.files[cycle[0]].imports
+                if node.value.partition(" as ")[0] == cycle[1]
+            )
+            hint = "move what both need into a third package"
+            message = f"packages import each other: {' -> '.join(cycle)}"
+            self.findings.add("E0206", message, node.span, help=hint)
+
+    def _package(self, file: SchemaFile) -> PackageDef:
+        package = file.package.value
+        parts = self._parts(file.package)
+        types = self.resolver.type_defs(package)
+        events = {name.value: self._event(file, name, decl) for name, decl in file.events}
+        taken = self._names(file)
+        renamed = self._renamed(file, taken)
+        machines = {
+            name.value: link_machine(package, name, decl, events, self.resolver, self.findings)
+            for name, decl in file.machines
+        }
+        for name, decl in file.machines:
+            machine = machines[name.value]
+            if machine:
+                self._prefix(machine, decl.entity.span)
+                self._machine_names(name, decl, machine, taken)
+        enums = self._enums(package, renamed)
+        gates = link_gates(file, machines, events, enums, self.findings)
+        return PackageDef(
+            package,
+            file.path,
+            doc_of(file.doc),
+            parts,
+            _in_order(package, types),
+            tuple(event for event in events.values() if event),
+            tuple(_with_gates(machine, gates) for machine in machines.values() if machine),
+            renamed,
+        )
+
+    def _parts(self, node: TextNode) -> tuple[str, ...]:
+        """Return the directories of a package below `out`."""
+        if self.system != (node.value == names.SYSTEM_PACKAGE):
+            hint = "[tool.batpak] system = true compiles batpak.system and nothing else"
+            message = f"package {node.value} does not belong here"
+            self.findings.add("E0208", message, node.span, help=hint)
+            return ()
+        root = f"{self.package_root}." if self.package_root else ""
+        if not node.value.startswith(root):
+            message = f"package {node.value} is outside package_root {self.package_root}"
+            hint = f"call it {root}{node.value.rpartition('.')[2]}, or change package_root"
+            self.findings.add("E0208", message, node.span, help=hint)
+            return ()
+        return tuple(node.value.removeprefix(root).split("."))
+
+    def _event(self, file: SchemaFile, name: TextNode, decl: EventDecl) -> EventDef | None:
+        before = len(self.findings.diagnostics)
+        category = decl.category or file.category
+        fields = self.resolver.fields(file.package.value, decl.fields)
+        broken = len(fields) < len(decl.fields)
+        if category is None:
+            hint = "write category: 0x2 at the top of the file"
+            message = f"event {name.value} has no category"
+            self.findings.add("E0109", message, name.span, help=hint)
+            return None
+        allowed = category.value in SYSTEM_CATEGORIES
+        if not 0 <= category.value <= CATEGORY_MAX or (allowed and not self.system):
+            message = f"category {category.value:#x} is out of range"
+            hint = "it is 0x1 to 0xC, 0xE or 0xF"
+            self.findings.add("E0204", message, category.span, help=hint)
+        if not 0 <= decl.id.value <= TYPE_ID_MAX:
+            message = f"id {decl.id.value:#x} is out of range"
+            self.findings.add("E0204", message, decl.id.span, help="it is 0x000 to 0xFFF")
+        version = decl.version.value if decl.version else 1
+        if decl.version and version < 1:
+            self.findings.add("E0106", "versions count from 1", decl.version.span)
+        elif decl.version and version > 1:
+            message = f"{name.value} is version {version}: there is no upcast from version 1"
+            hint = "give the new shape an event of its own"
+            self.findings.add("E0801", message, decl.version.span, help=hint)
+        if len(self.findings.diagnostics) > before and not broken:
+            return None
+        doc = doc_of(decl.doc)
+        event = EventDef(name.value, category.value, decl.id.value, version, fields, doc)
+        self._kind(event, name, decl.id.span)
+        return None if broken else event
+
+    def _kind(self, event: EventDef, name: TextNode, span: Span) -> None:
+        other, place = self.kinds.setdefault(event.kind, (name, span))
+        if other is not name:
+            message = f"kind 0x{event.kind:04x} is used twice"
+            first = event.category << 12
+            free = (n for n in range(TYPE_ID_MAX + 1) if first | n not in self.kinds)
+            hint = f"0x{next(free, 0):03x} is free" if len(self.kinds) <= TYPE_ID_MAX else None
+            also = [Place(place, other.value)]
+            self.findings.add("E0203", message, span, help=hint, also=also)
+
+    def _names(self, file: SchemaFile) -> dict[str, TextNode]:
+        """Return what a package declares, by module spelling; clashes are reported."""
+        taken: dict[str, TextNode] = {}
+        for node, _ in (*file.types, *file.events):
+            self._claim(taken, node, node.value)
+            if node.value in RESERVED:
+                message = f"{quoted(node.value)} is a name that generated code imports"
+                self.findings.add("E0411", message, node.span, help="choose another name")
+        modules: dict[str, TextNode] = {}
+        for node, _ in file.machines:
+            self._claim(modules, node, node.value)
+            for derived in (f"{node.value}Event", f"{node.value}Handler"):
+                self._derive(taken, node, derived)
+        return taken
+
+    def _claim(self, taken: dict[str, TextNode], node: TextNode, name: str) -> None:
+        other = taken.setdefault(names.snake(name), node)
+        if other is not node:
+            message = f"name {quoted(name)} is taken"
+            same = name == other.value
+            hint = (
+                None if same else f"both are spelled {names.snake(name)} in modules and functions"
+            )
+            place = Place(other.span, other.value)
+            self.findings.add("E0202", message, node.span, help=hint, also=[place])
+
+    def _derive(
+        self,
+        taken: dict[str, TextNode],
+        node: TextNode,
+        name: str,
+        package: Mapping[str, TextNode] = MappingProxyType({}),
+    ) -> None:
+        """Claim a name that is made from the one at `node`, beside those of the package."""
+        spelling = names.snake(name)
+        other = package.get(spelling) or taken.setdefault(spelling, node)
+        if other is not node or name in RESERVED:
+            message = f"{quoted(node.value)} generates {name}, and that name is taken"
+            also = [Place(other.span, other.value)] if other is not node else []
+            self.findings.add("E0411", message, node.span, help="rename one of them", also=also)
+
+    def _machine_names(
+        self, name: TextNode, decl: MachineDecl, machine: MachineDef, package: dict[str, TextNode]
+    ) -> None:
+        taken: dict[str, TextNode] = {}
+        for suffix in ("Data", "State", "Machine"):
+            self._derive(taken, name, machine.name + suffix, package)
+        for node, _ in decl.states:
+            for derived in (node.value, machine.handle(node.value)):
+                self._derive(taken, node, derived, package)
+        for node, _ in decl.moves:
+            for derived in (machine.transition(node.value), machine.policy(node.value)):
+                self._derive(taken, node, derived, package)
+
+    def _prefix(self, machine: MachineDef, span: Span) -> None:
+        other, place = self.prefixes.setdefault(machine.prefix, (machine, span))
+        if other is not machine:
+            message = f"entity prefix `{machine.prefix}:` is used twice"
+            hint = "versions count per entity: two machines cannot share one"
+            also = [Place(place, other.name)]
+            self.findings.add("E0408", message, span, help=hint, also=also)
+
+    def _renamed(
+        self, file: SchemaFile, taken: Mapping[str, TextNode]
+    ) -> dict[tuple[str, str], str]:
+        """Return the imported types that need another name here: `CommonMoney`."""
+        offers: dict[str, list[tuple[str, str, str]]] = {}
+        for alias, package in self.imports[file.package.value].items():
+            for node, _ in self.files[package].types:
+                spelling = names.snake(node.value)
+                offers.setdefault(spelling, []).append((alias, package, node.value))
+        states = {names.snake(state.value) for _, decl in file.machines for state, _ in decl.states}
+        renamed: dict[tuple[str, str], str] = {}
+        used = set(taken) | states | set(offers)
+        for spelling, found in offers.items():
+            clash = spelling in taken or spelling in states or len(found) > 1
+            for alias, package, name in found:
+                if not clash and name not in RESERVED:
+                    continue
+                local = "".join(word[:1].upper() + word[1:] for word in alias.split("_")) + name
+                if names.snake(local) in used:
+                    message = f"imported {alias}.{name} cannot be called {local} here"
+                    hint = "rename the import with `as`"
+                    self.findings.add("E0411", message, file.package.span, help=hint)
+                used.add(names.snake(local))
+                renamed[package, name] = local
+        return renamed
+
+    def _enums(self, package: str, renamed: Mapping[tuple[str, str], str]) -> dict[str, EnumType]:
+        """Return the enums that conditions of a package can name, by the name they have there."""
+        found: dict[str, EnumType] = {}
+        for home in (package, *self.imports[package].values()):
+            for name, _ in self.files[home].types:
+                type_ = self.resolver.named(home, name.value)
+                if isinstance(type_, EnumType):
+                    found[renamed.get((home, name.value), name.value)] = type_
+        return found
+
+    def _directories(self, packages: Iterable[PackageDef]) -> None:
+        """Report packages whose directory would hide a module of another one."""
+        if self.system:
+            return
+        homes = {package.parts: package for package in packages if package.parts}
+        modules: set[tuple[str, ...]] = {("registry",)}
+        for parts, package in homes.items():
+            modules |= {(*parts, name) for name in _MODULES}
+            for machine in package.machines:
+                stem = names.snake(machine.name)
+                modules |= {(*parts, f"{stem}_{kind}") for kind in ("states", "gates", "machine")}
+        for parts, package in homes.items():
+            hidden = {parts[:length] for length in range(1, len(parts) + 1)} & modules
+            if hidden:
+                node = self.files[package.name].package
+                message = f"package {package.name} would hide the module {'.'.join(min(hidden))}"
+                self.findings.add("E0411", message, node.span, help="choose another name")
+
+
+def _with_gates(machine: MachineDef, gates: Mapping[str, tuple[GateDef, ...]]) -> MachineDef:
+    return msgspec.structs.replace(machine, gates=gates.get(machine.name, ()))
+
+
+def _in_order(package: str, types: Mapping[str, TypeDef]) -> tuple[TypeDef, ...]:
+    """Return types in declared order, but what is needed to execute a definition before it.
+
+    Aliases that need nothing of this package come before the first struct, so that a reader of
+    the struct has met them.
+    """
+    done: dict[str, TypeDef] = {}
+
+    def visit(name: str) -> None:
+        if name not in done:
+            for needed in _needed(package, types[name]):
+                if needed in types:
+                    visit(needed)
+            done[name] = types[name]
+
+    simple = [
+        name
+        for name, definition in types.items()
+        if isinstance(definition.type, AliasType) and not _needed(package, definition)
+    ]
+    for name, definition in types.items():
+        if isinstance(definition.type, StructType):
+            for alias in simple:
+                visit(alias)
+            simple.clear()
+        visit(name)
+    return tuple(done.values())
+
+
+def _needed(package: str, definition: TypeDef) -> list[str]:
+    """Return the types of this package that must exist when `definition` is executed."""
+    type_ = definition.type
+    if isinstance(type_, AliasType):
+        return _mentioned(package, type_.of)
+    if isinstance(type_, StructType):
+        defaults = (field.type for field in type_.fields if field.default is not None)
+        return [name for of in defaults for name in _mentioned(package, of)]
+    return []
+
+
+def _mentioned(package: str, type_: Type) -> list[str]:
+    if isinstance(type_, OptionalOf):
+        return _mentioned(package, type_.of)
+    if isinstance(type_, ListOf | SetOf | MapOf):
+        return _mentioned(package, type_.item)
+    if isinstance(type_, AliasType | EnumType | IdType | StructType):
+        here = [type_.name] if type_.package == package else []
+        of = bare(type_)
+        inner = [of.name] if isinstance(of, EnumType | IdType) and of.package == package else []
+        return here + inner
+    return []

@@ -1,0 +1,320 @@
+"""Machines: states with everything known in them, moves, and where target data comes from.
+
+Checked here: one initial state, every state reachable, no way out of a final one, one move per
+state and event, the key in every event, every field of a target derivable.
+Rules and codes: docs/reference/schema-language.md, "Machines".
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from batpak_codegen.diagnostic import Findings, Place, Span, quoted
+from batpak_codegen.fields import INTEGERS, Resolver, doc_of, same, spelled
+from batpak_codegen.ir import EventDef, MachineDef, MoveDef, StateDef
+from batpak_codegen.nodes import TextNode
+from batpak_codegen.schema import MachineDecl, MoveDecl, StateDecl
+from batpak_codegen.types import FieldType, IdType, Scalar, Type, bare
+
+_ENTITY: Final = re.compile(r"(?P<prefix>[a-z][a-z0-9_-]*):\{(?P<key>[a-z][a-z0-9_]*)\}")
+_SCOPE_BAD: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/|=]|\.\.")
+SCOPE_BYTES_MAX: Final = 1024
+EXTENDS_MAX: Final = 64
+TAG: Final = "state"
+
+
+def link_machine(
+    package: str,
+    name: TextNode,
+    decl: MachineDecl,
+    events: Mapping[str, EventDef | None],
+    resolver: Resolver,
+    findings: Findings,
+) -> MachineDef | None:
+    """Return a machine without its gates, or None if something is wrong with it.
+
+    Args:
+        package: Where it is declared; its events come from there.
+        name: Its name, with its place.
+        decl: What the schema says.
+        events: The package's events; None for one that is broken and was reported.
+        resolver: Looks up the types of state data.
+        findings: Gets everything that is wrong.
+    """
+    return _Machine(package, name, decl, events, resolver, findings).link()
+
+
+class _Machine:
+    def __init__(
+        self,
+        package: str,
+        name: TextNode,
+        decl: MachineDecl,
+        events: Mapping[str, EventDef | None],
+        resolver: Resolver,
+        findings: Findings,
+    ) -> None:
+        self.package, self.name, self.decl, self.events = package, name, decl, events
+        self.resolver, self.findings = resolver, findings
+        self.states = {node.value: (node, state) for node, state in decl.states}
+        self.known: dict[str, tuple[FieldType, ...] | None] = {}
+        self.open: list[str] = []
+
+    def link(self) -> MachineDef | None:
+        before = len(self.findings.diagnostics)
+        prefix, key_name = self._entity()
+        self._scope()
+        moves = [(node, move) for node, move in self.decl.moves if self._names_fit(node, move)]
+        self._initial_and_final()
+        if len(moves) == len(self.decl.moves):
+            self._reachable(moves)
+            self._determined(moves)
+        key = self._key(key_name, moves) if key_name else None
+        if key is None or len(self.findings.diagnostics) > before:
+            return None
+        data = {state: self._data(state) for state in self.states}
+        if any(fields is None for fields in data.values()):
+            return None
+        states = tuple(
+            StateDef(
+                node.value,
+                bool(state.initial and state.initial.value),
+                bool(state.final and state.final.value),
+                (key, *(data[node.value] or ())),
+                doc_of(state.doc),
+            )
+            for node, state in self.decl.states
+        )
+        fields = {state.name: state.fields for state in states}
+        linked = tuple(self._move(node, move, fields) for node, move in moves)
+        names = tuple(dict.fromkeys(move.event for move in linked))
+        scope = self.decl.scope.value if self.decl.scope else self.package
+        machine = MachineDef(
+            self.name.value, prefix, scope, key, states, linked, (), names, doc_of(self.decl.doc)
+        )
+        return machine if len(self.findings.diagnostics) == before else None
+
+    def _entity(self) -> tuple[str, str | None]:
+        node = self.decl.entity
+        match = _ENTITY.fullmatch(node.value)
+        if not match or match["prefix"] == "batpak":
+            hint = 'a literal prefix and the key: "order:{order_id}"; `batpak:` is taken'
+            message = f"{quoted(node.value)} is not an entity template"
+            self.findings.add("E0406", message, node.span, help=hint)
+            return "", None
+        return match["prefix"], match["key"]
+
+    def _scope(self) -> None:
+        node = self.decl.scope
+        if node is None:
+            return
+        fine = 0 < len(node.value.encode("utf-8", "replace")) <= SCOPE_BYTES_MAX
+        if not fine or _SCOPE_BAD.search(node.value):
+            hint = f"1 to {SCOPE_BYTES_MAX} bytes without control characters, / | = and .."
+            self.findings.add("E0106", f"{quoted(node.value)} is not a scope", node.span, help=hint)
+
+    def _names_fit(self, name: TextNode, move: MoveDecl) -> bool:
+        """Whether a move names states and an event that exist."""
+        before = len(self.findings.diagnostics)
+        for node in (*move.from_, move.to):
+            if node.value not in self.states:
+                message = f"{self.name.value} has no state {quoted(node.value)}"
+                self.findings.add("E0404", message, node.span, help=_close(node, self.states))
+        if not move.from_:
+            message = f"move {name.value} starts nowhere"
+            self.findings.add("E0404", message, name.span, help="name a state under from:")
+        if move.event.value not in self.events:
+            message = f"{self.package} has no event {quoted(move.event.value)}"
+            hint = _close(move.event, self.events) or "a machine uses events of its own package"
+            self.findings.add("E0405", message, move.event.span, help=hint)
+        return len(self.findings.diagnostics) == before
+
+    def _initial_and_final(self) -> None:
+        first = [node for node, state in self.decl.states if state.initial and state.initial.value]
+        if len(first) != 1:
+            message = f"{self.name.value} has {len(first)} initial states, not one"
+            span = first[1].span if first else self.name.span
+            hint = "mark the state before the first event: Draft: {initial: true}"
+            self.findings.add("E0401", message, span, help=hint)
+        for node in first:
+            state = self.states[node.value][1]
+            if state.data or state.extends:
+                message = f"initial state {node.value} has data"
+                hint = "a fresh entity has no event yet: only the key is known"
+                self.findings.add("E0401", message, node.span, help=hint)
+        for name, move in self.decl.moves:
+            for node in move.from_:
+                _, source = self.states.get(node.value, (None, None))
+                if source and source.final and source.final.value:
+                    message = f"move {name.value} leaves {node.value}, which is final"
+                    self.findings.add("E0403", message, node.span)
+
+    def _reachable(self, moves: Iterable[tuple[TextNode, MoveDecl]]) -> None:
+        ways: dict[str, list[str]] = {}
+        for _, move in moves:
+            for node in move.from_:
+                ways.setdefault(node.value, []).append(move.to.value)
+        found = [n.value for n, state in self.decl.states if state.initial and state.initial.value]
+        seen = set(found)
+        while found:
+            for target in ways.get(found.pop(), ()):
+                if target not in seen:
+                    seen.add(target)
+                    found.append(target)
+        for node, _ in self.decl.states:
+            if seen and node.value not in seen:
+                message = f"no move leads to state {node.value}"
+                self.findings.add("E0402", message, node.span)
+
+    def _determined(self, moves: Iterable[tuple[TextNode, MoveDecl]]) -> None:
+        first: dict[tuple[str, str], TextNode] = {}
+        for name, move in moves:
+            for node in move.from_:
+                other = first.setdefault((node.value, move.event.value), node)
+                if other is not node:
+                    message = f"{move.event.value} in state {node.value} leads two ways"
+                    place = Place(other.span, f"{node.value} + {move.event.value}")
+                    hint = f"give move {name.value} an event of its own"
+                    self.findings.add("E0404", message, node.span, help=hint, also=[place])
+
+    def _key(self, key: str, moves: list[tuple[TextNode, MoveDecl]]) -> FieldType | None:
+        """Return the field that names the entity; every event has it, with one type."""
+        node = self.decl.entity
+        if not self.decl.moves:
+            message = f"{self.name.value} has no moves, so nothing says what {key} is"
+            self.findings.add("E0405", message, node.span, help="add the first move")
+            return None
+        found: FieldType | None = None
+        broken = False
+        for _, move in moves:
+            event = self.events[move.event.value]
+            if event is None:
+                broken = True
+                continue
+            field = next((field for field in event.fields if field.name == key), None)
+            if field is None:
+                message = f"{event.name} has no field `{key}`, the key of {self.name.value}"
+                self.findings.add("E0405", message, move.event.span, help=f"add `{key}` to it")
+                broken = True
+            elif found is not None and not same(found.type, field.type):
+                message = (
+                    f"`{key}` is {spelled(field.type)} in {event.name}"
+                    f" and {spelled(found.type)} in another event of {self.name.value}"
+                )
+                self.findings.add("E0405", message, move.event.span)
+                broken = True
+            found = found or field
+        if broken or found is None:
+            return None
+        type_ = bare(found.type)
+        fits = isinstance(type_, Scalar) and type_.name in INTEGERS | {"uuid"}
+        if not fits and not isinstance(type_, IdType):
+            message = f"`{key}` is {spelled(found.type)}, which cannot name an entity"
+            hint = "use an id, a uuid or an integer: they always fit into a coordinate"
+            self.findings.add("E0407", message, node.span, help=hint)
+            return None
+        return FieldType(key, found.type)
+
+    def _data(self, name: str) -> tuple[FieldType, ...] | None:
+        """Return the fields of a state without the key, those it extends first."""
+        if name not in self.known:
+            self.open.append(name)
+            self.known[name] = self._own_and_extended(self.states[name][1])
+            self.open.pop()
+        return self.known[name]
+
+    def _own_and_extended(self, state: StateDecl) -> tuple[FieldType, ...] | None:
+        inherited: tuple[FieldType, ...] | None = ()
+        if state.extends:
+            inherited = self._extended(state.extends)
+        taken = {field.name: state.extends.span for field in inherited or () if state.extends}
+        match = _ENTITY.fullmatch(self.decl.entity.value)
+        taken |= {match["key"]: self.decl.entity.span} if match else {}
+        fine = all(self._field_fits(node, taken) for node, _ in state.data)
+        own = self.resolver.fields(self.package, state.data)
+        if inherited is None or not fine or len(own) < len(state.data):
+            return None
+        return (*inherited, *own)
+
+    def _extended(self, node: TextNode) -> tuple[FieldType, ...] | None:
+        if node.value not in self.states:
+            message = f"{self.name.value} has no state {quoted(node.value)}"
+            self.findings.add("E0409", message, node.span, help=_close(node, self.states))
+            return None
+        if node.value in self.open:
+            cycle = [*self.open[self.open.index(node.value) :], node.value]
+            message = f"states extend each other: {' -> '.join(cycle)}"
+            self.findings.add("E0409", message, node.span)
+            return None
+        if len(self.open) > EXTENDS_MAX:
+            message = f"states extend each other over more than {EXTENDS_MAX} steps"
+            self.findings.add("E0105", message, node.span)
+            return None
+        return self._data(node.value)
+
+    def _field_fits(self, node: TextNode, taken: Mapping[str, Span]) -> bool:
+        if node.value == TAG:
+            message = "a field of state data may not be called `state`"
+            hint = "that key says which state it is when the data is stored"
+            self.findings.add("E0311", message, node.span, help=hint)
+            return False
+        if node.value in taken:
+            message = f"`{node.value}` is part of this state already"
+            place = Place(taken[node.value], "from here")
+            self.findings.add("E0202", message, node.span, also=[place])
+            return False
+        return True
+
+    def _move(
+        self,
+        name: TextNode,
+        decl: MoveDecl,
+        states: Mapping[str, tuple[FieldType, ...]],
+    ) -> MoveDef:
+        event = self.events[decl.event.value]
+        given = {field.name: field.type for field in event.fields} if event else {}
+        sources = tuple(dict.fromkeys(node.value for node in decl.from_))
+        kept = [{field.name: field.type for field in states[source]} for source in sources]
+        origins: list[tuple[str, str]] = []
+        for field in states[decl.to.value]:
+            wanted = field.type
+            if field.name in given and same(given[field.name], wanted):
+                origins.append((field.name, "event"))
+            elif all(field.name in have and same(have[field.name], wanted) for have in kept):
+                origins.append((field.name, "state"))
+            else:
+                self._underivable(decl, field, given, sources)
+        order = list(states)
+        return MoveDef(
+            name.value,
+            tuple(sorted(sources, key=order.index)),
+            decl.to.value,
+            decl.event.value,
+            tuple(dict.fromkeys(node.value for node in decl.gates)),
+            tuple(origins),
+            doc_of(decl.doc),
+        )
+
+    def _underivable(
+        self,
+        decl: MoveDecl,
+        field: FieldType,
+        given: Mapping[str, Type],
+        sources: tuple[str, ...],
+    ) -> None:
+        other = given.get(field.name)
+        where = f"is {spelled(other)} in" if other else "not in"
+        message = (
+            f"state {decl.to.value} needs {field.name} ({spelled(field.type)}):"
+            f" {where} {decl.event.value}, not in {' and '.join(sources)}"
+        )
+        hint = f"add it to {decl.event.value}, with that type"
+        self.findings.add("E0410", message, decl.to.span, help=hint)
+
+
+def _close(node: TextNode, known: Iterable[str]) -> str | None:
+    close = difflib.get_close_matches(node.value, list(known), 1)
+    return f"did you mean `{close[0]}`?" if close else None

@@ -1,0 +1,330 @@
+"""What the templates of types, events, checks and handlers are filled with.
+
+Every value that a template prints is one of the wrappers of `text`; templates lay out and do
+not decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from batpak_codegen import names
+from batpak_codegen.checks import Checks, article, is_plain, rows
+from batpak_codegen.ir import EventDef, MachineDef, TypeDef
+from batpak_codegen.layout import Call, Chain, statement
+from batpak_codegen.namespace import Namespace, constant
+from batpak_codegen.text import Code, Doc, code, doc, ident, python_literal
+from batpak_codegen.types import (
+    AliasType,
+    EnumType,
+    FieldType,
+    IdType,
+    OptionalOf,
+    Scalar,
+    StructType,
+    bare,
+)
+
+STRUCT = ("frozen=True", "kw_only=True")
+
+
+class Row(Struct, frozen=True):
+    """A field or a member, and what is said about it."""
+
+    text: Code
+    doc: Doc | None = None
+
+
+class Item(Struct, frozen=True):
+    """A definition in `types`; `gap` is the empty lines before it."""
+
+    gap: Code
+    head: Code
+    margin: Code
+    doc: Doc | None
+    rows: tuple[Row, ...] = ()
+
+
+class EventItem(Struct, frozen=True):
+    """An event class."""
+
+    head: Code
+    doc: Doc | None
+    kind: Code
+    version: Code
+    rows: tuple[Row, ...]
+
+
+class Union(Struct, frozen=True):
+    """The alias for all events of a machine."""
+
+    gap: Code
+    text: Code
+    doc: Doc
+
+
+class Function(Struct, frozen=True):
+    """A generated function."""
+
+    decorator: Code | None
+    head: Code
+    lines: tuple[Code, ...]
+
+
+class Handled(Struct, frozen=True):
+    """An event as a handler sees it."""
+
+    name: Code
+    method: Code
+    head: Code
+
+
+class Handler(Struct, frozen=True):
+    """The handler class of a machine."""
+
+    name: Code
+    table: Code
+    union: Code
+    doc: Doc
+    kinds: Code
+    handles: Code
+    dispatch: Code
+    events: tuple[Handled, ...]
+
+
+def words(text: str | None, indent: int = 0) -> Doc | None:
+    """Return a docstring, if there is something to say."""
+    return doc(text, indent) if text else None
+
+
+def field_rows(space: Namespace, fields: Iterable[FieldType]) -> tuple[Row, ...]:
+    """Return the fields of a class."""
+    return tuple(
+        Row(
+            code(f"{ident(field.name)}: {space.annotation(field.type)}{space.default(field)}"),
+            words(field.doc, 4),
+        )
+        for field in fields
+    )
+
+
+def untracked(fields: Iterable[FieldType]) -> tuple[str, ...]:
+    """Return `gc=False` if no field can refer to a container, so that no cycle can exist."""
+    for field in fields:
+        of = bare(field.type)
+        of = bare(of.of) if isinstance(of, OptionalOf) else of
+        if not isinstance(of, Scalar | EnumType | IdType):
+            return ()
+    return ("gc=False",)
+
+
+def struct_head(name: str, base: str, *options: str) -> Code:
+    """Return the first line of a class, wrapped if it is too long."""
+    return code(statement("", Call(f"class {ident(name)}(", (base, *options), "):")))
+
+
+def type_items(space: Namespace, types: Sequence[TypeDef]) -> tuple[Item, ...]:
+    """Return the definitions of `types`, with the empty lines that a formatter puts there."""
+    items: list[Item] = []
+    after = "name"
+    for definition in types:
+        item, kind = _type_item(space, definition)
+        if "class" in (after, kind) and (items or kind == "class"):
+            gap = "\n\n"
+        else:
+            gap = "" if items and after == kind == "id" else "\n"
+        items.append(Item(code(gap), *item))
+        after = "name" if kind == "id" and definition.doc else kind
+    return tuple(items)
+
+
+def _type_item(
+    space: Namespace, definition: TypeDef
+) -> tuple[tuple[Code, Code, Doc | None, tuple[Row, ...]], str]:
+    type_, name = definition.type, definition.type.name
+    if isinstance(type_, IdType):
+        space.typing("NewType")
+        new = f"NewType({python_literal(name)}, {space.use('uuid', 'UUID')})"
+        return (code(f"{ident(name)} = {new}"), code(""), words(definition.doc), ()), "id"
+    if isinstance(type_, AliasType):
+        space.typing("TypeAlias")
+        alias = f"{ident(name)}: TypeAlias = {space.annotation(type_.of)}"
+        return (code(alias), code(""), words(definition.doc), ()), "alias"
+    space.typing("final")
+    if isinstance(type_, EnumType):
+        base = space.inner("WireEnum")
+        members = tuple(
+            Row(code(f"{ident(member)} = {python_literal(stored)}"))
+            for member, stored in type_.members
+        )
+        head = code(f"@final\nclass {ident(name)}({base}):")
+        return (head, code("    "), words(definition.doc, 4), members), "class"
+    base = space.use("msgspec", "Struct")
+    options = (*STRUCT, *untracked(type_.fields))
+    head = code(f"@final\n{struct_head(name, base, *options)}")
+    fields = field_rows(space, type_.fields)
+    return (head, code("    "), words(definition.doc, 4), fields), "class"
+
+
+def event_items(space: Namespace, events: Iterable[EventDef]) -> tuple[EventItem, ...]:
+    """Return the classes of `events`."""
+    items: list[EventItem] = []
+    for event in events:
+        space.typing("ClassVar", "final")
+        base = space.public("EventPayload")
+        kind = space.public("EventKind")
+        custom = f"{kind}.custom(0x{event.category:X}, 0x{event.type_id:03X})"
+        reserved = f"{kind}.from_wire(0x{event.kind:04X})"
+        items.append(
+            EventItem(
+                struct_head(event.name, base, *STRUCT, *untracked(event.fields)),
+                words(event.doc, 4),
+                code(reserved if space.project.system else custom),
+                code(str(event.version)),
+                field_rows(space, event.fields),
+            )
+        )
+    return tuple(items)
+
+
+def event_unions(space: Namespace, machines: Sequence[MachineDef]) -> tuple[Union, ...]:
+    """Return for each machine the union of its events."""
+    unions: list[Union] = []
+    for machine in machines:
+        space.typing("TypeAlias")
+        head = f"{ident(machine.name + 'Event')}: TypeAlias = "
+        text = statement(head, Chain("|", machine.events))
+        gap = code("\n" if unions else "\n\n")
+        unions.append(Union(gap, code(text), doc(f"The events of machine {machine.name}.")))
+    return tuple(unions)
+
+
+def alias_constants(space: Namespace, checks: Checks, types: Iterable[TypeDef]) -> tuple[Code, ...]:
+    """Return for each plain alias the words that say what it is."""
+    found: list[Code] = []
+    for definition in types:
+        type_ = definition.type
+        if isinstance(type_, AliasType) and is_plain(type_):
+            space.typing("Final")
+            value = checks.expected(type_.of)
+            found.append(code(f"{ident(constant(type_.name))}: Final = {value}"))
+    return tuple(found)
+
+
+def check_functions(
+    space: Namespace, checks: Checks, types: Sequence[TypeDef], events: Iterable[EventDef]
+) -> tuple[Function, ...]:
+    """Return the predicates of aliases, then the checks of structs, then those of events."""
+    aliases = [definition.type for definition in types if is_plain(definition.type)]
+    structs = [d.type for d in types if isinstance(d.type, StructType)]
+    return (
+        *(_predicate(checks, alias) for alias in aliases if isinstance(alias, AliasType)),
+        *(_struct_check(space, checks, struct) for struct in structs),
+        *(_struct_canonical(checks, struct) for struct in structs if checks.has_canonical(struct)),
+        *(function for event in events for function in _event_checks(space, checks, event)),
+    )
+
+
+def _predicate(checks: Checks, alias: AliasType) -> Function:
+    body = statement("return ", checks.predicate(alias.of, "value"), indent=4)
+    head = f"def is_{names.snake(alias.name)}(value: object) -> bool:"
+    return Function(None, code(head), (code(body),))
+
+
+def _struct_check(space: Namespace, checks: Checks, struct: StructType) -> Function:
+    name = space.near("types", struct.name)
+    problems = space.abi("Problems")
+    head = Call(
+        f"def check_{names.snake(name)}(",
+        ("value: object", "at: str", f"problems: {problems}"),
+        ") -> None:",
+    )
+    test = Call(f"{space.abi('is_exactly')}(", ("value", name))
+    expected = python_literal(article(struct.name))
+    lines = [
+        *rows("if not ", test, ":", 4),
+        *(
+            "    " + row
+            for row in rows("", Call("problems.add(", ("at", "value", expected)), "", 8)
+        ),
+        "    return",
+        *checks.body(struct.fields, "{at}"),
+    ]
+    return Function(None, code(statement("", head)), tuple(map(code, lines)))
+
+
+def _struct_canonical(checks: Checks, struct: StructType) -> Function:
+    head = Call(
+        f"def canonical_{names.snake(struct.name)}(",
+        (f"value: {struct.name}",),
+        f") -> {struct.name}:",
+    )
+    lines = checks.canonical_lines(struct.fields)
+    return Function(None, code(statement("", head)), tuple(map(code, lines)))
+
+
+def _event_checks(space: Namespace, checks: Checks, event: EventDef) -> list[Function]:
+    name = space.near("events", event.name)
+    snake = names.snake(name)
+    head = Call(
+        f"def check_{snake}(",
+        (f"value: {name}", f"problems: {space.abi('Problems')}"),
+        ") -> None:",
+    )
+    lines = checks.body(event.fields, "$") or ['"""Nothing to check: there are no fields."""']
+    decorator = code(f"@{space.abi('check_for')}({name})")
+    found = [Function(decorator, code(statement("", head)), tuple(map(code, lines)))]
+    if any(checks.has_canonical(field.type) for field in event.fields):
+        head = Call(f"def canonical_{snake}(", (f"value: {name}",), f") -> {name}:")
+        decorator = code(f"@{space.abi('canonical_for')}({name})")
+        lines = checks.canonical_lines(event.fields)
+        found.append(Function(decorator, code(statement("", head)), tuple(map(code, lines))))
+    return found
+
+
+def kinds(space: Namespace, events: Sequence[str], indent: int = 4) -> Code:
+    """Return the class variable that holds the kinds of some events."""
+    space.typing("ClassVar")
+    value = Call("{", tuple(f"{event}.KIND" for event in events), "}", display=True)
+    head = f"KINDS: ClassVar[frozenset[{space.public('EventKind')}]] = "
+    return code(statement(head, Call("frozenset(", (value,)), indent=indent))
+
+
+def handlers(space: Namespace, machines: Iterable[MachineDef]) -> tuple[Handler, ...]:
+    """Return the handler classes of `handlers`."""
+    space.use("abc", "ABC")
+    space.use("abc", "abstractmethod")
+    space.use("collections.abc", "Mapping")
+    space.typing("ClassVar", "Final", "Generic", "TypeGuard", "TypeVar", "final")
+    stored = space.public("StoredEvent")
+    found: list[Handler] = []
+    for machine in machines:
+        union = space.near("events", f"{machine.name}Event")
+        events: list[Handled] = []
+        for name in machine.events:
+            event = space.near("events", name)
+            method = f"on_{names.snake(name)}"
+            head = Call(
+                f"def {method}(", ("self", f"event: {stored}[{event}]", "/"), ") -> R_co: ..."
+            )
+            row = statement("", head, indent=4)
+            events.append(Handled(code(event), code(python_literal(method)), code(row)))
+        anything = f"event: {stored}[{space.public('EventPayload')}]"
+        guard = f") -> TypeGuard[{stored}[{union}]]:"
+        handles = Call("def handles(", (anything, "/"), guard)
+        dispatch = Call("def dispatch(", ("self", f"event: {stored}[{union}]", "/"), ") -> R_co:")
+        found.append(
+            Handler(
+                code(f"{machine.name}Handler"),
+                code(f"_{constant(machine.name)}"),
+                code(union),
+                doc(f"The events of machine {machine.name}. Mark subclasses @final."),
+                kinds(space, machine.events),
+                code(statement("", handles, indent=4)),
+                code(statement("", dispatch, indent=4)),
+                tuple(events),
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,373 @@
+"""IR to text: one function per artefact, one Jinja environment, every file parsed afterwards.
+
+Templates lay out and do not decide. A template that prints anything but the wrappers of `text`
+raises, and so does one that names something that is not there. What was rendered is parsed, and
+its classes and fields are compared with the IR: a difference is a defect of the generator.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from batpak_codegen import machine_view as machines
+from batpak_codegen import names
+from batpak_codegen import payload_view as payloads
+from batpak_codegen.checks import Checks, is_plain
+from batpak_codegen.diagnostic import Diagnostic, SchemaError
+from batpak_codegen.ir import MachineDef, Named, PackageDef, Project
+from batpak_codegen.layout import Call, statement
+from batpak_codegen.namespace import Namespace, constant, import_key, listing
+from batpak_codegen.text import Code, Doc, Ident, Literal, code, doc, python_literal
+from batpak_codegen.types import AliasType, EnumType, FieldType, StructType
+
+Outline: TypeAlias = dict[str, tuple[str, ...]]  # class -> what it declares, in order
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+class TemplateDefect(TypeError):
+    """A template prints something that no wrapper vouches for."""
+
+
+def render(project: Project) -> dict[str, str]:
+    """Return path below `out` → text, for all files of a project, in the order of the paths.
+
+    Raises:
+        SchemaError: E0705, a file that does not say what the IR says: a defect of ours.
+    """
+    reaches: dict[tuple[str, str], bool] = {}
+    if project.system:
+        files = {"system.py": _Package(project, project.packages[0], reaches).system()}
+        return dict(sorted(files.items()))
+    files = {"__init__.py": _frame(), "py.typed": "", "registry.py": _registry(project)}
+    for package in project.packages:
+        for depth in range(1, len(package.parts)):
+            files["/".join((*package.parts[:depth], "__init__.py"))] = _frame()
+    for package in project.packages:
+        files |= _Package(project, package, reaches).files()
+    return dict(sorted(files.items()))
+
+
+class _Package:
+    """The files of one package."""
+
+    def __init__(
+        self, project: Project, package: PackageDef, reaches: dict[tuple[str, str], bool]
+    ) -> None:
+        self.project, self.package, self.reaches = project, package, reaches
+        self.where = f"{package.name} ({package.path})"
+        self.type_names = [definition.type.name for definition in package.types]
+        self.events = {event.name: event for event in package.events}
+        self.event_names = list(self.events)
+        self.event_names += [f"{machine.name}Event" for machine in package.machines]
+
+    def files(self) -> dict[str, str]:
+        """Return path → text; a file without content is not there."""
+        found: dict[str, str] = {"__init__": self._front()}
+        if self.package.types:
+            found["types"] = self._types()
+        if self.package.events:
+            found["events"] = self._events()
+        found |= self._checks()
+        if self.package.machines:
+            found["handlers"] = self._handlers()
+        for machine in self.package.machines:
+            stem = names.snake(machine.name)
+            found[f"{stem}_states"] = self._states(machine)
+            if any(move.gates for move in machine.moves):
+                found[f"{stem}_gates"] = self._gates(machine)
+            found[f"{stem}_machine"] = self._machine(machine)
+        return {"/".join((*self.package.parts, f"{name}.py")): t for name, t in found.items()}
+
+    def _space(self, module: str) -> Namespace:
+        return Namespace(self.project, self.package, module)
+
+    def _front(self) -> str:
+        package = self.package
+        pairs = [("checks", "")] if package.events else []
+        pairs += [(name, "events") for name in self.event_names]
+        pairs += [(name, "types") for name in self.type_names]
+        pairs.sort(key=lambda pair: (pair[1], import_key(pair[0])))
+        lines = [code(f"from .{module} import {name} as {name}") for name, module in pairs]
+        shown = code(listing([name for name, _ in pairs])) if pairs else None
+        body = fill("front", lines=lines, listing=shown)
+        return _frame(doc(package.doc or f"Package {package.name}."), None, "", body)
+
+    def _types(self) -> str:
+        space = self._space("types")
+        body = fill("types", items=payloads.type_items(space, self.package.types))
+        text = _frame(doc(f"Types of {self.where}."), space, listing(self.type_names), body)
+        return verified(text, {"__all__": (), **self._type_outline()})
+
+    def _events(self) -> str:
+        space = self._space("events")
+        space.inner("require_abi")
+        body = self._event_body(space)
+        preamble = f"require_abi(1, __name__)\n\n{listing(self.event_names)}"
+        text = _frame(doc(f"Events of {self.where}."), space, preamble, body)
+        return verified(text, {"__all__": (), **self._event_outline()})
+
+    def _event_body(self, space: Namespace) -> str:
+        items = payloads.event_items(space, self.package.events)
+        unions = payloads.event_unions(space, self.package.machines)
+        return fill("events", events=items, unions=unions)
+
+    def _checks(self) -> dict[str, str]:
+        space = self._space("checks")
+        body, outline = self._check_body(space)
+        if not body:
+            return {}
+        name = self.package.name
+        sentence = "They run when a payload is appended, never when one is read."
+        text = _frame(doc(f"Constraints of {name}. {sentence}"), space, "", body)
+        return {"checks": verified(text, outline)}
+
+    def _check_body(self, space: Namespace) -> tuple[str, Outline]:
+        checks = Checks(space, self.reaches)
+        types, events = self.package.types, self.package.events
+        constants = payloads.alias_constants(space, checks, types)
+        functions = payloads.check_functions(space, checks, types, events)
+        gap = code("\n" if self.project.system else "")  # there, classes stand before them
+        body = fill("checks", constants=constants, functions=functions, gap=gap)
+        return body, _check_outline(self.package, checks)
+
+    def _handlers(self) -> str:
+        space = self._space("handlers")
+        items = payloads.handlers(space, self.package.machines)
+        body = fill("handlers", handlers=items)
+        sentence = "a new event is an error in every @final handler until it is handled."
+        shown = listing([f"{machine.name}Handler" for machine in self.package.machines])
+        text = _frame(doc(f"Exhaustive dispatch: {sentence}"), space, shown, body)
+        outline: Outline = {"__all__": (), "R_co": ()}
+        for machine in self.package.machines:
+            outline[f"_{constant(machine.name)}"] = ()
+        for machine in self.package.machines:
+            methods = (f"on_{names.snake(event)}" for event in machine.events)
+            outline[f"{machine.name}Handler"] = ("KINDS", *methods, "handles", "dispatch")
+        return verified(text, outline)
+
+    def _states(self, machine: MachineDef) -> str:
+        space = self._space(f"{names.snake(machine.name)}_states")
+        states = [state.name for state in machine.states]
+        data = f"{machine.name}Data"
+        items = machines.state_items(space, machine)
+        body = fill("states", states=items, union=machines.union(data, states))
+        sentence = f"State data of machine {machine.name}: what is known in each state."
+        text = _frame(doc(sentence), space, listing([*states, data]), body)
+        outline = {state.name: _field_names(state.fields) for state in machine.states}
+        return verified(text, {"__all__": (), **outline, data: ()})
+
+    def _gates(self, machine: MachineDef) -> str:
+        space = self._space(f"{names.snake(machine.name)}_gates")
+        gates = machines.gate_items(space, machine)
+        policies = machines.policy_items(space, machine)
+        body = fill("gates", gates=gates, policies=policies)
+        classes = [machine.policy(move.name) for move in machine.moves if move.gates]
+        sentence = f"Gates and policies of machine {machine.name}."
+        text = _frame(doc(sentence), space, listing(classes), body)
+        outline: Outline = {"__all__": ()}
+        outline |= {f"judge_{gate.name}": () for gate in machine.gates}
+        return verified(text, outline | dict.fromkeys(classes, ("POLICY", "__init__")))
+
+    def _machine(self, machine: MachineDef) -> str:
+        space = self._space(f"{names.snake(machine.name)}_machine")
+        handles = [machine.handle(state.name) for state in machine.states]
+        moves = [machine.transition(move.name) for move in machine.moves]
+        state, name = f"{machine.name}State", f"{machine.name}Machine"
+        body = fill(
+            "machine",
+            handles=machines.handle_items(space, machine, self.events),
+            moves=machines.move_items(space, machine),
+            machine=machines.machine_item(space, machine),
+            union=machines.union(state, handles),
+        )
+        sentence = "one handle class per state, and moves only where they are legal."
+        words = f"Machine {machine.name}: {sentence}\n\n{machines.diagram(machine)}\n"
+        shown = listing([*moves, *handles, state, name])
+        text = _frame(Doc(f'"""{words}"""'), space, shown, body)  # names and arrows only
+        return verified(text, _machine_outline(machine))
+
+    def system(self) -> str:
+        """Return the one module of the library's own events."""
+        space = self._space("system")
+        parts = [fill("types", items=payloads.type_items(space, self.package.types))]
+        parts.append(self._event_body(space))
+        body, outline = self._check_body(space)
+        shown = listing([*self.type_names, *self.event_names])
+        words = doc(self.package.doc or f"Package {self.package.name}.")
+        text = _frame(words, space, shown, "".join(parts) + body)
+        return verified(
+            text, {"__all__": (), **self._type_outline(), **self._event_outline(), **outline}
+        )
+
+    def _type_outline(self) -> Outline:
+        return {
+            definition.type.name: _members(definition.type) for definition in self.package.types
+        }
+
+    def _event_outline(self) -> Outline:
+        events = self.package.events
+        outline = {e.name: ("KIND", "VERSION", *_field_names(e.fields)) for e in events}
+        return outline | {f"{machine.name}Event": () for machine in self.package.machines}
+
+
+def _members(type_: Named) -> tuple[str, ...]:
+    if isinstance(type_, EnumType):
+        return tuple(member for member, _ in type_.members)
+    return _field_names(type_.fields) if isinstance(type_, StructType) else ()
+
+
+def _field_names(fields: Iterable[FieldType]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields)
+
+
+def _check_outline(package: PackageDef, checks: Checks) -> Outline:
+    types = [definition.type for definition in package.types]
+    aliases = [t.name for t in types if isinstance(t, AliasType) and is_plain(t)]
+    structs = [t for t in types if isinstance(t, StructType)]
+    outline: Outline = {constant(name): () for name in aliases}
+    outline |= {f"is_{names.snake(name)}": () for name in aliases}
+    outline |= {f"check_{names.snake(struct.name)}": () for struct in structs}
+    canonical = (struct.name for struct in structs if checks.has_canonical(struct))
+    outline |= {f"canonical_{names.snake(name)}": () for name in canonical}
+    for event in package.events:
+        outline[f"check_{names.snake(event.name)}"] = ()
+        if any(checks.has_canonical(field.type) for field in event.fields):
+            outline[f"canonical_{names.snake(event.name)}"] = ()
+    return outline
+
+
+def _machine_outline(machine: MachineDef) -> Outline:
+    outline: Outline = {"__all__": (), "_MOVES": ()}
+    for state in machine.states:
+        moves = (move.name for move in machine.moves if state.name in move.sources)
+        outline[machine.handle(state.name)] = ("STATE", "DATA", "MOVES", "__slots__", *moves)
+    outline[f"{machine.name}State"] = ()
+    outline |= {machine.transition(move.name): () for move in machine.moves}
+    outline |= {f"_evolve_{move.name}": () for move in machine.moves}
+    constants = ("NAME", "SCOPE", "ENTITY", "HANDLES", "EDGES", "KINDS")
+    outline[f"{machine.name}Machine"] = (*constants, "__init__", "new", "load", "replay")
+    return outline
+
+
+def _registry(project: Project) -> str:
+    entries: dict[int, str] = {}
+    for package in project.packages:
+        module = ".".join((project.out_module, *package.parts, "events"))
+        for event in package.events:
+            place = (module, event.name, event.version)
+            entries[event.kind] = f"0x{event.kind:04X}: {python_literal(place)}"
+    rows = tuple(entries[kind] for kind in sorted(entries))
+    head = "KINDS: Final[Mapping[int, tuple[str, str, int]]] = "
+    kinds = statement(head, Call("{", rows, "}", display=True, open=bool(rows)))
+    imports = (
+        "from collections.abc import Mapping\n"
+        "from importlib import import_module\n"
+        "from typing import Final"
+    )
+    sentence = "Every kind of this project: where its class lives."
+    more = "Importing this module imports none of them."
+    text = fill(
+        "module",
+        doc=doc(f"{sentence} {more}"),
+        imports=code(imports),
+        preamble=code(kinds),
+        body=code(fill("registry").removesuffix("\n")),
+    )
+    return verified(text, {"KINDS": (), "load": ()})
+
+
+def _frame(
+    words: Doc | None = None, space: Namespace | None = None, preamble: str = "", body: str = ""
+) -> str:
+    """Return a module: the three fixed lines, docstring, imports, and what follows."""
+    return fill(
+        "module",
+        doc=words,
+        imports=code(space.imports()) if space else None,
+        preamble=code(preamble) if preamble else None,
+        body=code(body.removesuffix("\n")) if body else None,
+    )
+
+
+def fill(template: str, **values: object) -> str:
+    """Return a template with its values.
+
+    Raises:
+        TemplateDefect: It prints anything but one of the wrappers of `text`.
+        UndefinedError: It names something that is not there.
+    """
+    return _template(template).render(values)
+
+
+@cache
+def _template(name: str) -> Template:
+    return environment().get_template(f"{name}.py.jinja")
+
+
+@cache
+def environment() -> Environment:
+    """Return the one environment; templates are compiled once per process."""
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        finalize=_only_wrapped,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  Python, not HTML; `_only_wrapped` guards what is printed
+    )
+
+
+def _only_wrapped(value: object) -> str:
+    if isinstance(value, Ident | Literal | Doc | Code):
+        return value.text
+    raise TemplateDefect(f"a template prints a {type(value).__name__}")
+
+
+def verified(text: str, outline: Outline) -> str:
+    """Return `text`, if what it defines is what the IR says.
+
+    Raises:
+        SchemaError: E0705.
+    """
+    try:
+        found = _outline(ast.parse(text))
+    except (SyntaxError, ValueError) as error:
+        raise _defect(f"generated code does not parse: {error}") from error
+    if found != outline or list(found) != list(outline):
+        both = found.keys() | outline.keys()
+        wrong = [name for name in sorted(both) if found.get(name) != outline.get(name)]
+        raise _defect(f"generated code differs from the schema: {', '.join(wrong) or 'order'}")
+    return text
+
+
+def _defect(message: str) -> SchemaError:
+    hint = "this is a defect of batpak; nothing was written"
+    return SchemaError([Diagnostic("E0705", message, None, hint)])
+
+
+def _outline(tree: ast.Module) -> Outline:
+    found: Outline = {}
+    for node in tree.body:
+        for name in _defined(node):
+            members = node.body if isinstance(node, ast.ClassDef) else []
+            found[name] = tuple(member for inner in members for member in _defined(inner))
+    return found
+
+
+def _defined(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        return [node.name]
+    targets: Sequence[ast.expr] = []
+    if isinstance(node, ast.Assign):
+        targets = node.targets
+    elif isinstance(node, ast.AnnAssign):
+        targets = [node.target]
+    return [target.id for target in targets if isinstance(target, ast.Name)]

@@ -1,0 +1,1 @@
+"""From schema text to nodes that know where they stood."""
