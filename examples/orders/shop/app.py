@@ -12,9 +12,9 @@ from decimal import Decimal
 from typing import ClassVar, assert_never, final
 from uuid import UUID, uuid4
 
-from batpak import Denial, EventKind, EventPayload, Projection, Store, StoredEvent, new_id, override
 from msgspec import Struct
 
+from batpak import Denial, EventKind, EventPayload, Projection, Store, StoredEvent, new_id, override
 from shop.gen.common import Currency, Money
 from shop.gen.orders import (
     CancelReason,
@@ -208,10 +208,8 @@ def tell(store: Store) -> list[str]:
 def history(store: Store, order_id: OrderId) -> list[str]:
     """Return the journal of one order, oldest first."""
     journal = Journal()
-    return [
-        journal.dispatch(event)  # type: ignore[arg-type]  # the stream of an order holds its events
-        for event in store.stream(f"order:{order_id.hex}")
-    ]
+    events = store.stream(f"order:{order_id.hex}")
+    return [journal.dispatch(event) for event in events if journal.handles(event)]
 
 
 def accounts(store: Store) -> dict[UUID, Account]:

@@ -10,7 +10,6 @@ import sys
 from itertools import count
 
 from batpak import Coordinate, Store, new_id
-
 from shop.app import euros, now
 from shop.gen.orders import CustomerId, OrderId, OrderLine, OrderPlaced
 

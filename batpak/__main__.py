@@ -1,0 +1,5 @@
+"""`python -m batpak` is the `batpak` command."""
+
+from batpak.cli.main import main
+
+main()

@@ -1,0 +1,61 @@
+"""The app: its commands, its exit codes, one `BatpakError` one message.
+
+Exit codes: 0 clean, 1 findings (a schema error, generated code out of date), 2 could not run,
+3 damage found in a store or an internal error, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import NoReturn
+
+from batpak.errors import BatpakError, DamageError
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    try:
+        import typer
+    except ModuleNotFoundError:
+        _fail("the batpak command needs the extra `cli`: pip install 'batpak[cli]'")
+    from batpak.cli import demo, schemas, stores
+
+    app = typer.Typer(
+        name="batpak",
+        help="Describe events once; get typed Python and a tamper-evident event store.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+
+    @app.callback()
+    def root(
+        *,
+        show_version: bool = typer.Option(
+            False, "--version", help="Print the version and exit.", is_eager=True
+        ),
+    ) -> None:
+        if show_version:
+            print(f"batpak {version('batpak')}")
+            raise typer.Exit
+
+    app.command()(demo.demo)
+    app.command()(schemas.gen)
+    app.command()(stores.verify)
+    try:
+        app()
+    except DamageError as error:
+        _fail(_told(error), status=3)
+    except BatpakError as error:
+        _fail(_told(error))
+
+
+def _told(error: BatpakError) -> str:
+    return f"{error}\n  hint: {error.hint}" if error.hint else str(error)
+
+
+def _fail(message: str, status: int = 2) -> NoReturn:
+    print(f"batpak: {message}", file=sys.stderr)
+    sys.exit(status)

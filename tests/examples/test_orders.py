@@ -1,0 +1,61 @@
+"""The orders example tells its story, and the story is in the store afterwards.
+
+It is the first code a newcomer reads; without this it would rot first.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from batpak import Store
+from batpak.system import CloseCompleted, OpenCompleted
+from shop.app import Account, Journal, accounts, euros, history, tell
+from shop.gen.orders import OrderPlaced
+
+
+def test_the_story_places_pays_ships_and_cancels_and_a_gate_refuses_twice(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "shop.store") as store:
+        said = tell(store)
+
+    assert said == [
+        "refused by lines_add_up: the lines do not add up to 20.00",
+        "placed, waiting for 65.00 eur",
+        "refused by paid_in_full: paid 60.00 for an order of 65.00",
+        "paid, 2 line(s) to pack",
+        "shipped with dhl, JD0001",
+        "cancelled: customer",
+    ]
+
+
+def test_a_reopened_store_gives_the_same_accounts_and_history(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "shop.store") as store:
+        tell(store)
+        before = accounts(store)
+        orders = [event.payload.order_id for event in store.by_fact(OrderPlaced)]
+        histories = [history(store, order) for order in orders]
+
+    with Store.open_read_only(tmp_path / "shop.store") as reader:
+        events = list(reader.query())
+    with Store.open(tmp_path / "shop.store") as store:
+        after = accounts(store)
+        again = [history(store, order) for order in orders]
+
+    amount = euros("65.00").amount
+    assert before == after
+    assert histories == again
+    assert list(after.values())[0] == Account(owed=amount, received=amount)
+    assert histories[0] == ["placed for 65.00", "paid 65.00", "shipped with dhl"]
+    assert [type(event.payload) for event in (events[0], events[-1])] == [
+        OpenCompleted,
+        CloseCompleted,
+    ]
+
+
+def test_the_handler_passes_over_what_is_not_an_order(tmp_path: Path) -> None:
+    journal = Journal()
+    with Store.open(tmp_path / "shop.store") as store:
+        tell(store)
+
+        handled = [event.sequence for event in store.query() if journal.handles(event)]
+
+        assert handled == [1, 2, 3, 4, 5]

@@ -1,0 +1,59 @@
+"""The reference pages name what the code has: every exception, every diagnostic, every page cited.
+
+Without this a new code or class is documented when somebody stumbles over it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from batpak import BatpakError
+
+ROOT = Path(__file__).parents[1]
+SOURCES = [*ROOT.glob("batpak/**/*.py"), *ROOT.glob("codegen/**/*.py")]
+
+
+def classes(cls: type[BatpakError] = BatpakError) -> Iterator[type[BatpakError]]:
+    for sub in cls.__subclasses__():
+        yield sub
+        yield from classes(sub)
+
+
+@pytest.mark.parametrize("cls", list(classes()), ids=lambda cls: cls.__name__)
+def test_every_exception_is_in_the_reference_under_its_code(cls: type[BatpakError]) -> None:
+    page = (ROOT / "docs/reference/errors.md").read_text(encoding="utf-8")
+
+    row = f"| `{cls.__name__}` | `{cls.code}` |"
+
+    assert row in page or (cls.__subclasses__() and f"`{cls.__name__}`" in page)
+
+
+def test_every_diagnostic_code_is_in_the_reference() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in SOURCES)
+    page = (ROOT / "docs/reference/diagnostics.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"E\d{4}", page))
+    for low, high in re.findall(r"(E\d{4}) … (E\d{4})", page):
+        listed |= {f"E{number:04}" for number in range(int(low[1:]), int(high[1:]) + 1)}
+
+    raised = set(re.findall(r'"(E\d{4})"', text))
+
+    assert raised - listed == set()
+    assert len(raised) > 40
+
+
+def test_every_page_and_section_cited_in_the_code_exists() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in SOURCES)
+    cited = set(re.findall(r'(docs/[a-z/-]+\.md)(?:, "([^"]+)")?', text))
+
+    missing = [
+        (page, section)
+        for page, section in sorted(cited)
+        if not (ROOT / page).is_file()
+        or (section and f"\n## {section}\n" not in (ROOT / page).read_text(encoding="utf-8"))
+    ]
+
+    assert missing == []

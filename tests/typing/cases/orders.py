@@ -1,0 +1,229 @@
+"""Misuse of a generated domain. Every line marked `# E:` is rejected, and no other line is.
+
+After the mark: mypy's error codes, then pyright's rules. A dash: the checker accepts the line.
+"""
+# fmt: off
+# ruff: noqa
+from __future__ import annotations
+
+import datetime as dt
+from typing import ClassVar, assert_never, final
+from uuid import UUID
+
+from batpak import (
+    Coordinate, Denial, EventId, EventKind, EventPayload, Gate, GateSet, Handle, PERMIT, Receipt,
+    Store, StoredEvent, StoreReader, Transition, Verdict, override,
+)
+from batpak.abi import StateData
+
+from shop.gen.common import Currency, Money
+from shop.gen.orders import (
+    CancelReason, Carrier, CustomerId, OrderCancelled, OrderEvent, OrderId, OrderLine, OrderPaid,
+    OrderPlaced, OrderShipped,
+)
+from shop.gen.orders.handlers import OrderHandler
+from shop.gen.orders.order_gates import PayOrderGates, PlaceOrderGates
+from shop.gen.orders.order_machine import (
+    CancelledOrder, DraftOrder, OrderMachine, OrderState, PaidOrder, PayOrder, PlacedOrder,
+    ShippedOrder,
+)
+from shop.gen.orders.order_states import Placed
+
+# ------------------------------------------------------------------------------- payloads
+
+
+def payloads(order_id: OrderId, customer_id: CustomerId, at: dt.datetime, euro: Money, line: OrderLine) -> None:
+    OrderCancelled(order_id, CancelReason.FRAUD, at)  # E: call-arg | reportCallIssue
+    OrderCancelled(order_id=order_id, reason=CancelReason.FRAUD)  # E: call-arg | reportCallIssue
+    OrderCancelled(order_id=order_id, reason=CancelReason.FRAUD, cancelled_at=at, why="x")  # E: call-arg | reportCallIssue
+    OrderCancelled(order_id=order_id, reason=CancelReason.FRAUD, cancelled_at="today")  # E: arg-type | reportArgumentType
+    OrderShipped(order_id=order_id, carrier="dhl", shipped_at=at)  # E: arg-type | reportArgumentType
+    OrderShipped(order_id=UUID(int=1), carrier=Carrier.DHL, shipped_at=at)  # E: arg-type | reportArgumentType
+    OrderShipped(order_id=customer_id, carrier=Carrier.DHL, shipped_at=at)  # E: arg-type | reportArgumentType
+    Money(amount=1.5, currency=Currency.EUR)  # E: arg-type | reportArgumentType
+    OrderPlaced(
+        order_id=order_id,
+        customer_id=customer_id,
+        lines=[line],  # E: arg-type | reportArgumentType
+        total=euro,
+        labels={},
+        placed_at=at,
+    )
+    event = OrderCancelled(order_id=order_id, reason=CancelReason.FRAUD, cancelled_at=at)
+    event.reason = CancelReason.STOCK  # E: misc | reportAttributeAccessIssue
+    euro.amount += 1  # E: misc | reportAttributeAccessIssue
+    print(euro.currency == "eur")  # E: comparison-overlap | reportUnnecessaryComparison
+    EventKind(0x2001)  # E: call-arg | reportCallIssue
+
+
+class Special(OrderPaid, frozen=True, kw_only=True):  # E: misc | reportGeneralTypeIssues
+    pass
+
+
+class Thawed(EventPayload, kw_only=True):  # E: misc | reportGeneralTypeIssues
+    pass
+
+
+# ---------------------------------------------------------------------------------- store
+
+
+def store(db: Store, reader: StoreReader, at: Coordinate, event_id: EventId, paid: OrderPaid) -> None:
+    db.append(at, {"order_id": "1"})  # E: arg-type | reportArgumentType
+    db.append("order:1", paid)  # E: arg-type | reportArgumentType
+    reader.append(at, paid)  # E: attr-defined | reportAttributeAccessIssue
+    stored: StoredEvent[OrderPaid] = db.get(event_id, OrderShipped)  # E: arg-type,assignment | reportAssignmentType,reportArgumentType
+    print(stored, db.get(event_id).payload.amount)  # E: attr-defined | reportAttributeAccessIssue
+
+
+# ------------------------------------------------------------------------------- typestate
+
+
+@final
+class DoorOpened(EventPayload, frozen=True, kw_only=True):
+    KIND: ClassVar[EventKind] = EventKind.custom(0x3, 0x001)
+    VERSION: ClassVar[int] = 1
+
+
+@final
+class Closed(StateData, frozen=True, kw_only=True, tag="Closed"):
+    pass
+
+
+@final
+class Open(StateData, frozen=True, kw_only=True, tag="Open"):
+    pass
+
+
+@final
+class OpenDoor(Handle[Open]):
+    pass
+
+
+@final
+class ClosedDoor(Handle[Closed]):
+    def open(self) -> Transition[ClosedDoor, OpenDoor, DoorOpened]:
+        return self._move(OpenDoor, DoorOpened())
+
+
+def typestate(orders: OrderMachine, draft: DraftOrder, placed: PlacedOrder, paid: PaidOrder, any_state: OrderState, door: ClosedDoor, at: dt.datetime, euro: Money) -> None:
+    placed.ship(carrier=Carrier.DHL, shipped_at=at)  # E: attr-defined | reportAttributeAccessIssue
+    any_state.ship(carrier=Carrier.DHL, shipped_at=at)  # E: union-attr | reportAttributeAccessIssue
+    orders.load("order:1")  # E: arg-type | reportArgumentType
+    paid.ship(order_id=paid.data.order_id, carrier=Carrier.DHL, shipped_at=at)  # E: call-arg | reportCallIssue
+    paid.ship(carrier=Carrier.DHL)  # E: call-arg | reportCallIssue
+    pay = placed.pay(payment_id=UUID(int=1), amount=euro, paid_at=at)
+    orders.apply(pay)  # E: arg-type | reportArgumentType
+    orders.apply(door.open())  # E: arg-type | reportArgumentType
+    orders.apply(OrderShipped(order_id=paid.data.order_id, carrier=Carrier.DHL, shipped_at=at))  # E: arg-type | reportArgumentType
+    again: PaidOrder = orders.apply(paid.ship(carrier=Carrier.DHL, shipped_at=at))  # E: assignment | reportAssignmentType
+    paid.ship(carrier=Carrier.DHL, shipped_at=at)  # E: unused-awaitable | -
+    Transition(paid, ShippedOrder, OrderShipped(order_id=paid.data.order_id, carrier=Carrier.DHL, shipped_at=at))  # E: call-arg,arg-type | reportCallIssue,reportArgumentType
+    PaidOrder(paid.coordinate, paid.version, paid.data)  # E: call-arg,arg-type | reportCallIssue,reportArgumentType
+    print(placed.data.payment_id, again)  # E: attr-defined | reportAttributeAccessIssue
+    placed.data.total = euro  # E: misc | reportAttributeAccessIssue
+    placed.version = 7  # E: misc | reportAttributeAccessIssue
+    draft.data.total  # E: attr-defined | reportAttributeAccessIssue
+
+
+class LoudOrder(PlacedOrder):  # E: misc | reportGeneralTypeIssues
+    pass
+
+
+def forgets_a_state(order: OrderState) -> str:
+    match order:
+        case DraftOrder() | PlacedOrder():
+            return "open"
+        case PaidOrder() | ShippedOrder():
+            return "ours"
+        case _:
+            assert_never(order)  # E: arg-type | reportArgumentType
+
+
+def forgets_an_event(event: OrderEvent) -> str:
+    match event:
+        case OrderPlaced() | OrderPaid() | OrderShipped():
+            return "good news"
+        case _:
+            assert_never(event)  # E: arg-type | reportArgumentType
+
+
+# ---------------------------------------------------------------------------------- gates
+
+
+@final
+class OtherGates(GateSet[None, Placed, OrderPaid]):
+    pass
+
+
+def gates(orders: OrderMachine, pay: PayOrder, euro: Money) -> None:
+    orders.commit(orders.pay_gates.evaluate(None, pay))  # E: arg-type | reportArgumentType
+    orders.commit(pay)  # E: arg-type | reportArgumentType
+    orders.commit(Denial("paid_in_full", "AMOUNT_MISMATCH", "no"))  # E: arg-type | reportArgumentType
+    OtherGates().evaluate(None, pay)  # E: arg-type | reportArgumentType
+    orders.place_gates.evaluate(None, pay)  # E: arg-type | reportArgumentType
+    orders.pay_gates.evaluate(euro, pay)  # E: arg-type | reportArgumentType
+    orders.apply(orders.pay_gates.evaluate(None, pay))  # E: arg-type | reportArgumentType
+    Receipt(pay)  # E: call-arg,arg-type | reportCallIssue,reportArgumentType
+
+
+class Unsure:
+    name = "unsure"
+
+    def judge(self, ctx: None, state: Placed, event: OrderPaid, /) -> bool:
+        return True
+
+
+class ShippedOnly:
+    name = "shipped_only"
+
+    def judge(self, ctx: None, state: Placed, event: OrderShipped, /) -> Verdict:
+        return PERMIT
+
+
+GateSet[None, Placed, OrderPaid](Unsure())  # E: arg-type | reportArgumentType
+GateSet[None, Placed, OrderPaid](ShippedOnly())  # E: arg-type | reportArgumentType
+
+
+# -------------------------------------------------------------------------------- handlers
+
+
+@final
+class NoCancel(OrderHandler[None]):  # E: misc | reportGeneralTypeIssues
+    @override
+    def on_order_placed(self, event: StoredEvent[OrderPlaced], /) -> None: ...
+    @override
+    def on_order_paid(self, event: StoredEvent[OrderPaid], /) -> None: ...
+    @override
+    def on_order_shipped(self, event: StoredEvent[OrderShipped], /) -> None: ...
+
+
+class Unfinished(OrderHandler[None]):
+    @override
+    def on_order_placed(self, event: StoredEvent[OrderPlaced], /) -> None: ...
+
+
+Unfinished()  # E: abstract | reportAbstractUsage
+
+
+class WrongTypes(OrderHandler[str]):
+    @override
+    def on_order_paid(self, event: StoredEvent[OrderPlaced], /) -> str:  # E: override | reportIncompatibleMethodOverride
+        return ""
+
+    @override
+    def on_order_placed(self, event: StoredEvent[OrderPlaced], /) -> int:  # E: override | reportIncompatibleMethodOverride
+        return 1
+
+    @override
+    def on_order_lost(self, event: StoredEvent[OrderPlaced], /) -> str:  # E: misc | reportGeneralTypeIssues
+        return ""
+
+
+def dispatches(handler: OrderHandler[str], anything: StoredEvent[EventPayload], door: StoredEvent[DoorOpened]) -> None:
+    handler.dispatch(door)  # E: arg-type | reportArgumentType
+    handler.dispatch(anything)  # E: arg-type | reportArgumentType
+
+
+def wiring(cancelled: CancelledOrder) -> None:
+    OrderMachine()  # E: call-arg | reportCallIssue
+    print(cancelled, PayOrderGates, PlaceOrderGates, Gate)
