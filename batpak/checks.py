@@ -21,7 +21,11 @@ from operator import is_
 from typing import Final, TypeGuard, TypeVar, cast
 from uuid import UUID
 
+from batpak.codec import PlainDecimal
+
 T = TypeVar("T")
+
+_EXPONENT_FROM: Final = 7  # the scale from which `str` writes small decimals as 1E-7
 
 SHOWN_MAX: Final = 64  # characters of a value in a message
 
@@ -176,9 +180,12 @@ def canonical_decimal(value: Decimal, scale: int) -> Decimal:
     """
     unit = _UNITS[scale]
     if value.same_quantum(unit) and (value or not value.is_signed()):
-        return value
-    exact = value.quantize(unit, context=_DECIMALS)
-    return exact or exact.copy_abs()
+        exact = value
+    else:
+        exact = value.quantize(unit, context=_DECIMALS)
+        exact = exact or exact.copy_abs()
+    spelled_out = scale < _EXPONENT_FROM or type(exact) is PlainDecimal or "E" not in str(exact)
+    return exact if spelled_out else PlainDecimal(exact)
 
 
 def canonical_float(value: float) -> float:

@@ -6,14 +6,27 @@ timestamp extension.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
 
+
+class PlainDecimal(Decimal):
+    """A decimal that is stored without an exponent: `0.0000001`, where `str` says `1E-7`."""
+
+
+def _spelled(value: object) -> str:
+    """Spell what msgspec cannot, which is a PlainDecimal and nothing else."""
+    if isinstance(value, PlainDecimal):
+        return f"{value:f}"
+    raise TypeError(f"{type(value).__qualname__} has no stored form")
+
+
 _ENCODER: Final = msgspec.msgpack.Encoder(
-    order="deterministic", uuid_format="bytes", decimal_format="string"
+    enc_hook=_spelled, order="deterministic", uuid_format="bytes", decimal_format="string"
 )
 
 encode: Final = _ENCODER.encode

@@ -21,7 +21,7 @@ FLOORS = {
     "batpak": """cli / store / reader / read upkeep / commit recovery
         / journal index / machine abi / guard / typestate append / event system
         / wire report region / payload / registry / config platform
-        / ids / kind coordinate clock codec digest disk checks / errors / override seal""",
+        / ids checks / kind coordinate clock codec digest disk / errors / override seal""",
     "batpak.cli": "main / schemas stores demo",
     "batpak.read": "projection / fetch",
     "batpak.upkeep": "verify",

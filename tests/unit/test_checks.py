@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batpak import checks
+from batpak import checks, codec
 from batpak.override import override
 from batpak.payload import WireEnum
 
@@ -279,3 +279,15 @@ def test_problems_are_falsy_until_there_is_one() -> None:
     problems.add("$", 1, "text")
 
     assert (before, bool(problems)) == (False, True)
+
+
+@given(st.integers(-(10**18), 10**18), st.integers(0, 18))
+def test_a_stored_decimal_has_exactly_its_scale_and_no_exponent(units: int, scale: int) -> None:
+    value = Decimal(units).scaleb(-scale)
+    digits = str(abs(units)).rjust(scale + 1, "0")
+    whole, fraction = digits[: len(digits) - scale], digits[len(digits) - scale :]
+    expected = ("-" if units < 0 else "") + whole + ("." + fraction if scale else "")
+
+    stored = codec.decoder(str).decode(codec.encode(checks.canonical_decimal(value, scale)))
+
+    assert expected == stored

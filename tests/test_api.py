@@ -1,0 +1,68 @@
+"""The public names, exactly. Adding one is a decision; so is losing one.
+
+Without this, a name that slips out of `batpak` or `batpak.abi` breaks generated files everywhere at
+their next import, and one that slips in has to be kept.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import batpak
+from batpak import abi
+
+ROOT = Path(__file__).parents[1]
+
+FRONT = """
+    Coordinate Region KindFilter EventKind EventPayload EventFlags EventId CorrelationId new_id
+    operation_key Hlc
+    Gate GateSet Verdict PERMIT Permit Denial Receipt
+    Machine Handle Transition Guarded Ledger
+    Store StoreReader StoreConfig Limits Durability AppendReceipt Cause StoredEvent Projection
+    OpenReport VerifyReport
+    BatpakError
+    UsageError InvalidArgument InvalidCoordinate CoordinateFault InvalidKind KindFault KindMismatch
+    UnknownKind RegistryError PayloadInvalid TooLarge
+    ConflictError VersionConflict StaleState IdempotencyConflict UnknownParent EventNotFound
+    UnavailableError StoreLocked StoreClosed StoreReadOnly ForkedStoreError StorePoisoned
+    StorageError StorageFailed DurabilityUnknown
+    DamageError CorruptStore Damage FutureVersion DecodeFailed DecodeStage
+    PolicyError Denied ReceiptRejected ReceiptFault IllegalTransition IllegalHistory
+    abi override system
+"""
+ABI = """
+    require_abi
+    WireEnum StateData Edge Rule Problems check_for canonical_for
+    is_bool is_int is_float is_text is_bytes is_decimal is_uuid is_timestamp is_date is_duration
+    is_member is_list is_set is_map is_exactly
+    canonical_decimal canonical_float canonical_each canonical_items canonical_set
+    text duration decimal timestamp
+"""
+
+
+@pytest.mark.parametrize(("module", "names"), [(batpak, FRONT), (abi, ABI)])
+def test_the_public_names_are_these_and_no_others(module: object, names: str) -> None:
+    public = set(getattr(module, "__all__", ()))
+
+    assert public == set(names.split())
+    assert all(hasattr(module, name) for name in public)
+
+
+def test_generated_code_imports_the_two_public_surfaces_only() -> None:
+    surfaces = {"batpak": set(FRONT.split()), "batpak.abi": set(ABI.split())}
+    taken = [
+        (node.module, alias.name, str(path))
+        for path in ROOT.glob("examples/*/*/gen/**/*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level
+        for alias in node.names
+        if node.module.partition(".")[0] == "batpak"
+    ]
+
+    private = [item for item in taken if item[1] not in surfaces.get(item[0], set())]
+
+    assert len(taken) > 10
+    assert private == []
