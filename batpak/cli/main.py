@@ -10,7 +10,7 @@ import sys
 from importlib.metadata import version
 from typing import NoReturn
 
-from batpak.errors import BatpakError, DamageError
+from batpak.errors import BatpakError, CorruptStore, DecodeFailed
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def main() -> None:
     app.command()(stores.verify)
     try:
         app()
-    except DamageError as error:
+    except (CorruptStore, DecodeFailed) as error:
         _fail(_told(error), status=3)
     except BatpakError as error:
         _fail(_told(error))

@@ -1,0 +1,99 @@
+"""Commands about stores: `batpak verify`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from batpak.platform import REAL
+from batpak.report import Finding, VerifyReport
+from batpak.upkeep.verify import verify_path
+
+DAMAGE: int = 3  # exit code
+SHOWN_MAX: int = 20  # findings on a terminal; --json has them all
+
+
+def verify(
+    path: Annotated[Path, typer.Argument(help="The directory of the store.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Recompute every checksum, hash and link of a store. Exit code 3: damage was found.
+
+    Nothing is changed. The store must not be open for writing meanwhile.
+    """
+    report = verify_path(path, REAL)
+    if as_json:
+        typer.echo(json.dumps(_plain(report), indent=2))
+    else:
+        _show(report)
+    if not report.ok:
+        raise typer.Exit(DAMAGE)
+
+
+def _show(report: VerifyReport) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    size = f"{_counted(report.events, 'event')} in {_counted(report.segments, 'segment')}"
+    if report.ok:
+        console.print(Text.assemble(("✓ ", "green"), (report.path, "bold"), f"  {size}, all well"))
+        console.print(Text(f"  head {report.head.hex()}", style="dim"))
+    else:
+        count = _counted(report.findings_count, "finding")
+        console.print(
+            Text.assemble(("✗ ", "red"), (report.path, "bold"), f"  {size}, ", (count, "red"))
+        )
+        for finding in report.findings[:SHOWN_MAX]:
+            console.print(_line(finding))
+        if report.findings_count > SHOWN_MAX:
+            more = report.findings_count - SHOWN_MAX
+            console.print(Text(f"  … and {more:,} more; --json lists them", style="dim"))
+    if report.torn is not None:
+        torn = report.torn
+        where = f"{torn.file}:{torn.offset}"
+        text = f"  {where}  {torn.bytes:,} bytes were being written when the writer stopped"
+        console.print(Text(text, style="yellow"))
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" + "s" * (number != 1)
+
+
+def _line(finding: Finding) -> Text:
+    event = "" if finding.sequence is None else f"  event {finding.sequence}"
+    return Text.assemble(
+        "  ",
+        (f"{finding.file}:{finding.offset}", "bold"),
+        f"{event}  {finding.detail} ",
+        (f"[{finding.reason.value}]", "dim"),
+    )
+
+
+def _plain(report: VerifyReport) -> dict[str, object]:
+    torn = report.torn
+    return {
+        "ok": report.ok,
+        "path": report.path,
+        "store_id": None if report.store_id is None else str(report.store_id),
+        "segments": report.segments,
+        "events": report.events,
+        "head": report.head.hex(),
+        "findings_count": report.findings_count,
+        "findings": [
+            {
+                "file": one.file,
+                "offset": one.offset,
+                "sequence": one.sequence,
+                "reason": one.reason.value,
+                "detail": one.detail,
+            }
+            for one in report.findings
+        ],
+        "torn": None
+        if torn is None
+        else {"file": torn.file, "offset": torn.offset, "bytes": torn.bytes},
+    }

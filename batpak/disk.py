@@ -1,0 +1,382 @@
+"""The door to the file system: the only `os`, `fcntl` and `mmap`.
+
+A `Directory` speaks names, never paths, and nothing here follows a symbolic link. Whatever the
+system refuses is an OSError. Loops over short writes, atomic replacement, temporary names and the
+policy of locking are not here but above, so a simulated disk gets them as well.
+
+    create, append     a file to write: positional, perhaps short
+    open               a file to read: positional, perhaps short, or mapped
+    sync               of a file makes its data durable, of a directory its names; neither does both
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import mmap
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol, TypeAlias
+
+StrPath: TypeAlias = str | os.PathLike[str]
+
+FILE_MODE: Final = 0o600
+DIRECTORY_MODE: Final = 0o700
+NAMES_MAX: Final = 1_000_000
+
+_FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Entry(NamedTuple):
+    """One name in a directory."""
+
+    name: str
+    is_file: bool  # a regular file; links, directories, devices and the rest are not
+    size: int  # bytes
+
+
+class WriteFile(Protocol):
+    """A file open for writing. Every method may raise OSError."""
+
+    def write(self, offset: int, data: bytes, /) -> int:
+        """Write at an offset and return how many bytes were taken: at least 1, perhaps not all."""
+        ...
+
+    def sync(self, *, data_only: bool) -> None:
+        """Return once the data, and its size, survive a power cut."""
+        ...
+
+    def truncate(self, size: int, /) -> None:
+        """Make the file exactly `size` bytes long."""
+        ...
+
+    def size(self) -> int:
+        """The size in bytes."""
+        ...
+
+    def close(self) -> None:
+        """Give the descriptor back. Twice is harmless."""
+        ...
+
+
+class ReadFile(Protocol):
+    """A file open for reading. Every method may raise OSError."""
+
+    def pread(self, offset: int, count: int, /) -> bytes:
+        """At most `count` bytes at an offset; empty at the end of the file."""
+        ...
+
+    def view(self) -> memoryview:
+        """The whole file as it is now, mapped. It stays valid after `close`."""
+        ...
+
+    def size(self) -> int:
+        """The size in bytes."""
+        ...
+
+    def close(self) -> None:
+        """Give the descriptor back. Twice is harmless."""
+        ...
+
+
+class Lock(Protocol):
+    """A held lock on a file of a directory."""
+
+    def intact(self) -> bool:
+        """Whether the name still leads to the file that is locked."""
+        ...
+
+    def release(self) -> None:
+        """Unlock and close. Twice is harmless."""
+        ...
+
+    def abandon(self) -> None:
+        """Close without unlocking: what a forked child does, for the parent goes on."""
+        ...
+
+
+class Directory(Protocol):
+    """One open directory. Every method may raise OSError."""
+
+    @property
+    def path(self) -> str:
+        """Where it is, for messages only."""
+        ...
+
+    def entries(self) -> list[Entry]:
+        """Every name in it, in no order."""
+        ...
+
+    def create(self, name: str, /) -> WriteFile:
+        """A new empty file; FileExistsError if there is such a name already."""
+        ...
+
+    def append(self, name: str, /) -> WriteFile:
+        """An existing regular file that has no second name."""
+        ...
+
+    def open(self, name: str, /) -> ReadFile:
+        """An existing regular file."""
+        ...
+
+    def replace(self, source: str, target: str, /) -> None:
+        """Rename in one step, over whatever `target` was."""
+        ...
+
+    def unlink(self, name: str, /) -> None:
+        """Remove a name."""
+        ...
+
+    def subdir(self, name: str, /, *, create: bool) -> Directory:
+        """A directory in this one; made, and its name made durable, if missing and allowed."""
+        ...
+
+    def sync(self) -> None:
+        """Return once the names survive a power cut."""
+        ...
+
+    def lock(self, name: str, note: bytes, /, *, shared: bool) -> Lock | None:
+        """Lock a file of this name, or return None at once if somebody else holds it.
+
+        Exclusive: the file is created if missing and `note` is put into it until the release.
+        Shared: nothing is created (FileNotFoundError) and nothing is written.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the descriptor back. Twice is harmless."""
+        ...
+
+
+# --------------------------------------------------------------------------------- the real forms
+
+
+class _Descriptor:
+    """One descriptor, closed once."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def size(self) -> int:
+        return os.fstat(self._fd).st_size
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class RealWriteFile(_Descriptor):
+    """A file written by position."""
+
+    def write(self, offset: int, data: bytes, /) -> int:
+        """One `pwrite`."""
+        return os.pwrite(self._fd, data, offset)
+
+    def sync(self, *, data_only: bool) -> None:
+        """`fdatasync` or `fsync`; on macOS the full flush in both cases."""
+        if sys.platform == "darwin":
+            fcntl.fcntl(self._fd, fcntl.F_FULLFSYNC)
+        elif data_only:
+            os.fdatasync(self._fd)
+        else:
+            os.fsync(self._fd)
+
+    def truncate(self, size: int, /) -> None:
+        """`ftruncate`."""
+        os.ftruncate(self._fd, size)
+
+
+class RealReadFile(_Descriptor):
+    """A file read by position, or mapped."""
+
+    def pread(self, offset: int, count: int, /) -> bytes:
+        """One `pread`."""
+        return os.pread(self._fd, count, offset)
+
+    def view(self) -> memoryview:
+        """A shared mapping; later writes below its end show through."""
+        if self.size() == 0:
+            return memoryview(b"")
+        return memoryview(mmap.mmap(self._fd, 0, access=mmap.ACCESS_READ))
+
+
+class RealLock(_Descriptor):
+    """`flock`: a second handle in the same process is refused like any other."""
+
+    def __init__(self, fd: int, directory: int, name: str, *, noted: bool) -> None:
+        super().__init__(fd)
+        self._directory, self._name, self._noted = directory, name, noted
+
+    def intact(self) -> bool:
+        """Compare device and inode behind the name with what is locked."""
+        return _same_file(self._fd, self._directory, self._name)
+
+    def release(self) -> None:
+        """Unlock first: a forked child may keep a descriptor of the same lock."""
+        if self._fd >= 0:
+            if self._noted:
+                os.ftruncate(self._fd, 0)
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+        self.close()
+
+    def abandon(self) -> None:
+        """Close without unlocking."""
+        self.close()
+
+
+class RealDirectory(_Descriptor):
+    """A directory descriptor; every call is relative to it, wherever the path leads later."""
+
+    def __init__(self, fd: int, path: str) -> None:
+        super().__init__(fd)
+        self._path = path
+
+    @property
+    def path(self) -> str:
+        """Where it was opened."""
+        return self._path
+
+    def entries(self) -> list[Entry]:
+        """Every name, with what `lstat` says of it."""
+        found: list[Entry] = []
+        with os.scandir(self._fd) as names:
+            for name in names:
+                if len(found) == NAMES_MAX:
+                    raise OSError(errno.EFBIG, f"more than {NAMES_MAX:,} names")
+                status = name.stat(follow_symlinks=False)
+                found.append(Entry(name.name, stat.S_ISREG(status.st_mode), status.st_size))
+        return found
+
+    def create(self, name: str, /) -> RealWriteFile:
+        """Exclusive, mode 0600."""
+        return RealWriteFile(self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+
+    def append(self, name: str, /) -> RealWriteFile:
+        """Regular, and with one link: a second name would see our writes."""
+        fd = self._open(name, os.O_RDWR)
+        try:
+            _require_regular(fd, one_link=True)
+        except OSError:
+            os.close(fd)
+            raise
+        return RealWriteFile(fd)
+
+    def open(self, name: str, /) -> RealReadFile:
+        """Regular; anything else could block, or never end."""
+        fd = self._open(name, os.O_RDONLY)
+        try:
+            _require_regular(fd, one_link=False)
+        except OSError:
+            os.close(fd)
+            raise
+        return RealReadFile(fd)
+
+    def replace(self, source: str, target: str, /) -> None:
+        """`renameat`."""
+        os.replace(source, target, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+
+    def unlink(self, name: str, /) -> None:
+        """`unlinkat`."""
+        os.unlink(name, dir_fd=self._fd)
+
+    def subdir(self, name: str, /, *, create: bool) -> RealDirectory:
+        """`mkdirat` with mode 0700, then open."""
+        if create:
+            try:
+                os.mkdir(name, DIRECTORY_MODE, dir_fd=self._fd)
+            except FileExistsError:
+                pass
+            else:
+                self.sync()
+        fd = self._open(name, os.O_RDONLY | os.O_DIRECTORY)
+        return RealDirectory(fd, f"{self._path}/{name}")
+
+    def sync(self) -> None:
+        """`fsync` of the directory."""
+        os.fsync(self._fd)
+
+    def lock(self, name: str, note: bytes, /, *, shared: bool) -> RealLock | None:
+        """`flock`, then a look whether the name was exchanged meanwhile."""
+        while True:
+            flags = os.O_RDONLY if shared else os.O_RDWR | os.O_CREAT
+            fd = self._open(name, flags)
+            try:
+                _require_regular(fd, one_link=True)
+                if not shared and os.fstat(fd).st_uid != os.geteuid():
+                    raise PermissionError(errno.EPERM, "belongs to another user")
+                fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+                if _same_file(fd, self._fd, name):
+                    if not shared:
+                        os.ftruncate(fd, 0)
+                        os.pwrite(fd, note, 0)
+                    return RealLock(fd, self._fd, name, noted=not shared)
+            except BlockingIOError:
+                os.close(fd)
+                return None
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)
+
+    def _open(self, name: str, flags: int) -> int:
+        return os.open(name, flags | _FLAGS, FILE_MODE, dir_fd=self._fd)
+
+
+def _require_regular(fd: int, *, one_link: bool) -> None:
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "is not a regular file")
+    if one_link and status.st_nlink != 1:
+        raise OSError(errno.EMLINK, "has a second name (hard link)")
+
+
+def _same_file(fd: int, directory: int, name: str) -> bool:
+    ours = os.fstat(fd)
+    try:
+        named = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)
+
+
+def open_dir(path: str, *, create: bool) -> RealDirectory:
+    """Open a directory; make it, and make its name durable, if missing and allowed.
+
+    Raises:
+        OSError: The system refused. A missing parent directory is never made.
+    """
+    if create:
+        try:
+            Path(path).mkdir(DIRECTORY_MODE)
+        except FileExistsError:
+            pass
+        else:
+            parent = os.open(Path(path).absolute().parent, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(parent)
+            finally:
+                os.close(parent)
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return RealDirectory(fd, path)
+
+
+def full_path(path: StrPath) -> str:
+    """The absolute form of a path, for messages that outlive a change of directory."""
+    return str(Path(path).absolute())
+
+
+def pid() -> int:
+    """The number of this process; a fork changes it. Kept, since asking the system is dearer."""
+    return _pid
+
+
+def _renew_pid() -> None:
+    global _pid  # noqa: PLW0603  there is one process
+    _pid = os.getpid()
+
+
+_pid = os.getpid()
+os.register_at_fork(after_in_child=_renew_pid)

@@ -1,0 +1,1 @@
+"""Bytes without meaning: segment files, their frames, and HEAD."""

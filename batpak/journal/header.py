@@ -1,0 +1,195 @@
+"""The header of a segment: which store, which place in it, and where the file before it ended.
+
+    0     4      8             8 + n    12 + n
+    | FBAT | n   | map, n bytes | crc    | first frame …
+      4 B   u32                   u32
+
+crc    CRC-32 of all bytes before it.
+map    string keys in the order of `Header`, in the one spelling of MessagePack.
+
+The frame of a header is older than version 2, so that one reader can tell the versions apart.
+Big-endian throughout. Reference: docs/reference/file-format.md, "Segment header".
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from batpak import codec, digest
+from batpak.disk import Directory
+from batpak.errors import CorruptStore, Damage, FutureVersion, InvalidArgument
+from batpak.journal import layout
+
+MAGIC: Final = b"FBAT"
+VERSION: Final = 2
+HEADER_BYTES_MAX: Final = 1 << 20
+STORE_ID_BYTES: Final = 16
+SALT_BYTES: Final = 8
+
+_FIRST_READ: Final = 1 << 10
+_PREFIX: Final = struct.Struct(">4sI")
+_CRC: Final = struct.Struct(">I")
+
+
+class Link(NamedTuple):
+    """How the file before this one ended."""
+
+    segment_id: int
+    frames_end: int  # bytes from the start of that file
+    chain_head: bytes  # event_hash of its last event
+
+
+class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The map, key for key. The four last ones belong to rewritten and forked logs."""
+
+    version: int
+    store_id: bytes
+    segment_id: int
+    created_ns: int
+    first_sequence: int
+    salt: bytes
+    prev: Link | None
+    replaces: list[Link] | None
+    sealed: tuple[int, int, bytes] | None
+    epoch: int
+    origin: tuple[bytes, int, bytes] | None
+
+
+class _Version(Struct):
+    """All that is read of a header before its version is known."""
+
+    version: int
+    store_id: bytes | None = None
+
+
+_DECODE: Final = codec.decoder(Header).decode
+_DECODE_VERSION: Final = codec.decoder(_Version).decode
+
+
+def encode(
+    *,
+    store_id: bytes,
+    segment_id: int,
+    created_ns: int,
+    first_sequence: int,
+    salt: bytes,
+    prev: Link | None,
+) -> bytes:
+    """The bytes of a new segment's header. Its length is the offset of the first frame."""
+    body = codec.encode(
+        Header(
+            version=VERSION,
+            store_id=store_id,
+            segment_id=segment_id,
+            created_ns=created_ns,
+            first_sequence=first_sequence,
+            salt=salt,
+            prev=prev,
+            replaces=None,
+            sealed=None,
+            epoch=0,
+            origin=None,
+        )
+    )
+    data = _PREFIX.pack(MAGIC, len(body)) + body
+    return data + _CRC.pack(digest.crc32(data))
+
+
+def read(directory: Directory, name: str) -> tuple[Header, int]:
+    """Read the header of a segment file; return it and the offset of the first frame.
+
+    Raises:
+        CorruptStore, FutureVersion, InvalidArgument: See `decode`.
+        StorageFailed: The system refused.
+    """
+    path = layout.path_of(directory, name)
+    with layout.asking("read", path):
+        file = directory.open(name)
+        try:
+            data = layout.read_all(file, 0, _FIRST_READ)
+            whole = int.from_bytes(data[4:8], "big") + _PREFIX.size + _CRC.size
+            if _FIRST_READ < whole <= HEADER_BYTES_MAX + _PREFIX.size + _CRC.size:
+                data = layout.read_all(file, 0, whole)
+        finally:
+            file.close()
+    return decode(data, path)
+
+
+def is_alone(directory: Directory, found: layout.Listing) -> bool:
+    """Whether a directory holds the header of segment 1 and nothing that would come after it.
+
+    Raises:
+        CorruptStore, FutureVersion, InvalidArgument, StorageFailed: See `read`.
+    """
+    if found.has_head or list(found.segments) != [1]:
+        return False
+    return read(directory, layout.segment_name(1))[1] == found.segments[1]
+
+
+def decode(data: bytes | memoryview, path: str) -> tuple[Header, int]:
+    """Read a header from the start of a file; return it and the offset of the first frame.
+
+    Args:
+        data: The file, or at least its first HEADER_BYTES_MAX + 12 bytes.
+        path: For messages.
+
+    Raises:
+        CorruptStore: It is no header, is damaged, or is not spelt as `encode` spells it.
+        FutureVersion: It is whole and from a newer version of the format.
+        InvalidArgument: It is of version 1, which this code does not read.
+    """
+    if len(data) < _PREFIX.size or bytes(data[:4]) != MAGIC:
+        raise _corrupt(path, "does not begin with a segment header")
+    length = _PREFIX.unpack_from(data)[1]
+    end = _PREFIX.size + length
+    if length > HEADER_BYTES_MAX or end + _CRC.size > len(data):
+        raise _corrupt(path, f"the header is cut, or its length of {length:,} bytes is wrong")
+    body = bytes(data[_PREFIX.size : end])
+    if _CRC.unpack_from(data, end)[0] != digest.crc32(data[:end]):
+        _refuse_version_1(body, path)
+        raise _corrupt(path, "the checksum of the header does not match")
+    try:
+        version = _DECODE_VERSION(body).version
+        if version > VERSION:
+            raise FutureVersion(path, version, VERSION)
+        header = _DECODE(body)
+    except (codec.DecodeError, UnicodeDecodeError) as error:
+        raise _corrupt(path, f"the header is not as described: {error}") from error
+    if codec.encode(header) != body or not _is_plausible(header):
+        raise _corrupt(path, "the header is not as this format writes it")
+    if header.replaces is not None or header.sealed is not None or header.epoch or header.origin:
+        # Right bytes of this format, made by a release that can rewrite or fork a log.
+        raise FutureVersion(f"{path}: retention epoch or origin", max(header.epoch, 1), 0)
+    return header, end + _CRC.size
+
+
+def _is_plausible(header: Header) -> bool:
+    prev = header.prev
+    return (
+        header.version == VERSION
+        and len(header.store_id) == STORE_ID_BYTES
+        and len(header.salt) == SALT_BYTES
+        and min(header.segment_id - 1, header.created_ns, header.first_sequence, header.epoch) >= 0
+        and (prev is None or len(prev.chain_head) == digest.HASH_BYTES)
+    )
+
+
+def _refuse_version_1(body: bytes, path: str) -> None:
+    """Version 1 has no checksum and no store id; a damaged version 2 is not taken for it."""
+    try:
+        found = _DECODE_VERSION(body)
+    except (codec.DecodeError, UnicodeDecodeError):
+        return
+    if found.version == 1 and found.store_id is None:
+        raise InvalidArgument(
+            "path",
+            f"{path} is a segment of format version 1, written by the Rust batpak",
+            hint="such a store cannot be read by this version of batpak",
+        )
+
+
+def _corrupt(path: str, detail: str) -> CorruptStore:
+    return CorruptStore(path, 0, Damage.SEGMENT, detail)

@@ -1,0 +1,240 @@
+"""The verdicts of an open: this log may be opened, ends torn, or is refused. Pure.
+
+    what is there                         verdict
+    ------------------------------------  -----------------------------------------------------
+    frames to a recorded end, all well    open
+    … or fewer, or others                 refuse: what was recorded is not there
+    newest, no recorded end:
+      nothing or zeros behind a unit      open
+      a unit that is not whole            torn, from the last whole unit on
+      bytes, no frame among them          torn
+      later frames, no stamp above        torn: unsynced writes reached the disk out of order
+      later frames, a stamp above         refuse: what is bad here was durable
+      less than HEAD says, or not that    refuse
+    a right CRC and a wrong place         refuse: no crash writes that
+    a header or HEAD that is bad          refuse: a name exists only after its bytes
+    a number missing, a link that does    refuse, naming both files
+      not fit, HEAD naming nothing
+
+The same facts give the same verdict. Reference: docs/reference/file-format.md, "Recovery".
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple, TypeAlias
+
+from batpak.digest import ZERO_HASH
+from batpak.errors import Damage
+from batpak.journal import head, layout
+from batpak.journal.frame import Fault, Why
+from batpak.journal.head import Head
+from batpak.journal.header import Header
+from batpak.journal.scan import Rest, RestKind, Scan, Stop
+
+
+class Found(Enum):
+    """What kind of directory this is, by its names alone."""
+
+    NOTHING = "no store"
+    UNFINISHED = "a store whose creation was interrupted"
+    STORE = "a store"
+
+
+class Refuse(NamedTuple):
+    """The log is damaged. Nothing is repaired by guessing."""
+
+    file: str
+    offset: int
+    reason: Damage
+    detail: str
+
+
+class Open(NamedTuple):
+    """The log is whole."""
+
+
+class TornAt(NamedTuple):
+    """What lies behind `offset` was never durable."""
+
+    offset: int
+
+
+Verdict: TypeAlias = Open | TornAt | Refuse
+
+
+class Recorded(NamedTuple):
+    """Where a file ends: said by the next file, or by a HEAD that says "closed"."""
+
+    frames_end: int
+    chain_head: bytes  # event_hash there
+    next_sequence: int  # there
+
+
+class Facts(NamedTuple):
+    """What a scan of one file has found."""
+
+    file: str
+    recorded: Recorded | None
+    unit: int  # end of the last whole unit
+    sequence: int  # due there
+    chain_head: bytes  # there
+    stop: Stop
+    rest: Rest | None  # looked at only where no end is recorded
+    bound: int | None  # HEAD's lower bound, if it names this file
+    bound_holds: bool  # the log passes through that bound with HEAD's sequence and hash
+
+
+def recorded(after: Header | None, state: Head | None) -> Recorded | None:
+    """Where a file ends, if that is known.
+
+    Args:
+        after: The header of the next file.
+        state: HEAD, where there is no next file.
+    """
+    if after is not None and after.prev is not None:
+        return Recorded(after.prev.frames_end, after.prev.chain_head, after.first_sequence)
+    if after is None and state is not None and state.state == head.CLEAN:
+        return Recorded(state.frames_end, state.chain_head, state.next_sequence)
+    return None
+
+
+def bound(state: Head | None, segment_id: int) -> int | None:
+    """The offset in one file that the log has to reach, if HEAD names that file."""
+    named = state is not None and state.segment_id == segment_id
+    return state.frames_end if state is not None and named else None
+
+
+def facts(
+    file: str,
+    walk: Scan,
+    stop: Stop,
+    rest: Rest | None,
+    end: Recorded | None,
+    state: Head | None,
+) -> Facts:
+    """Collect what a finished scan says. `stop` may be a fault found by whoever scanned."""
+    due = None if state is None else (state.next_sequence, state.chain_head)
+    return Facts(
+        file=file,
+        recorded=end,
+        unit=walk.unit,
+        sequence=walk.sequence,
+        chain_head=walk.chain_head,
+        stop=stop,
+        rest=rest,
+        bound=walk.mark,
+        bound_holds=walk.passed is not None and walk.passed == due,
+    )
+
+
+def names(found: layout.Listing, is_alone: bool) -> Found | Refuse:
+    """Judge the names of a directory.
+
+    Args:
+        found: Its listing.
+        is_alone: Whether there is segment 1, without a frame, and nothing else.
+    """
+    numbers = list(found.segments)
+    if not found.has_head:
+        if not numbers:
+            return Found.NOTHING
+        if is_alone:
+            return Found.UNFINISHED
+        return Refuse(layout.HEAD, 0, Damage.HEAD, "is missing, and there are events")
+    if not numbers:
+        return Refuse(layout.segment_name(1), 0, Damage.LAYOUT, "is missing, and there is a HEAD")
+    for due, number in enumerate(numbers, start=1):
+        if number != due:
+            before = f" (there is {layout.segment_name(number)})"
+            return Refuse(layout.segment_name(due), 0, Damage.LAYOUT, f"is missing{before}")
+    return Found.STORE
+
+
+def link(header: Header, number: int, before: Header | None) -> Refuse | None:
+    """Judge a header beside the number in its name and the header of the file before it."""
+    file = layout.segment_name(number)
+    if header.segment_id != number:
+        detail = f"says that it is segment {header.segment_id}"
+        return Refuse(file, 0, Damage.LAYOUT, detail)
+    if before is None:
+        if header.prev is not None or header.first_sequence:
+            return Refuse(file, 0, Damage.LAYOUT, "is the first file, and names one before it")
+        return None
+    previous = layout.segment_name(before.segment_id)
+    if header.store_id != before.store_id:
+        return Refuse(file, 0, Damage.LAYOUT, f"belongs to another store than {previous}")
+    if header.prev is None or header.prev.segment_id != before.segment_id:
+        return Refuse(file, 0, Damage.LAYOUT, f"does not name {previous} as the file before it")
+    return None
+
+
+def head_place(state: Head, header: Header, newest: int) -> Refuse | None:
+    """Judge where HEAD points, beside the first header and the number of the newest file.
+
+    A new file is durable before HEAD names it, and HEAD names it before the next one is made. So
+    an interrupted writer leaves HEAD one behind at most, and a clean HEAD never.
+    """
+    if state.store_id != header.store_id:
+        return Refuse(layout.HEAD, 0, Damage.HEAD, "belongs to another store")
+    if state.segment_id > newest:
+        missing = layout.segment_name(state.segment_id)
+        return Refuse(missing, 0, Damage.LAYOUT, "is missing, and HEAD names it")
+    if state.segment_id < newest - (state.state == head.OPEN):
+        detail = f"names segment {state.segment_id}, and the newest is {newest}"
+        return Refuse(layout.HEAD, 0, Damage.HEAD, detail)
+    return None
+
+
+def frames(facts: Facts) -> Verdict:
+    """Judge what a scan of one file has found."""
+    if isinstance(facts.stop.why, Fault):
+        fault = facts.stop.why
+        return Refuse(facts.file, facts.stop.offset, fault.reason, fault.detail)
+    if facts.recorded is not None:
+        refusal = _short_of_record(facts, facts.recorded)
+        if refusal is not None:
+            return refusal
+    if facts.bound is not None and not facts.bound_holds:
+        return _short_of_head(facts)
+    if facts.recorded is not None:
+        return Open()
+    if facts.rest is None or facts.rest.kind is RestKind.EMPTY:
+        return Open() if facts.unit == facts.stop.offset else TornAt(facts.unit)
+    if facts.rest.kind is RestKind.UNSEARCHED:
+        detail = f"{facts.stop.why.value}, and what follows cannot be searched in bounded time"
+        return Refuse(facts.file, facts.stop.offset, Damage.CRC, detail)
+    if facts.rest.kind is RestKind.FRAMES and facts.rest.stamp > facts.sequence:
+        detail = (
+            f"{facts.stop.why.value} where event {facts.sequence} was durable, as the event"
+            f" at offset {facts.rest.frame_at} says"
+        )
+        return Refuse(facts.file, facts.stop.offset, Damage.CRC, detail)
+    return TornAt(facts.unit)
+
+
+def _short_of_record(facts: Facts, end: Recorded) -> Refuse | None:
+    if facts.unit != end.frames_end:
+        why = facts.stop.why
+        text = why.value if isinstance(why, Why) else why.detail
+        reason = Damage.CRC if why in (Why.CRC, Why.LENGTH, Why.ZERO) else Damage.SEGMENT
+        detail = f"{text}; its frames are recorded to end at {end.frames_end}"
+        return Refuse(facts.file, facts.stop.offset, reason, detail)
+    if (facts.chain_head, facts.sequence) != (end.chain_head, end.next_sequence):
+        detail = "the event before this offset is not the one recorded as the last"
+        return Refuse(facts.file, facts.unit, Damage.CHAIN, detail)
+    return None
+
+
+def _short_of_head(facts: Facts) -> Refuse:
+    bound = facts.bound or 0
+    if facts.unit < bound:
+        detail = f"the log ends here, and HEAD records it up to offset {bound}"
+        return Refuse(facts.file, facts.stop.offset, Damage.HEAD, detail)
+    detail = "the log does not pass here as HEAD records it"
+    return Refuse(facts.file, bound, Damage.HEAD, detail)
+
+
+def before_any(header: Header) -> bytes:
+    """The chain head in front of the first frame of a file."""
+    return ZERO_HASH if header.prev is None else header.prev.chain_head

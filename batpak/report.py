@@ -1,0 +1,93 @@
+"""Reports: what an open found and did, and what a verification found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from batpak.errors import CorruptStore, Damage
+
+FINDINGS_MAX: Final = 1_000  # listed; all are counted
+
+
+class Mode(StrEnum):
+    """What a handle may do."""
+
+    WRITE = "write"
+    READ = "read"
+
+
+class Torn(Struct, frozen=True, kw_only=True):
+    """Bytes at the end of the newest file that were being written when the writer stopped.
+
+    They were never acknowledged as durable. A writable open moves them to `quarantine`; a
+    read-only one only leaves them out.
+    """
+
+    file: str
+    offset: int  # of the first of them, in bytes from the start of the file
+    bytes: int
+    quarantine: str | None  # name inside the store's directory
+
+
+class OpenReport(Struct, frozen=True, kw_only=True):
+    """What an open found, and what it did about it."""
+
+    store_id: UUID
+    path: str
+    format_version: int
+    mode: Mode
+    locked: bool  # False: a reader, and there was no lock file to lock
+    clean: bool  # the last writer closed in order
+    segments: int
+    events: int
+    next_sequence: int
+    scanned_bytes: int
+    elapsed_ms: int
+    torn: Torn | None
+    dropped_batch_items: int  # whole items of a batch that was not
+    ignored_files: tuple[str, ...]  # names that are none of the store's
+    unknown_kinds: Mapping[int, int]  # kind that no imported class reads -> events
+    head_checked: bool  # HEAD was there and agreed with the log
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One thing that is not as it was written."""
+
+    file: str
+    offset: int  # in bytes from the start of the file
+    sequence: int | None  # of the event, where it is known
+    reason: Damage
+    detail: str
+
+
+class VerifyReport(Struct, frozen=True, kw_only=True):
+    """What recomputing every checksum, hash and link has found."""
+
+    path: str
+    store_id: UUID | None  # None: no header could be read
+    segments: int
+    events: int  # that are as they were written
+    head: bytes  # event_hash of the last event; zeros if there is none
+    findings: tuple[Finding, ...]  # the first FINDINGS_MAX
+    findings_count: int
+    torn: Torn | None  # an unfinished end is no damage
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings_count
+
+    def raise_for_damage(self) -> None:
+        """Do nothing if all is well.
+
+        Raises:
+            CorruptStore: The first finding.
+        """
+        if self.findings:
+            first = self.findings[0]
+            raise CorruptStore(first.file, first.offset, first.reason, first.detail)

@@ -1,0 +1,1 @@
+"""Health: checking everything that the files of a store promise."""

@@ -1,0 +1,290 @@
+"""Recompute everything that the files of a store promise. Changes nothing, stops at nothing.
+
+    names      every number from 1 on, HEAD
+    headers    checksum, spelling, number, store, link to the file before
+    frames     checksum, spelling, both hashes, sequence, id, clock, batches, stamps
+    entities   version and link to the entity's previous event
+    HEAD       the log passes through what it records
+
+Behind a damaged place the walk goes on at the next whole frame. What is not known there (the heads
+of entities) is taken from the frames as they come, so one damaged event is one finding.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import NamedTuple
+from uuid import UUID
+
+from batpak import disk
+from batpak.digest import ZERO_HASH
+from batpak.disk import Directory, StrPath
+from batpak.errors import CorruptStore, Damage, StorageFailed
+from batpak.journal import frame, head, header, layout, scan
+from batpak.journal.frame import Fault, Frame
+from batpak.journal.head import Head
+from batpak.journal.header import Header
+from batpak.journal.scan import Chain, Placed, RestKind, Scan
+from batpak.journal.segment import Segment
+from batpak.platform import Platform
+from batpak.recovery import decide
+from batpak.recovery.decide import Refuse, TornAt
+from batpak.report import FINDINGS_MAX, Finding, Torn, VerifyReport
+
+
+class Look(NamedTuple):
+    """What is verified: the names and HEAD at one moment, and how far the log went then."""
+
+    found: layout.Listing
+    state: Head | CorruptStore | None  # None: HEAD is missing
+    next_sequence: int | None  # None: as far as there are frames
+
+
+def look(directory: Directory, next_sequence: int | None = None) -> Look:
+    """Read the names and HEAD.
+
+    Raises:
+        StorageFailed: The system refused.
+        FutureVersion: HEAD is newer than this code.
+    """
+    found = layout.listing(directory)
+    state: Head | CorruptStore | None = None
+    if found.has_head:
+        try:
+            state = head.read(directory)
+        except CorruptStore as error:
+            state = error
+    return Look(found, state, next_sequence)
+
+
+def verify_path(path: StrPath, platform: Platform) -> VerifyReport:
+    """Verify a directory without opening it as a store, so damage is reported and not raised.
+
+    Raises:
+        StoreLocked: A writer has it open.
+        StorageFailed: The system refused, or there is no store.
+        FutureVersion: Something in it is newer than this code.
+        InvalidArgument: It is of format version 1.
+    """
+    full = disk.full_path(path)
+    with layout.asking("open", full):
+        directory = platform.open_dir(full, create=False)
+    try:
+        lock = layout.lock(directory, platform.pid(), shared=True)
+        try:
+            seen = look(directory)
+            if not seen.found.segments and not seen.found.has_head:
+                raise StorageFailed("open", full, None, "there is no store here")
+            return verify_log(directory, seen)
+        finally:
+            if lock is not None:
+                lock.release()
+    finally:
+        directory.close()
+
+
+def verify_log(directory: Directory, seen: Look) -> VerifyReport:
+    """Verify what `look` has seen. The caller holds the lock.
+
+    Raises:
+        StorageFailed: The system refused.
+        FutureVersion: Something is newer than this code.
+        InvalidArgument: A segment is of format version 1.
+    """
+    return _Verification(directory, seen).run()
+
+
+class _Verification:
+    """One pass over all files, oldest first."""
+
+    def __init__(self, directory: Directory, seen: Look) -> None:
+        self._directory, self._seen = directory, seen
+        self._state = seen.state if isinstance(seen.state, Head) else None
+        self._findings: list[Finding] = []
+        self._count = 0
+        self._events = 0
+        self._torn: Torn | None = None
+        self._chain = Chain(b"", hashed=True)
+        self._heads: dict[str, tuple[int, bytes]] = {}
+        self._all_seen = True  # so far, so that an entity without a head is a new one
+
+    def run(self) -> VerifyReport:
+        """Check the names, the headers, HEAD, then every file."""
+        self._names()
+        headers = self._headers()
+        numbers = list(headers)
+        store_id = next(iter(headers.values()))[0].store_id if headers else None
+        if store_id is not None:
+            self._chain.store_id = store_id
+            self._place_of_head(next(iter(headers.values()))[0])
+        for number, (current, start) in headers.items():
+            segment = Segment(self._directory, current, start, start)
+            try:
+                self._enter(current)
+                is_newest = number == max(self._seen.found.segments)
+                after = headers.get(number + 1)
+                self._walk(segment, None if after is None else after[0], is_newest=is_newest)
+            finally:
+                segment.close()
+        return VerifyReport(
+            path=self._directory.path,
+            store_id=None if store_id is None else UUID(bytes=store_id),
+            segments=len(numbers),
+            events=self._events,
+            head=self._chain.chain_head,
+            findings=tuple(self._findings),
+            findings_count=self._count,
+            torn=self._torn,
+        )
+
+    def _add(self, file: str, offset: int, fault: Fault, sequence: int | None = None) -> None:
+        self._count += 1
+        if len(self._findings) < FINDINGS_MAX:
+            self._findings.append(
+                Finding(
+                    file=layout.path_of(self._directory, file),
+                    offset=offset,
+                    sequence=sequence,
+                    reason=fault.reason,
+                    detail=fault.detail,
+                )
+            )
+
+    def _refused(self, verdict: Refuse, sequence: int | None = None) -> None:
+        self._add(verdict.file, verdict.offset, Fault(verdict.reason, verdict.detail), sequence)
+
+    # ------------------------------------------------------------------- names, headers, HEAD
+
+    def _names(self) -> None:
+        found, is_alone = self._seen.found, False
+        with suppress(CorruptStore):  # found again, and told, when all headers are read
+            is_alone = header.is_alone(self._directory, found)
+        verdict = decide.names(found, is_alone)
+        if isinstance(verdict, Refuse):
+            self._refused(verdict)
+        if isinstance(self._seen.state, CorruptStore):
+            error = self._seen.state
+            self._add(layout.HEAD, error.offset, Fault(error.reason, error.detail))
+
+    def _headers(self) -> dict[int, tuple[Header, int]]:
+        """Every header that can be read, with the offset of its first frame."""
+        headers: dict[int, tuple[Header, int]] = {}
+        for number in self._seen.found.segments:
+            name = layout.segment_name(number)
+            try:
+                headers[number] = header.read(self._directory, name)
+            except CorruptStore as error:
+                self._add(name, error.offset, Fault(error.reason, error.detail))
+                continue
+            before = headers.get(number - 1)
+            if number == 1 or before is not None:
+                current = headers[number][0]
+                bad = decide.link(current, number, None if before is None else before[0])
+                if bad is not None:
+                    self._refused(bad)
+        return headers
+
+    def _place_of_head(self, first: Header) -> None:
+        if self._state is not None:
+            bad = decide.head_place(self._state, first, max(self._seen.found.segments))
+            if bad is not None:
+                self._refused(bad)
+
+    # --------------------------------------------------------------------------------- frames
+
+    def _enter(self, current: Header) -> None:
+        """Go on where the header says, if what was seen before does not lead there."""
+        chain, due = self._chain, (current.first_sequence, decide.before_any(current))
+        if (chain.sequence, chain.chain_head, chain.item) != (*due, 0):
+            chain.sequence, chain.chain_head = due
+            chain.item = 0
+            self._forget()
+
+    def _forget(self) -> None:
+        self._all_seen = False
+        self._heads.clear()
+
+    def _walk(self, segment: Segment, after: Header | None, *, is_newest: bool) -> None:
+        """Check the frames of one file; behind damage, go on at the next whole frame."""
+        chain, data = self._chain, segment.whole()
+        recorded = decide.recorded(after, self._state if is_newest else None)
+        end = len(data) if recorded is None else min(recorded.frames_end, len(data))
+        until = self._seen.next_sequence if is_newest else None
+        bound = decide.bound(self._state, segment.header.segment_id)
+        offset, is_whole = segment.start, True
+        while until is None or chain.sequence < until:
+            walk = Scan(data, offset, end, segment.seed, chain, mark=bound)
+            for unit in walk:
+                self._take(segment, unit)
+                if until is not None and chain.sequence >= until:
+                    return
+            stop = walk.stop
+            if isinstance(stop.why, Fault):
+                self._take(segment, walk.open_unit)
+                self._add(segment.name, stop.offset, stop.why, chain.sequence)
+                offset = self._over(segment, data, stop.offset)
+                is_whole = False
+                continue
+            rest = None
+            if recorded is None:
+                rest = scan.rest_of(data, stop.offset, end, segment.seed, chain.sequence)
+            if is_whole:
+                facts = decide.facts(segment.name, walk, stop, rest, recorded, self._state)
+                verdict = decide.frames(facts)
+            elif stop.offset >= end or (rest is not None and rest.kind is RestKind.EMPTY):
+                return
+            else:
+                verdict = Refuse(segment.name, stop.offset, Damage.CRC, stop.why.value)
+            if until is not None and not isinstance(verdict, Refuse):
+                verdict = Refuse(segment.name, stop.offset, Damage.CRC, stop.why.value)
+            if isinstance(verdict, TornAt):
+                self._torn = _torn(segment.name, data, verdict.offset)
+            if not isinstance(verdict, Refuse):
+                return
+            self._refused(verdict, chain.sequence)
+            self._take(segment, walk.open_unit)
+            is_whole = False
+            resumed = self._resume(segment, data, stop.offset, end)
+            if resumed is None:
+                return
+            offset = resumed
+
+    def _take(self, segment: Segment, unit: list[Placed]) -> None:
+        """Check the links inside entities."""
+        for offset, found in unit:
+            head_of = self._heads.get(found.entity)
+            if head_of is None and self._all_seen:
+                head_of = (0, ZERO_HASH)
+            fault = None if head_of is None else scan.link_fault(found, *head_of)
+            if fault is not None:
+                self._add(segment.name, offset, fault, found.sequence)
+            else:
+                self._events += 1
+            self._heads[found.entity] = (found.version, found.event_hash)
+
+    def _over(self, segment: Segment, data: memoryview, offset: int) -> int:
+        """Step over a frame that has a fault, taking what it says of itself as given."""
+        body = frame.body_at(data, offset, len(data), offset, segment.seed)
+        if not isinstance(body, bytes):
+            return len(data)
+        found = frame.decode(body)
+        if isinstance(found, Frame):
+            self._chain.advance(found)
+            self._heads[found.entity] = (found.version, found.event_hash)
+        else:
+            self._chain.sequence += 1
+            self._forget()
+        return offset + 8 + len(body)
+
+    def _resume(self, segment: Segment, data: memoryview, stop: int, end: int) -> int | None:
+        """Find the next whole frame and step over it; None if there is none."""
+        self._forget()
+        later = scan.later_frames(data, stop, end, segment.seed, self._chain.sequence)
+        for found in later:
+            return None if found is None else self._over(segment, data, found[0])
+        return None
+
+
+def _torn(name: str, data: memoryview, offset: int) -> Torn:
+    content = bytes(data[offset:]).rstrip(b"\0")
+    return Torn(file=name, offset=offset, bytes=len(content), quarantine=None)

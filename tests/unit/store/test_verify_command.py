@@ -1,0 +1,111 @@
+"""`batpak verify`: exit codes, what a person reads, what a program reads.
+
+Would slip through without it: damage that ends with exit code 0, a finding without file and offset.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from batpak.cli.stores import verify
+from batpak.errors import StorageFailed
+from batpak.store import Store
+from tests.facts import PLAIN, USER, Counted
+
+app = typer.Typer()
+app.command()(verify)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    with Store.open(tmp_path / "s", PLAIN) as opened:
+        for n in range(3):
+            opened.append(USER, Counted(n=n))
+    return tmp_path / "s"
+
+
+def damage(store: Path) -> int:
+    data = bytearray((store / "000001.fbat").read_bytes())
+    at = data.index(b"\x81\xa1n\x01")
+    data[at] ^= 1
+    (store / "000001.fbat").write_bytes(data)
+    return at
+
+
+def test_a_whole_store_exits_with_0_and_names_its_head(store: Path) -> None:
+    with Store.open_read_only(store) as reader:
+        head = reader.get(2).event_hash.hex()
+
+    done = CliRunner().invoke(app, [str(store)])
+
+    assert done.exit_code == 0
+    assert "3 events in 1 segment, all well" in done.output
+    assert head in done.output
+
+
+def test_damage_exits_with_3_and_names_file_and_offset(store: Path) -> None:
+    damage(store)
+
+    done = CliRunner().invoke(app, [str(store)])
+
+    assert done.exit_code == 3
+    assert f"{store}/000001.fbat:" in done.output
+    assert "event 1" in done.output
+    assert "1 finding" in done.output
+
+
+def test_json_lists_every_finding(store: Path) -> None:
+    at = damage(store)
+
+    done = CliRunner().invoke(app, [str(store), "--json"])
+
+    report = json.loads(done.output)
+    assert done.exit_code == 3
+    assert not report["ok"]
+    assert report["findings_count"] == len(report["findings"]) == 1
+    found = report["findings"][0]
+    assert (found["file"], found["sequence"], found["reason"]) == (
+        f"{store}/000001.fbat",
+        1,
+        "crc",
+    )
+    assert at - 250 < found["offset"] < at
+
+
+@pytest.mark.parametrize("name", ["HEAD", "000001.fbat"])
+def test_a_damaged_or_missing_truth_file_is_a_finding_not_a_failure(store: Path, name: str) -> None:
+    data = (store / name).read_bytes()
+    (store / name).write_bytes(b"x" + data[1:])
+    first = CliRunner().invoke(app, [str(store)])
+    (store / name).unlink()
+    second = CliRunner().invoke(app, [str(store)])
+
+    for done in (first, second):
+        assert done.exit_code == 3
+        assert f"{name}:0" in done.output
+
+
+def test_a_torn_end_is_told_and_is_no_damage(store: Path) -> None:
+    import shutil
+
+    with Store.open(store, PLAIN) as opened:
+        opened.append(USER, Counted(n=3))
+        copy = shutil.copytree(store, store.parent / "crashed")
+    with (copy / "000001.fbat").open("ab") as file:
+        file.write(b"\x00\x00\x01\x00torn")
+
+    done = CliRunner().invoke(app, [str(copy)])
+
+    assert done.exit_code == 0
+    assert "8 bytes were being written" in done.output
+
+
+def test_what_is_no_store_could_not_be_verified(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, [str(tmp_path)])
+
+    assert isinstance(done.exception, StorageFailed)
