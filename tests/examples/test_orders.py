@@ -43,7 +43,7 @@ def test_a_reopened_store_gives_the_same_accounts_and_history(tmp_path: Path) ->
     amount = euros("65.00").amount
     assert before == after
     assert histories == again
-    assert list(after.values())[0] == Account(owed=amount, received=amount)
+    assert next(iter(after.values())) == Account(owed=amount, received=amount)
     assert histories[0] == ["placed for 65.00", "paid 65.00", "shipped with dhl"]
     assert [type(event.payload) for event in (events[0], events[-1])] == [
         OpenCompleted,

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batpak_codegen.diagnostic import Diagnostic, SchemaError
-from batpak_codegen.source import yaml_text
 from batpak_codegen.nodes import MapNode, Node, SeqNode, TextNode
+from batpak_codegen.source import yaml_text
 
 MIB = 1 << 20
 
