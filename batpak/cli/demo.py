@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +38,7 @@ def hurry(orders: OrderMachine, order: PlacedOrder) -> None:
 
 
 def demo() -> None:
-    """Show the whole story in a temporary folder: about ten seconds."""
+    """Show the whole story in a temporary folder, in a few seconds."""
     console = Console(highlight=False)
     work = Path(tempfile.mkdtemp(prefix="batpak-demo-"))
     shop = work / "orders"
@@ -50,11 +51,11 @@ def demo() -> None:
 
 
 def _example() -> Path:
-    """Find the orders example: in a checkout beside the package, in a wheel inside it."""
-    package = Path(__file__).parents[1]
-    for folder in (package.parent / "examples" / "orders", package / "examples" / "orders"):
-        if folder.is_dir():
-            return folder
+    """Find the orders example: in a checkout beside the package, or where a wheel puts it."""
+    inside = Path("examples") / "orders"
+    for root in (Path(__file__).parents[2], Path(sysconfig.get_path("data")) / "share" / "batpak"):
+        if (root / inside).is_dir():
+            return root / inside
     sys.exit("batpak demo: the orders example is not part of this installation")
 
 
