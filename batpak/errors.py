@@ -26,6 +26,8 @@ class BatpakError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")  # so that a traceback shows the way out
 
     @override
     def __reduce__(self) -> tuple[object, ...]:

@@ -7,6 +7,7 @@ that somebody's dashboard counts.
 from __future__ import annotations
 
 import pickle
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from uuid import UUID
@@ -108,3 +109,11 @@ def test_the_python_exceptions_that_people_catch_still_catch_ours() -> None:
     assert issubclass(e.StoreReadOnly, AttributeError)
     assert issubclass(e.IllegalTransition, AttributeError | TypeError)
     assert issubclass(e.StaleState, e.VersionConflict)
+
+
+def test_a_traceback_shows_the_way_out() -> None:
+    error = e.VersionConflict("order:1", 0, 1)
+
+    shown = "".join(traceback.format_exception(error))
+
+    assert shown.endswith("order:1 has 1 events, not 0\nhint: load it again\n")
