@@ -6,7 +6,9 @@ Columns count code points from 1. Codes are stable and listed in docs/reference/
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import NoReturn
 
 from msgspec import Struct
@@ -89,7 +91,7 @@ class Findings:
     def put(self, diagnostic: Diagnostic) -> None:
         """Add one diagnostic that was made elsewhere and go on."""
         self.diagnostics.append(diagnostic)
-        if len(self.diagnostics) == self.limit:
+        if self.limit is not None and len(self.diagnostics) >= self.limit:
             self.finish()
 
     def stop(
@@ -108,6 +110,25 @@ class Findings:
         """End the phase: raise `SchemaError` if anything was found."""
         if self.diagnostics:
             raise SchemaError(self.diagnostics)
+
+
+FINDINGS_MAX = 100  # of a file, and of what the files say together; more is not a schema
+
+
+def did_you_mean(word: str, known: Iterable[str], before: str = "") -> str | None:
+    """The hint with the name that was probably meant, `before` it what belongs to its spelling."""
+    close = closest(word, known)
+    return f"did you mean `{before}{close}`?" if close else None
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The name that is most like `word`, if any is; of very many names, the first are looked at."""
+    close = difflib.get_close_matches(word[:NAME_CHARS_MAX], islice(known, NAMES_MAX), 1)
+    return close[0] if close else None
+
+
+NAMES_MAX = 1000
+NAME_CHARS_MAX = 64
 
 
 def quoted(text: str) -> str:

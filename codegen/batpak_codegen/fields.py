@@ -6,12 +6,11 @@ on, so that one mistake does not come back as ten.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from batpak_codegen.diagnostic import Findings, Place, SchemaError, Span, quoted
+from batpak_codegen.diagnostic import Findings, Place, SchemaError, Span, did_you_mean, quoted
 from batpak_codegen.ir import Named, TypeDef, int_range
 from batpak_codegen.literal import Misfit, number, read
 from batpak_codegen.nodes import TextNode
@@ -42,7 +41,6 @@ PRECISION_MAX: Final = 38
 SCALE_MAX: Final = 18
 NESTING_MAX: Final = 32  # of named types; keeps every walk over a type shallow
 LENGTH_MAX: Final = 2**31 - 1
-SUGGESTIONS_MAX: Final = 20  # looked for in one run; each takes time linear in the names
 
 INTEGERS: Final = frozenset(["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"])
 _LIMITS: Final = ("ge", "gt", "le", "lt")
@@ -75,7 +73,6 @@ class Resolver:
         self._done: dict[tuple[str, str], Named | None] = {}
         self._open: list[tuple[str, str]] = []
         self._depth: dict[tuple[str, str], int] = {}
-        self._suggestions = 0
 
     def type_defs(self, package: str) -> dict[str, TypeDef]:
         """Return what could be resolved of the types of a package, in declared order."""
@@ -213,7 +210,7 @@ class Resolver:
         if bare_name not in self._decls[target]:
             known = list(self._decls[target])
             words = known if dot else [*known, *SCALARS]
-            close = self._suggest(bare_name, words, f"{alias}." if dot else "")
+            close = did_you_mean(bare_name, words, f"{alias}." if dot else "")
             self._findings.add("E0302", f"unknown type `{name}`", expression.span, help=close)
             return None
         return self._descend((target, bare_name), expression.span)
@@ -238,13 +235,6 @@ class Resolver:
     def _too_deep(self, span: Span) -> None:
         message = f"types are nested more than {NESTING_MAX} levels deep"
         self._findings.add("E0105", message, span)
-
-    def _suggest(self, word: str, words: list[str], prefix: str) -> str | None:
-        self._suggestions += 1
-        if self._suggestions > SUGGESTIONS_MAX:
-            return None
-        close = difflib.get_close_matches(word, words, 1)
-        return f"did you mean `{prefix}{close[0]}`?" if close else None
 
     def _recursion(self, key: tuple[str, str], span: Span) -> None:
         cycle = [*self._open[self._open.index(key) :], key]

@@ -5,14 +5,12 @@ Rules and codes: docs/reference/schema-language.md, "Gates".
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 
-from batpak_codegen.diagnostic import Findings, quoted
+from batpak_codegen.diagnostic import Findings, did_you_mean, quoted
 from batpak_codegen.expr.emit import Condition, Message, compile_condition, compile_message
 from batpak_codegen.fields import doc_of, same
 from batpak_codegen.ir import EventDef, GateDef, MachineDef, StateDef
-from batpak_codegen.nodes import TextNode
 from batpak_codegen.schema import GateDecl, SchemaFile
 from batpak_codegen.types import EnumType, FieldType, StructType, Type
 
@@ -86,7 +84,7 @@ def _moves_fit(file: SchemaFile, findings: Findings) -> None:
                 hint = None
                 if decl is None:
                     message = f"there is no gate {quoted(node.value)}"
-                    hint = _close(node, list(declared))
+                    hint = did_you_mean(node.value, declared)
                 elif decl.event.value != move_decl.event.value:
                     message = (
                         f"gate {node.value} judges {quoted(decl.event.value)},"
@@ -115,7 +113,7 @@ def _names_fit(
     for node, kind, known in named:
         if node.value not in known:
             message = f"there is no {kind} {quoted(node.value)} in this package"
-            findings.add("E0514", message, node.span, help=_close(node, known))
+            findings.add("E0514", message, node.span, help=did_you_mean(node.value, known))
             fine = False
     return fine
 
@@ -153,8 +151,3 @@ def _common(states: Sequence[StateDef]) -> tuple[FieldType, ...]:
         for field in first.fields
         if all(field.name in table and same(field.type, table[field.name]) for table in tables)
     )
-
-
-def _close(node: TextNode, known: list[str]) -> str | None:
-    close = difflib.get_close_matches(node.value, known, 1)
-    return f"did you mean `{close[0]}`?" if close else None

@@ -1,12 +1,12 @@
 """Models to IR: names become references, kinds are unique, packages form a DAG.
 
-Everything that is wrong in this phase is found at once. Behind it nothing of the user's can be.
+All that is wrong in this phase is found at once, up to 100 findings. Behind it nothing of the
+user's can be.
 Codes: docs/reference/diagnostics.md.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from batpak_codegen import names
-from batpak_codegen.diagnostic import Findings, Place, Span, quoted
+from batpak_codegen.diagnostic import FINDINGS_MAX, Findings, Place, Span, did_you_mean, quoted
 from batpak_codegen.fields import Resolver, doc_of
 from batpak_codegen.gate import link_gates
 from batpak_codegen.ir import EventDef, GateDef, MachineDef, PackageDef, Project, TypeDef
@@ -43,7 +43,7 @@ TYPE_ID_MAX: Final = 0xFFF
 _IMPORTED: Final = """ABC Any ClassVar DATA Decimal Denial EDGES ENTITY Edge EventKind EventPayload
     Final GateSet Generic Guarded HANDLES Handle Iterable KIND KINDS Ledger MOVES Machine Mapping
     NAME NewType PERMIT POLICY Problems Rule SCOPE STATE StateData StoredEvent Struct Transition
-    TypeAlias TypeVar UUID VERSION Verdict WireEnum"""
+    TypeAlias TypeGuard TypeVar UUID VERSION Verdict WireEnum"""
 RESERVED: Final = frozenset(_IMPORTED.split())
 # What stands beside the directories of packages; a package may not be called so.
 _MODULES: Final = frozenset({"registry", "types", "events", "checks", "handlers"})
@@ -68,7 +68,7 @@ def link(
 
 class _Linker:
     def __init__(self, files: Sequence[SchemaFile], package_root: str, system: bool) -> None:
-        self.findings = Findings()
+        self.findings = Findings(FINDINGS_MAX)
         self.package_root, self.system = package_root, system
         self.files = {file.package.value: file for file in files}
         self.imports = {package: self._imports(file) for package, file in self.files.items()}
@@ -92,8 +92,7 @@ class _Linker:
             alias = alias if as_ else package.rpartition(".")[2]
             if package not in self.files:
                 message = f"there is no package {quoted(package)}"
-                close = difflib.get_close_matches(package, self.files, 1)
-                hint = f"did you mean `{close[0]}`?" if close else None
+                hint = did_you_mean(package, self.files)
                 self.findings.add("E0207", message, node.span, help=hint)
             elif alias in found:
                 message = f"two imports are called `{alias}`"
@@ -124,16 +123,17 @@ class _Linker:
         types = self.resolver.type_defs(package)
         events = {name.value: self._event(file, name, decl) for name, decl in file.events}
         taken = self._names(file)
-        renamed = self._renamed(file, taken)
         machines = {
             name.value: link_machine(package, name, decl, events, self.resolver, self.findings)
             for name, decl in file.machines
         }
+        generated: dict[str, TextNode] = {}
         for name, decl in file.machines:
             machine = machines[name.value]
             if machine:
                 self._prefix(machine, decl.entity.span)
-                self._machine_names(name, decl, machine, taken)
+                generated |= self._machine_names(name, decl, machine, taken)
+        renamed = self._renamed(file, taken | generated)
         enums = self._enums(package, renamed)
         gates = link_gates(file, machines, events, enums, self.findings)
         return PackageDef(
@@ -247,7 +247,8 @@ class _Linker:
 
     def _machine_names(
         self, name: TextNode, decl: MachineDecl, machine: MachineDef, package: dict[str, TextNode]
-    ) -> None:
+    ) -> dict[str, TextNode]:
+        """Claim what the modules of a machine define, and return it by module spelling."""
         taken: dict[str, TextNode] = {}
         for suffix in ("Data", "State", "Machine"):
             self._derive(taken, name, machine.name + suffix, package)
@@ -257,6 +258,7 @@ class _Linker:
         for node, _ in decl.moves:
             for derived in (machine.transition(node.value), machine.policy(node.value)):
                 self._derive(taken, node, derived, package)
+        return taken
 
     def _prefix(self, machine: MachineDef, span: Span) -> None:
         other, place = self.prefixes.setdefault(machine.prefix, (machine, span))
@@ -269,17 +271,19 @@ class _Linker:
     def _renamed(
         self, file: SchemaFile, taken: Mapping[str, TextNode]
     ) -> dict[tuple[str, str], str]:
-        """Return the imported types that need another name here: `CommonMoney`."""
+        """Return the imported types that need another name here: `CommonMoney`.
+
+        `taken` is what the modules of this package define, by module spelling.
+        """
         offers: dict[str, list[tuple[str, str, str]]] = {}
         for alias, package in self.imports[file.package.value].items():
             for node, _ in self.files[package].types:
                 spelling = names.snake(node.value)
                 offers.setdefault(spelling, []).append((alias, package, node.value))
-        states = {names.snake(state.value) for _, decl in file.machines for state, _ in decl.states}
         renamed: dict[tuple[str, str], str] = {}
-        used = set(taken) | states | set(offers)
+        used = set(taken) | set(offers)
         for spelling, found in offers.items():
-            clash = spelling in taken or spelling in states or len(found) > 1
+            clash = spelling in taken or len(found) > 1
             for alias, package, name in found:
                 if not clash and name not in RESERVED:
                     continue

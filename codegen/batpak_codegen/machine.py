@@ -7,12 +7,11 @@ Rules and codes: docs/reference/schema-language.md, "Machines".
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from batpak_codegen.diagnostic import Findings, Place, Span, quoted
+from batpak_codegen.diagnostic import Findings, Place, Span, did_you_mean, quoted
 from batpak_codegen.fields import INTEGERS, Resolver, doc_of, same, spelled
 from batpak_codegen.ir import EventDef, MachineDef, MoveDef, StateDef
 from batpak_codegen.nodes import TextNode
@@ -23,6 +22,7 @@ _ENTITY: Final = re.compile(r"(?P<prefix>[a-z][a-z0-9_-]*):\{(?P<key>[a-z][a-z0-
 _SCOPE_BAD: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/|=]|\.\.")
 SCOPE_BYTES_MAX: Final = 1024
 EXTENDS_MAX: Final = 64
+STATES_MAX: Final = 256  # and moves: a union of very many classes is too deep for Python's parser
 TAG: Final = "state"
 
 
@@ -65,6 +65,11 @@ class _Machine:
 
     def link(self) -> MachineDef | None:
         before = len(self.findings.diagnostics)
+        for what, entries in (("states", self.decl.states), ("moves", self.decl.moves)):
+            if len(entries) > STATES_MAX:
+                message = f"a machine has at most {STATES_MAX} {what}, this one has {len(entries)}"
+                self.findings.add("E0105", message, self.name.span)
+                return None
         prefix, key_name = self._entity()
         self._scope()
         moves = [(node, move) for node, move in self.decl.moves if self._names_fit(node, move)]
@@ -122,13 +127,18 @@ class _Machine:
         for node in (*move.from_, move.to):
             if node.value not in self.states:
                 message = f"{self.name.value} has no state {quoted(node.value)}"
-                self.findings.add("E0404", message, node.span, help=_close(node, self.states))
+                self.findings.add(
+                    "E0404", message, node.span, help=did_you_mean(node.value, self.states)
+                )
         if not move.from_:
             message = f"move {name.value} starts nowhere"
             self.findings.add("E0404", message, name.span, help="name a state under from:")
         if move.event.value not in self.events:
             message = f"{self.package} has no event {quoted(move.event.value)}"
-            hint = _close(move.event, self.events) or "a machine uses events of its own package"
+            hint = (
+                did_you_mean(move.event.value, self.events)
+                or "a machine uses events of its own package"
+            )
             self.findings.add("E0405", message, move.event.span, help=hint)
         return len(self.findings.diagnostics) == before
 
@@ -242,7 +252,9 @@ class _Machine:
     def _extended(self, node: TextNode) -> tuple[FieldType, ...] | None:
         if node.value not in self.states:
             message = f"{self.name.value} has no state {quoted(node.value)}"
-            self.findings.add("E0409", message, node.span, help=_close(node, self.states))
+            self.findings.add(
+                "E0409", message, node.span, help=did_you_mean(node.value, self.states)
+            )
             return None
         if node.value in self.open:
             cycle = [*self.open[self.open.index(node.value) :], node.value]
@@ -313,8 +325,3 @@ class _Machine:
         )
         hint = f"add it to {decl.event.value}, with that type"
         self.findings.add("E0410", message, decl.to.span, help=hint)
-
-
-def _close(node: TextNode, known: Iterable[str]) -> str | None:
-    close = difflib.get_close_matches(node.value, list(known), 1)
-    return f"did you mean `{close[0]}`?" if close else None

@@ -83,7 +83,7 @@ def field_name(name: str) -> str | None:
 
 
 def hides_a_type(name: str) -> bool:
-    """Whether a field of this name would hide a lower-case name that annotations use."""
+    """Whether a field or a move of this name would hide a lower-case name of annotations."""
     return name in ANNOTATIONS
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 import tomllib
 import traceback
+from os.path import realpath
 from pathlib import Path
 from typing import Final
 
@@ -170,6 +171,9 @@ def _config(root: Path, table: dict[str, object] | None, file: str) -> Config:
     out = "/".join(part for part in out.split("/") if part not in ("", "."))
     if not out:
         raise _refused("E0003", f"{file}: out names no directory", _MINIMAL)
+    if not Path(realpath(root / out)).is_relative_to(realpath(root)):
+        message = f"{file}: out {quoted(out)} is behind a link that leads out of the project"
+        raise _refused("E0704", message, "replace the link by a directory")
     if given.package_root and names.package(given.package_root):
         message = f"{file}: package_root {quoted(given.package_root)} is not a package"
         raise _refused("E0003", message)

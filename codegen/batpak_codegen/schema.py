@@ -12,7 +12,6 @@ The language: docs/reference/schema-language.md.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -30,7 +29,7 @@ from pydantic import (
 )
 
 from batpak_codegen import names
-from batpak_codegen.diagnostic import Diagnostic, Findings, Place, Span, quoted
+from batpak_codegen.diagnostic import Diagnostic, Findings, Place, Span, did_you_mean, quoted
 from batpak_codegen.nodes import MapNode, Node, SeqNode, TextNode
 
 X = TypeVar("X")
@@ -38,7 +37,6 @@ Reader: TypeAlias = Callable[[object, ValidationInfo], object]
 
 LANGUAGE_VERSION = 1
 UNKNOWN_KEYS_MAX = 20  # reported per map; more of them are one mistake
-KEY_CHARS_MAX = 64  # of keys worth a suggestion
 ENUM_VALUE_BYTES_MAX = 128
 INT_BITS_MAX = 64
 
@@ -173,8 +171,9 @@ def _declared(key: TextNode, rule: names.Rule, other: TextNode, info: Validation
         message = f"name {quoted(key.value)} is taken"
         hint = "names may not differ in case only: their module names would be the same"
         return _refuse(info, "E0202", message, key.span, hint, (Place(other.span, other.value),))
-    if rule is names.field_name and names.hides_a_type(key.value):
-        message = f"a field may not be called {quoted(key.value)}"
+    if rule in (names.field_name, names.move_name) and names.hides_a_type(key.value):
+        noun = "field" if rule is names.field_name else "move"
+        message = f"a {noun} may not be called {quoted(key.value)}"
         hint = "the generated annotations use that word; choose another name"
         return _refuse(info, "E0313", message, key.span, hint)
     return key
@@ -269,10 +268,7 @@ def _missing(message: str, node: MapNode, info: ValidationInfo) -> Diagnostic:
 
 
 def _unknown(key: TextNode, known: Sequence[str], info: ValidationInfo) -> Diagnostic:
-    close: list[str] = []
-    if len(key.value) <= KEY_CHARS_MAX:
-        close = difflib.get_close_matches(key.value, known, 1)
-    hint = f"did you mean {quoted(close[0])}?" if close else f"keys here: {', '.join(known)}"
+    hint = did_you_mean(key.value, known) or f"keys here: {', '.join(known)}"
     return _refuse(info, "E0108", f"unknown key {quoted(key.value)}", key.span, hint)
 
 

@@ -6,7 +6,6 @@ Wire forms and append-time rules: docs/reference/schema-language.md, "Field type
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -14,7 +13,7 @@ from typing import NoReturn, TypeAlias
 
 from msgspec import Struct
 
-from batpak_codegen.diagnostic import Diagnostic, SchemaError, Span, quoted
+from batpak_codegen.diagnostic import Diagnostic, SchemaError, Span, did_you_mean, quoted
 from batpak_codegen.nodes import TextNode
 
 
@@ -268,8 +267,7 @@ class _Parser:
         ours = foreign(name)
         if ours:
             self.refuse(f"{quoted(name)} is spelled `{ours}` here", start, self.position)
-        close = difflib.get_close_matches(name, [*SCALARS, *CONTAINERS], 1)
-        hint = f"did you mean `{close[0]}`?" if close else "names of types begin with a capital"
+        hint = did_you_mean(name, [*SCALARS, *CONTAINERS]) or "names of types begin with a capital"
         raise SchemaError([Diagnostic("E0302", f"unknown type {quoted(name)}", where, hint)])
 
 

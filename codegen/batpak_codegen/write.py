@@ -1,12 +1,14 @@
 """Texts to disk: only what changed, whole files only, nothing outside `out`, nothing of yours.
 
 A file is ours if its first line is the marker; only such files are replaced or deleted. Every
-step goes through a descriptor of the directory it happens in and follows no link. New texts are
-all on disk beside their targets before the first one is renamed into place.
+step below `out` goes through a descriptor of the directory it happens in and follows no link. New
+texts are all on disk beside their targets before the first one is renamed into place. Of two runs
+at once, the second waits for the first.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from collections.abc import Generator, Iterator, Mapping
@@ -61,13 +63,13 @@ def plan(out: Path, files: Mapping[str, str]) -> Plan:
         _refuse_escape(path)
     missing: list[str] = []
     changed: list[str] = []
+    blocked: dict[str, str | None] = {}
     unchanged = 0
     for path, text in sorted(files.items()):
         try:
             old = _read(out, path)
         except OSError as error:
-            message = f"cannot replace {quoted(path)}: {error.strerror}"
-            findings.add("E0703", message, None, help="no link or directory may be in its place")
+            blocked.setdefault(_obstacle(out, path), error.strerror)
             continue
         if old is None:
             missing.append(path)
@@ -78,6 +80,10 @@ def plan(out: Path, files: Mapping[str, str]) -> Plan:
             findings.add("E0702", f"{path} is not a generated file", None, help=hint)
         else:
             changed.append(path)
+    for path, reason in blocked.items():
+        message = f"cannot replace {quoted(path)}: {reason}"
+        hint = "no link may be in its place, nor a file for a directory or the other way round"
+        findings.add("E0703", message, None, help=hint)
     stale = tuple(sorted(path for path in _marked(out) if path not in files))
     findings.finish()
     return Plan(tuple(missing), tuple(changed), stale, unchanged)
@@ -94,9 +100,11 @@ def write(out: Path, files: Mapping[str, str], plan: Plan) -> None:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        _replace(out, files, (*plan.missing, *plan.changed))
-        for path in plan.stale:
-            _delete(out, path)
+        with _alone(out):
+            _replace(out, files, (*plan.missing, *plan.changed))
+            for path in plan.stale:
+                with suppress(FileNotFoundError):  # a run that we waited for was quicker
+                    _delete(out, path)
     except OSError as error:
         message = f"cannot write below {out.name}: {error.strerror or error}"
         hint = "the tree is whole; free the way and run batpak gen again"
@@ -121,6 +129,29 @@ def _directory(out: Path, parts: tuple[str, ...]) -> Generator[int]:
             descriptor = os.open(part, flags, dir_fd=descriptor)
             stack.callback(os.close, descriptor)
         yield descriptor
+
+
+@contextmanager
+def _alone(out: Path) -> Generator[None]:
+    """Wait until no other run writes below `out`, and keep others waiting."""
+    descriptor = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _obstacle(out: Path, path: str) -> str:
+    """Return what is in the way of a file: a directory above it that is none, or itself."""
+    if out.exists() and not out.is_dir():
+        return out.name
+    parts = path.split("/")
+    for length in range(1, len(parts)):
+        folder = out.joinpath(*parts[:length])
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            return "/".join(parts[:length])
+    return path
 
 
 def _read(out: Path, path: str) -> bytes | None:

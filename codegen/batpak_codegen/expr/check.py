@@ -8,11 +8,11 @@ Rules and messages: docs/reference/schema-language.md, "Gates".
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from batpak_codegen.diagnostic import did_you_mean
 from batpak_codegen.expr import algebra, constants
 from batpak_codegen.expr.algebra import Digits
 from batpak_codegen.expr.layout import SCHEMA
@@ -182,9 +182,8 @@ class _Checker:
         enum = self.enums.get(root)
         if enum is None:
             known = [*self.scope, *self.enums, "True", "False", "None"]
-            close = difflib.get_close_matches(root, known, 1)
             here = listed("names here", [*self.scope, *self.enums])
-            way = f"did you mean `{close[0]}`?" if close else here
+            way = did_you_mean(root, known) or here
             raise ExpressionError("E0502", f"unknown name `{cut(root)}`", *place, way)
         known = [member for member, _ in enum.members]
         if len(members) != 1:

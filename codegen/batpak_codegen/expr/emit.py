@@ -16,13 +16,18 @@ from batpak_codegen.expr.check import check, check_path
 from batpak_codegen.expr.layout import LINE_CHARS_MAX, PYTHON, SCHEMA, python_lines, run
 from batpak_codegen.expr.nodes import (
     AsDecimal,
+    Bool,
+    Compare,
     Constant,
     Expression,
     ExpressionError,
+    Int,
     Junction,
+    ListOf,
     Loop,
     Member,
     Path,
+    Text,
     walk,
 )
 from batpak_codegen.expr.parse import NODES_MAX, parse
@@ -50,6 +55,8 @@ class Condition:
         enums: Package and name of every enum a member of which is named.
         abi: The functions of `abi` that are called: `decimal`, `duration`, `timestamp`.
         needs_decimal: `Decimal` is called by name.
+        narrows: Something is held against a literal or a member, so a type checker may know of
+            a later comparison how it ends, and object.
     """
 
     node: Expression
@@ -60,6 +67,7 @@ class Condition:
     enums: frozenset[tuple[str, str]]
     abi: frozenset[str]
     needs_decimal: bool
+    narrows: bool
 
     def layout(self, indent: int) -> str:
         """What stands between `if ` and `:` of a statement that has `indent` spaces before it.
@@ -161,7 +169,18 @@ def compile_condition(
         any(
             isinstance(part, AsDecimal) or (isinstance(part, Loop) and part.exact) for part in parts
         ),
+        any(map(_narrows, parts)),
     )
+
+
+def _narrows(node: Expression) -> bool:
+    if not isinstance(node, Compare):
+        return isinstance(node, Bool)
+    operators = {operator for operator, _ in node.rest}
+    operands = (node.first, *(operand for _, operand in node.rest))
+    literal = any(isinstance(operand, Bool | Int | Member | Text) for operand in operands)
+    listed = any(isinstance(operand, ListOf) for operand in operands)
+    return (bool(operators & {"==", "!="}) and literal) or listed
 
 
 def compile_message(

@@ -5,12 +5,11 @@ Each function returns the operand, resolved if need be, or raises with the way o
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from batpak_codegen.diagnostic import printable
+from batpak_codegen.diagnostic import closest, did_you_mean, printable
 from batpak_codegen.expr import algebra
 from batpak_codegen.expr.algebra import Digits
 from batpak_codegen.expr.layout import SCHEMA
@@ -136,8 +135,8 @@ def member(typed: Typed, enum: Type, enums: Enums) -> Typed:
             return Typed(member_of(enum, next(known, enum.name), name, node), enum)
     values = {value: SCHEMA.text(replace(node, value=value)) for _, value in enum.members}
     message = f"{cut(SCHEMA.text(node))} is not a value of {enum.name}"
-    close = difflib.get_close_matches(node.value, values, 1)
-    way = f"did you mean {values[close[0]]}?" if close else listed("values", values.values())
+    close = closest(node.value, values)
+    way = f"did you mean {values[close]}?" if close else listed("values", values.values())
     raise ExpressionError.at(node, "E0509", message, way)
 
 
@@ -160,8 +159,7 @@ def listed(what: str, names: Iterable[str]) -> str:
 
 def guess(name: str, what: str, known: Sequence[str]) -> str:
     """The name that was probably meant, or all there are."""
-    close = difflib.get_close_matches(name, known, 1)
-    return f"did you mean `{close[0]}`?" if close else listed(what, known)
+    return did_you_mean(name, known) or listed(what, known)
 
 
 def counted(name: str, owner: Path, type_: Type) -> str | None:

@@ -6,8 +6,7 @@ operator come out flat, so depth is what the author nested.
 
 from __future__ import annotations
 
-import difflib
-
+from batpak_codegen.diagnostic import did_you_mean
 from batpak_codegen.expr.nodes import (
     Affix,
     Arithmetic,
@@ -283,8 +282,7 @@ def call(tokens: Tokens, function: Token) -> Expression:
     """  # noqa: D205, D403, D415  a grammar rule
     name, start = function.text, function.start
     if name not in FUNCTIONS:
-        close = difflib.get_close_matches(name, FUNCTIONS, 1)
-        way = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(FUNCTIONS)}"
+        way = did_you_mean(name, FUNCTIONS) or f"there are {', '.join(FUNCTIONS)}"
         message = f"`{name}` is not a function of the language"
         raise ExpressionError("E0508", message, start, function.end, way)
     tokens.take()
@@ -356,8 +354,7 @@ def affix(tokens: Tokens, path: Path) -> Affix:
     """affix = path "." ("startswith" | "endswith") "(" STRING ")" """  # noqa: D210, D403, D415
     *names, method = path.names
     if method not in AFFIXES:
-        close = difflib.get_close_matches(method, AFFIXES, 1)
-        way = f"did you mean `{close[0]}`?" if close else "values have fields, not methods"
+        way = did_you_mean(method, AFFIXES) or "values have fields, not methods"
         message = f"calling `{method}` is not in the language"
         raise ExpressionError("E0508", message, path.starts[-1], path.end, way)
     tokens.take()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from batpak_codegen.diagnostic import Findings, Place, SchemaError, Span, quoted
+from batpak_codegen.diagnostic import FINDINGS_MAX, Findings, Place, SchemaError, Span, quoted
 from batpak_codegen.nodes import Node
 from batpak_codegen.schema import SchemaFile, read_file
 from batpak_codegen.source import yaml_text
@@ -66,7 +66,7 @@ def _understand(texts: Mapping[str, str], findings: Findings) -> list[SchemaFile
     findings.finish()
     files: list[SchemaFile] = []
     for node in nodes:
-        inner = Findings(yaml_text.FINDINGS_MAX)
+        inner = Findings(FINDINGS_MAX)
         try:
             if file := read_file(node, inner):
                 files.append(file)

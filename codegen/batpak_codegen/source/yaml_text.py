@@ -14,14 +14,21 @@ from typing import NoReturn, Protocol
 
 import yaml
 
-from batpak_codegen.diagnostic import Diagnostic, Findings, Place, SchemaError, Span, quoted
+from batpak_codegen.diagnostic import (
+    FINDINGS_MAX,
+    Diagnostic,
+    Findings,
+    Place,
+    SchemaError,
+    Span,
+    quoted,
+)
 from batpak_codegen.nodes import MapNode, Node, Run, SeqNode, TextNode
 from batpak_codegen.types import translate
 
 BYTES_MAX = 1 << 20
 DEPTH_MAX = 32
 EVENTS_MAX = 200_000
-FINDINGS_MAX = 100  # per file; what is so wrong is not a schema
 RUNS_CHARS_MAX = 8192  # of values whose inner places are kept
 
 _REFUSED = re.compile(

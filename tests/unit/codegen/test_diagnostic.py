@@ -8,7 +8,18 @@ from __future__ import annotations
 
 import pytest
 
-from batpak_codegen.diagnostic import Diagnostic, Findings, Place, SchemaError, Span, quoted, render
+from batpak_codegen.diagnostic import (
+    NAMES_MAX,
+    Diagnostic,
+    Findings,
+    Place,
+    SchemaError,
+    Span,
+    closest,
+    did_you_mean,
+    quoted,
+    render,
+)
 
 
 def span(line: int, column: int, end_column: int, path: str = "s.yaml") -> Span:
@@ -109,3 +120,26 @@ def test_the_text_of_the_error_stays_short() -> None:
     error = SchemaError([Diagnostic("E", "again")] * 1_000)
 
     assert str(error).endswith("and 980 more")
+
+
+def test_a_hint_names_the_one_that_was_probably_meant_and_nothing_otherwise() -> None:
+    assert did_you_mean("Mony", ["Sku", "Money"], "common.") == "did you mean `common.Money`?"
+    assert did_you_mean("Zebra", ["Sku", "Money"]) is None
+
+
+def test_of_very_many_names_only_the_first_are_compared() -> None:
+    """A schema of a thousand mistakes among ten thousand names would take hours otherwise."""
+    many = (f"name{number}" for number in range(10**9))
+
+    close = closest(f"name_{NAMES_MAX - 1}", many)
+
+    assert close == f"name{NAMES_MAX - 1}"
+    assert next(many) == f"name{NAMES_MAX}"
+
+
+def test_a_phase_ends_at_its_limit_also_if_findings_came_by_another_door() -> None:
+    findings = Findings(limit=3)
+    findings.diagnostics += [Diagnostic("E0001", "one")] * 5
+
+    with pytest.raises(SchemaError):
+        findings.add("E0001", "another", None)

@@ -32,6 +32,8 @@ from batpak_codegen.expr.nodes import (
 from batpak_codegen.expr.parse import parse
 from tests.unit.codegen.expr_world import ENUMS, SCOPE, conditions, node_of
 
+RUNAWAY_S = 1.0  # of CPU time: a moment takes milliseconds, an exponential parser takes for ever
+
 
 def path(*names: str) -> Path:
     return Path(names, (0,) * len(names), start=0, end=0)
@@ -345,15 +347,11 @@ SPACED = st.sampled_from(
 @example("{" * 4096)
 @example("{event.sku}" * 300)
 def test_any_text_gives_a_diagnostic_and_takes_a_moment(text: str) -> None:
-    moments = []
-    for _ in range(3):  # the quickest of three: other processes may have been served in between
-        findings = Findings()
-        start = time.process_time()
-        found = compile_condition(node_of(text), SCOPE, ENUMS, findings)
-        compile_message(node_of(text), SCOPE, Findings())
-        moments.append(time.process_time() - start)
-        assert (found is None) == bool(findings.diagnostics)
-        if moments[-1] < 0.010:
-            break
+    findings = Findings()
+    start = time.process_time()
 
-    assert min(moments) < 0.010
+    found = compile_condition(node_of(text), SCOPE, ENUMS, findings)
+    compile_message(node_of(text), SCOPE, Findings())
+
+    assert (found is None) == bool(findings.diagnostics)
+    assert time.process_time() - start < RUNAWAY_S

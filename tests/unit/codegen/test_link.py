@@ -6,6 +6,7 @@ name could hide another one in a generated module, and the first to know would b
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
 from decimal import Decimal
 from pathlib import Path
@@ -26,6 +27,7 @@ from tests.unit.codegen.project_world import (
     refused,
 )
 
+GENERATED = sorted((Path(__file__).parents[2] / "golden" / "cases_out").rglob("*.py"))
 HEAD = "batpak: 1\npackage: house.doors\ncategory: 0x3\n"
 
 
@@ -282,6 +284,18 @@ def test_an_imported_type_whose_name_is_taken_gets_another_one(tmp_path: Path) -
     assert found.renamed == {("house.roof", "Side"): "TopFloorSide"}
 
 
+@pytest.mark.parametrize(
+    "name", ["OpenDoor", "DoorState", "DoorData", "DoorMachine", "FitDoor", "OpenItDoorGates"]
+)
+def test_an_imported_type_cannot_hide_a_class_of_a_machine(tmp_path: Path, name: str) -> None:
+    roof = f"batpak: 1\npackage: house.roof\ntypes: {{{name}: {{enum: {{N: n}}}}}}\n"
+    text = changed(DOORS, {"category: 0x3\n": "category: 0x3\nimports: [house.roof]\n"})
+
+    found = package(tmp_path, text, roof)
+
+    assert found.renamed == {("house.roof", name): f"Roof{name}"}
+
+
 @pytest.mark.parametrize("name", ["house", "garden.doors", "housedoors"])
 def test_a_package_outside_the_root_is_refused(tmp_path: Path, name: str) -> None:
     (found,) = refused(tmp_path, f"batpak: 1\npackage: {name}\n")
@@ -327,4 +341,14 @@ def test_what_a_definition_needs_is_defined_before_it(tmp_path: Path) -> None:
 
 
 def test_names_that_generated_code_imports_cannot_be_declared() -> None:
-    assert {"Decimal", "UUID", "Mapping", "Handle", "KIND", "EventPayload"} <= RESERVED
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in GENERATED]
+    imported = {
+        alias.name
+        for node in [node for tree in trees for node in ast.walk(tree)]
+        if isinstance(node, ast.ImportFrom) and node.level == 0
+        for alias in node.names
+        if alias.name[0].isupper()
+    }
+
+    assert {"KIND", "POLICY", "STATE"} <= RESERVED
+    assert imported - RESERVED == set()

@@ -159,18 +159,34 @@ def test_events_are_in_the_order_in_which_moves_name_them(tmp_path: Path) -> Non
 
 
 def test_a_long_chain_of_extending_states_is_refused_and_not_climbed(tmp_path: Path) -> None:
-    chain = "".join(f"      S{n}: {{extends: S{n + 1}}}\n" for n in range(3000))
-    moves = "".join(f"      m{n}: {{from: Planned, to: S{n}, event: E{n}}}\n" for n in range(3001))
-    events = "".join(f"  E{n}: {{id: {n + 9}, fields: {{door_id: DoorId}}}}\n" for n in range(3001))
+    chain = "".join(f"      S{n}: {{extends: S{n + 1}}}\n" for n in range(200))
+    moves = "".join(f"      m{n}: {{from: Planned, to: S{n}, event: E{n}}}\n" for n in range(201))
+    events = "".join(f"  E{n}: {{id: {n + 9}, fields: {{door_id: DoorId}}}}\n" for n in range(201))
     text = changed(
         DOORS,
         {
             "machines:": f"{events}machines:",
-            "      Wall:": f"{chain}      S3000: {{}}\n      Wall:",
+            "      Wall:": f"{chain}      S200: {{}}\n      Wall:",
             "      brick_up:": f"{moves}      brick_up:",
         },
     )
 
     found = refused(tmp_path, text)
 
-    assert {d.code for d in found} == {"E0105"}
+    assert {(d.code, d.message[:18]) for d in found} == {("E0105", "states extend each")}
+
+
+@pytest.mark.parametrize("what", ["states", "moves"])
+def test_a_machine_that_would_be_too_deep_for_python_is_refused(tmp_path: Path, what: str) -> None:
+    """A union of thousands of classes is code that Python's own parser cannot read."""
+    events = "".join(f"  E{n}: {{id: {n + 9}, fields: {{door_id: DoorId}}}}\n" for n in range(4000))
+    states = "".join(f"      S{n}: {{}}\n" for n in range(4000))
+    moves = "".join(f"      m{n}: {{from: Shut, to: Wall, event: E{n}}}\n" for n in range(4000))
+    more = {"moves": {"      brick_up:": f"{moves}      brick_up:"}}
+    more["states"] = {"      Wall:": f"{states}      Wall:"}
+    text = changed(DOORS, {"machines:": f"{events}machines:", **more[what]})
+
+    (found,) = refused(tmp_path, text)
+
+    assert found.code == "E0105"
+    assert found.message.startswith(f"a machine has at most 256 {what}, this one has ")

@@ -161,6 +161,21 @@ def test_a_configuration_that_cannot_be_meant_is_refused(
     assert exit_code(caught.value) == 2
 
 
+@pytest.mark.parametrize("out", ["gen", "gen/deep", "loop"])
+def test_a_link_cannot_lead_generated_code_out_of_the_project(
+    project: Path, out: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (project / "gen").symlink_to(outside)
+    (project / "loop").symlink_to(outside / "not_there")
+    (project / "pyproject.toml").write_text(f'[tool.batpak]\nout = "{out}"\n')
+
+    with pytest.raises(SchemaError, match="E0704"):
+        configure(start=project)
+
+    assert list(outside.iterdir()) == []
+
+
 def test_the_configuration_is_looked_for_upwards_to_the_root_of_the_repository(
     project: Path,
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -140,8 +141,20 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 
     codes = refused(out, FILES)
 
-    assert codes == ["E0703", "E0703", "E0703"]
+    assert codes == ["E0703", "E0703"]
     assert tree(outside) == {"c.py": OURS.encode()}
+
+
+def test_one_obstacle_is_one_finding_however_many_files_are_behind_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a file of yours, where a directory belongs\n")
+
+    with pytest.raises(SchemaError) as whole:
+        plan(tmp_path / "a", FILES)
+    with pytest.raises(SchemaError) as part:
+        plan(tmp_path, FILES)
+
+    assert [d.message for d in whole.value.diagnostics] == ["cannot replace `a`: Not a directory"]
+    assert [d.message for d in part.value.diagnostics] == ["cannot replace `a`: Not a directory"]
 
 
 @pytest.mark.parametrize("thing", ["directory", "pipe"])
@@ -180,6 +193,35 @@ def test_a_failure_before_the_first_rename_leaves_the_tree_as_it_was(
     else:
         write(tmp_path, files, planned)
         assert set(files) <= set(tree(tmp_path))
+
+
+def test_of_two_runs_at_once_the_second_waits_and_both_succeed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate(tmp_path, {"old/x.py": OURS})
+    planned, real = plan(tmp_path, FILES), os.replace
+    failed: list[SchemaError] = []
+
+    def second_run() -> None:
+        try:
+            write(tmp_path, FILES, planned)
+        except SchemaError as error:
+            failed.append(error)
+
+    second = Thread(target=second_run)
+
+    def meanwhile(old: str, new: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        if second.ident is None:
+            second.start()
+            second.join(0.1)
+        real(old, new, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    monkeypatch.setattr(os, "replace", meanwhile)
+    write(tmp_path, FILES, planned)
+    second.join()
+
+    assert failed == []
+    assert {path for path, text in tree(tmp_path).items() if text is not None} == set(FILES)
 
 
 def test_a_run_that_died_between_two_renames_is_finished_by_the_next(
