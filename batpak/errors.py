@@ -194,9 +194,10 @@ class VersionConflict(ConflictError):
 
     def __init__(self, entity: str, expected: int, actual: int, message: str | None = None) -> None:
         self.entity, self.expected, self.actual = entity, expected, actual
-        super().__init__(
-            message or f"{entity} has {actual} events, not {expected}", hint="load it again"
-        )
+        if message is None:
+            super().__init__(f"{entity} has {actual} events, not {expected}", hint="load it again")
+        else:
+            super().__init__(message)
 
 
 @final
