@@ -17,6 +17,7 @@ from batpak.coordinate import Coordinate
 from batpak.event import StoredEvent
 from batpak.ids import EventId
 from batpak.kind import EventKind
+from batpak.override import override
 from batpak.payload import EventPayload
 
 
@@ -39,6 +40,10 @@ class AppendReceipt(Struct, frozen=True, kw_only=True):
     extensions: Mapping[str, bytes]
     durability: Durability  # the level that was true when the call returned
     replayed: bool = False  # the key was known: this is the receipt of the first append
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self.event_hash)  # it covers everything that is stored
 
 
 Cause: TypeAlias = EventId | StoredEvent[EventPayload] | AppendReceipt

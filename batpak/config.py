@@ -35,10 +35,17 @@ class StoreConfig(Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
+        for name, cls in (
+            ("durability", Durability),
+            ("lifecycle_events", bool),
+            ("limits", Limits),
+        ):
+            if type(getattr(self, name)) is not cls:
+                raise InvalidArgument(name, f"{getattr(self, name)!r} is no {cls.__name__}")
         for name, low, high in _BOUNDS:
             value = getattr(self.limits, name)
-            if not low <= value <= high:
-                raise InvalidArgument(f"limits.{name}", f"{value:,} is not in {low:,}..{high:,}")
+            if type(value) is not int or not low <= value <= high:
+                raise InvalidArgument(f"limits.{name}", f"{value!r} is not in {low:,}..{high:,}")
 
 
 _BOUNDS = (

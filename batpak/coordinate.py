@@ -10,8 +10,9 @@ import re
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
-from batpak.errors import CoordinateFault, InvalidCoordinate
+from batpak.errors import CoordinateFault, InvalidArgument, InvalidCoordinate
 from batpak.override import override
 
 BYTES_MAX: Final = 1024
@@ -27,6 +28,7 @@ class Coordinate(Struct, frozen=True, order=True, gc=False):
     Nothing is normalised or case-folded.
 
     Raises:
+        InvalidArgument: A part is no text.
         InvalidCoordinate: The first rule that fails, lengths before characters, entity first.
     """
 
@@ -34,6 +36,9 @@ class Coordinate(Struct, frozen=True, order=True, gc=False):
     scope: str
 
     def __post_init__(self) -> None:
+        if type(self.entity) is not str or type(self.scope) is not str:
+            force_setattr(self, "entity", _plain("entity", self.entity))
+            force_setattr(self, "scope", _plain("scope", self.scope))
         for component, value in (("entity", self.entity), ("scope", self.scope)):
             if not value:
                 raise InvalidCoordinate(component, CoordinateFault.EMPTY, value)
@@ -52,6 +57,13 @@ class Coordinate(Struct, frozen=True, order=True, gc=False):
     def reserved(self) -> bool:
         """Whether only the library itself writes here."""
         return self.entity.startswith(RESERVED_PREFIX)
+
+
+def _plain(component: str, value: object) -> str:
+    """The text of a subclass of `str`, such as a member of a StrEnum."""
+    if not isinstance(value, str):
+        raise InvalidArgument(component, f"must be text, not {type(value).__name__}")
+    return str.__str__(value)
 
 
 def _size(component: str, value: str) -> int:

@@ -17,6 +17,7 @@ import mmap
 import os
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
@@ -27,6 +28,7 @@ DIRECTORY_MODE: Final = 0o700
 NAMES_MAX: Final = 1_000_000
 
 _FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Entry(NamedTuple):
@@ -154,13 +156,29 @@ class Directory(Protocol):
 
 
 class _Descriptor:
-    """One descriptor, closed once."""
+    """One descriptor, closed once: at the latest when nobody can reach it any more.
+
+    An exception from outside (Ctrl-C) can lose an object before its owner has it.
+    """
+
+    _fd = -1
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
+    def __del__(self) -> None:
+        with suppress(OSError):
+            self.close()
+
     def size(self) -> int:
         return os.fstat(self._fd).st_size
+
+    def require_regular(self, *, one_link: bool) -> None:
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file")
+        if one_link and status.st_nlink != 1:
+            raise OSError(errno.EMLINK, "has a second name (hard link)")
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
@@ -206,9 +224,25 @@ class RealReadFile(_Descriptor):
 class RealLock(_Descriptor):
     """`flock`: a second handle in the same process is refused like any other."""
 
-    def __init__(self, fd: int, directory: int, name: str, *, noted: bool) -> None:
+    def __init__(self, fd: int, directory: int, name: str) -> None:
         super().__init__(fd)
-        self._directory, self._name, self._noted = directory, name, noted
+        self._directory, self._name, self._noted = directory, name, False
+
+    def take(self, *, shared: bool) -> bool:
+        """Lock at once, or say that somebody else holds it."""
+        if not shared and os.fstat(self._fd).st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "belongs to another user")
+        try:
+            fcntl.flock(self._fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def write_note(self, note: bytes) -> None:
+        """Put a note into the file until the release."""
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, note, 0)
+        self._noted = True
 
     def intact(self) -> bool:
         """Compare device and inode behind the name with what is locked."""
@@ -218,7 +252,8 @@ class RealLock(_Descriptor):
         """Unlock first: a forked child may keep a descriptor of the same lock."""
         if self._fd >= 0:
             if self._noted:
-                os.ftruncate(self._fd, 0)
+                with suppress(OSError):  # the note is for messages only
+                    os.ftruncate(self._fd, 0)
             fcntl.flock(self._fd, fcntl.LOCK_UN)
         self.close()
 
@@ -246,7 +281,10 @@ class RealDirectory(_Descriptor):
             for name in names:
                 if len(found) == NAMES_MAX:
                     raise OSError(errno.EFBIG, f"more than {NAMES_MAX:,} names")
-                status = name.stat(follow_symlinks=False)
+                try:
+                    status = name.stat(follow_symlinks=False)
+                except FileNotFoundError:  # somebody else's, removed meanwhile
+                    continue
                 found.append(Entry(name.name, stat.S_ISREG(status.st_mode), status.st_size))
         return found
 
@@ -256,23 +294,15 @@ class RealDirectory(_Descriptor):
 
     def append(self, name: str, /) -> RealWriteFile:
         """Regular, and with one link: a second name would see our writes."""
-        fd = self._open(name, os.O_RDWR)
-        try:
-            _require_regular(fd, one_link=True)
-        except OSError:
-            os.close(fd)
-            raise
-        return RealWriteFile(fd)
+        file = RealWriteFile(self._open(name, os.O_RDWR))
+        file.require_regular(one_link=True)
+        return file
 
     def open(self, name: str, /) -> RealReadFile:
         """Regular; anything else could block, or never end."""
-        fd = self._open(name, os.O_RDONLY)
-        try:
-            _require_regular(fd, one_link=False)
-        except OSError:
-            os.close(fd)
-            raise
-        return RealReadFile(fd)
+        file = RealReadFile(self._open(name, os.O_RDONLY))
+        file.require_regular(one_link=False)
+        return file
 
     def replace(self, source: str, target: str, /) -> None:
         """`renameat`."""
@@ -285,14 +315,16 @@ class RealDirectory(_Descriptor):
     def subdir(self, name: str, /, *, create: bool) -> RealDirectory:
         """`mkdirat` with mode 0700, then open."""
         if create:
-            try:
+            with suppress(FileExistsError):
                 os.mkdir(name, DIRECTORY_MODE, dir_fd=self._fd)
-            except FileExistsError:
-                pass
-            else:
-                self.sync()
+            self.sync()  # also the name of one whose maker was stopped before this line
         fd = self._open(name, os.O_RDONLY | os.O_DIRECTORY)
         return RealDirectory(fd, f"{self._path}/{name}")
+
+    def is_empty(self) -> bool:
+        """Whether there is no name in it."""
+        with os.scandir(self._fd) as names:
+            return next(names, None) is None
 
     def sync(self) -> None:
         """`fsync` of the directory."""
@@ -302,35 +334,17 @@ class RealDirectory(_Descriptor):
         """`flock`, then a look whether the name was exchanged meanwhile."""
         while True:
             flags = os.O_RDONLY if shared else os.O_RDWR | os.O_CREAT
-            fd = self._open(name, flags)
-            try:
-                _require_regular(fd, one_link=True)
-                if not shared and os.fstat(fd).st_uid != os.geteuid():
-                    raise PermissionError(errno.EPERM, "belongs to another user")
-                fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-                if _same_file(fd, self._fd, name):
-                    if not shared:
-                        os.ftruncate(fd, 0)
-                        os.pwrite(fd, note, 0)
-                    return RealLock(fd, self._fd, name, noted=not shared)
-            except BlockingIOError:
-                os.close(fd)
+            held = RealLock(self._open(name, flags), self._fd, name)
+            held.require_regular(one_link=True)
+            if not held.take(shared=shared):
                 return None
-            except BaseException:
-                os.close(fd)
-                raise
-            os.close(fd)
+            if held.intact():
+                if not shared:
+                    held.write_note(note)
+                return held
 
     def _open(self, name: str, flags: int) -> int:
         return os.open(name, flags | _FLAGS, FILE_MODE, dir_fd=self._fd)
-
-
-def _require_regular(fd: int, *, one_link: bool) -> None:
-    status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "is not a regular file")
-    if one_link and status.st_nlink != 1:
-        raise OSError(errno.EMLINK, "has a second name (hard link)")
 
 
 def _same_file(fd: int, directory: int, name: str) -> bool:
@@ -343,24 +357,20 @@ def _same_file(fd: int, directory: int, name: str) -> bool:
 
 
 def open_dir(path: str, *, create: bool) -> RealDirectory:
-    """Open a directory; make it, and make its name durable, if missing and allowed.
+    """Open a directory; make it if missing and allowed.
+
+    The name of an empty one is made durable too: whoever made it may have been stopped before that.
 
     Raises:
         OSError: The system refused. A missing parent directory is never made.
     """
     if create:
-        try:
+        with suppress(FileExistsError):
             Path(path).mkdir(DIRECTORY_MODE)
-        except FileExistsError:
-            pass
-        else:
-            parent = os.open(Path(path).absolute().parent, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(parent)
-            finally:
-                os.close(parent)
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    return RealDirectory(fd, path)
+    directory = RealDirectory(os.open(path, _DIRECTORY_FLAGS), path)
+    if create and directory.is_empty():
+        RealDirectory(os.open(Path(path).absolute().parent, _DIRECTORY_FLAGS), path).sync()
+    return directory
 
 
 def full_path(path: StrPath) -> str:

@@ -25,6 +25,7 @@ from batpak.clock import Hlc
 from batpak.coordinate import Coordinate
 from batpak.ids import EventId
 from batpak.kind import EventKind
+from batpak.override import override
 from batpak.payload import EventPayload
 
 P = TypeVar("P", bound=EventPayload)
@@ -98,6 +99,10 @@ class StoredEvent(Struct, Generic[P_co], frozen=True, kw_only=True):
     content_hash: bytes
     prev_hash: bytes
     event_hash: bytes
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self.event_hash)  # it covers everything else
 
     @property
     def recorded_at(self) -> dt.datetime:

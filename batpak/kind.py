@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final, Self, final
 
-from batpak.errors import InvalidKind, KindFault
+from batpak.errors import InvalidArgument, InvalidKind, KindFault
 from batpak.override import override
 from batpak.seal import SEAL, Seal
 
@@ -43,6 +43,8 @@ class EventKind(int):
         Raises:
             InvalidKind: Out of range, or one of the library's own categories.
         """
+        _require_int("category", category)
+        _require_int("type_id", type_id)
         raw = category << 12 | type_id
         if not 0x0 <= category <= 0xF:
             raise InvalidKind(raw, KindFault.CATEGORY, f"category {category:#x} is not 0x0..0xF")
@@ -63,6 +65,7 @@ class EventKind(int):
         """
         kind = _INTERNED.get(raw)
         if kind is None:
+            _require_int("raw", raw)
             if not 0 <= raw <= RAW_MAX:
                 raise InvalidKind(raw, KindFault.CATEGORY, f"{raw:#x} is not a 16-bit number")
             kind = _INTERNED.setdefault(raw, EventKind(raw, SEAL))
@@ -94,6 +97,11 @@ class EventKind(int):
     @override
     def __reduce__(self) -> tuple[object, ...]:
         return EventKind.from_wire, (int(self),)
+
+
+def _require_int(argument: str, value: object) -> None:
+    if not isinstance(value, int):
+        raise InvalidArgument(argument, f"{value!r} is not an integer")
 
 
 _INTERNED: Final[dict[int, EventKind]] = {}

@@ -18,8 +18,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from batpak import disk, registry
-from batpak.disk import Directory, Lock
+from batpak import registry
+from batpak.disk import Directory, Lock, StrPath
 from batpak.errors import (
     EventNotFound,
     ForkedStoreError,
@@ -42,7 +42,7 @@ from batpak.read.fetch import Fetch, event_id
 from batpak.read.projection import Projection, S, project
 from batpak.recovery import restore
 from batpak.recovery.restore import Recovered
-from batpak.region import Region
+from batpak.region import Region, kind_of
 from batpak.report import Mode, OpenReport, VerifyReport
 from batpak.upkeep.verify import Look, look, verify_log
 
@@ -60,10 +60,11 @@ class Opened(Struct):
     abandon_writer: Callable[[], None] | None = None
 
     def release(self) -> None:
-        """Give everything back. Twice is harmless."""
+        """Give everything back. Twice is harmless, also from two threads or interrupted."""
         self._close_files()
-        if self.lock is not None:
-            self.lock.release()
+        lock, self.lock = self.lock, None  # one caller gets it; a lost one releases itself
+        if lock is not None:
+            lock.release()
         self.directory.close()
 
     def abandon(self) -> None:
@@ -79,12 +80,12 @@ class Opened(Struct):
             self.abandon_writer()
 
 
-def open_log(path: disk.StrPath, platform: Platform, *, writable: bool, create: bool) -> Opened:
+def open_log(path: StrPath, platform: Platform, *, writable: bool, create: bool) -> Opened:
     """Lock a directory and recover the log in it.
 
     Raises:
         RegistryError: A payload class of this program cannot be decoded. Nothing was touched.
-        InvalidArgument: A big-endian host, or a store of format version 1.
+        InvalidArgument: No path, a big-endian host, or a store of format version 1.
         StoreLocked: Another handle holds the directory.
         StorageFailed: The system refused, or there is no store and none may be made.
         CorruptStore, FutureVersion: The bytes are damaged, or newer than this code.
@@ -93,9 +94,8 @@ def open_log(path: disk.StrPath, platform: Platform, *, writable: bool, create: 
         raise InvalidArgument("host", "a big-endian machine cannot open a store")
     registry.validate()
     began = platform.monotonic_ns()
-    full = disk.full_path(path)
-    with layout.asking("open", full):
-        directory = platform.open_dir(full, create=create)
+    directory = layout.enter(platform, path, create=create)
+    full = directory.path
     lock: Lock | None = None
     try:
         if writable and not create and not restore.is_store(directory):
@@ -170,11 +170,12 @@ class StoreReader:
         """
         self._alive()
         row, wanted = self._find(which)
+        expected = None if fact is None else kind_of("fact", fact)
         body = b"" if row is None else self._fetch.body(row)
         if row is None or (wanted is not None and event_id(body) != wanted):
             raise EventNotFound(which)
-        if fact is not None and self._table.kinds[row] != fact.KIND:
-            raise KindMismatch(fact.KIND, self._table.kinds[row], UUID(bytes=event_id(body)))
+        if expected is not None and self._table.kinds[row] != expected:
+            raise KindMismatch(expected, self._table.kinds[row], UUID(bytes=event_id(body)))
         return self._fetch.event(row, body)
 
     def _find(self, which: object) -> tuple[int | None, bytes | None]:
@@ -272,14 +273,13 @@ class StoreReader:
     ) -> Iterator[StoredEvent[EventPayload]]:
         """The events of one kind, in sequence order. Arguments as in `query`."""
         self._alive()
-        kind = fact if isinstance(fact, EventKind) else fact.KIND
-        rows = self._rows(Region(kinds=kind), after, before)
+        rows = self._rows(Region(kinds=kind_of("fact", fact)), after, before)
         return self._read(rows, limit, reverse=reverse)
 
     def version(self, entity: str) -> int:
         """How many events an entity has; 0 for an unknown one."""
         self._alive()
-        return self._table.version(entity)
+        return self._table.version(_text("entity", entity))
 
     def count(self, region: Region | None = None) -> int:
         """How many events a region matches. No frame is read."""
@@ -313,20 +313,25 @@ class StoreReader:
         return look(self._opened.directory, self._table.bound)
 
     def close(self) -> None:
-        """Give the directory back. Twice is harmless; iterators that are not done end here."""
-        if not self._unclosed.detach():
-            return
-        self._fetch.closed = True
+        """Give the directory back. Twice is harmless; iterators that are not done end here.
+
+        A close that an exception from outside (Ctrl-C) has cut short may be repeated.
+        """
         if self._pid() != self._opener_pid:
+            self._fetch.closed = True
             self._opened.abandon()
+            self._unclosed.detach()
             return
         try:
             self._end()
         finally:
-            self._opened.release()
+            if self._fetch.closed:  # else somebody is inside an append and needs the files
+                self._opened.release()
+                self._unclosed.detach()
 
     def _end(self) -> None:
-        """What has to happen before the lock is given back."""
+        """What has to happen before the lock is given back; then nothing is read any more."""
+        self._fetch.closed = True
 
     def __enter__(self) -> Self:
         return self
@@ -358,10 +363,12 @@ class StoreReader:
             raise StoreClosed
 
     def _entity_rows(self, entity: str) -> Sequence[int]:
-        rows = self._table.entity_rows.get(entity)
+        rows = self._table.entity_rows.get(_text("entity", entity))
         return () if rows is None else query.between(rows.rows, 0, self._table.bound)
 
-    def _rows(self, region: Region, after: int | None, before: int | None) -> Sequence[int]:
+    def _rows(self, region: object, after: int | None, before: int | None) -> Sequence[int]:
+        if not isinstance(region, Region):
+            raise InvalidArgument("region", f"must be a Region, not {type(region).__name__}")
         for name, value in (("after", after), ("before", before)):
             if value is not None and not _is_count(value):
                 raise InvalidArgument(name, "must be a sequence, 0 or more")
@@ -380,6 +387,12 @@ class StoreReader:
         return self._fetch.events(
             ordered if limit is None else islice(ordered, min(limit, len(rows)))
         )
+
+
+def _text(argument: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidArgument(argument, f"must be text, not {type(value).__name__}")
+    return value
 
 
 def _is_count(value: object) -> bool:

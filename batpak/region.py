@@ -44,7 +44,7 @@ class KindFilter(Struct, frozen=True):
     @staticmethod
     def exact(kind: OneKind) -> KindFilter:
         """One kind."""
-        return KindFilter(kinds=frozenset({_kind(kind)}))
+        return KindFilter(kinds=frozenset({kind_of("kinds", kind)}))
 
     @staticmethod
     def one_of(kinds: Iterable[OneKind]) -> KindFilter:
@@ -53,7 +53,7 @@ class KindFilter(Struct, frozen=True):
         Raises:
             InvalidArgument: There are none, or one of them is no kind.
         """
-        found = frozenset(_kind(kind) for kind in kinds)
+        found = frozenset(kind_of("kinds", kind) for kind in kinds)
         if not found:
             raise InvalidArgument("kinds", "an empty set of kinds would match nothing")
         return KindFilter(kinds=found)
@@ -65,8 +65,8 @@ class KindFilter(Struct, frozen=True):
         Raises:
             InvalidArgument: Not in 0x0..0xF.
         """
-        if not 0 <= category <= CATEGORY_MAX:
-            raise InvalidArgument("category", f"{category:#x} is not in 0x0..0xF")
+        if category not in range(CATEGORY_MAX + 1):
+            raise InvalidArgument("category", f"{category!r} is not in 0x0..0xF")
         return KindFilter(categories=frozenset({category}))
 
     @staticmethod
@@ -90,12 +90,25 @@ class KindFilter(Struct, frozen=True):
         return "any"
 
 
-def _kind(kind: object) -> EventKind:
+def kind_of(argument: str, kind: object) -> EventKind:
+    """A kind, or that of a payload class.
+
+    Raises:
+        InvalidArgument: It is neither.
+    """
     if isinstance(kind, EventKind):
         return kind
     if isinstance(kind, type) and issubclass(kind, EventPayload) and kind is not EventPayload:
         return kind.KIND
-    raise InvalidArgument("kinds", f"{kind!r} is neither an EventKind nor a payload class")
+    raise InvalidArgument(argument, f"{kind!r} is neither an EventKind nor a payload class")
+
+
+def _is_span(versions: object) -> bool:
+    match versions:
+        case (int(first), int(last)):
+            return 1 <= first <= last
+        case _:
+            return False
 
 
 def _filter(kinds: KindFilter | OneKind | Iterable[OneKind] | None) -> KindFilter:
@@ -137,13 +150,13 @@ class Region:
         kinds: KindFilter | OneKind | Iterable[OneKind] | None = None,
         versions: tuple[int, int] | None = None,
     ) -> None:
+        Coordinate(entity or "-", "-" if scope is None else scope)
         if entity is not None:
             entity = entity.rstrip(":")
             if not entity:
                 raise InvalidArgument("entity", "an empty prefix; leave it out to match all")
-        if versions is not None and not 1 <= versions[0] <= versions[1]:
-            raise InvalidArgument("versions", f"{versions} is not (first, last) from 1 up")
-        Coordinate("-" if entity is None else entity, "-" if scope is None else scope)
+        if versions is not None and not _is_span(versions):
+            raise InvalidArgument("versions", f"{versions!r} is not (first, last) from 1 up")
         self._entity, self._scope = entity, scope
         self._kinds = _filter(kinds)
         self._versions = versions

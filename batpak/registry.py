@@ -131,7 +131,7 @@ def decoder(entry: Entry) -> Decode:
     if entry.decode is None:
         try:
             entry.decode = codec.decoder(entry.cls).decode
-        except (TypeError, NameError) as error:
+        except Exception as error:  # annotations are evaluated, and may be anything
             raise RegistryError(f"{_name(entry.cls)} cannot be decoded: {error}") from error
     return entry.decode
 

@@ -59,12 +59,12 @@ class Store(StoreReader):
 
         Raises:
             RegistryError: A payload class of this program cannot be decoded.
-            InvalidArgument: A big-endian host, or a store of format version 1.
+            InvalidArgument: No path, a big-endian host, or a store of format version 1.
             StoreLocked: Another handle holds the directory, in this process or another one.
             StorageFailed: The system refused.
             CorruptStore, FutureVersion: The bytes are damaged, or newer than this code.
         """
-        config = StoreConfig() if config is None else config
+        config = _config(config)
         opened = open_log(path, platform, writable=True, create=create)
         try:
             lane = _lane(opened, config)
@@ -87,7 +87,7 @@ class Store(StoreReader):
         Raises:
             As `open`; a missing directory or store is StorageFailed.
         """
-        del config  # so far all settings are about writing; they were checked when it was made
+        _config(config)  # so far all settings are about writing
         return StoreReader(open_log(path, platform, writable=False, create=False))
 
     def append(
@@ -150,7 +150,19 @@ class Store(StoreReader):
 
     @override
     def _end(self) -> None:
-        self._lane.close(_close_completed if self._config.lifecycle_events else None)
+        try:
+            self._lane.close(_close_completed if self._config.lifecycle_events else None)
+        finally:
+            if self._lane.closed:
+                super()._end()
+
+
+def _config(config: object) -> StoreConfig:
+    if config is None:
+        return StoreConfig()
+    if not isinstance(config, StoreConfig):
+        raise InvalidArgument("config", f"must be a StoreConfig, not {type(config).__name__}")
+    return config
 
 
 def _lane(opened: Opened, config: StoreConfig) -> Lane:

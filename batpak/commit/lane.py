@@ -92,7 +92,8 @@ class Lane:
         config: StoreConfig,
         platform: Platform,
     ) -> None:
-        self._directory, self._lock = directory, lock
+        self._directory = directory
+        self._lock: Lock | None = lock
         self._segments, self._table = segments, table
         self._store_id, self._platform = store_id, platform
         self._durability = config.durability
@@ -114,6 +115,11 @@ class Lane:
     def poison(self) -> BaseException | None:
         """Why this handle stopped writing, if it did."""
         return self._poison
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended: nothing is written any more."""
+        return self._closed
 
     def commit(self, request: Request) -> AppendReceipt:
         """Store one event, or say why not.
@@ -294,9 +300,7 @@ class Lane:
 
     def _rotate(self) -> None:
         """Begin a new file. Both new files are whole before either gets its name."""
-        if not self._lock.intact():
-            self._stop(OSError("the lock file was replaced while it was held"))
-            raise StorePoisoned(self._poison or OSError())
+        self._require_lock()
         tip = self._sync_all()
         old = self._newest
         now_ns = self._platform.wall_ns()
@@ -329,6 +333,12 @@ class Lane:
         with suppress(OSError):
             old_file.close()
 
+    def _require_lock(self) -> None:
+        """Stop for good if somebody else may have locked, and recovered, the same directory."""
+        if self._lock is None or not self._lock.intact():
+            self._stop(OSError("the lock file was replaced while it was held"))
+            raise StorePoisoned(self._poison or OSError())
+
     def _head(self, segment_id: int, frames_end: int, state: int = head.OPEN) -> Head:
         tip = self.tip
         return Head(
@@ -350,6 +360,7 @@ class Lane:
             last: Makes the last event from what was reached before it.
 
         Raises:
+            StorePoisoned: The lock file was replaced; what another writer did is not touched.
             DurabilityUnknown: The last sync was refused.
             StorageFailed: HEAD could not be written. The next open treats the store as not closed.
         """
@@ -367,6 +378,7 @@ class Lane:
                 self._holder = 0
 
     def _end(self, last: Callable[[Tip], Request] | None) -> None:
+        self._require_lock()
         if last is not None:
             try:
                 self._commit(last(self.tip))
@@ -387,7 +399,7 @@ class Lane:
         head.write(self._directory, state)
 
     def abandon(self) -> None:
-        """Close the file and nothing else: what a forked child does."""
-        self._closed = True
+        """Close the file and let go of the lock, which is its giver's to release."""
+        self._closed, self._lock = True, None
         with suppress(OSError):
             self._file.close()

@@ -72,7 +72,7 @@ def check(
     key = None if idempotency_key is None else _key(idempotency_key)
     parent = None if caused_by is None else _parent(caused_by)
     correlation = None if correlation_id is None else _uuid("correlation_id", correlation_id)
-    if flags and (not _is_count(flags) or flags > FLAGS_MAX):
+    if flags != 0 and (not _is_count(flags) or flags > FLAGS_MAX):
         raise InvalidArgument("flags", "must be one byte, 0..255")
     copied = None if extensions is None else _extensions(extensions)
     encoded = wire.encode(payload)
@@ -113,7 +113,7 @@ def _key(key: object) -> bytes:
             raise InvalidArgument("idempotency_key", "has a lone surrogate") from None
     if not isinstance(key, bytes) or not 1 <= len(key) <= KEY_BYTES_MAX:
         raise InvalidArgument("idempotency_key", f"must be text or bytes, 1..{KEY_BYTES_MAX} bytes")
-    return key
+    return bytes(key)  # of a subclass: only what is stored
 
 
 def _parent(cause: object) -> bytes:
@@ -140,7 +140,7 @@ def _extensions(extensions: object) -> Mapping[str, bytes]:
             raise InvalidArgument("extensions", detail)
         if not isinstance(value, bytes):
             raise InvalidArgument("extensions", f"the value of {name} must be bytes")
-        copied[name] = value
+        copied[str.__str__(name)] = bytes(value)
         size += len(name) + len(value)
     if len(copied) > EXTENSIONS_MAX:
         raise TooLarge("number of extensions", len(copied), EXTENSIONS_MAX)

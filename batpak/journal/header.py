@@ -109,12 +109,16 @@ def read(directory: Directory, name: str) -> tuple[Header, int]:
     with layout.asking("read", path):
         file = directory.open(name)
         try:
+            size = file.size()
             data = layout.read_all(file, 0, _FIRST_READ)
             whole = int.from_bytes(data[4:8], "big") + _PREFIX.size + _CRC.size
             if _FIRST_READ < whole <= HEADER_BYTES_MAX + _PREFIX.size + _CRC.size:
                 data = layout.read_all(file, 0, whole)
         finally:
             file.close()
+    if size > layout.SEGMENT_BYTES_MAX:
+        detail = f"{size:,} bytes are more than a segment can have"
+        raise CorruptStore(path, layout.SEGMENT_BYTES_MAX, Damage.SEGMENT, detail)
     return decode(data, path)
 
 

@@ -19,19 +19,37 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
-from batpak.disk import Directory, Lock, ReadFile, WriteFile
-from batpak.errors import CorruptStore, Damage, StorageFailed, StoreLocked
+from batpak import disk
+from batpak.disk import Directory, Lock, ReadFile, StrPath, WriteFile
+from batpak.errors import CorruptStore, Damage, InvalidArgument, StorageFailed, StoreLocked
+from batpak.platform import Platform
 
 LOCK: Final = ".batpak.lock"
 HEAD: Final = "HEAD"
 QUARANTINE: Final = "quarantine"
 TEMPORARY: Final = ".tmp"
 HEAD_BYTES_MAX: Final = 4 << 10
+SEGMENT_BYTES_MAX: Final = 0xFFFF_FFFF  # offsets are u32
 ALIENS_MAX: Final = 1_000
 COPY_BYTES: Final = 1 << 20
 
 _SEGMENT: Final = re.compile(r"([0-9]{6}|[1-9][0-9]{6,17})\.fbat")
 _OURS: Final = frozenset({LOCK, HEAD, QUARANTINE})
+
+
+def enter(platform: Platform, path: StrPath, *, create: bool) -> Directory:
+    """Open the directory of a store; make it if missing and allowed.
+
+    Raises:
+        InvalidArgument: No name of a directory can look like that.
+        StorageFailed: The system refused.
+    """
+    try:
+        full = disk.full_path(path)
+        with asking("open", full):
+            return platform.open_dir(full, create=create)
+    except (TypeError, ValueError) as error:  # no path at all; a NUL, a lone surrogate in it
+        raise InvalidArgument("path", str(error)) from error
 
 
 class Listing(NamedTuple):

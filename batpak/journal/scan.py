@@ -23,6 +23,7 @@ from batpak.journal import frame
 from batpak.journal.frame import Fault, Frame, Why
 
 SEARCH_FACTOR: Final = 8  # bytes given to CRC while searching, as a multiple of what is searched
+PIECE_BYTES: Final = 4 << 10  # looked at in one piece, so memory does not grow with the file
 
 _U64: Final = struct.Struct(">Q")
 _SEQUENCE_AT: Final = len(frame.MARK) + 30
@@ -171,6 +172,11 @@ class Scan:
         self.open_unit = unit
         self.stop = Stop(offset, Why.OPEN_UNIT if unit and read is Why.END else read)
 
+    def goes_on(self) -> bool:
+        """Whether there is a whole frame right behind the end that was given."""
+        at = self._end
+        return isinstance(frame.body_at(self._data, at, len(self._data), at, self._seed), bytes)
+
     def _read(self, offset: int) -> Read | Why | Fault:
         """The frame at an offset, if there is one and it continues the chain."""
         body = frame.body_at(self._data, offset, self._end, offset, self._seed)
@@ -213,13 +219,12 @@ def later_frames(
         segment_seed: See `frame.seed`.
         sequence: Due at `start`.
     """
-    content = bytes(data[start:end])
-    budget = SEARCH_FACTOR * len(content)
-    sequence_max = sequence + len(content) // frame.FRAME_BYTES_MIN
-    at = content.find(frame.MARK, 9)
-    while at >= 0:
-        begin, step = start + at - 8, 1
-        numbered = content[at + _SEQUENCE_AT : at + _SEQUENCE_AT + 8]
+    budget = SEARCH_FACTOR * (end - start)
+    sequence_max = sequence + (end - start) // frame.FRAME_BYTES_MIN
+    at = _next_mark(data, start + 9, end)
+    while at is not None:
+        begin, step = at - 8, 1
+        numbered = bytes(data[at + _SEQUENCE_AT : min(at + _SEQUENCE_AT + 8, end)])
         if len(numbered) == 8 and sequence < _U64.unpack(numbered)[0] <= sequence_max:
             length = int.from_bytes(data[begin : begin + 4], "big")
             budget -= length if length <= end - begin else 0
@@ -230,14 +235,36 @@ def later_frames(
             if isinstance(body, bytes):
                 yield begin, body
                 step = len(body)
-        at = content.find(frame.MARK, at + step)
+        at = _next_mark(data, at + step, end)
+
+
+def _next_mark(data: memoryview, start: int, end: int) -> int | None:
+    """Where the beginning of a body might be."""
+    for begin in range(start, end, PIECE_BYTES):
+        stop = min(begin + PIECE_BYTES + len(frame.MARK) - 1, end)
+        found = bytes(data[begin:stop]).find(frame.MARK)
+        if found >= 0:
+            return begin + found
+    return None
+
+
+def content_end(data: memoryview, start: int) -> int:
+    """Where the last byte behind `start` ends that is not zero; `start` if there is none."""
+    end = len(data)
+    while end > start:
+        begin = max(start, end - PIECE_BYTES)
+        content = bytes(data[begin:end]).rstrip(b"\0")
+        if content:
+            return begin + len(content)
+        end = begin
+    return start
 
 
 def rest_of(data: memoryview, stop: int, end: int, segment_seed: int, sequence: int) -> Rest:
     """Look behind a stop for evidence of what was durable. Arguments as in `later_frames`."""
     first: int | None = None
     stamp = 0
-    if not bytes(data[stop:end]).rstrip(b"\0"):
+    if content_end(data[:end], stop) == stop:
         return Rest(RestKind.EMPTY, None, 0)
     for later in later_frames(data, stop, end, segment_seed, sequence):
         if later is None:

@@ -6,17 +6,20 @@ Every read of a frame checks its CRC, which binds it to this store, this file an
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from typing import Final
 
 from msgspec import Struct
 
-from batpak.disk import Directory
+from batpak.disk import Directory, ReadFile
 from batpak.errors import CorruptStore, Damage
 from batpak.journal import frame, layout
 from batpak.journal.frame import Fault, Frame, Why
 from batpak.journal.header import Header
 
 FRESH_BYTES_MAX: Final = 16 << 10  # read anew rather than mapped anew, at the growing end
+FILES_MAX: Final = 64  # open for reading at once; each takes two descriptors, one for its map
+_NOTHING: Final = memoryview(b"")
 
 
 class Tip(Struct, frozen=True, gc=False):
@@ -34,14 +37,15 @@ class Tip(Struct, frozen=True, gc=False):
 class Segment:
     """One file. `end` grows while it is the newest; bytes below it never change.
 
+    It is opened when it is first read, and again after `close`. Whatever readers share is replaced
+    as a whole, never changed, and a file is closed when its last reader lets go of it: so none of
+    them is ever left with the descriptor of something else.
+
     Args:
         directory: Where it is.
         header: As read from it.
         start: Of the first frame, in bytes.
         end: Of the last published frame, in bytes.
-
-    Raises:
-        StorageFailed: The system refused to open it.
     """
 
     def __init__(self, directory: Directory, header: Header, start: int, end: int) -> None:
@@ -49,10 +53,10 @@ class Segment:
         self.name = layout.segment_name(header.segment_id)
         self.path = layout.path_of(directory, self.name)
         self.seed = frame.seed(header)
-        with layout.asking("open", self.path):
-            self._file = directory.open(self.name)
-        self._view = memoryview(b"")
-        self._mapped = 0  # bytes of the view that are whole, published frames
+        self.in_use: deque[Segment] = deque()  # shared by all segments of one log
+        self._directory = directory
+        self._file: ReadFile | None = None
+        self._mapped = _NOTHING  # whole, published frames
         self._fresh = (0, b"")  # offset and bytes behind them
 
     def window(self, offset: int) -> tuple[memoryview | bytes, int]:
@@ -61,19 +65,18 @@ class Segment:
         Raises:
             StorageFailed: The system refused.
         """
-        if offset < self._mapped:
-            return self._view, 0
+        mapped = self._mapped
+        if offset < len(mapped):
+            return mapped, 0
         base, data = self._fresh
         if base <= offset < base + len(data):
             return data, base
-        end = self.end
+        base, end = len(mapped), self.end
         with layout.asking("read", self.path):
-            if end - self._mapped > FRESH_BYTES_MAX:
-                self._view = self._file.view()
-                self._mapped = min(end, len(self._view))
-                return self._view, 0
-            base = self._mapped
-            data = layout.read_all(self._file, base, end - base)
+            if end - base > FRESH_BYTES_MAX:
+                mapped = self._mapped = self._open().view()[:end]
+                return mapped, 0
+            data = layout.read_all(self._open(), base, end - base)
         self._fresh = base, data
         return data, base
 
@@ -84,7 +87,17 @@ class Segment:
             StorageFailed: The system refused.
         """
         with layout.asking("read", self.path):
-            return self._file.view()
+            return self._open().view()
+
+    def _open(self) -> ReadFile:
+        """The file; the one that was opened longest ago is let go of if there are too many."""
+        file = self._file
+        if file is None:
+            file = self._file = self._directory.open(self.name)
+            self.in_use.append(self)
+            while len(self.in_use) > FILES_MAX:
+                self.in_use.popleft().close()
+        return file
 
     def body(self, offset: int) -> bytes:
         """The body of the frame at `offset`, its CRC checked.
@@ -108,8 +121,8 @@ class Segment:
         return CorruptStore(self.path, offset, fault.reason, fault.detail)
 
     def close(self) -> None:
-        """Give the file back. What is mapped stays readable. Twice is harmless."""
-        self._file.close()
+        """Let go of the file. Who is reading it at this moment still can. Twice is harmless."""
+        self._file, self._mapped, self._fresh = None, _NOTHING, (0, b"")
 
 
 class Segments:
@@ -118,17 +131,20 @@ class Segments:
     def __init__(self) -> None:
         self._files: list[Segment] = []
         self._first: list[int] = []
+        self._in_use: deque[Segment] = deque()
 
     def add(self, segment: Segment) -> None:
         """Take in the file that comes next. Those already there serve reads meanwhile."""
+        segment.in_use = self._in_use
         self._files.append(segment)
         self._first.append(segment.header.first_sequence)
 
     def renew_newest(self, directory: Directory, end: int) -> None:
         """Open the newest file anew: another inode has its name, or it was cut to `end`."""
-        old = self._files[-1]
-        self._files[-1] = Segment(directory, old.header, old.start, end)
+        old = self._files.pop()
+        self._first.pop()
         old.close()
+        self.add(Segment(directory, old.header, old.start, end))
 
     def __len__(self) -> int:
         return len(self._files)

@@ -30,7 +30,13 @@ class _Misplaced(Exception):
     """The frame is whole and is not the one that was asked for."""
 
 
-_UNREADABLE: Final = (codec.DecodeError, struct.error, _Misplaced, InvalidCoordinate)
+_UNREADABLE: Final = (
+    codec.DecodeError,
+    UnicodeDecodeError,
+    struct.error,
+    _Misplaced,
+    InvalidCoordinate,
+)
 
 
 def event_id(body: bytes) -> bytes:

@@ -4,6 +4,7 @@
     ------------------------------------  -----------------------------------------------------
     frames to a recorded end, all well    open
     … or fewer, or others                 refuse: what was recorded is not there
+    … or another frame behind it          refuse: the record is older than the log
     newest, no recorded end:
       nothing or zeros behind a unit      open
       a unit that is not whole            torn, from the last whole unit on
@@ -83,6 +84,7 @@ class Facts(NamedTuple):
     rest: Rest | None  # looked at only where no end is recorded
     bound: int | None  # HEAD's lower bound, if it names this file
     bound_holds: bool  # the log passes through that bound with HEAD's sequence and hash
+    goes_on: bool = False  # there is a whole frame right behind the recorded end
 
 
 def recorded(after: Header | None, state: Head | None) -> Recorded | None:
@@ -125,6 +127,7 @@ def facts(
         rest=rest,
         bound=walk.mark,
         bound_holds=walk.passed is not None and walk.passed == due,
+        goes_on=end is not None and walk.unit == end.frames_end and walk.goes_on(),
     )
 
 
@@ -223,6 +226,9 @@ def _short_of_record(facts: Facts, end: Recorded) -> Refuse | None:
     if (facts.chain_head, facts.sequence) != (end.chain_head, end.next_sequence):
         detail = "the event before this offset is not the one recorded as the last"
         return Refuse(facts.file, facts.unit, Damage.CHAIN, detail)
+    if facts.goes_on:
+        detail = "the log is recorded to end here, and it goes on: the record is an older one"
+        return Refuse(facts.file, facts.unit, Damage.HEAD, detail)
     return None
 
 

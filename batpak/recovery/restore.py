@@ -202,7 +202,7 @@ class _Restoration:
         segment.end = facts.unit
         if not is_newest:
             return
-        content_end = facts.unit + len(bytes(data[facts.unit :]).rstrip(b"\0"))
+        content_end = scan.content_end(data, facts.unit)
         if isinstance(verdict, TornAt) or content_end > facts.unit:
             self._set_aside(segment, data, facts.unit, content_end, writable=writable)
         if writable and not result.clean:

@@ -16,7 +16,6 @@ from contextlib import suppress
 from typing import NamedTuple
 from uuid import UUID
 
-from batpak import disk
 from batpak.digest import ZERO_HASH
 from batpak.disk import Directory, StrPath
 from batpak.errors import CorruptStore, Damage, StorageFailed
@@ -66,15 +65,13 @@ def verify_path(path: StrPath, platform: Platform) -> VerifyReport:
         FutureVersion: Something in it is newer than this code.
         InvalidArgument: It is of format version 1.
     """
-    full = disk.full_path(path)
-    with layout.asking("open", full):
-        directory = platform.open_dir(full, create=False)
+    directory = layout.enter(platform, path, create=False)
     try:
         lock = layout.lock(directory, platform.pid(), shared=True)
         try:
             seen = look(directory)
             if not seen.found.segments and not seen.found.has_head:
-                raise StorageFailed("open", full, None, "there is no store here")
+                raise StorageFailed("open", directory.path, None, "there is no store here")
             return verify_log(directory, seen)
         finally:
             if lock is not None:
@@ -286,5 +283,5 @@ class _Verification:
 
 
 def _torn(name: str, data: memoryview, offset: int) -> Torn:
-    content = bytes(data[offset:]).rstrip(b"\0")
-    return Torn(file=name, offset=offset, bytes=len(content), quarantine=None)
+    size = scan.content_end(data, offset) - offset
+    return Torn(file=name, offset=offset, bytes=size, quarantine=None)

@@ -65,13 +65,21 @@ def test_there_is_a_sample_of_every_class_that_is_raised() -> None:
     assert {type(sample) for sample in SAMPLES} == raised
 
 
+def details(error: e.BatpakError) -> dict[str, object]:
+    """The attributes; exceptions among them have no equality, and sets no order in their text."""
+    return {
+        name: value if isinstance(value, frozenset) else repr(value)
+        for name, value in vars(error).items()
+    }
+
+
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: type(sample).__name__)
 def test_an_error_survives_pickling_with_its_text_and_all_details(sample: e.BatpakError) -> None:
     again: e.BatpakError = pickle.loads(pickle.dumps(sample))  # noqa: S301  our own bytes
 
     assert type(again) is type(sample)
     assert str(again) == str(sample)
-    assert repr(again.__dict__) == repr(sample.__dict__)
+    assert details(again) == details(sample)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: type(sample).__name__)

@@ -7,6 +7,7 @@ Would slip through without it: one reason taken for another (which decides betwe
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Final
 
@@ -165,3 +166,30 @@ def test_a_search_over_hostile_bytes_gives_up() -> None:
     decoy += (5).to_bytes(8, "big")
 
     assert rest(decoy * 4000).kind is RestKind.UNSEARCHED
+
+
+@pytest.mark.parametrize("junk", [*range(scan.PIECE_BYTES - 12, scan.PIECE_BYTES + 4), 20_000])
+def test_a_later_frame_is_found_wherever_the_pieces_of_the_search_begin(junk: int) -> None:
+    at = 763 + junk
+    later = replace(parts_at(763), head=parts_at(763).head)
+    data = DATA[:763] + b"\xff" * junk + frame.encode(later, at, SEED)
+
+    found = scan.rest_of(memoryview(data), 763, len(data), SEED, 2)
+
+    assert (found.kind, found.frame_at) == (RestKind.FRAMES, at)
+
+
+@pytest.mark.parametrize("fill", [b"\x00", b"\xff"])
+def test_a_search_takes_no_memory_for_what_it_searches(fill: bytes) -> None:
+    data = memoryview(DATA + fill * (8 << 20))
+    tracemalloc.start()
+    try:
+        found = scan.rest_of(data, 959, len(data), SEED, 4)
+        end = scan.content_end(data, 959)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert found.kind is (RestKind.EMPTY if fill == b"\x00" else RestKind.JUNK)
+    assert end == (959 if fill == b"\x00" else len(data))
+    assert peak < 1 << 20
