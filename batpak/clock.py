@@ -21,14 +21,6 @@ class Hlc(Struct, frozen=True, order=True, gc=False):
     wall_ms: int
     counter: int
 
-    def next(self, now_ms: int) -> Hlc:
-        """The time of the event after this one, when the wall clock says `now_ms`."""
-        if now_ms > self.wall_ms:
-            return Hlc(now_ms, 0)
-        if self.counter < COUNTER_MAX:
-            return Hlc(self.wall_ms, self.counter + 1)
-        return Hlc(self.wall_ms + 1, 0)
-
     @property
     def recorded_at(self) -> dt.datetime:
         """`wall_ms` as an aware UTC datetime, to the millisecond."""
@@ -36,6 +28,15 @@ class Hlc(Struct, frozen=True, order=True, gc=False):
 
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def next_time(wall_ms: int, counter: int, now_ms: int) -> tuple[int, int]:
+    """What follows (wall_ms, counter) when the wall clock says `now_ms`: always later."""
+    if now_ms > wall_ms:
+        return now_ms, 0
+    if counter < COUNTER_MAX:
+        return wall_ms, counter + 1
+    return wall_ms + 1, 0
 
 
 def wall_ns() -> int:

@@ -364,12 +364,20 @@ def open_dir(path: str, *, create: bool) -> RealDirectory:
     Raises:
         OSError: The system refused. A missing parent directory is never made.
     """
+    made = False
     if create:
         with suppress(FileExistsError):
             Path(path).mkdir(DIRECTORY_MODE)
+            made = True
     directory = RealDirectory(os.open(path, _DIRECTORY_FLAGS), path)
     if create and directory.is_empty():
-        RealDirectory(os.open(Path(path).absolute().parent, _DIRECTORY_FLAGS), path).sync()
+        try:
+            parent = os.open(Path(path).absolute().parent, _DIRECTORY_FLAGS)
+        except PermissionError:
+            if made:
+                raise
+        else:  # what another user has made under a parent we may not read, they answer for
+            RealDirectory(parent, path).sync()
     return directory
 
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from batpak import codec, digest
 from batpak.append import AppendReceipt
-from batpak.clock import COUNTER_MAX, Hlc
+from batpak.clock import Hlc, next_time
 from batpak.commit.request import Request
 from batpak.config import Durability
 from batpak.coordinate import Coordinate
@@ -88,7 +88,7 @@ def plan(
     coordinate, payload = request.coordinate, request.payload
     sequence = tip.sequence
     version, prev_hash = head[0] + 1, head[1]
-    wall_ms, counter = _next_time(tip, now_ms)
+    wall_ms, counter = next_time(tip.wall_ms, tip.counter, now_ms)
     id_hi = next_id_hi(tip.id_hi, now_ms)
     event_id = ((id_hi << 64) | _VARIANT | random).to_bytes(16, "big")
     correlation = request.correlation_id
@@ -162,14 +162,6 @@ def plan(
             durability=durability,
         ),
     )
-
-
-def _next_time(tip: Tip, now_ms: int) -> tuple[int, int]:
-    if now_ms > tip.wall_ms:
-        return now_ms, 0
-    if tip.counter < COUNTER_MAX:
-        return tip.wall_ms, tip.counter + 1
-    return tip.wall_ms + 1, 0
 
 
 def next_id_hi(last: int, now_ms: int) -> int:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
+from batpak.clock import WALL_MS_MAX
 from batpak.coordinate import Coordinate
 from batpak.digest import ZERO_HASH
 from batpak.errors import Damage, FutureVersion, InvalidCoordinate
@@ -86,8 +87,12 @@ class Chain:
             return Fault(Damage.BATCH, "an item of a batch is beyond its count")
         if (found.wall_ms, found.counter) <= (self.wall_ms, self.counter):
             return Fault(Damage.ORDER, "the clock does not increase")
+        if found.wall_ms > WALL_MS_MAX:
+            return Fault(Damage.ORDER, "the clock is beyond the year 9999")
         if found.id_hi <= self.id_hi:
             return Fault(Damage.ORDER, "the event id does not increase")
+        if not _is_uuid7(found.event_id):
+            return Fault(Damage.ORDER, "the event id is none that a store gives")
         if not self.durable_through <= found.durable_through <= found.sequence:
             return Fault(Damage.ORDER, "the durable-through stamp cannot be")
         if self.hashed and found.event_hash != found.expected_hash(self.store_id, self.chain_head):
@@ -112,6 +117,11 @@ class Chain:
         self.durable_through = found.durable_through
         self.count = found.batch_count
         self.item = (found.batch_index + 1) % found.batch_count
+
+
+def _is_uuid7(event_id: bytes) -> bool:
+    ms = int.from_bytes(event_id[:6], "big")
+    return event_id[6] >> 4 == 0x7 and event_id[8] >> 6 == 0b10 and ms <= WALL_MS_MAX + 1
 
 
 def link_fault(found: Frame, version: int, last_hash: bytes) -> Fault | None:

@@ -10,7 +10,14 @@ from batpak import codec
 from batpak.clock import Hlc
 from batpak.coordinate import Coordinate
 from batpak.digest import content_hash
-from batpak.errors import CorruptStore, Damage, FutureVersion, InvalidCoordinate, StoreClosed
+from batpak.errors import (
+    CorruptStore,
+    Damage,
+    FutureVersion,
+    InvalidCoordinate,
+    StorageFailed,
+    StoreClosed,
+)
 from batpak.event import StoredEvent
 from batpak.ids import ID_BYTES, NO_ID, EventId
 from batpak.index.table import Table
@@ -89,7 +96,12 @@ class Fetch:
                 segment, first, stop = span(row)
                 seed = segment.seed
             offset = offsets[row]
-            data, base = segment.window(offset)
+            try:
+                data, base = segment.window(offset)
+            except StorageFailed:
+                if self.closed:  # between the look above and the read
+                    raise StoreClosed from None
+                raise
             body = body_at(data, offset - base, len(data), offset, seed)
             if isinstance(body, Why):
                 raise segment.missing(offset, body)

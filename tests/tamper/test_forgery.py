@@ -15,9 +15,11 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
+from batpak.clock import WALL_MS_MAX
 from batpak.errors import CorruptStore, Damage, FutureVersion
 from batpak.journal import frame, header
 from batpak.journal.frame import Frame, Parts
+from batpak.journal.scan import Chain
 from batpak.platform import REAL
 from batpak.store import Store
 from batpak.upkeep.verify import verify_path
@@ -148,6 +150,29 @@ def test_an_edit_that_mends_its_own_hash_breaks_the_next_one(store: Path) -> Non
 
     assert not report.ok
     assert {one.sequence for one in report.findings} == {VICTIM + 1, VICTIM + 2}
+
+
+@pytest.mark.parametrize(
+    ("offset", "value"),
+    [
+        (18, struct.pack(">Q", WALL_MS_MAX + 1)),  # later than the year 9999
+        (46, b"\xff" * 16),  # no UUIDv7, and no room for another id after it
+        (52, b"\x40"),  # a UUIDv4
+        (54, b"\x00"),  # another variant
+    ],
+)
+def test_a_time_and_an_id_that_cannot_be_are_faults_whatever_the_hash_says(
+    store: Path, offset: int, value: bytes
+) -> None:
+    first = frames_of(store)[1][0]
+    head = first.head[:offset] + value + first.head[offset + len(value) :]
+    found = frame.decode(codec_encode(replace(first, head=head)))
+    assert isinstance(found, Frame)
+
+    fault = Chain(b"", hashed=False).fault(found)
+
+    assert fault is not None
+    assert fault.reason is Damage.ORDER
 
 
 def codec_encode(part: Parts) -> bytes:
