@@ -1,0 +1,1 @@
+"""Who takes part, one module each. A contender returns the seconds its own loop took."""
