@@ -6,19 +6,26 @@ coordinate -> event -> guard -> machine -> store
 import logging
 
 from batpak import abi, system
-from batpak.append import AppendReceipt, Cause, Ledger
+from batpak.append import (
+    AppendReceipt,
+    BatchItem,
+    Cause,
+    Claim,
+    Ledger,
+    PriorItem,
+    RawPayload,
+)
 from batpak.clock import Hlc
-from batpak.config import Durability, Limits, StoreConfig
+from batpak.commit.ticket import AppendTicket, BatchTicket, interrupted_receipt
+from batpak.config import Durability, Limits, OpenVerify, StoreConfig, SyncMode
 from batpak.coordinate import Coordinate
+from batpak.diagnostics import Diagnostics
 from batpak.errors import (
     BatpakError,
     ConflictError,
-    CoordinateFault,
     CorruptStore,
-    Damage,
     DamageError,
     DecodeFailed,
-    DecodeStage,
     DurabilityUnknown,
     EventNotFound,
     ForkedStoreError,
@@ -29,11 +36,9 @@ from batpak.errors import (
     InvalidArgument,
     InvalidCoordinate,
     InvalidKind,
-    KindFault,
     KindMismatch,
     PayloadInvalid,
     PolicyError,
-    ReceiptFault,
     ReceiptRejected,
     RegistryError,
     StaleState,
@@ -49,22 +54,49 @@ from batpak.errors import (
     UnknownParent,
     UsageError,
     VersionConflict,
+    WaitTimeout,
 )
-from batpak.event import EventFlags, StoredEvent
+from batpak.event import EventFlags, EventHeader, IndexEntry, StoredEvent
+from batpak.faults import (
+    CoordinateFault,
+    Damage,
+    DecodeStage,
+    KeyFault,
+    KindFault,
+    ParentFault,
+    ReceiptFault,
+    WriteState,
+)
 from batpak.guard.gates import Gate, GateSet
 from batpak.guard.receipt import Receipt
 from batpak.guard.verdict import PERMIT, Denial, Denied, Permit, Verdict
 from batpak.ids import CorrelationId, EventId, new_id, operation_key
 from batpak.kind import EventKind
 from batpak.machine import Machine
+from batpak.note import CheckpointNote
 from batpak.override import override
 from batpak.payload import EventPayload
+from batpak.read.ancestry import Ancestry, AncestryEnd
+from batpak.read.causes import CausalEnd, CausalPath, Impact, Impacts
+from batpak.read.page import Page
 from batpak.read.projection import Projection
 from batpak.reader import StoreReader
 from batpak.region import KindFilter, Region
-from batpak.report import OpenReport, VerifyReport
+from batpak.report import (
+    Finding,
+    Frontier,
+    Health,
+    HealthState,
+    Mode,
+    NoteFault,
+    OpenReport,
+    Stats,
+    Torn,
+    VerifyReport,
+)
 from batpak.store import Store
 from batpak.typestate import Guarded, Handle, Transition
+from batpak.wire import Form
 
 logging.getLogger("batpak").addHandler(logging.NullHandler())
 
@@ -76,17 +108,24 @@ __all__ = [  # noqa: RUF022  in reading order
     "Gate", "GateSet", "Verdict", "PERMIT", "Permit", "Denial", "Receipt",
     # moves of a state machine
     "Machine", "Handle", "Transition", "Guarded", "Ledger",
-    # kept, and read back
-    "Store", "StoreReader", "StoreConfig", "Limits", "Durability", "AppendReceipt", "Cause",
-    "StoredEvent", "Projection", "OpenReport", "VerifyReport",
+    # kept
+    "Store", "StoreReader", "StoreConfig", "Limits", "Durability", "SyncMode", "OpenVerify",
+    "BatchItem", "PriorItem", "RawPayload", "Cause", "AppendReceipt", "Claim", "AppendTicket",
+    "BatchTicket", "interrupted_receipt",
+    # read back
+    "StoredEvent", "IndexEntry", "EventHeader", "Form", "Page", "Ancestry", "AncestryEnd",
+    "CausalPath", "CausalEnd", "Impact", "Impacts", "Projection",
+    # how it is
+    "OpenReport", "Mode", "Torn", "VerifyReport", "Finding", "CheckpointNote", "NoteFault",
+    "Frontier", "Health", "HealthState", "Stats", "Diagnostics",
     # what goes wrong, by group
     "BatpakError",
     "UsageError", "InvalidArgument", "InvalidCoordinate", "CoordinateFault", "InvalidKind",
     "KindFault", "KindMismatch", "UnknownKind", "RegistryError", "PayloadInvalid", "TooLarge",
-    "ConflictError", "VersionConflict", "StaleState", "IdempotencyConflict", "UnknownParent",
-    "EventNotFound",
+    "ConflictError", "VersionConflict", "StaleState", "IdempotencyConflict", "KeyFault",
+    "UnknownParent", "ParentFault", "EventNotFound",
     "UnavailableError", "StoreLocked", "StoreClosed", "StoreReadOnly", "ForkedStoreError",
-    "StorePoisoned",
+    "StorePoisoned", "WaitTimeout", "WriteState",
     "StorageError", "StorageFailed", "DurabilityUnknown",
     "DamageError", "CorruptStore", "Damage", "FutureVersion", "DecodeFailed", "DecodeStage",
     "PolicyError", "Denied", "ReceiptRejected", "ReceiptFault", "IllegalTransition",

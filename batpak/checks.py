@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
 from datetime import UTC, date, datetime, timedelta
 from decimal import (
     MAX_EMAX,
@@ -30,11 +30,8 @@ _EXPONENT_FROM: Final = 7  # the scale from which `str` writes small decimals as
 SHOWN_MAX: Final = 64  # characters of a value in a message
 
 
-class Problems:
+class Problems(list[str]):
     """What is wrong with one payload. Empty (and falsy) when it may be appended."""
-
-    def __init__(self) -> None:
-        self._found: list[str] = []
 
     def add(self, at: str, value: object, expected: str) -> None:
         """Note that the value at a path like `$.lines[0].quantity` is not what was expected."""
@@ -43,13 +40,7 @@ class Problems:
         except Exception:  # noqa: BLE001  a hostile `__repr__`, or an int of 5,000 digits
             shown = f"a {type(value).__name__}"
         shown = shown if len(shown) <= SHOWN_MAX else shown[: SHOWN_MAX - 1] + "…"
-        self._found.append(f"{at}: expected {expected}, got {shown}")
-
-    def __bool__(self) -> bool:
-        return bool(self._found)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._found)
+        self.append(f"{at}: expected {expected}, got {shown}")
 
 
 # Predicates. Types are exact: a bool is no integer, a list no tuple, a subclass not its base.

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 WALL_MS_MAX: Final = 253_402_300_799_999  # the last millisecond of the year 9999, UTC
 COUNTER_MAX: Final = 0xFFFF_FFFF
+_WALL_NS_MAX: Final = WALL_MS_MAX * 1_000_000
 
 
 class Hlc(Struct, frozen=True, order=True, gc=False):
@@ -41,7 +42,8 @@ def next_time(wall_ms: int, counter: int, now_ms: int) -> tuple[int, int]:
 
 def wall_ns() -> int:
     """Nanoseconds since 1970 by the wall clock, clamped to the years 1970..9999."""
-    return min(max(time.time_ns(), 0), WALL_MS_MAX * 1_000_000)
+    now = time.time_ns()
+    return now if 0 <= now <= _WALL_NS_MAX else min(max(now, 0), _WALL_NS_MAX)
 
 
 def monotonic_ns() -> int:

@@ -43,3 +43,83 @@ def decoder(cls: type[T]) -> msgspec.msgpack.Decoder[T]:
         TypeError: The annotations of `cls` cannot be decoded.
     """
     return msgspec.msgpack.Decoder(cls)
+
+
+NESTING_MAX: Final = 64
+
+_decode_any: Final = msgspec.msgpack.Decoder().decode
+
+_FIXED: Final = {  # first byte -> bytes behind it, where that is all there is to know
+    **dict.fromkeys(range(0x80), 0),
+    **dict.fromkeys(range(0xE0, 0x100), 0),
+    **{0xA0 + size: size for size in range(32)},
+    0xC0: 0, 0xC2: 0, 0xC3: 0, 0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8,
+    0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8, 0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17,
+}  # fmt: skip
+_SIZED: Final = {  # first byte -> (bytes of the size, bytes behind the sized part)
+    0xC4: (1, 0), 0xC5: (2, 0), 0xC6: (4, 0), 0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1),
+    0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0),
+}  # fmt: skip
+_COUNTED: Final = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}  # -> per item
+
+
+def decode_plain(data: bytes) -> object:
+    """One value without a schema: text, numbers, bytes, None, bools, times, lists and dicts.
+
+    Raises:
+        DecodeError: Not exactly one value, nested deeper than NESTING_MAX, or a map has a key
+            twice.
+    """
+    _walk(data)
+    return _decode_any(data)
+
+
+def _walk(data: bytes) -> None:
+    """Look at the shape only, so that no hostile nesting or repeated key is decoded."""
+    at, size = 0, len(data)
+    stack: list[tuple[int, set[bytes] | None]] = [(1, None)]  # items to come; keys of a map
+    while stack:
+        left, keys = stack[-1]
+        if not left:
+            stack.pop()
+            continue
+        stack[-1] = left - 1, keys
+        begin = at
+        at, count, per = _item(data, at)
+        if at > size:
+            raise DecodeError("the value is cut")
+        if keys is not None and left % 2 == 0:
+            if count is not None:
+                raise DecodeError("a map has a key that is no scalar")
+            key = data[begin:at]
+            if key in keys:
+                raise DecodeError("a map has a key twice")
+            keys.add(key)
+        if count is not None:
+            if len(stack) > NESTING_MAX:
+                raise DecodeError(f"values are nested deeper than {NESTING_MAX}")
+            if count * per > size - at:
+                raise DecodeError("the value is cut")
+            stack.append((count * per, set() if per == 2 else None))
+    if at != size:
+        raise DecodeError("there are bytes behind the value")
+
+
+def _item(data: bytes, at: int) -> tuple[int, int | None, int]:
+    """Where an item ends; for an array or a map how many items it has, of how many values."""
+    if at >= len(data):
+        raise DecodeError("the value is cut")
+    first = data[at]
+    at += 1
+    fixed = _FIXED.get(first)
+    if fixed is not None:
+        return at + fixed, None, 0
+    if first < 0xA0:
+        return at, first & 0x0F, 2 if first < 0x90 else 1
+    if first in _SIZED:
+        width, more = _SIZED[first]
+        return at + width + int.from_bytes(data[at : at + width], "big") + more, None, 0
+    if first in _COUNTED:
+        width, per = _COUNTED[first]
+        return at + width, int.from_bytes(data[at : at + width], "big"), per
+    raise DecodeError(f"no value begins with byte {first:#04x}")

@@ -1,26 +1,50 @@
-"""What one chooses when opening a store, apart from limits one rarely touches."""
+"""What one chooses when opening a store, and the limits one rarely touches."""
 
 from __future__ import annotations
 
-from enum import IntEnum
+from collections.abc import Callable
+from enum import Enum, IntEnum
 
 from msgspec import Struct
 
 from batpak.errors import InvalidArgument
+from batpak.report import OpenReport
 
 
 class Durability(IntEnum):
     """How far an append has gone when it returns. The receipt says which level was reached."""
 
     OS = 1  # written: a killed process loses nothing, a power cut may lose an unsynced tail
-    COMMIT = 3  # fdatasync has returned: a power cut loses nothing, unless the device lies
+    INTERVAL = 2  # written, and synced within a configured window
+    COMMIT = 3  # synced: a power cut loses nothing, unless the device lies
+
+
+class SyncMode(Enum):
+    """What a sync asks of the system."""
+
+    DATA = "data"  # fdatasync: the data, and what is needed to find it
+    FULL = "full"  # fsync: also times and the rest
+
+
+class OpenVerify(Enum):
+    """How much an open checks before it hands out a store."""
+
+    QUICK = "quick"  # HEAD, headers, footers, every frame of the newest segment
+    FULL = "full"  # every checksum, hash and link of the log
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Bounds of what grows. All sizes in bytes."""
+    """Bounds of what grows. Sizes in bytes."""
 
     segment_max_bytes: int = 64 << 20  # a new segment begins once the file has reached it
     payload_max_bytes: int = 1 << 20  # encoded payload, per event
+    batch_max_items: int = 256
+    batch_max_bytes: int = 8 << 20  # payloads and extensions of one batch
+    group_max_requests: int = 256  # committed under one sync when callers contend
+    queue_capacity: int = 4096  # submissions waiting for the lane
+    queue_max_bytes: int = 64 << 20  # of their payloads
+    fd_budget: int = 64  # open segment files for reading
+    close_timeout_s: float = 5.0  # how long close waits for what is queued
 
 
 class StoreConfig(Struct, frozen=True, kw_only=True):
@@ -31,24 +55,48 @@ class StoreConfig(Struct, frozen=True, kw_only=True):
     """
 
     durability: Durability = Durability.COMMIT
+    sync_every_n_events: int = 100  # INTERVAL: sync once so many events are unsynced …
+    sync_every_ms: int = 50  # … or the oldest of them is this old
+    sync_mode: SyncMode = SyncMode.DATA
+    open_verify: OpenVerify = OpenVerify.QUICK
     lifecycle_events: bool = True  # OPEN_COMPLETED and CLOSE_COMPLETED records in the log
+    on_open: Callable[[OpenReport], None] | None = None  # called once, after a successful open
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
         for name, cls in (
             ("durability", Durability),
+            ("sync_mode", SyncMode),
+            ("open_verify", OpenVerify),
             ("lifecycle_events", bool),
             ("limits", Limits),
         ):
             if type(getattr(self, name)) is not cls:
                 raise InvalidArgument(name, f"{getattr(self, name)!r} is no {cls.__name__}")
-        for name, low, high in _BOUNDS:
-            value = getattr(self.limits, name)
-            if type(value) is not int or not low <= value <= high:
-                raise InvalidArgument(f"limits.{name}", f"{value!r} is not in {low:,}..{high:,}")
+        if self.on_open is not None and not callable(self.on_open):
+            raise InvalidArgument("on_open", f"{self.on_open!r} cannot be called")
+        for name, low, high in (
+            ("sync_every_n_events", 1, 1_000_000),
+            ("sync_every_ms", 1, 60_000),
+        ):
+            _require(name, getattr(self, name), low, high)
+        limits = self.limits
+        for name, low, high in (
+            ("segment_max_bytes", 4 << 10, 1 << 30),
+            ("payload_max_bytes", 1, 16 << 20),
+            ("batch_max_items", 1, 4096),
+            ("batch_max_bytes", 1, 64 << 20),
+            ("group_max_requests", 1, 4096),
+            ("queue_capacity", 1, 1_000_000),
+            ("queue_max_bytes", 1, 4 << 30),
+            ("fd_budget", 4, 4096),
+        ):
+            _require(f"limits.{name}", getattr(limits, name), low, high)
+        wait = limits.close_timeout_s
+        if type(wait) not in (int, float) or not 0 <= wait <= 3600:
+            raise InvalidArgument("limits.close_timeout_s", f"{wait!r} is not in 0..3600")
 
 
-_BOUNDS = (
-    ("segment_max_bytes", 4 << 10, 1 << 30),
-    ("payload_max_bytes", 1, 16 << 20),
-)
+def _require(name: str, value: object, low: int, high: int) -> None:
+    if type(value) is not int or not low <= value <= high:
+        raise InvalidArgument(name, f"{value!r} is not in {low:,}..{high:,}")

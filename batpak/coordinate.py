@@ -12,7 +12,8 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from batpak.errors import CoordinateFault, InvalidArgument, InvalidCoordinate
+from batpak.errors import InvalidArgument, InvalidCoordinate
+from batpak.faults import CoordinateFault
 from batpak.override import override
 
 BYTES_MAX: Final = 1024

@@ -10,6 +10,9 @@ import blake3
 HASH_BYTES: Final = 32
 ZERO_HASH: Final = bytes(HASH_BYTES)
 
+blake3_of: Final = blake3.blake3
+"""A BLAKE3 hasher that has taken these bytes; its `digest()` are 32. Where a call counts."""
+
 crc32: Final = zlib.crc32
 """CRC-32 as in zlib: `crc32(data, start=0)`, an unsigned 32-bit number."""
 

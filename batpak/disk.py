@@ -4,7 +4,7 @@ A `Directory` speaks names, never paths, and nothing here follows a symbolic lin
 system refuses is an OSError. Loops over short writes, atomic replacement, temporary names and the
 policy of locking are not here but above, so a simulated disk gets them as well.
 
-    create, append     a file to write: positional, perhaps short
+    create, append     a file to write: positional, perhaps short, or through reserved room
     open               a file to read: positional, perhaps short, or mapped
     sync               of a file makes its data durable, of a directory its names; neither does both
 """
@@ -18,10 +18,13 @@ import os
 import stat
 import sys
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 StrPath: TypeAlias = str | os.PathLike[str]
+Mapped: TypeAlias = bytes | mmap.mmap
+"""Bytes of a file: a slice of it is bytes."""
 
 FILE_MODE: Final = 0o600
 DIRECTORY_MODE: Final = 0o700
@@ -41,6 +44,14 @@ class Entry(NamedTuple):
 
 class WriteFile(Protocol):
     """A file open for writing. Every method may raise OSError."""
+
+    def reserve(self, size: int, /) -> Mapped | None:
+        """Make sure that there is room for `size` bytes, where the system can promise that.
+
+        What is returned, if anything, shows what is written below that size. What is not written
+        reads as zeros. On failure nothing has changed.
+        """
+        ...
 
     def write(self, offset: int, data: bytes, /) -> int:
         """Write at an offset and return how many bytes were taken: at least 1, perhaps not all."""
@@ -70,7 +81,7 @@ class ReadFile(Protocol):
         """At most `count` bytes at an offset; empty at the end of the file."""
         ...
 
-    def view(self) -> memoryview:
+    def map(self) -> Mapped:
         """The whole file as it is now, mapped. It stays valid after `close`."""
         ...
 
@@ -187,11 +198,35 @@ class _Descriptor:
 
 
 class RealWriteFile(_Descriptor):
-    """A file written by position."""
+    """A file written through a map of reserved room, or by position.
+
+    A write through the map is one copy: it never gives the interpreter's lock away, and no
+    exception from outside lands in the middle of it.
+    """
+
+    def __init__(self, fd: int, *, can_reserve: bool) -> None:
+        super().__init__(fd)
+        self._can_reserve = can_reserve
+        self._map: mmap.mmap | None = None
+        self._reserved = 0
+
+    def reserve(self, size: int, /) -> Mapped | None:
+        """`posix_fallocate`, then a new shared map; readers may go on holding the old one."""
+        if not self._can_reserve:
+            return None
+        if size > self._reserved:
+            os.posix_fallocate(self._fd, 0, size)
+            self._map = mmap.mmap(self._fd, size)
+            self._reserved = size
+        return self._map
 
     def write(self, offset: int, data: bytes, /) -> int:
-        """One `pwrite`."""
-        return os.pwrite(self._fd, data, offset)
+        """One copy into the map, or one `pwrite`."""
+        size = len(data)
+        if self._map is None or offset + size > self._reserved:
+            return os.pwrite(self._fd, data, offset)
+        self._map[offset : offset + size] = data
+        return size
 
     def sync(self, *, data_only: bool) -> None:
         """`fdatasync` or `fsync`; on macOS the full flush in both cases."""
@@ -203,7 +238,8 @@ class RealWriteFile(_Descriptor):
             os.fsync(self._fd)
 
     def truncate(self, size: int, /) -> None:
-        """`ftruncate`."""
+        """`ftruncate`. Nothing is written through the map any more until there is a new one."""
+        self._map, self._reserved = None, 0
         os.ftruncate(self._fd, size)
 
 
@@ -214,11 +250,11 @@ class RealReadFile(_Descriptor):
         """One `pread`."""
         return os.pread(self._fd, count, offset)
 
-    def view(self) -> memoryview:
+    def map(self) -> Mapped:
         """A shared mapping; later writes below its end show through."""
         if self.size() == 0:
-            return memoryview(b"")
-        return memoryview(mmap.mmap(self._fd, 0, access=mmap.ACCESS_READ))
+            return b""
+        return mmap.mmap(self._fd, 0, access=mmap.ACCESS_READ)
 
 
 class RealLock(_Descriptor):
@@ -268,6 +304,7 @@ class RealDirectory(_Descriptor):
     def __init__(self, fd: int, path: str) -> None:
         super().__init__(fd)
         self._path = path
+        self._can_reserve = _can_reserve(fd)
 
     @property
     def path(self) -> str:
@@ -290,11 +327,12 @@ class RealDirectory(_Descriptor):
 
     def create(self, name: str, /) -> RealWriteFile:
         """Exclusive, mode 0600."""
-        return RealWriteFile(self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+        fd = self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        return RealWriteFile(fd, can_reserve=self._can_reserve)
 
     def append(self, name: str, /) -> RealWriteFile:
         """Regular, and with one link: a second name would see our writes."""
-        file = RealWriteFile(self._open(name, os.O_RDWR))
+        file = RealWriteFile(self._open(name, os.O_RDWR), can_reserve=self._can_reserve)
         file.require_regular(one_link=True)
         return file
 
@@ -345,6 +383,33 @@ class RealDirectory(_Descriptor):
 
     def _open(self, name: str, flags: int) -> int:
         return os.open(name, flags | _FLAGS, FILE_MODE, dir_fd=self._fd)
+
+
+_RESERVING: Final = frozenset({"ext4", "xfs", "tmpfs", "overlay"})  # without writing zeros
+
+
+@cache
+def _file_systems() -> dict[tuple[int, int], str]:
+    """What is mounted: the numbers of the device, and the type. Linux only."""
+    found: dict[tuple[int, int], str] = {}
+    try:
+        text = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return found
+    for line in text.splitlines():
+        fields = line.split()
+        major, _, minor = fields[2].partition(":")
+        found[int(major), int(minor)] = fields[fields.index("-") + 1]
+    return found
+
+
+def _can_reserve(fd: int) -> bool:
+    """Whether room that is reserved here can be written to, come what may.
+
+    A file system that copies on write needs new room for every write, so there it promises nothing.
+    """
+    device = os.fstat(fd).st_dev
+    return _file_systems().get((os.major(device), os.minor(device))) in _RESERVING
 
 
 def _same_file(fd: int, directory: int, name: str) -> bool:

@@ -7,10 +7,19 @@ problem strings of `PayloadInvalid`. Instances pickle. Reference: docs/reference
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, final
 from uuid import UUID
 
+from batpak.faults import (
+    CoordinateFault,
+    Damage,
+    DecodeStage,
+    KeyFault,
+    KindFault,
+    ParentFault,
+    ReceiptFault,
+    WriteState,
+)
 from batpak.override import override
 
 if TYPE_CHECKING:
@@ -22,6 +31,8 @@ class BatpakError(Exception):
 
     code: ClassVar[str] = "batpak"
     retryable: bool = False
+    item_index: int | None = None
+    """Position of the item in its batch that the error is about."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -63,19 +74,6 @@ class InvalidArgument(UsageError):
         super().__init__(f"{argument}: {reason}", hint=hint)
 
 
-class CoordinateFault(StrEnum):
-    """What is wrong with one component of a coordinate; checked in this order."""
-
-    EMPTY = "empty"
-    TOO_LONG = "too-long"
-    NOT_UTF8 = "not-utf8"
-    NUL = "nul"
-    CONTROL = "control"
-    PATH = "path"
-    SEPARATOR = "separator"
-    RESERVED = "reserved"
-
-
 @final
 class InvalidCoordinate(UsageError):
     """An entity or a scope breaks a rule of docs/reference/limits.md, "Coordinates"."""
@@ -98,14 +96,6 @@ _COORDINATE_RULES = {
     CoordinateFault.SEPARATOR: "must not contain '|' or '='",
     CoordinateFault.RESERVED: "begins with 'batpak:', which only the store itself writes",
 }
-
-
-class KindFault(StrEnum):
-    """Why a number is not a kind that a user may write."""
-
-    CATEGORY = "category"
-    RESERVED = "reserved"
-    TYPE_ID = "type-id"
 
 
 @final
@@ -219,27 +209,56 @@ class StaleState(VersionConflict):
 
 @final
 class IdempotencyConflict(ConflictError):
-    """The key is known and belongs to something else. `differs` names what."""
+    """A key means one thing for ever, and this call means another.
+
+    `differs` names what differs from the event at `sequence`, if there is one.
+    """
 
     code = "idempotency-conflict"
 
-    def __init__(self, key: bytes, differs: frozenset[str], sequence: int) -> None:
-        self.key, self.differs, self.sequence = key, differs, sequence
-        super().__init__(
-            f"the key of event {sequence} was used again with another {', '.join(sorted(differs))}",
-            hint="one key means one event for ever; use a new key for a new event",
-        )
+    def __init__(
+        self,
+        key: bytes,
+        reason: KeyFault,
+        differs: frozenset[str] = frozenset(),
+        sequence: int | None = None,
+    ) -> None:
+        self.key, self.reason, self.differs, self.sequence = key, reason, differs, sequence
+        super().__init__(_key_sentence(self), hint=_KEY_HINTS[reason])
+
+
+def _key_sentence(error: IdempotencyConflict) -> str:
+    if error.reason is KeyFault.DIFFERS:
+        names = ", ".join(sorted(error.differs))
+        return f"the key of event {error.sequence} was used again with another {names}"
+    return {
+        KeyFault.PARTIAL: "some items of the batch are stored already, and some are not",
+        KeyFault.MIXED: "some items of the batch have an idempotency key, and some have none",
+        KeyFault.DUPLICATE: "two items of the batch have the same idempotency key",
+    }.get(error.reason, "the batch stored under this key has another number of items")
+
+
+_KEY_HINTS = {
+    KeyFault.DIFFERS: "one key means one event for ever; use a new key for a new event",
+    KeyFault.PARTIAL: "repeat the batch exactly as it was, or use new keys",
+    KeyFault.MIXED: "give every item a key, or none, or the batch one key",
+    KeyFault.DUPLICATE: "give every item a key of its own",
+    KeyFault.COUNT: "repeat the batch exactly as it was, or use a new key",
+}
 
 
 @final
 class UnknownParent(ConflictError):
-    """`caused_by` names no event of this store."""
+    """`caused_by` names no event of this store, or no earlier item of the batch."""
 
     code = "unknown-parent"
 
-    def __init__(self, parent: UUID) -> None:
-        self.parent = parent
-        super().__init__(f"no event {parent} in this store to be caused by")
+    def __init__(self, parent: UUID | int, reason: ParentFault = ParentFault.ABSENT) -> None:
+        self.parent, self.reason = parent, reason
+        if reason is ParentFault.ABSENT:
+            super().__init__(f"no event {parent} in this store to be caused by")
+        else:
+            super().__init__(f"item {parent} does not come earlier in the batch")
 
 
 @final
@@ -317,6 +336,18 @@ class ForkedStoreError(UnavailableError):
 
 
 @final
+class WaitTimeout(UnavailableError, TimeoutError):
+    """Time ran out. `state` says what is known of the write that was waited for."""
+
+    code = "wait-timeout"
+    retryable = True
+
+    def __init__(self, waiting_for: str, waited_s: float, state: WriteState | None = None) -> None:
+        self.waiting_for, self.waited_s, self.state = waiting_for, waited_s, state
+        super().__init__(f"{waiting_for} took longer than {waited_s:g} s")
+
+
+@final
 class StorePoisoned(UnavailableError):
     """The writer stopped itself after a failure it could not undo. Reads go on."""
 
@@ -377,19 +408,6 @@ class DamageError(BatpakError):
     code = "damage"
 
 
-class Damage(StrEnum):
-    """Which promise of the format the bytes break."""
-
-    CRC = "crc"
-    FRAME = "frame"
-    SEGMENT = "segment"
-    LAYOUT = "layout"
-    ORDER = "order"
-    CHAIN = "chain"
-    BATCH = "batch"
-    HEAD = "head"
-
-
 @final
 class CorruptStore(DamageError):
     """Bytes that cannot be rebuilt are wrong. Nothing was repaired by guessing.
@@ -421,13 +439,6 @@ class FutureVersion(DamageError):
         )
 
 
-class DecodeStage(StrEnum):
-    """Where a payload stopped decoding."""
-
-    MSGPACK = "msgpack"
-    SHAPE = "shape"
-
-
 @final
 class DecodeFailed(DamageError):
     """The kind is right and its bytes do not decode. Never skipped."""
@@ -450,17 +461,6 @@ class PolicyError(BatpakError):
     """A gate, a receipt or a state machine refused. Nothing was written."""
 
     code = "policy"
-
-
-class ReceiptFault(StrEnum):
-    """Why a receipt does not commit."""
-
-    SPENT = "spent"
-    FORGED = "forged"
-    PAYLOAD_CHANGED = "payload-changed"
-    WRONG_POLICY = "wrong-policy"
-    MOVED = "moved"
-    FOREIGN = "foreign"
 
 
 @final

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import Final, Self, final
 
-from batpak.errors import InvalidArgument, InvalidKind, KindFault
+from batpak.errors import InvalidArgument, InvalidKind
+from batpak.faults import KindFault
 from batpak.override import override
 from batpak.seal import SEAL, Seal
 

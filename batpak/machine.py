@@ -203,7 +203,7 @@ class Machine(Generic[S]):
         """
         source = move.source
         coordinate, version = source.coordinate, source.version
-        kind, payload_version, payload, _ = encoded
+        kind, payload_version, payload = encoded.kind, encoded.version, encoded.data
         data = self._step(source.data, wire.decode(kind, payload_version, payload))
         key = operation_key(
             "batpak/move/1",

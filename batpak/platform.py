@@ -20,6 +20,14 @@ from batpak import clock, disk
 class RawLock(Protocol):
     """A lock of the kind that a signal cannot leave half taken."""
 
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Take it, wait for it at most so many seconds, or say that it is held."""
+        ...
+
+    def release(self) -> None:
+        """Give it back, whoever took it. RuntimeError: nobody holds it."""
+        ...
+
     def locked(self) -> bool:
         """Whether somebody holds it."""
         ...
@@ -33,6 +41,26 @@ class RawLock(Protocol):
         trace: TracebackType | None,
         /,
     ) -> None: ...
+
+
+class Thread(Protocol):
+    """A thread that does not keep the process alive."""
+
+    def start(self) -> None:
+        """Begin."""
+        ...
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until it has ended, at most so many seconds."""
+        ...
+
+    def is_alive(self) -> bool:
+        """Whether it has begun and not ended."""
+        ...
+
+
+def _thread(target: Callable[[], None], name: str) -> Thread:
+    return threading.Thread(target=target, name=name, daemon=True)
 
 
 class OpenDirectory(Protocol):
@@ -51,6 +79,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     monotonic_ns: Callable[[], int]
     entropy: Callable[[int], bytes]  # that many unpredictable bytes
     raw_lock: Callable[[], RawLock]
+    thread: Callable[[Callable[[], None], str], Thread]  # what it does, and its name
     thread_id: Callable[[], int]
     pid: Callable[[], int]
 
@@ -61,6 +90,7 @@ REAL: Final = Platform(
     monotonic_ns=clock.monotonic_ns,
     entropy=secrets.token_bytes,
     raw_lock=threading.Lock,
+    thread=_thread,
     thread_id=threading.get_ident,
     pid=disk.pid,
 )

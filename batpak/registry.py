@@ -32,6 +32,7 @@ class Entry(msgspec.Struct):
     decode: Decode | None = None
     check: Check[msgspec.Struct] | None = None
     canonical: Canonical[msgspec.Struct] | None = None
+    reserved: bool = False  # an event of the store itself
 
 
 _BY_KIND: Final[dict[int, Entry]] = {}
@@ -56,7 +57,7 @@ def register(cls: type[msgspec.Struct], kind: object, version: object) -> None:
         )
     if old is not None:
         del _BY_CLASS[old.cls]
-    _BY_KIND[kind] = _BY_CLASS[cls] = Entry(cls, kind, version)
+    _BY_KIND[kind] = _BY_CLASS[cls] = Entry(cls, kind, version, reserved=kind.reserved)
 
 
 def _same(old: Entry, cls: type, version: int) -> bool:

@@ -1,4 +1,4 @@
-"""Reports: what an open found and did, and what a verification found."""
+"""Reports: what an open found and did, what a verification found, how a handle is doing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from batpak.errors import CorruptStore, Damage
+from batpak.errors import CorruptStore
+from batpak.faults import Damage
 
 FINDINGS_MAX: Final = 1_000  # listed; all are counted
 
@@ -50,6 +51,7 @@ class OpenReport(Struct, frozen=True, kw_only=True):
     elapsed_ms: int
     torn: Torn | None
     dropped_batch_items: int  # whole items of a batch that was not
+    rebuilt: tuple[str, ...]  # files whose footer was made anew
     ignored_files: tuple[str, ...]  # names that are none of the store's
     unknown_kinds: Mapping[int, int]  # kind that no imported class reads -> events
     head_checked: bool  # HEAD was there and agreed with the log
@@ -65,6 +67,14 @@ class Finding(Struct, frozen=True, kw_only=True):
     detail: str
 
 
+class NoteFault(StrEnum):
+    """How a log does not go on from a note."""
+
+    OTHER_STORE = "other-store"
+    ROLLED_BACK = "rolled-back"  # it is shorter than it was
+    REWRITTEN = "rewritten"  # it has another event where the note was taken
+
+
 class VerifyReport(Struct, frozen=True, kw_only=True):
     """What recomputing every checksum, hash and link has found."""
 
@@ -75,12 +85,14 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
     head: bytes  # event_hash of the last event; zeros if there is none
     findings: tuple[Finding, ...]  # the first FINDINGS_MAX
     findings_count: int
+    derived: tuple[Finding, ...] = ()  # footers that are wrong; an open makes them anew
     torn: Torn | None  # an unfinished end is no damage
+    note: NoteFault | None = None  # why the log does not go on from the note that was given
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found."""
-        return not self.findings_count
+        """Whether every event is as it was written, and goes on from the note if one was given."""
+        return not self.findings_count and self.note is None
 
     def raise_for_damage(self) -> None:
         """Do nothing if all is well.
@@ -91,3 +103,48 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
         if self.findings:
             first = self.findings[0]
             raise CorruptStore(first.file, first.offset, first.reason, first.detail)
+        if self.note is not None:
+            detail = f"the log does not go on from the note: {self.note.value}"
+            raise CorruptStore(self.path, 0, Damage.CHAIN, detail)
+
+
+class Frontier(Struct, frozen=True):
+    """How far the log has come, as bounds: `durable == 7` says that 0..6 are durable."""
+
+    written: int
+    durable: int
+    visible: int
+
+    @property
+    def visible_minus_durable(self) -> int:
+        """How many visible events a power cut could take back."""
+        return max(0, self.visible - self.durable)
+
+
+class HealthState(StrEnum):
+    """What a handle still does."""
+
+    OK = "ok"
+    POISONED = "poisoned"  # it reads, and writes no more
+    CLOSED = "closed"
+    FORKED = "forked"  # it belongs to the parent of this process
+
+
+class Health(Struct, frozen=True):
+    """Whether a handle works, and if not, why."""
+
+    state: HealthState
+    cause: BaseException | None = None
+
+
+class Stats(Struct, frozen=True, kw_only=True):
+    """What is in a store."""
+
+    events: int
+    next_sequence: int
+    entities: int
+    scopes: int
+    kinds: Mapping[int, int]  # kind -> events
+    segments: int
+    bytes: int  # of the segment files, footers and what is reserved included
+    quarantine_bytes: int

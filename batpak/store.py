@@ -6,24 +6,32 @@ with Store.open("orders") as store:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 from uuid import UUID
 
 from batpak import wire
-from batpak.append import AppendReceipt, Cause
+from batpak.append import AppendReceipt, BatchItem, Cause, RawPayload
 from batpak.commit import request
 from batpak.commit.lane import Lane
 from batpak.commit.request import Request
-from batpak.config import StoreConfig
+from batpak.commit.ticket import AppendTicket, BatchTicket
+from batpak.commit.unit import Unit
+from batpak.config import StoreConfig, SyncMode
 from batpak.coordinate import Coordinate
+from batpak.diagnostics import Diagnostics, percentile_us
 from batpak.disk import StrPath
 from batpak.errors import InvalidArgument, StorePoisoned
+from batpak.journal.active import ActiveFile
 from batpak.journal.segment import Tip
+from batpak.kind import EventKind
+from batpak.note import CheckpointNote
+from batpak.opened import Opened, open_log
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.platform import REAL, Platform
-from batpak.reader import Opened, StoreReader, open_log
+from batpak.reader import StoreReader
+from batpak.report import Frontier, Health, HealthState
 from batpak.system import CloseCompleted, OpenCompleted
 from batpak.upkeep.verify import Look
 
@@ -37,6 +45,7 @@ class Store(StoreReader):
         super().__init__(opened)
         self._lane, self._config = lane, config
         self._payload_bytes_max = config.limits.payload_max_bytes
+        self._thread_id = opened.platform.thread_id
 
     @staticmethod
     def open(
@@ -65,12 +74,13 @@ class Store(StoreReader):
             CorruptStore, FutureVersion: The bytes are damaged, or newer than this code.
         """
         config = _config(config)
-        opened = open_log(path, platform, writable=True, create=create)
+        opened = open_log(path, config, platform, writable=True, create=create)
         try:
             lane = _lane(opened, config)
             opened.abandon_writer = lane.abandon
             if config.lifecycle_events:
-                lane.commit(Request(_SYSTEM, wire.encode(_open_completed(opened))))
+                first = Request(_SYSTEM, wire.encode(_open_completed(opened)))
+                lane.commit(Unit((first,), opened.platform.thread_id()))
         except BaseException:
             opened.release()
             raise
@@ -87,8 +97,8 @@ class Store(StoreReader):
         Raises:
             As `open`; a missing directory or store is StorageFailed.
         """
-        _config(config)  # so far all settings are about writing
-        return StoreReader(open_log(path, platform, writable=False, create=False))
+        opened = open_log(path, _config(config), platform, writable=False, create=False)
+        return StoreReader(opened)
 
     def append(
         self,
@@ -127,34 +137,256 @@ class Store(StoreReader):
                 key.
             StoreClosed, StorePoisoned, ForkedStoreError: This handle does not write.
         """
+        if self._fetch.closed or self._pid() != self._opener_pid or self._lane.poison is not None:
+            self._writable()
+        one = request.check(
+            coord,
+            payload,
+            expected_version=expected_version,
+            idempotency_key=idempotency_key,
+            caused_by=caused_by,
+            correlation_id=correlation_id,
+            flags=flags,
+            extensions=extensions,
+            payload_bytes_max=self._payload_bytes_max,
+        )
+        unit = Unit((one,), self._thread_id(), one.conditional, size=len(one.payload.data))
+        return self._lane.commit(unit)[0]
+
+    def append_raw(
+        self,
+        coord: Coordinate,
+        kind: EventKind,
+        data: bytes,
+        *,
+        payload_version: int = 1,
+        expected_version: int | None = None,
+        idempotency_key: str | bytes | None = None,
+        caused_by: Cause | None = None,
+        correlation_id: UUID | None = None,
+        flags: int = 0,
+        extensions: Mapping[str, bytes] | None = None,
+    ) -> AppendReceipt:
+        """Store one event whose payload is encoded already. Otherwise as `append`.
+
+        Args:
+            coord: Where.
+            kind: Which event it is.
+            data: Exactly one MessagePack value. Of a kind that this program has a class for, it has
+                to be what that class encodes to.
+            payload_version: Of the schema that `data` follows.
+            expected_version: As in `append`; likewise the rest.
+            idempotency_key: See there.
+            caused_by: See there.
+            correlation_id: See there.
+            flags: See there.
+            extensions: See there.
+        """
+        self._writable()
+        one = request.check(
+            coord,
+            RawPayload(kind, data, payload_version),
+            expected_version=expected_version,
+            idempotency_key=idempotency_key,
+            caused_by=caused_by,
+            correlation_id=correlation_id,
+            flags=flags,
+            extensions=extensions,
+            payload_bytes_max=self._payload_bytes_max,
+        )
+        return self._lane.commit(self._unit(one))[0]
+
+    def append_batch(
+        self,
+        items: Iterable[BatchItem],
+        *,
+        idempotency_key: str | bytes | None = None,
+        caused_by: Cause | None = None,
+        correlation_id: UUID | None = None,
+    ) -> tuple[AppendReceipt, ...]:
+        """Store several events as one: all of them or none, for every reader and after any crash.
+
+        They get consecutive sequences. On return all are visible, and durable to the level of the
+        receipts. No items: no receipts, and nothing happens.
+
+        Args:
+            items: In order. `caused_by=PriorItem(i)` names an earlier one; an expected version
+                counts the earlier ones in.
+            idempotency_key: Of the batch, instead of keys of its items.
+            caused_by: For items that name no cause.
+            correlation_id: For items that name none.
+
+        Raises:
+            As `append`, with `item_index` where it is about one item.
+        """
+        self._writable()
+        batch = self._batch(items, idempotency_key, caused_by, correlation_id)
+        return self._lane.commit(batch) if batch.requests else ()
+
+    def submit(
+        self,
+        coord: Coordinate,
+        payload: EventPayload,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | bytes | None = None,
+        caused_by: Cause | None = None,
+        correlation_id: UUID | None = None,
+        flags: int = 0,
+        extensions: Mapping[str, bytes] | None = None,
+    ) -> AppendTicket:
+        """Put one event in line and return at once; a thread of the store commits it.
+
+        What one thread submits and appends is stored in the order of its calls. When the line is
+        full, this call commits some of it first. Arguments as in `append`, and checked here.
+
+        Raises:
+            As `append` for what can be told without the log; the ticket raises the rest.
+        """
+        self._writable()
+        one = request.check(
+            coord,
+            payload,
+            expected_version=expected_version,
+            idempotency_key=idempotency_key,
+            caused_by=caused_by,
+            correlation_id=correlation_id,
+            flags=flags,
+            extensions=extensions,
+            payload_bytes_max=self._payload_bytes_max,
+        )
+        unit = self._unit(one)
+        ticket = AppendTicket(unit, self._opened.platform)
+        self._lane.submit(unit)
+        return ticket
+
+    def submit_batch(
+        self,
+        items: Iterable[BatchItem],
+        *,
+        idempotency_key: str | bytes | None = None,
+        caused_by: Cause | None = None,
+        correlation_id: UUID | None = None,
+    ) -> BatchTicket:
+        """Put a batch in line and return at once. See `append_batch` and `submit`."""
+        self._writable()
+        unit = self._batch(items, idempotency_key, caused_by, correlation_id)
+        ticket = BatchTicket(unit, self._opened.platform)
+        self._lane.submit(unit)
+        return ticket
+
+    def sync(self) -> Frontier:
+        """Make everything durable that was written before this call.
+
+        Raises:
+            DurabilityUnknown: The sync was refused. Only an open can tell what is on the disk.
+            StoreClosed, StorePoisoned, ForkedStoreError: This handle does not write.
+        """
+        self._writable()
+        self._lane.sync()
+        return self.frontier()
+
+    def checkpoint(self) -> CheckpointNote:
+        """Sync, and say where the log stands, as a text to keep somewhere else.
+
+        `verify(since=note)` proves later that the log still begins with everything it had then.
+        The note is evidence only outside the store's own disk.
+        """
+        self._writable()
+        tip, platform = self._lane.sync(), self._opened.platform
+        return CheckpointNote(
+            store_id=self.open_report.store_id,
+            events=tip.durable,
+            head=tip.chain_head,
+            taken_ms=platform.wall_ns() // 1_000_000,
+        )
+
+    @override
+    def frontier(self) -> Frontier:
+        """How far the log has come: one picture of one moment."""
+        self._alive()
+        tip = self._lane.tip
+        return Frontier(tip.sequence, tip.durable, self._table.bound)
+
+    @property
+    @override
+    def health(self) -> Health:
+        """Whether this handle works, and if not, why."""
+        health = super().health
+        poison = self._lane.poison
+        if health.state is HealthState.OK and poison is not None:
+            return Health(HealthState.POISONED, poison)
+        return health
+
+    def diagnostics(self) -> Diagnostics:
+        """Everything that helps to see how this handle is doing."""
+        self._alive()
+        lane, config, health = self._lane, self._config, self.health
+        syncs = list(lane.syncs)
+        return Diagnostics(
+            stats=self.stats(),
+            frontier=self.frontier(),
+            health=health.state,
+            cause=None if health.cause is None else str(health.cause),
+            durability=config.durability,
+            sync_mode=config.sync_mode,
+            open_report=self.open_report,
+            queued=lane.queued,
+            groups=lane.groups,
+            units=lane.units,
+            syncs=len(syncs),
+            sync_p50_us=percentile_us(syncs, 0.50),
+            sync_p99_us=percentile_us(syncs, 0.99),
+        )
+
+    def _writable(self) -> None:
         self._alive()
         if self._lane.poison is not None:
             raise StorePoisoned(self._lane.poison)
-        return self._lane.commit(
-            request.check(
-                coord,
-                payload,
-                expected_version=expected_version,
-                idempotency_key=idempotency_key,
-                caused_by=caused_by,
-                correlation_id=correlation_id,
-                flags=flags,
-                extensions=extensions,
-                payload_bytes_max=self._payload_bytes_max,
-            )
+
+    def _unit(self, one: Request) -> Unit:
+        size = len(one.payload.data)
+        return Unit((one,), self._thread_id(), one.conditional, size=size)
+
+    def _batch(
+        self,
+        items: Iterable[BatchItem],
+        idempotency_key: str | bytes | None,
+        caused_by: Cause | None,
+        correlation_id: UUID | None,
+    ) -> Unit:
+        requests = request.check_batch(
+            items,
+            idempotency_key=idempotency_key,
+            caused_by=caused_by,
+            correlation_id=correlation_id,
+            limits=self._config.limits,
+        )
+        return Unit(
+            requests,
+            self._thread_id(),
+            any(one.conditional for one in requests),
+            idempotency_key is not None,
+            size=sum(one.size for one in requests),
         )
 
     @override
     def _look(self) -> Look:
+        if self._lane.closed:
+            return super()._look()
         return self._lane.hold(super()._look)  # names and HEAD of one moment
 
     @override
     def _end(self) -> None:
         try:
-            self._lane.close(_close_completed if self._config.lifecycle_events else None)
+            self._lane.close(self._last_unit if self._config.lifecycle_events else None)
         finally:
             if self._lane.closed:
                 super()._end()
+
+    def _last_unit(self, tip: Tip) -> Unit:
+        fact = CloseCompleted(written=tip.sequence, durable=tip.durable)
+        return self._unit(Request(_SYSTEM, wire.encode(fact)))
 
 
 def _config(config: object) -> StoreConfig:
@@ -175,6 +407,9 @@ def _lane(opened: Opened, config: StoreConfig) -> Lane:
         log.segments,
         log.table,
         log.tip,
+        ActiveFile(
+            opened.directory, log.segments.newest, data_only=config.sync_mode is SyncMode.DATA
+        ),
         opened.report.store_id,
         config,
         opened.platform,
@@ -191,8 +426,3 @@ def _open_completed(opened: Opened) -> OpenCompleted:
         torn_bytes=0 if report.torn is None else report.torn.bytes,
         elapsed_ms=report.elapsed_ms,
     )
-
-
-def _close_completed(tip: Tip) -> Request:
-    fact = CloseCompleted(written=tip.sequence, durable=tip.durable)
-    return Request(_SYSTEM, wire.encode(fact))

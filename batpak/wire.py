@@ -7,25 +7,27 @@ equal value, which encodes to the same bytes.
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
+from msgspec import Struct
 
-from batpak import codec, digest, registry
+from batpak import codec, registry
 from batpak.checks import Problems
-from batpak.errors import (
-    DecodeFailed,
-    DecodeStage,
-    FutureVersion,
-    InvalidArgument,
-    PayloadInvalid,
-    UnknownKind,
-)
+from batpak.digest import blake3_of, content_hash
+from batpak.errors import DecodeFailed, FutureVersion, InvalidArgument, PayloadInvalid, UnknownKind
+from batpak.faults import DecodeStage
 from batpak.kind import EventKind
+from batpak.override import override
 from batpak.payload import EventPayload
 
+Q = TypeVar("Q")
 
-class Encoded(NamedTuple):
+Decode: TypeAlias = Callable[[bytes], object]
+
+
+class Encoded(Struct, frozen=True, gc=False):
     """A payload as it will be stored."""
 
     kind: EventKind
@@ -44,9 +46,7 @@ def encode(payload: EventPayload) -> Encoded:
     """
     entry = registry.of_class(type(payload))
     if entry is None:
-        raise InvalidArgument(
-            "payload", f"{type(payload).__qualname__} is not a registered EventPayload class"
-        )
+        raise not_a_fact(type(payload))
     value: msgspec.Struct = payload
     if entry.check is not None:
         problems = Problems()
@@ -61,7 +61,12 @@ def encode(payload: EventPayload) -> Encoded:
         raise PayloadInvalid(entry.cls.__qualname__, entry.kind, (f"$: {error}",)) from error
     if entry.check is None:
         _read_back(entry, payload, data)
-    return Encoded(entry.kind, entry.version, data, digest.content_hash(data))
+    return Encoded(entry.kind, entry.version, data, blake3_of(data).digest())
+
+
+def not_a_fact(cls: type) -> InvalidArgument:
+    """What to say of a payload that no registered class is the class of."""
+    return InvalidArgument("payload", f"{cls.__qualname__} is not a registered EventPayload class")
 
 
 def _read_back(entry: registry.Entry, payload: msgspec.Struct, data: bytes) -> None:
@@ -74,6 +79,101 @@ def _read_back(entry: registry.Entry, payload: msgspec.Struct, data: bytes) -> N
         raise PayloadInvalid(name, entry.kind, (f"$: does not decode: {error}",)) from error
     if not same:
         raise PayloadInvalid(name, entry.kind, ("$: decodes to a different value",))
+
+
+def check_raw(kind: EventKind, data: object, version: object) -> Encoded:
+    """Take a payload that is encoded already.
+
+    Raises:
+        InvalidArgument: `data` is no bytes, or the version is out of range.
+        PayloadInvalid: Not exactly one well-formed value; or the program has a class for the kind
+            and version, and these are not the bytes which that class would be stored as.
+    """
+    if not isinstance(data, bytes):
+        raise InvalidArgument("data", f"must be bytes, not {type(data).__name__}")
+    if type(version) is not int or not 1 <= version <= 0xFFFF:
+        raise InvalidArgument("payload_version", "must be a number in 1..65535")
+    name = f"kind {kind}"
+    try:
+        codec.decode_plain(data)
+    except (codec.DecodeError, UnicodeDecodeError, ValueError, TypeError, OverflowError) as error:
+        raise PayloadInvalid(name, kind, (f"$: {error}",)) from error
+    entry = registry.lookup(kind)
+    if entry is not None:
+        name = entry.cls.__qualname__
+        if version != entry.version:
+            raise PayloadInvalid(name, kind, (f"$: there is no version {version} of it",))
+        try:
+            again = encode(decode(kind, version, data))
+        except DecodeFailed as error:
+            raise PayloadInvalid(name, kind, (f"$: does not decode: {error}",)) from error
+        if again.data != data:
+            raise PayloadInvalid(name, kind, ("$: is not the one spelling of its value",))
+    return Encoded(kind, version, bytes(data), content_hash(data))
+
+
+class Form(Generic[Q]):
+    """What payloads are read as: one of `Form.TYPED`, `Form.DICT` and `Form.RAW`."""
+
+    TYPED: ClassVar[Form[EventPayload]]
+    """Instances of their classes."""
+
+    DICT: ClassVar[Form[object]]
+    """Plain values, decoded without a schema."""
+
+    RAW: ClassVar[Form[bytes]]
+    """The stored bytes."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    @override
+    def __repr__(self) -> str:
+        return f"Form.{self._name}"
+
+
+TYPED: Final[Form[EventPayload]] = Form("TYPED")
+DICT: Final[Form[object]] = Form("DICT")
+RAW: Final[Form[bytes]] = Form("RAW")
+FORMS: Final[tuple[Form[Any], ...]] = (TYPED, DICT, RAW)
+Form.TYPED, Form.DICT, Form.RAW = TYPED, DICT, RAW
+
+
+def decoder(kind: int, version: int, form: Form[Any], sequence: int | None) -> Decode:
+    """What turns the stored payloads of one kind and version into values of a form.
+
+    Raises:
+        UnknownKind: TYPED, and no imported class has this kind.
+        FutureVersion: TYPED, and the bytes were written by a newer schema.
+    """
+    if form is RAW:
+        return bytes
+    if form is DICT:
+        return codec.decode_plain
+    entry = registry.lookup(kind)
+    if entry is None:
+        raise UnknownKind(kind, version, sequence)
+    if version != entry.version:
+        raise FutureVersion(f"payload {entry.cls.__qualname__}", version, entry.version)
+    return registry.decoder(entry)
+
+
+def decode_failed(error: Exception, kind: int, version: int, sequence: int | None) -> DecodeFailed:
+    """What a decoder raised, as the exception that callers see."""
+    shape = isinstance(error, codec.ValidationError)
+    stage = DecodeStage.SHAPE if shape else DecodeStage.MSGPACK
+    return DecodeFailed(kind, version, sequence, stage, str(error))
+
+
+UNDECODABLE: Final = (
+    codec.DecodeError,
+    UnicodeDecodeError,
+    OverflowError,
+    RecursionError,
+    ValueError,
+    TypeError,
+)
+"""What a decoder may raise about bytes that are not what they should be."""
 
 
 def decode(kind: int, version: int, data: bytes, sequence: int | None = None) -> EventPayload:
@@ -90,15 +190,9 @@ def decode(kind: int, version: int, data: bytes, sequence: int | None = None) ->
         FutureVersion: The bytes were written by a newer schema.
         DecodeFailed: The kind is right and the bytes do not decode.
     """
-    entry = registry.lookup(kind)
-    if entry is None:
-        raise UnknownKind(kind, version, sequence)
-    if version != entry.version:
-        raise FutureVersion(f"payload {entry.cls.__qualname__}", version, entry.version)
+    decode_it = decoder(kind, version, TYPED, sequence)
     try:
-        payload = registry.decoder(entry)(data)
-    except codec.ValidationError as error:
-        raise DecodeFailed(kind, version, sequence, DecodeStage.SHAPE, str(error)) from error
-    except (codec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError) as error:
-        raise DecodeFailed(kind, version, sequence, DecodeStage.MSGPACK, str(error)) from error
+        payload = decode_it(data)
+    except UNDECODABLE as error:
+        raise decode_failed(error, kind, version, sequence) from error
     return cast(EventPayload, payload)  # payload classes register themselves, nothing else does

@@ -20,6 +20,22 @@ def nothing(index: int, operation: str, name: str, /) -> None:
     """A hook that lets everything happen."""
 
 
+class _NoThread:
+    """A thread that never gets a turn: what it would have done waits until a caller does it."""
+
+    def __init__(self, target: Callable[[], None], name: str) -> None:
+        pass
+
+    def start(self) -> None:
+        pass
+
+    def join(self, timeout: float | None = None) -> None:
+        pass
+
+    def is_alive(self) -> bool:
+        return False
+
+
 class MemoryInode:
     def __init__(self, data: bytes = b"") -> None:
         self.live = bytearray(data)
@@ -47,6 +63,7 @@ class MemoryDisk:
             monotonic_ns=REAL.monotonic_ns,
             entropy=REAL.entropy,
             raw_lock=REAL.raw_lock,
+            thread=_NoThread,
             thread_id=REAL.thread_id,
             pid=REAL.pid,
         )
@@ -77,6 +94,10 @@ class MemoryFile:
     def __init__(self, disk: MemoryDisk, name: str, inode: MemoryInode) -> None:
         self._disk, self._name, self._inode = disk, name, inode
 
+    def reserve(self, size: int, /) -> None:  # noqa: ARG002  no room is counted
+        """Nothing is promised here; a test may refuse at this point."""
+        self._disk.after(self._disk.step("reserve", self._name), "reserve", self._name)
+
     def write(self, offset: int, data: bytes, /) -> int:
         index = self._disk.step("write", self._name)
         taken = data[: self._disk.write_max]
@@ -99,8 +120,8 @@ class MemoryFile:
     def pread(self, offset: int, count: int, /) -> bytes:
         return bytes(self._inode.live[offset : offset + count])
 
-    def view(self) -> memoryview:
-        return memoryview(bytes(self._inode.live))
+    def map(self) -> bytes:
+        return bytes(self._inode.live)
 
     def size(self) -> int:
         return len(self._inode.live)

@@ -21,13 +21,19 @@ FRONT = """
     operation_key Hlc
     Gate GateSet Verdict PERMIT Permit Denial Receipt
     Machine Handle Transition Guarded Ledger
-    Store StoreReader StoreConfig Limits Durability AppendReceipt Cause StoredEvent Projection
-    OpenReport VerifyReport
+    Store StoreReader StoreConfig Limits Durability SyncMode OpenVerify BatchItem PriorItem
+    RawPayload Cause AppendReceipt Claim AppendTicket BatchTicket interrupted_receipt
+    StoredEvent IndexEntry EventHeader Form Page Ancestry AncestryEnd CausalPath CausalEnd Impact
+    Impacts Projection
+    OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Frontier Health HealthState
+    Stats Diagnostics
     BatpakError
     UsageError InvalidArgument InvalidCoordinate CoordinateFault InvalidKind KindFault KindMismatch
     UnknownKind RegistryError PayloadInvalid TooLarge
-    ConflictError VersionConflict StaleState IdempotencyConflict UnknownParent EventNotFound
+    ConflictError VersionConflict StaleState IdempotencyConflict KeyFault UnknownParent
+    ParentFault EventNotFound
     UnavailableError StoreLocked StoreClosed StoreReadOnly ForkedStoreError StorePoisoned
+    WaitTimeout WriteState
     StorageError StorageFailed DurabilityUnknown
     DamageError CorruptStore Damage FutureVersion DecodeFailed DecodeStage
     PolicyError Denied ReceiptRejected ReceiptFault IllegalTransition IllegalHistory

@@ -18,17 +18,17 @@ LINES_MAX = 500
 # One table per package, top floor first, floors parted by "/". A module imports from lower floors
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
-    "batpak": """cli / store / reader / read upkeep / commit recovery
-        / journal index / machine abi / guard / typestate append / event system
-        / wire report region / payload / registry / config platform
-        / ids checks / kind coordinate clock codec digest disk / errors / override seal""",
+    "batpak": """cli / store / reader / opened queries / read upkeep / commit / recovery
+        / journal index / machine abi / guard / typestate append / note event / record system
+        / diagnostics / wire region / payload / registry / config platform / report
+        / ids checks / kind coordinate clock codec digest disk / errors / faults override seal""",
     "batpak.cli": "main / schemas stores demo",
-    "batpak.read": "projection / fetch",
-    "batpak.upkeep": "verify",
-    "batpak.recovery": "restore / decide",
-    "batpak.commit": "lane / stage / request",
-    "batpak.journal": "segment scan head / frame / header / layout",
-    "batpak.index": "query / table / row",
+    "batpak.read": "ancestry causes projection / fetch page",
+    "batpak.upkeep": "verify stats",
+    "batpak.recovery": "restore / footer / decide",
+    "batpak.commit": "lane / line rotation / sealer / stage ticket / unit worker / request",
+    "batpak.journal": "active scan head / segment / frame / header / layout",
+    "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates / receipt / verdict",
     "batpak_codegen": """run / render write / machine_view / payload_view / checks
         / namespace link / layout machine gate / fields / literal / ir source / schema expr

@@ -1,13 +1,14 @@
 """The lane: the one place where events get a number and reach the disk. One holder at a time.
 
     settle     finish what an interrupted holder left
-    judge      key, version, parent                              refusals end here, nothing changed
+    stage      key, version, parent; then numbers, hashes, frames     refusals end here
     rotate     a new file, if the newest has reached its size
-    intend     one store: from here on the commit will be completed by someone
-    write  ->  sync, if COMMIT  ->  publish: end, index, tip, bound
+    reserve    no space is found here, before a byte is written
+    intend     one store: from here on the group will be committed by someone
+    write  ->  sync, if asked  ->  publish: index, tip, bound  ->  answers  ->  wake
 
-Every step after `intend` may be repeated: bytes go to a fixed place, rows are taken back before
-they are added again. So an exception that appears between any two steps (Ctrl-C) is answered by
+Every step after `intend` may be repeated: bytes go to a fixed place, rows to fixed numbers, heads
+and bounds are assigned. So an exception that appears between any two steps (Ctrl-C) is answered by
 going forward, here or by the next holder. A refused write is cut back, a refused sync poisons:
 which events a retried sync would cover cannot be known, so it is never tried.
 Reference: docs/explanation/one-lane.md.
@@ -15,46 +16,40 @@ Reference: docs/explanation/one-lane.md.
 
 from __future__ import annotations
 
+import copy
 import logging
-import struct
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 from msgspec.structs import replace
 
-from batpak.append import AppendReceipt
-from batpak.commit import stage
-from batpak.commit.request import Request
-from batpak.commit.stage import Plan
+from batpak.commit.line import Line
+from batpak.commit.rotation import Rotation
+from batpak.commit.stage import Answer, Plan, Stage
+from batpak.commit.unit import Unit
+from batpak.commit.worker import Worker
 from batpak.config import Durability, StoreConfig
-from batpak.disk import Directory, Lock, WriteFile
+from batpak.disk import Directory, Lock
 from batpak.errors import (
     BatpakError,
-    CorruptStore,
-    Damage,
     DurabilityUnknown,
-    InvalidArgument,
-    StorageFailed,
     StoreClosed,
     StorePoisoned,
-    UnknownParent,
 )
-from batpak.index.table import ROWS_MAX, Table
-from batpak.journal import head, header, layout
-from batpak.journal.frame import Frame, uuid_of
-from batpak.journal.head import Head
-from batpak.journal.segment import Segment, Segments, Tip
+from batpak.index.table import Table
+from batpak.journal import layout
+from batpak.journal.active import ActiveFile
+from batpak.journal.segment import Segments, Tip
+from batpak.override import override
 from batpak.platform import Platform
-
-T = TypeVar("T")
 
 log: Final = logging.getLogger("batpak.lane")
 
-POOL_BYTES: Final = 2048
-_POOL: Final = struct.Struct(f">{POOL_BYTES // 8}Q")
-
+GROUP_BYTES_MAX: Final = 8 << 20
+SYNCS_KEPT: Final = 1024  # durations, for diagnostics
 
 # How far the commit in flight has come. Plain numbers: this is the hot path.
 STAGED: Final = 0
@@ -63,12 +58,9 @@ SYNCING: Final = 2  # and the result is not known
 SYNCED: Final = 3
 CUTTING: Final = 4  # the write was refused; undo it
 
-OS: Final = Durability.OS
-COMMIT: Final = Durability.COMMIT
 
-
-class Lane:
-    """Commits requests, in the order in which they get the lock.
+class Lane(Line):
+    """Commits units in the order in which they came.
 
     Args:
         directory: Of the store.
@@ -76,6 +68,7 @@ class Lane:
         segments: All of the log.
         table: Its index, complete.
         tip: Its end; everything below is durable.
+        active: The newest file, for writing.
         store_id: Its identity.
         config: Of the handle.
         platform: The world.
@@ -88,273 +81,299 @@ class Lane:
         segments: Segments,
         table: Table,
         tip: Tip,
+        active: ActiveFile,
         store_id: UUID,
         config: StoreConfig,
         platform: Platform,
     ) -> None:
-        self._directory = directory
-        self._lock: Lock | None = lock
-        self._segments, self._table = segments, table
-        self._store_id, self._platform = store_id, platform
-        self._durability = config.durability
-        self._segment_bytes_max = config.limits.segment_max_bytes
-        self._wall_ns, self._thread_id = platform.wall_ns, platform.thread_id
+        super().__init__(platform)
+        self._directory, self._table, self._config = directory, table, config
+        self._monotonic_ns = platform.monotonic_ns
         self.tip = tip
-        self._mutex = platform.raw_lock()
-        self._holder = 0
+        self._stage = Stage(
+            store_id, table, segments, config.durability, platform.wall_ns, platform.entropy
+        )
+        self._rotation = Rotation(
+            directory, lock, segments, table, active, store_id, config, platform
+        )
         self._intent: Plan | None = None
         self._step = STAGED
-        self._poison: BaseException | None = None
-        self._closed = False
-        self._pool: list[int] = []
-        self._newest = segments.newest
-        with layout.asking("open", self._newest.path):
-            self._file: WriteFile = directory.append(self._newest.name)
-
-    @property
-    def poison(self) -> BaseException | None:
+        self._sync_open = False  # a sync has begun and its result is not known
+        self._durable_end = tip.end  # bytes of the newest file that are durable
+        self.poison: BaseException | None = None
         """Why this handle stopped writing, if it did."""
-        return self._poison
+        self._closed = False
+        self._last: Unit | None = None  # the closing event, once it is made
+        self.syncs: deque[int] = deque(maxlen=SYNCS_KEPT)  # nanoseconds each
+        self.groups, self.units = 0, 0
+        self._interval = config.durability is Durability.INTERVAL
+        self._commits = config.durability is Durability.COMMIT
+        self._segment_bytes_max = config.limits.segment_max_bytes
+        self._timer = Worker(
+            platform, "batpak-sync", self._sync_in_time, config.sync_every_ms / 1000
+        )
 
     @property
     def closed(self) -> bool:
         """Whether it has ended: nothing is written any more."""
         return self._closed
 
-    def commit(self, request: Request) -> AppendReceipt:
-        """Store one event, or say why not.
-
-        On return it is visible, and durable to the level of the receipt.
+    def sync(self) -> Tip:
+        """Make everything durable that is written when this is called; the end of the log then.
 
         Raises:
-            InvalidArgument: Called from a signal handler that interrupted this very method.
-            StoreClosed, StorePoisoned: This handle writes no more.
-            IdempotencyConflict, VersionConflict, UnknownParent: The log says otherwise.
-            StorageFailed: The write was refused and is undone.
             DurabilityUnknown: The sync was refused; this handle writes no more.
+            StoreClosed, StorePoisoned: It does already.
         """
-        me = self._thread_id()
-        if self._mutex.locked():
-            self._refuse_reentry(me)
-        with self._mutex:
-            self._holder = me  # no signal handler can run between these two lines
-            try:
-                return self._commit(request)
-            finally:
-                self._holder = 0
+        return self.hold(self._synced)
 
-    def hold(self, look: Callable[[], T]) -> T:
-        """Call a function while nothing is being committed; it must not append."""
-        me = self._thread_id()
-        self._refuse_reentry(me)
-        with self._mutex:
-            self._holder = me
-            try:
-                return look()
-            finally:
-                self._holder = 0
+    def _synced(self) -> Tip:
+        if self.poison is not None:
+            raise StorePoisoned(self.poison)
+        self._sync_all()
+        return self.tip
 
-    def _refuse_reentry(self, me: int) -> None:
-        if self._mutex.locked() and self._holder == me:
-            raise InvalidArgument("thread", "re-entrant: this thread is inside an append already")
+    # ------------------------------------------------------------------------------- one round
 
-    def _commit(self, request: Request) -> AppendReceipt:
+    @override
+    def _round(self) -> bool:
         if self._intent is not None:
             self._settle(self._intent)
+        queue = self._queue
+        while queue and queue[0].done:
+            queue.popleft()
+        if not queue:
+            return False
+        first = queue[0]
+        if first.act is not None or first.withdrawn or self._closed or self.poison is not None:
+            self._refuse(first)
+        else:
+            self._commit([first] if len(queue) == 1 else self._group())
+        return True
+
+    def _refuse(self, unit: Unit) -> None:
+        """A unit that is not to be stored: an act, a withdrawn one, or one that comes too late."""
         if self._closed:
-            raise StoreClosed
-        if self._poison is not None:
-            raise StorePoisoned(self._poison)
-        if request.key is not None:
-            first = self._table.keys.get(request.key)
-            if first is not None:
-                return self._replay(request, first)
-        entity = self._table.head(request.coordinate.entity)
-        stage.judge(request, entity[0])
-        parent = None if request.parent is None else self._parent(request.parent)
-        if self.tip.end >= self._segment_bytes_max:
-            self._rotate()
-        plan = stage.plan(
-            request,
-            self.tip,
-            entity,
-            parent,
-            store_id=self._store_id,
-            segment_seed=self._newest.seed,
-            now_ms=self._wall_ns() // 1_000_000,
-            random=self._random(),
-            durability=self._durability,
-        )
-        if plan.row.sequence > ROWS_MAX:
-            raise StorageFailed("append", self._directory.path, None, "the index is full")
+            self._answer([unit], [StoreClosed()])
+        elif unit.act is not None:
+            self._perform(unit, unit.act)
+        elif unit.withdrawn:
+            self._answer([unit], [()])
+        elif self.poison is not None:
+            self._answer([unit], [StorePoisoned(self.poison)])
+
+    def _group(self) -> list[Unit]:
+        """The head of the line: at most so many units and bytes, and no act among them."""
+        queue = self._queue
+        group: list[Unit] = []
+        size = 0
+        for index in range(min(len(queue), self._config.limits.group_max_requests)):
+            unit = queue[index]
+            if unit.done:  # refused in place
+                continue
+            size += unit.size
+            if group and (unit.act is not None or unit.withdrawn or size > GROUP_BYTES_MAX):
+                break
+            group.append(unit)
+        return group
+
+    def _perform(self, unit: Unit, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001  it is answered, and raised by who asked
+            self._answer([unit], [error])
+        else:
+            self._answer([unit], [()])
+
+    def _commit(self, group: list[Unit]) -> None:
+        """Decide about a group, make room for it, and carry it out."""
+        try:
+            tip, rotation = self.tip, self._rotation
+            if tip.end >= self._segment_bytes_max:
+                self._rotate()
+                tip = self.tip
+            plan = self._stage.plan(group, tip, rotation.newest.seed, sync=self._commits)
+            if self._interval:
+                plan = self._in_time(plan)
+            if plan.tip.end > rotation.active.reserved:
+                rotation.active.reserve_for(plan.tip.end)
+        except Exception as error:  # noqa: BLE001  nothing was changed; likewise
+            self._answer(group, _each(error, group))
+            return
         self._step = STAGED
         self._intent = plan
+        self._carry_out(plan)
+
+    def _in_time(self, plan: Plan) -> Plan:
+        """Sync with this plan if enough events are unsynced with it."""
+        after = plan.tip
+        if after.sequence - self.tip.durable < self._config.sync_every_n_events:
+            return plan
+        return replace(plan, sync=True, tip=replace(after, durable=after.sequence))
+
+    def _rotate(self) -> None:
+        """Begin a new file. An interrupted rotation is begun once more by the next round."""
+        rotation = self._rotation
+        self._require_lock()
+        self._sync_all()
+        rotation.prepare(self.tip)
         try:
-            self._carry_out(plan)
-        except BatpakError:
+            rotation.publish(self.tip)
+        except BatpakError as error:
+            self._stop(error)  # which of the names exist is not known: only an open can tell
             raise
-        except BaseException:
-            with suppress(BatpakError):
-                self._settle(plan)
-            raise
-        return plan.receipt
+        self.tip = rotation.switch(self.tip)
+        self._durable_end = self.tip.end
 
-    def _replay(self, request: Request, sequence: int) -> AppendReceipt:
-        first = self._frame(sequence)
-        level = COMMIT if sequence < self.tip.durable else OS
-        return stage.replay(request, first, store_id=self._store_id, durability=level)
+    def _require_lock(self) -> None:
+        """Stop for good if somebody else may have locked, and recovered, the same directory."""
+        if not self._rotation.holds_lock:
+            self._stop(OSError("the lock file was replaced while it was held"))
+            raise StorePoisoned(self.poison or OSError())
 
-    def _parent(self, event_id: bytes) -> Frame:
-        row = self._table.with_id(int.from_bytes(event_id[:8], "big"))
-        found = None if row is None else self._frame(row)
-        if found is None or found.event_id != event_id:
-            raise UnknownParent(uuid_of(event_id))
-        return found
-
-    def _frame(self, sequence: int) -> Frame:
-        return self._segments.frame(sequence, self._table.offsets[sequence])
-
-    def _random(self) -> int:
-        if not self._pool:
-            fresh = _POOL.unpack(self._platform.entropy(POOL_BYTES))
-            self._pool = [number % stage.RANDOM_MAX for number in fresh]
-        return self._pool.pop()
-
-    # ------------------------------------------------------------------ the commit in flight
+    # ------------------------------------------------------------------- the commit in flight
 
     def _carry_out(self, plan: Plan) -> None:
-        """Write, sync, publish: from whatever step the commit is at."""
+        """Write, sync, publish, answer: from whatever step the commit is at."""
         if self._step == STAGED:
-            try:
-                layout.write_all(self._file, plan.offset, plan.data)
-            except OSError as error:
-                self._step = CUTTING
-                self._cut(plan)
-                raise layout.failed("write", self._newest.path, error) from error
+            if plan.data:
+                try:
+                    self._rotation.active.write(plan.offset, plan.data)
+                except OSError as error:
+                    self._step = CUTTING
+                    self._undo(plan, error)
+                    return
             self._step = WRITTEN
-        if self._step == WRITTEN and self._durability is COMMIT:
+        if self._step == WRITTEN and plan.sync and self._durable_end < plan.tip.end:
             self._step = SYNCING
-            sequence = plan.row.sequence
-            self._sync(sequence, sequence + 1)
+            try:
+                self._sync()
+            except OSError as error:
+                self._fail_sync(plan, error)
+                return
+            self._durable_end = plan.tip.end
         self._step = SYNCED
         self._publish(plan)
 
     def _publish(self, plan: Plan) -> None:
-        self._newest.end = plan.tip.end
-        self._table.publish(plan.row)
-        self.tip = plan.tip
-        self._table.bound = plan.tip.sequence
+        table, tip = self._table, plan.tip
+        if plan.data:
+            self._rotation.newest.end = tip.end
+            table.tail.publish(plan.change)
+        self.tip = tip
+        table.bound = tip.sequence
+        self._answer(plan.units, plan.answers)
         self._intent = None
+        self.groups += 1
+        self.units += len(plan.units)
+        if self._interval and tip.durable < tip.sequence:
+            self._timer.wake()
+
+    def _answer(self, units: Sequence[Unit], answers: Sequence[Answer]) -> None:
+        for unit, answer in zip(units, answers):  # noqa: B905  both are of one group
+            if not unit.done:
+                if isinstance(answer, tuple):
+                    unit.receipts = answer
+                else:
+                    unit.error = answer
+                unit.done = True
+            if unit.callbacks:
+                self._called.append(unit)
+            if unit.bell is not None:
+                unit.ring()
+        queue = self._queue
+        while queue and queue[0].done:
+            queue.popleft()
+
+    @override
+    def _settle_all(self) -> None:
+        if self._intent is not None:
+            self._settle(self._intent)
 
     def _settle(self, plan: Plan) -> None:
         """Complete a commit that an exception from outside has interrupted."""
         if self._step == CUTTING:
-            self._cut(plan)
+            self._undo(plan, OSError("the write was refused"))
             return
-        if self._step != SYNCED:
-            # The same bytes at the same place. It also makes pages dirty again whose sync was
-            # interrupted, so this is not a retry of a sync that failed.
-            self._step = STAGED
-        else:
-            self._table.retract(plan.row)
+        if self._step == SYNCING:
+            # The exception has replaced the result of the sync. The same bytes at the same place
+            # make the pages dirty again, so the next sync is not a retry of one that failed.
+            self._rewrite(plan.tip.end)
+            self._step = WRITTEN
         self._carry_out(plan)
 
-    def _cut(self, plan: Plan) -> None:
-        """Undo a refused write, and make sure of it; else stop writing for good."""
+    def _undo(self, plan: Plan, error: OSError) -> None:
+        """Cut a refused write away, and make sure of it; else stop writing for good."""
+        rotation = self._rotation
         try:
-            self._file.truncate(plan.offset)
-            self._file.sync(data_only=False)
-            if self._file.size() != plan.offset:
-                raise OSError(None, "the file did not take its old size")
-        except OSError as error:
-            self._stop(error)
+            rotation.active.cut(plan.offset)
+        except OSError as worse:
+            self._stop(worse)
+        failure = layout.failed("write", rotation.newest.path, error)
+        self._answer(plan.units, _each(failure, plan.units))
         self._intent = None
 
-    def _sync(self, first: int, stop: int) -> None:
-        """Make everything written durable; a refusal leaves events `first` .. `stop` - 1 open."""
-        try:
-            self._file.sync(data_only=True)
-        except OSError as error:
-            self._stop(error)
-            self._intent = None
-            raise DurabilityUnknown(first, stop - 1, error) from error
+    def _fail_sync(self, plan: Plan, error: OSError) -> None:
+        self._stop(error)
+        first, stop = self.tip.durable, plan.tip.sequence
+        failure = DurabilityUnknown(min(first, stop - 1), stop - 1, error)
+        self._answer(plan.units, _each(failure, plan.units))
+        self._intent = None
 
-    def _sync_all(self) -> Tip:
+    # ------------------------------------------------------------------------------------ syncs
+
+    def _sync(self) -> None:
+        """One sync of the newest file.
+
+        Raises:
+            OSError: It was refused.
+        """
+        began = self._monotonic_ns()
+        self._sync_open = True
+        self._rotation.active.sync()
+        self._sync_open = False
+        self.syncs.append(self._monotonic_ns() - began)
+
+    def _sync_all(self) -> None:
         """Make the whole log durable, outside any commit."""
         tip = self.tip
-        if tip.durable < tip.sequence:
+        if self._sync_open:
+            self._rewrite(tip.end)
+        if tip.durable < tip.sequence or self._durable_end < tip.end:
             try:
-                self._sync(tip.durable, tip.sequence)
-            except BaseException as error:
-                self._stop(error)  # an interrupt may have replaced the result of the sync
-                raise
-            tip = self.tip = replace(tip, durable=tip.sequence)
-        return tip
+                self._sync()
+            except OSError as error:
+                self._stop(error)
+                raise DurabilityUnknown(tip.durable, tip.sequence - 1, error) from error
+            self.tip = replace(tip, durable=tip.sequence)
+            self._durable_end = tip.end
+
+    def _rewrite(self, end: int) -> None:
+        """Make the pages dirty again whose sync has an unknown result."""
+        rotation, begin = self._rotation, self._durable_end
+        data = rotation.newest.data(end)[begin:end]
+        try:
+            rotation.active.write(begin, data)
+        except OSError as error:
+            self._stop(error)
+            raise layout.failed("write", rotation.newest.path, error) from error
+
+    def _sync_in_time(self) -> None:
+        """What the timer does when the oldest unsynced event is old enough."""
+        if self.tip.durable < self.tip.sequence and not self._closed and self.poison is None:
+            self.sync()
 
     def _stop(self, error: BaseException) -> None:
-        if self._poison is None:
-            self._poison = error
+        if self.poison is None:
+            self.poison = error
             log.error("writing stopped", extra={"path": self._directory.path, "cause": str(error)})
 
-    # -------------------------------------------------------------------------------- rotation
+    # ------------------------------------------------------------------------------------ close
 
-    def _rotate(self) -> None:
-        """Begin a new file. Both new files are whole before either gets its name."""
-        self._require_lock()
-        tip = self._sync_all()
-        old = self._newest
-        now_ns = self._platform.wall_ns()
-        number = old.header.segment_id + 1
-        data = header.encode(
-            store_id=self._store_id.bytes,
-            segment_id=number,
-            created_ns=now_ns,
-            first_sequence=tip.sequence,
-            salt=self._platform.entropy(header.SALT_BYTES),
-            prev=header.Link(old.header.segment_id, tip.end, tip.chain_head),
-        )
-        name = layout.segment_name(number)
-        layout.prepare(self._directory, name, data)
-        layout.prepare(self._directory, layout.HEAD, head.encode(self._head(number, len(data))))
-        try:
-            layout.publish(self._directory, name)
-            layout.publish(self._directory, layout.HEAD)
-            decoded, start = header.decode(data, name)
-            newest = Segment(self._directory, decoded, start, start)
-            with layout.asking("open", newest.path):
-                file = self._directory.append(name)
-            old_file, self._file = self._file, file
-            self._segments.add(newest)
-            self._newest = newest
-            self.tip = replace(tip, end=start)
-        except BaseException as error:
-            self._stop(error)  # which of the names exist is not known: only an open can tell
-            raise
-        with suppress(OSError):
-            old_file.close()
+    def close(self, last: Callable[[Tip], Unit] | None) -> None:
+        """End the log in order: what stands in line, a last event, a sync, a clean HEAD.
 
-    def _require_lock(self) -> None:
-        """Stop for good if somebody else may have locked, and recovered, the same directory."""
-        if self._lock is None or not self._lock.intact():
-            self._stop(OSError("the lock file was replaced while it was held"))
-            raise StorePoisoned(self._poison or OSError())
-
-    def _head(self, segment_id: int, frames_end: int, state: int = head.OPEN) -> Head:
-        tip = self.tip
-        return Head(
-            self._store_id.bytes,
-            state,
-            segment_id,
-            frames_end,
-            tip.sequence,
-            tip.chain_head,
-            self._platform.wall_ns(),
-        )
-
-    # ----------------------------------------------------------------------------------- close
-
-    def close(self, last: Callable[[Tip], Request] | None) -> None:
-        """End the log in order: a last event, a sync, a clean HEAD. Twice is harmless.
+        Twice is harmless.
 
         Args:
             last: Makes the last event from what was reached before it.
@@ -364,42 +383,56 @@ class Lane:
             DurabilityUnknown: The last sync was refused.
             StorageFailed: HEAD could not be written. The next open treats the store as not closed.
         """
-        me = self._thread_id()
-        self._refuse_reentry(me)
-        with self._mutex:
-            self._holder = me
-            try:
-                if not self._closed and self._poison is None:
-                    self._end(last)
-            finally:
-                self._closed = True
-                with suppress(OSError):
-                    self._file.close()
-                self._holder = 0
-
-    def _end(self, last: Callable[[Tip], Request] | None) -> None:
-        self._require_lock()
-        if last is not None:
-            try:
-                self._commit(last(self.tip))
-            except BatpakError as error:
-                log.warning("no closing event: %s", error, extra={"path": self._directory.path})
-        if self._intent is not None:
-            self._settle(self._intent)
-        if self._poison is not None:
+        try:
+            if not self._closed:
+                self.hold(lambda: self._end(last))
+        except StoreClosed:  # another thread was quicker
             return
-        tip = self._sync_all()
-        newest = self._newest
-        with layout.asking("measure", newest.path):
-            size = self._file.size()
-        if size < tip.end:
-            detail = "the file is shorter than what was written to it"
-            raise CorruptStore(newest.path, size, Damage.SEGMENT, detail)
-        state = self._head(newest.header.segment_id, tip.end, head.CLEAN)
-        head.write(self._directory, state)
+        finally:
+            if self._closed:  # else it was called from inside an append
+                self._shut()
+
+    def _end(self, last: Callable[[Tip], Unit] | None) -> None:
+        """What closing does on the lane. If it was cut short, it goes on from where it was."""
+        try:
+            if not self._closed and self.poison is None:
+                self._end_log(last)
+        except Exception:
+            self._closed = True
+            raise
+        self._closed = True
+
+    def _end_log(self, last: Callable[[Tip], Unit] | None) -> None:
+        self._require_lock()
+        if self._rotation.begun:
+            self._rotate()
+        if last is not None:
+            unit = self._last = self._last or last(self.tip)
+            if not unit.done:
+                self._commit([unit])
+            if unit.error is not None:
+                detail = {"path": self._directory.path}
+                log.warning("no closing event: %s", unit.error, extra=detail)
+        if self.poison is None:
+            self._sync_all()
+            self._rotation.end(self.tip)
+
+    def _shut(self) -> None:
+        """End the threads, answer who came too late, give the files back."""
+        for worker in (self._drain, self._timer):
+            worker.stop(self._config.limits.close_timeout_s)
+        with suppress(StoreClosed):
+            self.commit(Unit((), self._thread_id()))
+        self._rotation.close()
 
     def abandon(self) -> None:
-        """Close the file and let go of the lock, which is its giver's to release."""
-        self._closed, self._lock = True, None
-        with suppress(OSError):
-            self._file.close()
+        """Close the files and let go of the lock, which is its giver's to release."""
+        self._closed = True
+        self._rotation.abandon()
+
+
+def _each(error: BaseException, units: Sequence[Unit]) -> list[BaseException]:
+    """One failure for everybody, each with an exception of its own to raise."""
+    if not isinstance(error, BatpakError):
+        return [error] * len(units)
+    return [error, *(copy.copy(error) for _ in units[1:])]

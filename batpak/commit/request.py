@@ -1,4 +1,4 @@
-"""One append as it comes to the lane: every argument checked, the payload encoded.
+"""One event as it comes to the lane: every argument checked, the payload encoded.
 
 All that can be refused without knowing the log is refused here, in the order of
 docs/reference/errors.md, before anything is held.
@@ -6,26 +6,32 @@ docs/reference/errors.md, before anything is held.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, cast
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from batpak import registry, wire
-from batpak.append import AppendReceipt, Cause
+from batpak.append import AppendReceipt, BatchItem, Cause, PriorItem, RawPayload
+from batpak.config import Limits
 from batpak.coordinate import RESERVED_PREFIX, Coordinate
 from batpak.errors import (
-    CoordinateFault,
+    BatpakError,
+    IdempotencyConflict,
     InvalidArgument,
     InvalidCoordinate,
     InvalidKind,
-    KindFault,
     TooLarge,
+    UnknownParent,
 )
-from batpak.event import StoredEvent
-from batpak.journal.frame import KEY_BYTES_MAX
+from batpak.event import IndexEntry, StoredEvent
+from batpak.faults import CoordinateFault, KeyFault, KindFault, ParentFault
+from batpak.ids import operation_key
+from batpak.kind import EventKind
 from batpak.payload import EventPayload
+from batpak.record import KEY_BYTES_MAX
 from batpak.wire import Encoded
 
 EXTENSIONS_MAX: Final = 64
@@ -42,21 +48,35 @@ class Request(Struct, frozen=True, gc=False):
     expected_version: int | None = None
     key: bytes | None = None
     parent: bytes | None = None  # event id
+    prior: int | None = None  # or an earlier item of the same batch
     correlation_id: bytes | None = None
     flags: int = 0
     extensions: Mapping[str, bytes] | None = None
 
+    @property
+    def conditional(self) -> bool:
+        """Whether it can be refused by what is in the log."""
+        return self.key is not None or self.expected_version is not None or self.parent is not None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the payload and of the extensions."""
+        extensions = self.extensions
+        if not extensions:
+            return len(self.payload.data)
+        return len(self.payload.data) + sum(len(n) + len(v) for n, v in extensions.items())
+
 
 def check(
     coord: Coordinate,
-    payload: EventPayload,
+    payload: EventPayload | RawPayload,
     *,
-    expected_version: int | None,
-    idempotency_key: str | bytes | None,
-    caused_by: Cause | None,
-    correlation_id: UUID | None,
-    flags: int,
-    extensions: Mapping[str, bytes] | None,
+    expected_version: int | None = None,
+    idempotency_key: str | bytes | None = None,
+    caused_by: Cause | None = None,
+    correlation_id: UUID | None = None,
+    flags: int = 0,
+    extensions: Mapping[str, bytes] | None = None,
     payload_bytes_max: int,
 ) -> Request:
     """Make a request from the arguments of `Store.append`.
@@ -65,20 +85,113 @@ def check(
         InvalidArgument, InvalidCoordinate, InvalidKind, PayloadInvalid, TooLarge: The first thing
             that is wrong.
     """
-    _check_place(coord)
-    _check_fact(type(payload))
+    if type(coord) is not Coordinate or RESERVED_PREFIX in (coord.entity[:7], coord.scope[:7]):
+        _check_place(coord)
+    if isinstance(payload, RawPayload):
+        _check_kind(payload.kind)
+    else:
+        entry = registry.of_class(type(payload))
+        if entry is None or entry.reserved:
+            _check_fact(type(payload))
     if expected_version is not None and not _is_count(expected_version):
         raise InvalidArgument("expected_version", "must be a count of events, 0 or more")
     key = None if idempotency_key is None else _key(idempotency_key)
     parent = None if caused_by is None else _parent(caused_by)
     correlation = None if correlation_id is None else _uuid("correlation_id", correlation_id)
-    if flags != 0 and (not _is_count(flags) or flags > FLAGS_MAX):
-        raise InvalidArgument("flags", "must be one byte, 0..255")
+    if flags != 0:
+        if not _is_count(flags) or flags > FLAGS_MAX:
+            raise InvalidArgument("flags", "must be one byte, 0..255")
+        flags = int(flags)
     copied = None if extensions is None else _extensions(extensions)
-    encoded = wire.encode(payload)
+    if isinstance(payload, RawPayload):
+        encoded = wire.check_raw(payload.kind, payload.data, payload.version)
+    else:
+        encoded = wire.encode(payload)
     if len(encoded.data) > payload_bytes_max:
         raise TooLarge("payload", len(encoded.data), payload_bytes_max)
-    return Request(coord, encoded, expected_version, key, parent, correlation, int(flags), copied)
+    return Request(coord, encoded, expected_version, key, parent, None, correlation, flags, copied)
+
+
+def check_batch(
+    items: Iterable[BatchItem],
+    *,
+    idempotency_key: str | bytes | None,
+    caused_by: Cause | None,
+    correlation_id: UUID | None,
+    limits: Limits,
+) -> tuple[Request, ...]:
+    """Make the requests of one batch, each item checked like a single append, in order.
+
+    Raises:
+        As `check`, with `item_index` set.
+        UnknownParent: A PriorItem does not come earlier.
+        IdempotencyConflict: Keys are mixed or repeated.
+        TooLarge: Too many items, or too many bytes in all.
+    """
+    key = None if idempotency_key is None else _key(idempotency_key)
+    parent = None if caused_by is None else _parent(caused_by)
+    correlation = None if correlation_id is None else _uuid("correlation_id", correlation_id)
+    requests: list[Request] = []
+    for index, item in enumerate(items):
+        if index == limits.batch_max_items:
+            raise TooLarge("number of items in a batch", index + 1, limits.batch_max_items)
+        try:
+            one = _check_item(item, index, limits.payload_max_bytes)
+            if key is not None and one.key is not None:
+                raise InvalidArgument("idempotency_key", "give the batch a key, or its items")
+        except BatpakError as error:
+            error.item_index = index
+            raise
+        if one.parent is None and one.prior is None and parent is not None:
+            one = replace(one, parent=parent)
+        if one.correlation_id is None and correlation is not None:
+            one = replace(one, correlation_id=correlation)
+        if key is not None:
+            one = replace(one, key=operation_key("batpak/batch/1", key, index))
+        requests.append(one)
+    _check_keys(requests)
+    size = sum(one.size for one in requests)
+    if size > limits.batch_max_bytes:
+        raise TooLarge("batch", size, limits.batch_max_bytes)
+    return tuple(requests)
+
+
+def _check_item(item: object, index: int, payload_bytes_max: int) -> Request:
+    if not isinstance(item, BatchItem):
+        raise InvalidArgument("items", f"must be BatchItems, not {type(item).__name__}")
+    prior = item.caused_by
+    one = check(
+        item.coord,
+        item.payload,
+        expected_version=item.expected_version,
+        idempotency_key=item.idempotency_key,
+        caused_by=None if isinstance(prior, PriorItem) else prior,
+        correlation_id=item.correlation_id,
+        flags=item.flags,
+        extensions=item.extensions,
+        payload_bytes_max=payload_bytes_max,
+    )
+    if not isinstance(prior, PriorItem):
+        return one
+    if not _is_count(prior.index) or prior.index >= index:
+        raise UnknownParent(prior.index, ParentFault.PRIOR_ITEM)
+    return replace(one, prior=prior.index)
+
+
+def _check_keys(requests: Sequence[Request]) -> None:
+    """All items have a key of their own, or none has one."""
+    seen: set[bytes] = set()
+    for index, one in enumerate(requests):
+        if (one.key is None) != (requests[0].key is None):
+            fault = KeyFault.MIXED
+        elif one.key is not None and one.key in seen:
+            fault = KeyFault.DUPLICATE
+        else:
+            seen.add(one.key or b"")
+            continue
+        error = IdempotencyConflict(one.key or b"", fault)
+        error.item_index = index
+        raise error
 
 
 def _is_count(value: object) -> bool:
@@ -105,6 +218,13 @@ def _check_fact(fact: type) -> None:
         raise InvalidKind(entry.kind, KindFault.RESERVED, detail)
 
 
+def _check_kind(kind: object) -> None:
+    if not isinstance(kind, EventKind):
+        raise InvalidArgument("kind", f"must be an EventKind, not {type(kind).__name__}")
+    if kind.reserved:
+        raise InvalidKind(kind, KindFault.RESERVED, f"kind {kind} belongs to the library")
+
+
 def _key(key: object) -> bytes:
     if isinstance(key, str):
         try:
@@ -117,7 +237,7 @@ def _key(key: object) -> bytes:
 
 
 def _parent(cause: object) -> bytes:
-    if isinstance(cause, StoredEvent | AppendReceipt):
+    if isinstance(cause, StoredEvent | AppendReceipt | IndexEntry):
         return cause.event_id.bytes
     return _uuid("caused_by", cause)
 

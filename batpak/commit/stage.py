@@ -1,223 +1,400 @@
-"""What an append becomes: a request, judged against the heads, as one plan. Pure.
+"""What a group becomes: units, judged against the log and each other, as one plan.
 
-    judge   may it be?  the expected version, then the parent
-    plan    what will it be?  sequence, version, clock, id, hashes, the frame, the row, the receipt
-    replay  the key is known: the receipt of the first append, or a conflict
+    judge   may it be?  the idempotency key, the expected version, the parent
+    stage   what will it be?  sequence, version, clock, id, hashes, frames, rows, receipts
 
 Nothing here changes anything: numbers, clock and ids advance when a plan is published, so a
-refused or failed append consumes nothing.
+refused or failed append consumes nothing. What the units of a group have added so far is kept
+beside the index, and they see each other through it.
 Source: RFC 9562 §5.7 (UUIDv7); Kulkarni et al. 2014 (hybrid logical clocks).
 """
 
 from __future__ import annotations
 
-from typing import Final
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from batpak import codec, digest
+from batpak import record
 from batpak.append import AppendReceipt
-from batpak.clock import Hlc, next_time
+from batpak.clock import next_time
 from batpak.commit.request import Request
+from batpak.commit.unit import Unit
 from batpak.config import Durability
 from batpak.coordinate import Coordinate
-from batpak.errors import IdempotencyConflict, VersionConflict
-from batpak.event import event_hash
-from batpak.ids import NO_ID, EventId
-from batpak.index.row import Row
-from batpak.journal import frame
-from batpak.journal.frame import Frame, Opt, Parts, uuid_of
-from batpak.journal.segment import Tip
-from batpak.kind import EventKind
+from batpak.digest import blake3_of, content_hash
+from batpak.errors import BatpakError, IdempotencyConflict, UnknownParent, VersionConflict
+from batpak.event import framed_name, hash_prefix
+from batpak.faults import KeyFault
+from batpak.ids import ID_BYTES, NO_ID
+from batpak.index.row import Change, EntityHead, Row, Scope
+from batpak.index.table import Table
+from batpak.journal.frame import encode as encode_frame
+from batpak.journal.segment import Segments, Tip
+from batpak.record import EVENT, MARK, NO_OPT, pack_fields, uuid_of
 
-COMMIT: Final = Durability.COMMIT
-RANDOM_MAX: Final = 1 << 62
-
+POOL_BYTES: Final = 8192
+_POOL: Final = struct.Struct(f">{POOL_BYTES // 8}Q")
+_ID: Final = struct.Struct(">QQ").pack
+_U64: Final = struct.Struct(">Q").pack
+_BIN_8: Final = tuple(record.pack_payload(bytes(size)) for size in range(0x100))
+_RANDOM_MASK: Final = (1 << 62) - 1
+_VARIANT: Final = 1 << 63
 _COUNTER_OF_ID: Final = 0xFFF
 _UUID_7: Final = 0x7000
-_VARIANT: Final = 1 << 63
+_NONE: Final[Mapping[Any, Any]] = {}
+_NO_OPT_HASHED: Final = len(NO_OPT).to_bytes(4, "big") + NO_OPT
+
+Answer: TypeAlias = tuple[AppendReceipt, ...] | BaseException
 
 
 class Plan(Struct, frozen=True, gc=False):
-    """An event that is decided and not yet written."""
+    """A group that is decided and not yet written."""
 
     offset: int
-    data: bytes
-    row: Row
-    tip: Tip
-    receipt: AppendReceipt
+    data: bytes  # frames, back to back; none if every unit was refused or is a replay
+    change: Change
+    tip: Tip  # afterwards
+    sync: bool  # whether it has to be durable before it is visible
+    units: Sequence[Unit]
+    answers: Sequence[Answer]
 
 
-def judge(request: Request, version: int) -> None:
-    """Compare the expectation with the entity's version.
-
-    Raises:
-        VersionConflict: It does not hold.
-    """
-    expected = request.expected_version
-    if expected is not None and expected != version:
-        raise VersionConflict(request.coordinate.entity, expected, version)
-
-
-def plan(
-    request: Request,
-    tip: Tip,
-    head: tuple[int, bytes],
-    parent: Frame | None,
-    *,
-    store_id: UUID,
-    segment_seed: int,
-    now_ms: int,
-    random: int,
-    durability: Durability,
-) -> Plan:
-    """Decide everything about one event.
+class Stage:
+    """Makes plans for one log. Reads the index and frames, and changes nothing.
 
     Args:
-        request: Judged already.
-        tip: The end of the log.
-        head: Version and last event hash of the entity.
-        parent: The frame of the event that caused this one.
-        store_id: Bound into the hash.
-        segment_seed: Of the newest segment.
-        now_ms: By the wall clock; the log's own clock never goes back with it.
-        random: Below RANDOM_MAX.
-        durability: The level that will be true on return.
+        store_id: Bound into every hash.
+        table: The index.
+        segments: The frames.
+        durability: The level that receipts of this handle name.
+        wall_ns: The wall clock; the log's own clock never goes back with it.
+        entropy: That many unpredictable bytes.
     """
-    coordinate, payload = request.coordinate, request.payload
-    sequence = tip.sequence
-    version, prev_hash = head[0] + 1, head[1]
-    wall_ms, counter = next_time(tip.wall_ms, tip.counter, now_ms)
-    id_hi = next_id_hi(tip.id_hi, now_ms)
-    event_id = ((id_hi << 64) | _VARIANT | random).to_bytes(16, "big")
-    correlation = request.correlation_id
-    if correlation is None:
-        correlation = event_id if parent is None else parent.correlation_id
-    fields = frame.pack_fields(
-        frame.EVENT,
-        request.flags,
-        payload.kind,
-        payload.version,
-        0,
-        0,
-        1,
-        wall_ms,
-        counter,
-        sequence,
-        version,
-        event_id,
-        correlation,
-        request.parent or NO_ID,
-    )
-    opt: Opt | None = None
-    if request.key is not None or request.extensions:
-        opt = frame.pack_opt(request.key, request.extensions)
-    own_hash = event_hash(
-        store_id.bytes,
-        tip.chain_head,
-        prev_hash,
-        fields[frame.COVERED],
-        coordinate.entity.encode(),
-        coordinate.scope.encode(),
-        b"\xc0" if opt is None else codec.encode(opt),
-        payload.content_hash,
-    )
-    head_bytes = frame.close_head(fields, prev_hash, own_hash, tip.durable)
-    parts = Parts(head_bytes, coordinate.entity, coordinate.scope, opt, payload.data)
-    data = frame.encode(parts, tip.end, segment_seed)
-    end = tip.end + len(data)
-    durable = sequence + 1 if durability is COMMIT else tip.durable
-    typed_id = EventId(uuid_of(event_id))
-    return Plan(
-        tip.end,
-        data,
-        Row(
-            sequence,
+
+    def __init__(
+        self,
+        store_id: UUID,
+        table: Table,
+        segments: Segments,
+        durability: Durability,
+        wall_ns: Callable[[], int],
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self._store_id, self._hash_prefix = store_id, hash_prefix(store_id.bytes)
+        self._table, self._segments = table, segments
+        self._durability = durability
+        self._wall_ns, self._entropy = wall_ns, entropy
+        self._pool: list[int] = []
+
+    def plan(self, group: Sequence[Unit], tip: Tip, seed: int, *, sync: bool) -> Plan:
+        """Decide everything about a group.
+
+        This is most of what an append costs, so it is one function, and keeps to local names.
+
+        Args:
+            group: In the order in which they will be stored.
+            tip: The end of the log.
+            seed: Of the newest segment.
+            sync: Whether everything will be durable when it is visible.
+        """
+        table = self._table
+        tail, pool, durability = table.tail, self._pool, self._durability
+        heads_of, scopes_of, table_head = tail.heads, tail.scopes_by_name, table.head
+        store_id, hash_prefix = self._store_id, self._hash_prefix
+        chain_head, id_hi, end, durable = tip.chain_head, tip.id_hi, tip.end, tip.durable
+        wall_ms, counter, sequence = tip.wall_ms, tip.counter, tip.sequence
+        now_ms, stamp, row = self._wall_ns() // 1_000_000, _U64(durable), tail.count
+        fresh_id = now_ms << 16 | _UUID_7
+        rows: list[Row] = []
+        heads: dict[str, EntityHead] = {}
+        draft = Draft(heads, durable)
+        frames: list[bytes] = []
+        answers: list[Answer] = []
+        for unit in group:
+            if unit.conditional:
+                try:
+                    known = self._judge(unit, draft)
+                except BatpakError as error:
+                    answers.append(error)
+                    continue
+                if known is not None:
+                    answers.append(known)
+                    continue
+            requests = unit.requests
+            count = len(requests)
+            receipts: list[AppendReceipt] = []
+            for index, request in enumerate(requests):
+                coordinate, payload, key = request.coordinate, request.payload, request.key
+                data, content = payload.data, payload.content_hash
+                entity, parent = coordinate.entity, request.parent
+                head = heads.get(entity) or heads_of.get(entity) or table_head(entity)
+                scope = scopes_of.get(coordinate.scope) or self._scope(coordinate.scope, draft)
+                if now_ms > wall_ms:
+                    wall_ms, counter = now_ms, 0
+                else:
+                    wall_ms, counter = next_time(wall_ms, counter, now_ms)
+                id_hi = fresh_id if fresh_id > id_hi else next_id_hi(id_hi)
+                if not pool:
+                    pool.extend(_POOL.unpack(self._entropy(POOL_BYTES)))
+                event_id = _ID(id_hi, pool.pop() & _RANDOM_MASK | _VARIANT)
+                correlation, low, cause = request.correlation_id, None, None
+                if request.prior is not None:
+                    prior = receipts[request.prior].head
+                    parent = prior[46:62]
+                    correlation = correlation or prior[62:78]
+                elif parent is not None and correlation is None:
+                    correlation = self._cause(parent)
+                if parent is not None:
+                    cause = int.from_bytes(parent[8:], "big")
+                if correlation is not None:
+                    low = int.from_bytes(correlation[8:], "big")
+                version, prev_hash = head.version + 1, head.event_hash
+                fields = pack_fields(
+                    EVENT,
+                    request.flags,
+                    payload.kind,
+                    payload.version,
+                    0,
+                    index,
+                    count,
+                    wall_ms,
+                    counter,
+                    sequence,
+                    version,
+                    event_id,
+                    correlation or event_id,
+                    parent or NO_ID,
+                )
+                opt, opt_hashed = NO_OPT, _NO_OPT_HASHED
+                if key is not None or request.extensions:
+                    opt = record.pack_opt(key, request.extensions)
+                    opt_hashed = len(opt).to_bytes(4, "big") + opt
+                preimage = b"".join(
+                    (
+                        hash_prefix,
+                        chain_head,
+                        prev_hash,
+                        fields[1:],
+                        head.hashed,
+                        scope.hashed,
+                        opt_hashed,
+                        content,
+                    )
+                )
+                chain_head = blake3_of(preimage).digest()
+                head_bytes = fields + prev_hash + chain_head + stamp
+                size = len(data)
+                prefix = _BIN_8[size] if size < 0x100 else record.pack_payload(data)
+                body = b"".join((MARK, head_bytes, head.stored, scope.stored, opt, prefix, data))
+                frames.append(encode_frame(body, end, seed))
+                receipt = AppendReceipt(
+                    store_id=store_id,
+                    coordinate=coordinate,
+                    head=head_bytes,
+                    content_hash=content,
+                    extensions=request.extensions or _NONE,
+                    durability=durability,
+                )
+                receipts.append(receipt)
+                code = head.code if head.code >= 0 else draft.new_entity(entity, tail.entity_count)
+                end += len(body) + 8
+                rows.append(
+                    (end, size, payload.kind, id_hi, code, scope.code, head.row, low, cause, key)
+                )
+                heads[entity] = EntityHead(version, chain_head, code, row, head.stored, head.hashed)
+                if key is not None:
+                    draft.keys[key], draft.keyed[key] = row, receipt
+                row += 1
+                sequence += 1
+            answers.append(tuple(receipts))
+        return Plan(
             tip.end,
-            id_hi,
-            payload.kind,
-            coordinate.entity,
-            coordinate.scope,
-            request.key,
-            version,
-            own_hash,
-        ),
-        Tip(sequence + 1, own_hash, wall_ms, counter, id_hi, end, durable),
-        AppendReceipt(
-            store_id=store_id,
-            event_id=typed_id,
-            coordinate=coordinate,
-            kind=payload.kind,
-            payload_version=payload.version,
-            sequence=sequence,
-            version=version,
-            hlc=Hlc(wall_ms, counter),
-            correlation_id=typed_id if correlation is event_id else uuid_of(correlation),
-            causation_id=None if request.parent is None else EventId(uuid_of(request.parent)),
-            content_hash=payload.content_hash,
-            prev_hash=prev_hash,
-            event_hash=own_hash,
-            extensions=request.extensions or {},
-            durability=durability,
-        ),
-    )
+            frames[0] if len(frames) == 1 else b"".join(frames),
+            Change(
+                row - len(rows),
+                rows,
+                heads,
+                draft.keys,
+                draft.scopes,
+                tail.entity_count,
+                draft.entities,
+            ),
+            Tip(
+                sequence,
+                chain_head,
+                wall_ms,
+                counter,
+                id_hi,
+                end,
+                sequence if sync else durable,
+            ),
+            sync,
+            group,
+            answers,
+        )
+
+    def _scope(self, name: str, draft: Draft) -> Scope:
+        """A scope that the growing segment does not have yet."""
+        scope = draft.scopes.get(name)
+        if scope is None:
+            code = len(self._table.tail.scopes_by_name) + len(draft.scopes)
+            scope = Scope(code, record.pack_name(name), framed_name(name.encode()))
+            draft.scopes[name] = scope
+        return scope
+
+    # ------------------------------------------------------------------------------------ judge
+
+    def _judge(self, unit: Unit, draft: Draft) -> tuple[AppendReceipt, ...] | None:
+        """Hold a unit against the log. The receipts of its first time, or None: it is new.
+
+        Raises:
+            IdempotencyConflict, VersionConflict, UnknownParent: The log says otherwise.
+        """
+        requests = unit.requests
+        if requests and requests[0].key is not None:  # then all have one
+            receipts = self._replay(unit, draft)
+            if receipts is not None:
+                return receipts
+        versions: dict[str, int] = {}
+        for index, request in enumerate(requests):
+            try:
+                entity = request.coordinate.entity
+                version = versions.get(entity)
+                if version is None:
+                    version = self._head(entity, draft).version
+                expected = request.expected_version
+                if expected is not None and expected != version:
+                    raise VersionConflict(entity, expected, version)
+                versions[entity] = version + 1
+                if request.parent is not None:
+                    self._cause(request.parent)
+            except BatpakError as error:
+                if len(requests) > 1:
+                    error.item_index = index
+                raise
+        return None
+
+    def _replay(self, unit: Unit, draft: Draft) -> tuple[AppendReceipt, ...] | None:
+        """The receipts of the first time these keys were used; None: they never were."""
+        known = [self._known(request, draft) for request in unit.requests]
+        missing = known.count(None)
+        if missing == len(known):
+            return None
+        found = [one for one in known if one is not None]
+        whole = found[0].batch_count in (0, len(known))
+        key = unit.requests[0].key or b""
+        if unit.batch_key and (missing or not whole):
+            raise IdempotencyConflict(key, KeyFault.COUNT, sequence=found[0].receipt.sequence)
+        if missing:
+            index = known.index(None)
+            conflict = IdempotencyConflict(unit.requests[index].key or b"", KeyFault.PARTIAL)
+            conflict.item_index = index
+            raise conflict
+        for index, (request, first) in enumerate(zip(unit.requests, found, strict=True)):
+            differs = _differs(request, first.receipt)
+            if differs:
+                error = IdempotencyConflict(
+                    request.key or b"", KeyFault.DIFFERS, differs, first.receipt.sequence
+                )
+                error.item_index = index if len(known) > 1 else None
+                raise error
+        return tuple(one.receipt for one in found)
+
+    def _known(self, request: Request, draft: Draft) -> Known | None:
+        """Who used a key first."""
+        key = request.key or b""
+        staged = draft.keyed.get(key)
+        if staged is not None:
+            return Known(replace(staged, replayed=True), 0)
+        sequence = self._table.with_key(key)
+        if sequence is None:
+            return None
+        body = self._record(sequence)
+        parts = record.decode_parts(body)
+        durable = Durability.COMMIT if sequence < draft.durable else self._durability
+        receipt = AppendReceipt(
+            store_id=self._store_id,
+            coordinate=Coordinate(parts.entity, parts.scope),
+            head=parts.head,
+            content_hash=content_hash(parts.payload),
+            extensions={} if parts.opt is None else dict(parts.opt[1] or ()),
+            durability=durable,
+            replayed=True,
+        )
+        return Known(receipt, int.from_bytes(parts.head[14:18], "big"))
+
+    def _cause(self, event_id: bytes) -> bytes:
+        """The correlation id of the event that caused another one.
+
+        Raises:
+            UnknownParent: It is not in the log.
+        """
+        sequence = self._table.with_id(int.from_bytes(event_id[:8], "big"))
+        if sequence is not None:
+            body = self._record(sequence)
+            at = record.EVENT_ID_AT
+            if body[at : at + ID_BYTES] == event_id:
+                return body[at + ID_BYTES : at + 2 * ID_BYTES]
+        raise UnknownParent(uuid_of(event_id))
+
+    def _record(self, sequence: int) -> bytes:
+        part, row = self._table.locate(sequence)
+        offsets = part.offsets
+        segment = self._segments.of(part.segment_id)
+        return segment.record(offsets[row], offsets[row + 1], part.block_crcs)
+
+    def _head(self, entity: str, draft: Draft) -> EntityHead:
+        head = draft.heads.get(entity)
+        return self._table.head(entity) if head is None else head
 
 
-def next_id_hi(last: int, now_ms: int) -> int:
-    """The first half of the next event id: milliseconds, version 7, a 12-bit counter."""
-    fresh = now_ms << 16 | _UUID_7
-    if fresh > last:
-        return fresh
+class Known(Struct, frozen=True):
+    """The event that has a key."""
+
+    receipt: AppendReceipt
+    batch_count: int  # of the batch it came in; 0: it is not stored yet
+
+
+class Draft:
+    """What the units of a plan that were taken so far add; most plans add only heads."""
+
+    __slots__ = ("durable", "entities", "heads", "keyed", "keys", "scopes")
+
+    def __init__(self, heads: dict[str, EntityHead], durable: int) -> None:
+        self.heads, self.durable = heads, durable
+        self.keys: dict[bytes, int] = {}
+        self.keyed: dict[bytes, AppendReceipt] = {}
+        self.scopes: dict[str, Scope] = {}
+        self.entities: list[str] = []
+
+    def new_entity(self, name: str, known: int) -> int:
+        """The code of an entity that the growing segment does not have yet."""
+        self.entities.append(name)
+        return known + len(self.entities) - 1
+
+
+def next_id_hi(last: int) -> int:
+    """The first half of the id that follows another one in the same millisecond."""
     if last & _COUNTER_OF_ID == _COUNTER_OF_ID:  # the counter is full: borrow from the next ms
         return ((last >> 16) + 1) << 16 | _UUID_7
     return last + 1
 
 
-def replay(
-    request: Request, first: Frame, *, store_id: UUID, durability: Durability
-) -> AppendReceipt:
-    """The receipt of the append that used this key first.
-
-    Args:
-        request: The repeated one.
-        first: The frame of the event that has the key.
-        store_id: Of the store.
-        durability: The level that is true for that event now.
-
-    Raises:
-        IdempotencyConflict: The key was used with another kind, coordinate or content.
-    """
+def _differs(request: Request, first: AppendReceipt) -> frozenset[str]:
+    """What about an event is another than when its key was used first."""
     payload = request.payload
-    coordinate = Coordinate(first.entity, first.scope)
-    content_hash = digest.content_hash(first.payload)
-    same_content = (content_hash, first.payload_version) == (payload.content_hash, payload.version)
-    differs = {
+    content = (first.content_hash, first.payload_version)
+    return frozenset(
         name
         for name, same in (
             ("kind", first.kind == payload.kind),
-            ("coordinate", coordinate == request.coordinate),
-            ("content", same_content),
+            ("coordinate", first.coordinate == request.coordinate),
+            ("content", content == (payload.content_hash, payload.version)),
         )
         if not same
-    }
-    if differs:
-        raise IdempotencyConflict(request.key or b"", frozenset(differs), first.sequence)
-    return AppendReceipt(
-        store_id=store_id,
-        event_id=EventId(uuid_of(first.event_id)),
-        coordinate=coordinate,
-        kind=EventKind.from_wire(first.kind),
-        payload_version=first.payload_version,
-        sequence=first.sequence,
-        version=first.version,
-        hlc=Hlc(first.wall_ms, first.counter),
-        correlation_id=uuid_of(first.correlation_id),
-        causation_id=None if first.causation_id == NO_ID else EventId(uuid_of(first.causation_id)),
-        content_hash=content_hash,
-        prev_hash=first.prev_hash,
-        event_hash=first.event_hash,
-        extensions=first.extensions,
-        durability=durability,
-        replayed=True,
     )

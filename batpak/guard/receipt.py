@@ -17,7 +17,8 @@ from typing import Any, Final, Generic, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from batpak import codec, digest, wire
 from batpak.clock import Hlc
-from batpak.errors import PayloadInvalid, ReceiptFault, ReceiptRejected
+from batpak.errors import PayloadInvalid, ReceiptRejected
+from batpak.faults import ReceiptFault
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.platform import REAL

@@ -1,84 +1,234 @@
-"""From a region to rows, in sequence order, without reading a frame.
+"""From a region to rows, part by part, without reading a payload.
 
-The part of the region with the fewest rows gives the candidates; the columns decide about the
-other parts.
+In each part the constraint with the fewest rows gives the candidates; the columns decide about the
+others, and for versions the fixed head of the frame.
 """
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
-from typing import TypeAlias
+from collections.abc import Callable, Collection, Iterator, Sequence
+from heapq import merge
+from itertools import groupby
+from typing import Final, NamedTuple, TypeAlias
 
-from batpak.index.row import Rows
-from batpak.index.table import Table
+from batpak.index.row import NO_ROW, Part
+from batpak.index.table import Span, Table
+from batpak.index.tail import Tail
 from batpak.kind import EventKind
-from batpak.region import Region
+from batpak.region import KindFilter, Region
+
+CHUNK: Final = 512  # candidates tested at once: who wants ten events does not pay for a segment
 
 Test: TypeAlias = Callable[[int], bool]
 
 
-def rows(table: Table, region: Region, start: int, stop: int) -> Sequence[int]:
-    """The rows from `start` up to, not including, `stop` whose events a region matches.
+class Rows(NamedTuple):
+    """Rows of one part, in the order asked for."""
+
+    part: Part
+    rows: Sequence[int]
+
+
+def select(
+    table: Table, region: Region, start: int, stop: int, *, reverse: bool = False
+) -> Iterator[Rows]:
+    """The rows whose events a region matches, in sequence order, as the log is at the call.
 
     Args:
-        table: The index. Rows added meanwhile do not change the result.
+        table: The index.
         region: What to look for.
-        start: At least 0.
-        stop: At most the visible bound at the time of the question.
+        start: The first sequence.
+        stop: The one behind the last; the visible bound limits it.
+        reverse: Newest first.
     """
-    if stop <= start:
-        return ()
-    parts: list[tuple[Iterable[array[int]], Test]] = []
-    if region.entity is not None:
-        named = [one for one in list(table.entity_list) if _is_under(one.name, region.entity)]
-        parts.append(([one.rows for one in named], _coded(table.entities, named)))
-    if region.scope is not None:
-        scope = table.scope_rows.get(region.scope)
-        scopes = [] if scope is None else [scope]
-        parts.append(([one.rows for one in scopes], _coded(table.scopes, scopes)))
-    known = list(table.kind_rows)
-    kinds = {kind for kind in known if region.kinds.matches(EventKind.from_wire(kind))}
-    if len(kinds) < len(known):
-        parts.append(([table.kind_rows[kind] for kind in kinds], _kind(table.kinds, kinds)))
-    tests = [test for _, test in parts]
-    candidates: Sequence[int] = range(start, stop)
-    if parts:
-        sizes = [sum(len(one) for one in columns) for columns, _ in parts]
-        fewest = min(range(len(parts)), key=sizes.__getitem__)
-        candidates = _merged(parts[fewest][0], start, stop)
-        del tests[fewest]
-    if region.versions is not None:
-        tests.append(_versions(table, *region.versions))
-    for test in tests:
-        candidates = [row for row in candidates if test(row)]
-    return candidates
+    return _select(table, region, table.spans(start, stop, reverse=reverse), reverse=reverse)
 
 
-def between(column: array[int], start: int, stop: int) -> array[int]:
-    """The part of an ascending column of rows that lies in a range; a copy."""
-    return column[bisect_left(column, start) : bisect_left(column, stop)]
+def _select(
+    table: Table, region: Region, spans: Iterator[Span], *, reverse: bool
+) -> Iterator[Rows]:
+    for part, low, high in spans:
+        candidates, tests = _constraints(table, region, part, low, high)
+        if not tests:
+            if candidates:
+                yield Rows(part, candidates[::-1] if reverse else candidates)
+            continue
+        size = len(candidates)
+        for at in range(0, size, CHUNK):
+            some = (
+                candidates[max(0, size - at - CHUNK) : size - at][::-1]
+                if reverse
+                else candidates[at : at + CHUNK]
+            )
+            for test in tests:
+                some = [row for row in some if test(row)]
+            if some:
+                yield Rows(part, some)
 
 
-def _merged(columns: Iterable[array[int]], start: int, stop: int) -> Sequence[int]:
-    slices = [between(column, start, stop) for column in columns]
-    return slices[0] if len(slices) == 1 else sorted(chain.from_iterable(slices))
+def count(table: Table, region: Region, start: int, stop: int) -> int:
+    """How many events a region matches."""
+    total = 0
+    for part, low, high in table.spans(start, stop):
+        candidates, tests = _constraints(table, region, part, low, high)
+        if not tests:
+            total += len(candidates)
+        else:
+            total += sum(all(test(row) for test in tests) for row in candidates)
+    return total
 
 
-def _is_under(name: str, prefix: str) -> bool:
+def entity_rows(
+    table: Table,
+    entity: str,
+    first_version: int = 1,
+    last_version: int | None = None,
+    *,
+    reverse: bool = False,
+) -> Iterator[Rows]:
+    """The rows of one entity, exactly, in version order, as the log is at the call."""
+    spans = table.spans(0, table.bound, reverse=reverse)
+    return _entity_rows(table, entity, spans, first_version, last_version, reverse=reverse)
+
+
+def _entity_rows(
+    table: Table,
+    entity: str,
+    spans: Iterator[Span],
+    first_version: int,
+    last_version: int | None,
+    *,
+    reverse: bool,
+) -> Iterator[Rows]:
+    for part, low, high in spans:
+        rows = _between(part.of_entity(entity), low, high)
+        if not rows:
+            continue
+        if first_version > 1 or last_version is not None:
+            base = table.version_of(part, rows[0])  # they stand without a gap
+            stop = len(rows) if last_version is None else max(0, last_version + 1 - base)
+            rows = rows[max(0, first_version - base) : stop]
+        if rows:
+            yield Rows(part, rows[::-1] if reverse else rows)
+
+
+def of_kinds(chunks: Iterator[Rows], kinds: Collection[int]) -> Iterator[Rows]:
+    """Those of the rows whose events are of some kinds."""
+    for part, rows in chunks:
+        column = part.kinds
+        some = [row for row in rows if column[row] in kinds]
+        if some:
+            yield Rows(part, some)
+
+
+def correlated(
+    table: Table, correlation: int, start: int, stop: int, *, reverse: bool
+) -> Iterator[Rows]:
+    """Rows that may belong to a conversation: their frames decide.
+
+    The event that began it has the conversation's id for its own, and no row in that column.
+    """
+    spans = list(table.spans(start, stop, reverse=reverse))
+    root, low_half = table.with_id(correlation >> 64), correlation & (1 << 64) - 1
+    return _correlated(spans, root, low_half, reverse=reverse)
+
+
+def _correlated(
+    spans: list[Span], root: int | None, low_half: int, *, reverse: bool
+) -> Iterator[Rows]:
+    for part, low, high in spans:
+        rows = list(_between(part.correlated(low_half), low, high))
+        if root is not None and low <= root - part.first < high:
+            rows = sorted({*rows, root - part.first})
+        if rows:
+            yield Rows(part, rows[::-1] if reverse else rows)
+
+
+def before(table: Table, entity: str, part: Part, row: int) -> tuple[Part, int] | None:
+    """The place of the entity's event before the one at a place."""
+    if isinstance(part, Tail):
+        part.catch_up()
+        previous = part.previous[row]
+        if previous != NO_ROW:
+            return part, previous
+    else:
+        rows = part.of_entity(entity)
+        at = bisect_left(rows, row)
+        if at:
+            return part, rows[at - 1]
+    for older in reversed(table.parts):
+        if older.first < part.first:
+            last = older.last_of(entity)
+            if last is not None:
+                return older, last
+    return None
+
+
+def entities(table: Table, prefix: str | None, scope: str | None) -> Iterator[str]:
+    """The names of visible entities in byte order, each once."""
+    names = [_names(part, prefix, scope, high) for part, _, high in table.spans(0, table.bound)]
+    for name, _ in groupby(merge(*names, key=str.encode)):
+        yield name
+
+
+def _names(part: Part, prefix: str | None, scope: str | None, stop: int) -> list[str]:
+    """The names of a part that have a visible row in the scope."""
+    names = part.entities()
+    if scope is not None or stop < len(part):
+        rows = range(stop) if scope is None else _between(part.of_scope(scope), 0, stop)
+        seen = {part.entity_codes[row] for row in rows}
+        by_code = part.entity_names()
+        names = sorted((by_code[code] for code in seen), key=str.encode)
+    return [name for name in names if prefix is None or is_under(name, prefix)]
+
+
+def is_under(name: str, prefix: str) -> bool:
+    """Whether a prefix names an entity: exactly, or followed by a colon."""
     return name == prefix or name.startswith(prefix + ":")
 
 
-def _coded(column: array[int], named: list[Rows]) -> Test:
-    codes = {one.code for one in named}
-    return lambda row: column[row] in codes
+def _constraints(
+    table: Table, region: Region, part: Part, low: int, high: int
+) -> tuple[Sequence[int], list[Test]]:
+    """The rows to look at in a part, and what each still has to pass."""
+    found: list[tuple[Sequence[int], Test | None]] = []
+    if region.entity is not None:
+        codes, column = part.codes_under(region.entity), part.entity_codes
+        if not codes:
+            return (), []
+        found.append((part.under(region.entity), lambda row: column[row] in codes))
+    if region.scope is not None:
+        code, scopes = part.scope_code(region.scope), part.scope_codes
+        if code is None:
+            return (), []
+        found.append((part.of_scope(region.scope), lambda row: scopes[row] == code))
+    if region.kinds != KindFilter.any():
+        counts = part.kind_counts()
+        kinds = {kind for kind in counts if region.kinds.matches(EventKind.from_wire(kind))}
+        if not kinds:
+            return (), []
+        if len(kinds) < len(counts):
+            found.append(_of_kinds(part, kinds))
+    candidates: Sequence[int] = range(low, high)
+    tests = [test for _, test in found if test is not None]
+    if found:
+        fewest = min(range(len(found)), key=lambda index: len(found[index][0]))
+        candidates = _between(found[fewest][0], low, high)
+        del tests[fewest]
+    if region.versions is not None:
+        first, last = region.versions
+        tests.append(lambda row: first <= table.version_of(part, row) <= last)
+    return candidates, tests
 
 
-def _kind(column: array[int], kinds: set[int]) -> Test:
-    return lambda row: column[row] in kinds
+def _of_kinds(part: Part, kinds: set[int]) -> tuple[Sequence[int], Test]:
+    column = part.kinds
+    groups = [part.of_kind(kind) for kind in kinds]
+    rows = groups[0] if len(groups) == 1 else sorted(row for group in groups for row in group)
+    return rows, lambda row: column[row] in kinds
 
 
-def _versions(table: Table, first: int, last: int) -> Test:
-    return lambda row: first <= table.version_at(row) <= last
+def _between(rows: Sequence[int], low: int, high: int) -> Sequence[int]:
+    """The part of ascending rows that lies in a range."""
+    return rows[bisect_left(rows, low) : bisect_left(rows, high)]

@@ -1,41 +1,195 @@
-"""One event as the index knows it, and what it keeps of each name.
+"""One event as the index knows it, and what the index asks of the rooms around it.
 
-Rows are numbers: the row of an event is its sequence. So no column stores it.
+A row is a number inside one segment: the sequence of the event less that of the segment's first.
+So no column stores a sequence.
 """
 
 from __future__ import annotations
 
-from array import array
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from batpak.digest import ZERO_HASH
+NO_ROW: Final = 0xFFFF_FFFF
+NO_ID: Final = 1 << 64
+ROWS_MAX: Final = 0xFFFF_FFFE  # in one segment; columns of rows are u32
+
+Row: TypeAlias = tuple[int, int, int, int, int, int, int, int | None, int | None, bytes | None]
+"""What one event adds to the index of its segment:
+
+    0 end          of its frame, in bytes from the start of the file; it begins where the last ended
+    1 payload      bytes of the stored payload
+    2 kind
+    3 id_hi        first eight bytes of the event id as a number, ascending
+    4 entity       code: position among the entities of the segment, in order of appearance
+    5 scope        code, likewise
+    6 previous     row of the entity's previous event in this segment, or NO_ROW
+    7 correlation  last eight bytes of a correlation id that is not the own id, or None
+    8 cause        last eight bytes of a causation id, or None
+    9 key          idempotency key, or None
+"""
 
 
-class Row(Struct, frozen=True, gc=False):
-    """What publishing one event needs to know."""
+class EntityHead(Struct, frozen=True, gc=False):
+    """Where an entity stands: what its next event continues."""
 
-    sequence: int
-    offset: int  # of the frame, in bytes from the start of its segment
-    id_hi: int  # first eight bytes of the event id as a number
-    kind: int
-    entity: str
-    scope: str
-    key: bytes | None
     version: int
     event_hash: bytes
+    code: int  # in the segment that grows; -1: no event in it yet
+    row: int  # of its newest event there, or NO_ROW
+    stored: bytes  # the name as a record has it, its MessagePack length before it
+    hashed: bytes  # the name as event_hash takes it, its length in two bytes before it
 
 
-class Rows(Struct, gc=False):
-    """The rows under one name, ascending. `version` and `last_hash` are used by entities only."""
+class Scope(Struct, frozen=True, gc=False):
+    """A scope of the segment that grows."""
 
-    name: str
-    code: int  # position in the list of names of its column
-    rows: array[int]  # (n,) u32
-    version: int = 0
-    last_hash: bytes = ZERO_HASH
+    code: int
+    stored: bytes
+    hashed: bytes
 
 
-def no_rows() -> array[int]:
-    """An empty column of rows."""
-    return array("I")
+class Change(Struct, frozen=True, gc=False):
+    """What one commit does to the index. Applying it twice is the same as once."""
+
+    row: int  # of the first event
+    rows: list[Row]
+    heads: Mapping[str, EntityHead]  # the entities it touches, as they stand afterwards
+    keys: Mapping[bytes, int]  # idempotency key -> row
+    scopes: Mapping[str, Scope]  # new in this segment
+    entity_code: int  # of the first entity that is new in this segment
+    entities: Sequence[str]  # those, in the order of their codes
+
+
+class Part(Protocol):
+    """The index of one segment, sealed or growing. Columns are indexed by row."""
+
+    @property
+    def segment_id(self) -> int:
+        """Number of the segment."""
+        ...
+
+    @property
+    def first(self) -> int:
+        """Sequence of row 0."""
+        ...
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        ...
+
+    @property
+    def offsets(self) -> Sequence[int]:
+        """(rows + 1,) where each frame begins; the last entry is where the last one ends."""
+        ...
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """(rows,) bytes of each payload."""
+        ...
+
+    @property
+    def kinds(self) -> Sequence[int]:
+        """(rows,)."""
+        ...
+
+    @property
+    def entity_codes(self) -> Sequence[int]:
+        """(rows,) code of the entity of each row."""
+        ...
+
+    @property
+    def scope_codes(self) -> Sequence[int]:
+        """(rows,) code of the scope of each row."""
+        ...
+
+    @property
+    def block_crcs(self) -> Sequence[int] | None:
+        """CRC-32 of each 64 KiB of the file up to the end of its frames; None: not recorded."""
+        ...
+
+    @property
+    def first_id(self) -> int:
+        """First eight bytes of the first event id, as a number; beyond all if there is no row."""
+        ...
+
+    def with_id(self, id_hi: int) -> int | None:
+        """The row whose event id begins with these eight bytes."""
+        ...
+
+    def last_of(self, entity: str) -> int | None:
+        """The newest row of an entity."""
+        ...
+
+    def of_entity(self, entity: str) -> Sequence[int]:
+        """The rows of an entity, ascending; likewise below."""
+        ...
+
+    def codes_under(self, prefix: str) -> Collection[int]:
+        """The codes of every entity that a prefix names: itself, and what goes on with `:`."""
+        ...
+
+    def under(self, prefix: str) -> Sequence[int]:
+        """The rows of those entities."""
+        ...
+
+    def scope_code(self, scope: str) -> int | None:
+        """The code of a scope that has rows here."""
+        ...
+
+    def of_scope(self, scope: str) -> Sequence[int]:
+        """The rows of a scope."""
+        ...
+
+    def kind_counts(self) -> dict[int, int]:
+        """How many rows each kind has."""
+        ...
+
+    def of_kind(self, kind: int) -> Sequence[int]:
+        """The rows of a kind."""
+        ...
+
+    def entity_at(self, row: int) -> str:
+        """The entity of a row."""
+        ...
+
+    def scope_at(self, row: int) -> str:
+        """The scope of a row."""
+        ...
+
+    def entities(self) -> Sequence[str]:
+        """The names of entities in byte order."""
+        ...
+
+    def scopes(self) -> Sequence[str]:
+        """The names of scopes, in no order."""
+        ...
+
+    def entity_names(self) -> list[str]:
+        """The names of entities by code."""
+        ...
+
+    def with_key(self, key: bytes) -> Sequence[int]:
+        """The rows that may have this idempotency key; their frames decide."""
+        ...
+
+    def correlated(self, low: int) -> Sequence[int]:
+        """The rows whose correlation id is not their own and ends with these eight bytes."""
+        ...
+
+    def caused_by(self, low: int) -> Sequence[int]:
+        """The rows whose causation id ends with these eight bytes."""
+        ...
+
+
+class Frames(Protocol):
+    """What the index has to see in a frame to confirm a hit."""
+
+    def head(self, segment_id: int, offset: int) -> tuple[int, bytes]:
+        """Version and event hash of the event whose frame begins there."""
+        ...
+
+    def key(self, segment_id: int, offset: int, end: int) -> bytes | None:
+        """The idempotency key of the event whose frame fills that range."""
+        ...

@@ -1,108 +1,166 @@
-"""The index of all events, in columns: what is where, and how far it may be read.
+"""The index of the whole log: sealed parts, oldest first, then the one that grows.
 
-    offsets    (rows,) u32   of the frame in its segment
-    ids        (rows,) u64   first half of the event id, ascending
-    kinds      (rows,) u16
-    entities   (rows,) u32   code: position in `entity_list`
-    scopes     (rows,) u32   code: position in `scope_list`
-    by entity, scope, kind   their rows, (n,) u32, ascending
-    keys       idempotency key -> row
-
-No Python object per event. One thread writes, under the lane; any number read without a lock:
-columns only grow, and rows at or above `bound` do not exist for readers.
+One thread writes, under the lane; any number read without a lock. What a question sees is the parts
+and the bound of the moment in which it is asked: parts only grow, and rows at or above the bound do
+not exist for readers.
 """
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left
-from typing import Final
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
+from batpak import codec
 from batpak.digest import ZERO_HASH
-from batpak.index.row import Row, Rows, no_rows
+from batpak.event import framed_name
+from batpak.index.row import NO_ROW, EntityHead, Frames, Part
+from batpak.index.tail import Tail
 
-ROWS_MAX: Final = 0xFFFF_FFFF  # columns of rows are u32
+
+class Span(NamedTuple):
+    """Some rows of one part."""
+
+    part: Part
+    start: int
+    stop: int
 
 
 class Table:
-    """Rows in sequence order. `publish` adds one, `bound` makes it visible."""
+    """All parts of one log.
 
-    def __init__(self) -> None:
-        self.offsets = array("I")
-        self.ids = array("Q")
-        self.kinds = array("H")
-        self.entities = array("I")
-        self.scopes = array("I")
-        self.entity_list: list[Rows] = []
-        self.scope_list: list[Rows] = []
-        self.entity_rows: dict[str, Rows] = {}
-        self.scope_rows: dict[str, Rows] = {}
-        self.kind_rows: dict[int, array[int]] = {}
-        self.keys: dict[bytes, int] = {}
+    Args:
+        frames: What confirms a hit.
+        parts: The sealed ones, oldest first.
+        tail: The one that grows.
+    """
+
+    def __init__(self, frames: Frames, parts: list[Part], tail: Tail) -> None:
+        self.frames: Final = frames
+        self.tail = tail
         self.bound = 0
+        self._parts: tuple[Part, ...] = (*parts, tail)
+        self._heads: dict[str, EntityHead] = {}  # of the file before the newest
 
-    def publish(self, row: Row) -> None:
-        """Add the row that comes next. It is not visible before `bound` covers it."""
-        sequence = row.sequence
-        entity = self.entity_rows.get(row.entity)
-        if entity is None:
-            entity = _new_name(row.entity, self.entity_list, self.entity_rows)
-        scope = self.scope_rows.get(row.scope)
-        if scope is None:
-            scope = _new_name(row.scope, self.scope_list, self.scope_rows)
-        kind = self.kind_rows.get(row.kind)
-        if kind is None:
-            kind = self.kind_rows.setdefault(row.kind, no_rows())
-        self.offsets.append(row.offset)
-        self.ids.append(row.id_hi)
-        self.kinds.append(row.kind)
-        self.entities.append(entity.code)
-        self.scopes.append(scope.code)
-        entity.rows.append(sequence)
-        scope.rows.append(sequence)
-        kind.append(sequence)
-        entity.version, entity.last_hash = row.version, row.event_hash
-        if row.key is not None:
-            self.keys[row.key] = sequence
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All of them, oldest first; replaced as a whole."""
+        return self._parts
 
-    def retract(self, row: Row) -> None:
-        """Take back whatever an interrupted `publish` of this row, the last one, has added."""
-        for column in (self.offsets, self.ids, self.kinds, self.entities, self.scopes):
-            del column[row.sequence :]
-        for named in (self.entity_rows.get(row.entity), self.scope_rows.get(row.scope)):
-            if named is not None:
-                _drop_last(named.rows, row.sequence)
-        _drop_last(self.kind_rows.get(row.kind), row.sequence)
+    # ----------------------------------------------------------------- by the holder of the lane
 
-    def head(self, entity: str) -> tuple[int, bytes]:
-        """Version and last event hash of an entity, as the next event has to continue them."""
-        found = self.entity_rows.get(entity)
-        return (0, ZERO_HASH) if found is None else (found.version, found.last_hash)
+    def rotate(self, tail: Tail) -> None:
+        """Go on in a new segment. The old tail stays, to be read, until it is sealed."""
+        old = self.tail
+        old.freeze()
+        self._heads = old.heads
+        self._parts = (*self._parts, tail)
+        self.tail = tail
+
+    def sealed(self, part: Part) -> None:
+        """Put the sealed index of a segment in the place of the one in memory."""
+        parts = list(self._parts)
+        for index, one in enumerate(parts):
+            if one.segment_id == part.segment_id:
+                parts[index] = part
+        self._parts = tuple(parts)
+
+    def head(self, entity: str) -> EntityHead:
+        """Where an entity stands, as its next event has to continue it."""
+        head = self.tail.heads.get(entity)
+        if head is not None:
+            return head
+        older = self._heads.get(entity)
+        if older is not None:
+            return EntityHead(
+                older.version, older.event_hash, -1, NO_ROW, older.stored, older.hashed
+            )
+        version, event_hash = 0, ZERO_HASH
+        found = self._newest_of(entity, self._parts[:-1])
+        if found is not None:
+            version, event_hash = found
+        return EntityHead(
+            version, event_hash, -1, NO_ROW, codec.encode(entity), framed_name(entity.encode())
+        )
+
+    def _newest_of(self, entity: str, parts: tuple[Part, ...]) -> tuple[int, bytes] | None:
+        for part in reversed(parts):
+            row = part.last_of(entity)
+            if row is not None:
+                return self.frames.head(part.segment_id, part.offsets[row])
+        return None
+
+    # -------------------------------------------------------------------------------- by anybody
 
     def version(self, entity: str) -> int:
         """How many visible events an entity has."""
-        found = self.entity_rows.get(entity)
-        return 0 if found is None else bisect_left(found.rows, self.bound)
+        bound, tail = self.bound, self.tail
+        head = tail.heads.get(entity)
+        if head is not None:
+            version, row = head.version, head.row
+            if tail.first + row >= bound:
+                tail.catch_up()
+                while row != NO_ROW and tail.first + row >= bound:
+                    row, version = tail.previous[row], version - 1
+            return version
+        found = self._newest_of(entity, self._parts)
+        return 0 if found is None else found[0]
 
-    def version_at(self, row: int) -> int:
+    def version_of(self, part: Part, row: int) -> int:
         """The version that the event of a row has in its entity."""
-        return bisect_left(self.entity_list[self.entities[row]].rows, row) + 1
+        return self.frames.head(part.segment_id, part.offsets[row])[0]
+
+    def locate(self, sequence: int) -> tuple[Part, int]:
+        """The part that has a sequence, and its row there."""
+        parts = self._parts
+        part = parts[-1]
+        if sequence < part.first:
+            part = parts[bisect_right(parts, sequence, key=_first) - 1]
+        elif isinstance(part, Tail):
+            part.ready()
+        return part, sequence - part.first
 
     def with_id(self, id_hi: int) -> int | None:
-        """The visible row whose event id begins with these eight bytes. The frame confirms it."""
-        bound = self.bound
-        row = bisect_left(self.ids, id_hi, 0, bound)
-        return row if row < bound and self.ids[row] == id_hi else None
+        """The visible sequence whose event id begins with these eight bytes."""
+        bound, parts = self.bound, self._parts
+        part = parts[-1]
+        if id_hi < part.first_id:
+            at = bisect_right(parts, id_hi, key=_first_id) - 1  # one part can have it
+            if at < 0:
+                return None
+            part = parts[at]
+        row = part.with_id(id_hi)
+        return None if row is None or part.first + row >= bound else part.first + row
+
+    def with_key(self, key: bytes) -> int | None:
+        """The sequence of the event that has an idempotency key."""
+        for part in reversed(self._parts):
+            for row in part.with_key(key):
+                if isinstance(part, Tail):
+                    return part.first + row
+                offsets = part.offsets
+                if self.frames.key(part.segment_id, offsets[row], offsets[row + 1]) == key:
+                    return part.first + row
+        return None
+
+    def spans(self, start: int, stop: int, *, reverse: bool = False) -> Iterator[Span]:
+        """The rows of a range of sequences, part by part. What is asked is what is there now."""
+        return iter(self._spans(start, min(stop, self.bound), reverse=reverse))
+
+    def _spans(self, start: int, stop: int, *, reverse: bool) -> list[Span]:
+        found: list[Span] = []
+        for part in self._parts:
+            low, high = max(start - part.first, 0), min(stop - part.first, len(part))
+            if low < high:
+                if isinstance(part, Tail):
+                    part.ready()
+                found.append(Span(part, low, high))
+        return found[::-1] if reverse else found
 
 
-def _new_name(name: str, names: list[Rows], by_name: dict[str, Rows]) -> Rows:
-    """An interrupt between the two steps leaves a name without rows, which nothing ever finds."""
-    rows = Rows(name, len(names), no_rows())
-    names.append(rows)
-    by_name[name] = rows
-    return rows
+def _first(part: Part) -> int:
+    return part.first
 
 
-def _drop_last(rows: array[int] | None, row: int) -> None:
-    if rows and rows[-1] == row:
-        rows.pop()
+def _first_id(part: Part) -> int:
+    return part.first_id

@@ -20,7 +20,8 @@ from typing import Final, NamedTuple
 
 from batpak import codec, digest
 from batpak.disk import Directory
-from batpak.errors import CorruptStore, Damage, FutureVersion
+from batpak.errors import CorruptStore, FutureVersion
+from batpak.faults import Damage
 from batpak.journal import layout
 
 MAGIC: Final = b"FBHD"

@@ -20,7 +20,8 @@ from msgspec import Struct
 
 from batpak import codec, digest
 from batpak.disk import Directory
-from batpak.errors import CorruptStore, Damage, FutureVersion, InvalidArgument
+from batpak.errors import CorruptStore, FutureVersion, InvalidArgument
+from batpak.faults import Damage
 from batpak.journal import layout
 
 MAGIC: Final = b"FBAT"
@@ -98,8 +99,17 @@ def encode(
     return data + _CRC.pack(digest.crc32(data))
 
 
-def read(directory: Directory, name: str) -> tuple[Header, int]:
-    """Read the header of a segment file; return it and the offset of the first frame.
+class Ends(NamedTuple):
+    """The two ends of a segment file: all that an open reads of most of them."""
+
+    header: Header
+    start: int  # of the first frame
+    size: int  # of the file, in bytes
+    tail: bytes  # the last bytes of the file
+
+
+def read(directory: Directory, name: str, tail_bytes: int = 0) -> Ends:
+    """Read the header of a segment file, and so many of its last bytes.
 
     Raises:
         CorruptStore, FutureVersion, InvalidArgument: See `decode`.
@@ -114,12 +124,16 @@ def read(directory: Directory, name: str) -> tuple[Header, int]:
             whole = int.from_bytes(data[4:8], "big") + _PREFIX.size + _CRC.size
             if _FIRST_READ < whole <= HEADER_BYTES_MAX + _PREFIX.size + _CRC.size:
                 data = layout.read_all(file, 0, whole)
+            tail = b""
+            if tail_bytes:
+                begin = max(0, size - tail_bytes)
+                tail = layout.read_all(file, begin, size - begin)
         finally:
             file.close()
     if size > layout.SEGMENT_BYTES_MAX:
         detail = f"{size:,} bytes are more than a segment can have"
         raise CorruptStore(path, layout.SEGMENT_BYTES_MAX, Damage.SEGMENT, detail)
-    return decode(data, path)
+    return Ends(*decode(data, path), size, tail)
 
 
 def is_alone(directory: Directory, found: layout.Listing) -> bool:
@@ -130,7 +144,7 @@ def is_alone(directory: Directory, found: layout.Listing) -> bool:
     """
     if found.has_head or list(found.segments) != [1]:
         return False
-    return read(directory, layout.segment_name(1))[1] == found.segments[1]
+    return read(directory, layout.segment_name(1)).start == found.segments[1]
 
 
 def decode(data: bytes | memoryview, path: str) -> tuple[Header, int]:

@@ -21,7 +21,8 @@ from typing import Final, NamedTuple
 
 from batpak import disk
 from batpak.disk import Directory, Lock, ReadFile, StrPath, WriteFile
-from batpak.errors import CorruptStore, Damage, InvalidArgument, StorageFailed, StoreLocked
+from batpak.errors import CorruptStore, InvalidArgument, StorageFailed, StoreLocked
+from batpak.faults import Damage
 from batpak.platform import Platform
 
 LOCK: Final = ".batpak.lock"
@@ -254,6 +255,23 @@ def _new_exhibit(shelf: Directory, stem: str) -> tuple[str, WriteFile]:
                 return name, shelf.create(name)
             except FileExistsError:  # of an earlier, interrupted recovery
                 number += 1
+
+
+def quarantined_bytes(directory: Directory) -> int:
+    """How many bytes are set aside.
+
+    Raises:
+        StorageFailed: The system refused.
+    """
+    with asking("list", path_of(directory, QUARANTINE)):
+        try:
+            shelf = directory.subdir(QUARANTINE, create=False)
+        except FileNotFoundError:
+            return 0
+        try:
+            return sum(entry.size for entry in shelf.entries() if entry.is_file)
+        finally:
+            shelf.close()
 
 
 # ------------------------------------------------------------------------------------- the lock

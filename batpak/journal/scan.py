@@ -16,19 +16,20 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
+from batpak import record
 from batpak.clock import WALL_MS_MAX
 from batpak.coordinate import Coordinate
 from batpak.digest import ZERO_HASH
-from batpak.errors import Damage, FutureVersion, InvalidCoordinate
+from batpak.errors import FutureVersion, InvalidCoordinate
+from batpak.faults import Damage
 from batpak.journal import frame
 from batpak.journal.frame import Fault, Frame, Why
 
 SEARCH_FACTOR: Final = 8  # bytes given to CRC while searching, as a multiple of what is searched
 PIECE_BYTES: Final = 4 << 10  # looked at in one piece, so memory does not grow with the file
+ZEROS_BYTES: Final = 64 << 10  # likewise, of what is probably zeros
 
 _U64: Final = struct.Struct(">Q")
-_SEQUENCE_AT: Final = len(frame.MARK) + 30
-_STAMP_AT: Final = len(frame.MARK) + 158
 
 
 class Stop(NamedTuple):
@@ -77,7 +78,7 @@ class Chain:
 
     def fault(self, found: Frame) -> Fault | None:
         """What about this frame does not continue the log, or None."""
-        if found.type != frame.EVENT:
+        if found.type != record.EVENT:
             raise FutureVersion(f"the frame type of event {found.sequence}", found.type, 1)
         if found.sequence != self.sequence:
             return Fault(Damage.ORDER, f"sequence {found.sequence} where {self.sequence} is due")
@@ -116,7 +117,7 @@ class Chain:
         self.wall_ms, self.counter, self.id_hi = found.wall_ms, found.counter, found.id_hi
         self.durable_through = found.durable_through
         self.count = found.batch_count
-        self.item = (found.batch_index + 1) % found.batch_count
+        self.item = (found.batch_index + 1) % max(found.batch_count, 1)
 
 
 def _is_uuid7(event_id: bytes) -> bool:
@@ -234,7 +235,7 @@ def later_frames(
     at = _next_mark(data, start + 9, end)
     while at is not None:
         begin, step = at - 8, 1
-        numbered = bytes(data[at + _SEQUENCE_AT : min(at + _SEQUENCE_AT + 8, end)])
+        numbered = bytes(data[at + record.SEQUENCE_AT : min(at + record.SEQUENCE_AT + 8, end)])
         if len(numbered) == 8 and sequence < _U64.unpack(numbered)[0] <= sequence_max:
             length = int.from_bytes(data[begin : begin + 4], "big")
             budget -= length if length <= end - begin else 0
@@ -251,8 +252,8 @@ def later_frames(
 def _next_mark(data: memoryview, start: int, end: int) -> int | None:
     """Where the beginning of a body might be."""
     for begin in range(start, end, PIECE_BYTES):
-        stop = min(begin + PIECE_BYTES + len(frame.MARK) - 1, end)
-        found = bytes(data[begin:stop]).find(frame.MARK)
+        stop = min(begin + PIECE_BYTES + len(record.MARK) - 1, end)
+        found = bytes(data[begin:stop]).find(record.MARK)
         if found >= 0:
             return begin + found
     return None
@@ -262,7 +263,7 @@ def content_end(data: memoryview, start: int) -> int:
     """Where the last byte behind `start` ends that is not zero; `start` if there is none."""
     end = len(data)
     while end > start:
-        begin = max(start, end - PIECE_BYTES)
+        begin = max(start, end - ZEROS_BYTES)
         content = bytes(data[begin:end]).rstrip(b"\0")
         if content:
             return begin + len(content)
@@ -280,5 +281,5 @@ def rest_of(data: memoryview, stop: int, end: int, segment_seed: int, sequence: 
         if later is None:
             return Rest(RestKind.UNSEARCHED, first, stamp)
         first = later[0] if first is None else first
-        stamp = max(stamp, _U64.unpack_from(later[1], _STAMP_AT)[0])
+        stamp = max(stamp, _U64.unpack_from(later[1], record.STAMP_AT)[0])
     return Rest(RestKind.JUNK if first is None else RestKind.FRAMES, first, stamp)

@@ -1,25 +1,36 @@
-"""Segments for reading: one file each, mapped, and all of them as one log by sequence.
+"""Segments for reading: one file each, mapped, and all of them by number.
 
-Every read of a frame checks its CRC, which binds it to this store, this file and this place.
+What is read was checked: by this process when it wrote it, or by the checksum of the frame, which
+binds it to this store, this file and this place, or by the checksum of its block of 64 KiB. A block
+is worth checking as a whole once some frames of it have been read.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import struct
+from array import array
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from batpak.disk import Directory, ReadFile
-from batpak.errors import CorruptStore, Damage
+from batpak import record
+from batpak.digest import crc32
+from batpak.disk import Directory, Mapped, ReadFile
+from batpak.errors import CorruptStore
+from batpak.faults import Damage
 from batpak.journal import frame, layout
-from batpak.journal.frame import Fault, Frame, Why
+from batpak.journal.frame import Fault, Why
 from batpak.journal.header import Header
 
-FRESH_BYTES_MAX: Final = 16 << 10  # read anew rather than mapped anew, at the growing end
-FILES_MAX: Final = 64  # open for reading at once; each takes two descriptors, one for its map
-_NOTHING: Final = memoryview(b"")
+BLOCK: Final = 64 << 10
+TOUCHES: Final = 16  # frames of a block that are checked one by one
+VERIFIED: Final = 255  # the block is right, as it was at that moment
+_DAMAGED: Final = 254  # it is not: its frames are checked one by one, each time
+FILES_MAX: Final = 64
+
+_LINK: Final = struct.Struct(">Q80x32s").unpack_from  # version and event hash, from the version on
 
 
 class Tip(Struct, frozen=True, gc=False):
@@ -46,39 +57,47 @@ class Segment:
         header: As read from it.
         start: Of the first frame, in bytes.
         end: Of the last published frame, in bytes.
+        trusted: Whether this process wrote or verified everything below `end`.
     """
 
-    def __init__(self, directory: Directory, header: Header, start: int, end: int) -> None:
+    def __init__(
+        self, directory: Directory, header: Header, start: int, end: int, *, trusted: bool
+    ) -> None:
         self.header, self.start, self.end = header, start, end
+        self.segment_id = header.segment_id
         self.name = layout.segment_name(header.segment_id)
         self.path = layout.path_of(directory, self.name)
         self.seed = frame.seed(header)
+        self.good: bytearray | None = None if trusted else bytearray(-(-end // BLOCK))
+        """Per block: VERIFIED, or how many of its frames were checked. None: all was verified."""
         self.in_use: deque[Segment] = deque()  # shared by all segments of one log
+        self.files_max = FILES_MAX
+        self.columns: dict[str, memoryview] = {}
+        """Views of the map that somebody else keeps; they go when it goes."""
         self._directory = directory
         self._file: ReadFile | None = None
-        self._mapped = _NOTHING  # whole, published frames
-        self._fresh = (0, b"")  # offset and bytes behind them
+        self._mapped: Mapped = b""
 
-    def window(self, offset: int) -> tuple[memoryview | bytes, int]:
-        """Bytes that hold the whole frame at `offset`, and the offset at which they begin.
+    def data(self, end: int) -> Mapped:
+        """The file, mapped, at least up to `end`.
 
         Raises:
+            CorruptStore: It is shorter than that.
             StorageFailed: The system refused.
         """
         mapped = self._mapped
-        if offset < len(mapped):
-            return mapped, 0
-        base, data = self._fresh
-        if base <= offset < base + len(data):
-            return data, base
-        base, end = len(mapped), self.end
+        if len(mapped) >= end:
+            return mapped
+        return self._map(end)
+
+    def _map(self, end: int) -> Mapped:
         with layout.asking("read", self.path):
-            if end - base > FRESH_BYTES_MAX:
-                mapped = self._mapped = self._open().view()[:end]
-                return mapped, 0
-            data = layout.read_all(self._open(), base, end - base)
-        self._fresh = base, data
-        return data, base
+            mapped = self._open().map()
+        if len(mapped) < end:
+            detail = f"the file ends at {len(mapped)}, and its frames go on to {end}"
+            raise CorruptStore(self.path, len(mapped), Damage.SEGMENT, detail)
+        self._mapped = mapped
+        return mapped
 
     def whole(self) -> memoryview:
         """The file as it is now, mapped.
@@ -87,7 +106,11 @@ class Segment:
             StorageFailed: The system refused.
         """
         with layout.asking("read", self.path):
-            return self._open().view()
+            return memoryview(self._open().map())
+
+    def show(self, mapped: Mapped) -> None:
+        """Read through the map that the writer writes to."""
+        self._mapped = mapped
 
     def _open(self) -> ReadFile:
         """The file; the one that was opened longest ago is let go of if there are too many."""
@@ -95,22 +118,81 @@ class Segment:
         if file is None:
             file = self._file = self._directory.open(self.name)
             self.in_use.append(self)
-            while len(self.in_use) > FILES_MAX:
+            while len(self.in_use) > self.files_max:
                 self.in_use.popleft().close()
         return file
 
-    def body(self, offset: int) -> bytes:
-        """The body of the frame at `offset`, its CRC checked.
+    # --------------------------------------------------------------------------------- checking
+
+    def record(self, offset: int, end: int, block_crcs: Sequence[int] | None) -> bytes:
+        """The record in the frame that fills [offset, end), checked.
 
         Raises:
             CorruptStore: There is no such frame, though one was committed there.
             StorageFailed: The system refused.
         """
-        data, base = self.window(offset)
-        found = frame.body_at(data, offset - base, len(data), offset, self.seed)
+        data = self.data(end)
+        if self.good is not None:
+            self.check(offset, end, block_crcs)
+        return data[offset + 8 : end]
+
+    def check(self, offset: int, end: int, block_crcs: Sequence[int] | None) -> None:
+        """Make sure that the frame that fills [offset, end) is right.
+
+        Raises:
+            CorruptStore: It is not.
+            StorageFailed: The system refused.
+        """
+        good = self.good
+        if good is None:
+            return
+        first, last = offset >> 16, (end - 1) >> 16
+        known = good[first : last + 1]
+        if known.count(VERIFIED) == len(known):
+            return
+        if block_crcs is not None and max(known) >= TOUCHES:
+            if self._check_blocks(first, last, block_crcs):
+                return
+        else:
+            for block in range(first, last + 1):
+                good[block] = max(good[block], min(good[block] + 1, TOUCHES))
+        self._check_frame(offset, end)
+
+    def check_run(self, start: int, end: int, block_crcs: Sequence[int] | None) -> bool:
+        """Check the blocks that [start, end) lies in, each once; whether all of them are right.
+
+        Raises:
+            StorageFailed: The system refused.
+        """
+        if self.good is None:
+            return True
+        return block_crcs is not None and self._check_blocks(
+            start >> 16, (end - 1) >> 16, block_crcs
+        )
+
+    def _check_blocks(self, first: int, last: int, block_crcs: Sequence[int]) -> bool:
+        good = self.good
+        if good is None:
+            return True
+        right = True
+        for block in range(first, last + 1):
+            if good[block] == VERIFIED:
+                continue
+            begin, stop = block << 16, min((block + 1) << 16, self.end)
+            if good[block] != _DAMAGED and crc32(self.data(stop)[begin:stop]) == block_crcs[block]:
+                good[block] = VERIFIED
+            else:
+                good[block] = _DAMAGED
+                right = False
+        return right
+
+    def _check_frame(self, offset: int, end: int) -> None:
+        found = frame.body_at(self.data(end), offset, self.end, offset, self.seed)
         if isinstance(found, Why):
             raise self.missing(offset, found)
-        return found
+        if offset + 8 + len(found) != end:
+            detail = f"a frame that ends at {offset + 8 + len(found)}, and not at {end}"
+            raise CorruptStore(self.path, offset, Damage.FRAME, detail)
 
     def missing(self, offset: int, why: Why) -> CorruptStore:
         """That a frame which was committed is not there, as the exception that callers see."""
@@ -122,29 +204,27 @@ class Segment:
 
     def close(self) -> None:
         """Let go of the file. Who is reading it at this moment still can. Twice is harmless."""
-        self._file, self._mapped, self._fresh = None, _NOTHING, (0, b"")
+        self._file, self._mapped = None, b""
+        self.columns.clear()
 
 
 class Segments:
-    """The files of one log, oldest first."""
+    """The files of one log, oldest first. Confirms for the index what its hits point to."""
 
-    def __init__(self) -> None:
+    def __init__(self, files_max: int = FILES_MAX) -> None:
         self._files: list[Segment] = []
-        self._first: list[int] = []
         self._in_use: deque[Segment] = deque()
+        self._files_max = files_max
 
     def add(self, segment: Segment) -> None:
         """Take in the file that comes next. Those already there serve reads meanwhile."""
-        segment.in_use = self._in_use
+        segment.in_use, segment.files_max = self._in_use, self._files_max
         self._files.append(segment)
-        self._first.append(segment.header.first_sequence)
 
-    def renew_newest(self, directory: Directory, end: int) -> None:
-        """Open the newest file anew: another inode has its name, or it was cut to `end`."""
-        old = self._files.pop()
-        self._first.pop()
-        old.close()
-        self.add(Segment(directory, old.header, old.start, end))
+    def renew_newest(self, segment: Segment) -> None:
+        """Put another view of the newest file in its place: another inode has its name."""
+        self._files.pop().close()
+        self.add(segment)
 
     def __len__(self) -> int:
         return len(self._files)
@@ -154,37 +234,35 @@ class Segments:
         """The file that grows."""
         return self._files[-1]
 
-    def of(self, sequence: int) -> Segment:
-        """The file that holds an event."""
-        return self._files[bisect_right(self._first, sequence) - 1]
+    def of(self, segment_id: int) -> Segment:
+        """The file with a number."""
+        return self._files[segment_id - self._files[0].segment_id]
 
-    def span(self, sequence: int) -> tuple[Segment, int, int]:
-        """The file that holds an event, its first sequence, and the one after its last.
+    def head(self, segment_id: int, offset: int) -> tuple[int, bytes]:
+        """Version and event hash of the event whose frame begins there; see `index.row.Frames`."""
+        segment = self.of(segment_id)
+        stop = offset + 8 + record.EVENT_HASH_AT + 32
+        data = segment.data(stop)
+        if segment.good is not None:
+            length = int.from_bytes(data[offset : offset + 4], "big")
+            segment.check(offset, min(offset + 8 + length, segment.end), None)
+        version, event_hash = _LINK(data, offset + 8 + record.VERSION_AT)
+        return version, event_hash
 
-        The newest file has no last: its end is beyond every sequence.
-        """
-        index = bisect_right(self._first, sequence)
-        first = self._first
-        stop = first[index] if index < len(first) else 1 << 63
-        return self._files[index - 1], first[index - 1], stop
-
-    def frame(self, sequence: int, offset: int) -> Frame:
-        """The frame of one event, whole and checked.
-
-        Raises:
-            CorruptStore: What is there is not that event.
-            StorageFailed: The system refused.
-        """
-        segment = self.of(sequence)
-        found = frame.decode(segment.body(offset))
-        if isinstance(found, Fault):
-            raise segment.corrupt(offset, found)
-        if found.sequence != sequence:
-            detail = f"event {found.sequence} where {sequence} was written"
-            raise segment.corrupt(offset, Fault(Damage.ORDER, detail))
-        return found
+    def key(self, segment_id: int, offset: int, end: int) -> bytes | None:
+        """The idempotency key of the event whose frame fills that range."""
+        body = self.of(segment_id).record(offset, end, None)
+        opt = record.decode_parts(body).opt
+        return None if opt is None else opt[0]
 
     def close(self) -> None:
         """Give all files back."""
         for segment in self._files:
             segment.close()
+
+
+def block_crcs(data: Mapped, end: int) -> array[int]:
+    """(blocks,) the CRC-32 of each 64 KiB of a file up to the end of its frames."""
+    return array(
+        "I", [crc32(data[begin : min(begin + BLOCK, end)]) for begin in range(0, end, BLOCK)]
+    )

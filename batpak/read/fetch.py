@@ -1,54 +1,27 @@
-"""From a row to its event: the one read path. Each time the CRC is checked, and who it is."""
+"""From rows to events: the one read path. What a row says is confirmed by its frame."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final, cast
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, cast
 
-from batpak import codec
-from batpak.clock import Hlc
+from batpak import record, wire
 from batpak.coordinate import Coordinate
-from batpak.digest import content_hash
-from batpak.errors import (
-    CorruptStore,
-    Damage,
-    FutureVersion,
-    InvalidCoordinate,
-    StorageFailed,
-    StoreClosed,
-)
-from batpak.event import StoredEvent
-from batpak.ids import ID_BYTES, NO_ID, EventId
+from batpak.errors import CorruptStore, FutureVersion, StorageFailed, StoreClosed
+from batpak.event import IndexEntry, Q, StoredEvent
+from batpak.faults import Damage
+from batpak.index.query import Rows
+from batpak.index.row import Part
+from batpak.index.sealed import Sealed
 from batpak.index.table import Table
-from batpak.journal.frame import MARK, Why, body_at, decode_parts, unpack_event, uuid_of
-from batpak.journal.segment import Segment, Segments
-from batpak.payload import EventPayload
-from batpak.wire import decode
+from batpak.journal.frame import Fault
+from batpak.journal.segment import BLOCK, VERIFIED, Segment, Segments
+from batpak.record import ENTITY_AT, HEAD, KIND_AT, unpack_what
+from batpak.wire import FORMS, RAW, Decode, Form
 
+STEP: Final = 512  # rows read before the next blocks are looked at
+DENSE: Final = 8  # one row in so many: then blocks are checked ahead, not frames
 COORDINATES_MAX: Final = 1 << 16  # kept, so that equal ones are not validated again
-
-event_id_of: Final = cast("Callable[[bytes], EventId]", uuid_of)  # saves a call per event
-
-_ID_AT: Final = len(MARK) + 46
-
-
-class _Misplaced(Exception):
-    """The frame is whole and is not the one that was asked for."""
-
-
-_UNREADABLE: Final = (
-    codec.DecodeError,
-    UnicodeDecodeError,
-    struct.error,
-    _Misplaced,
-    InvalidCoordinate,
-)
-
-
-def event_id(body: bytes) -> bytes:
-    """The 16 bytes of the event id in the bytes of an event."""
-    return body[_ID_AT : _ID_AT + ID_BYTES]
 
 
 class Fetch:
@@ -57,108 +30,141 @@ class Fetch:
     def __init__(self, segments: Segments, table: Table) -> None:
         self.closed = False
         self._segments, self._table = segments, table
+        self._decoders: dict[Form[Any], dict[int, Decode]] = {form: {} for form in FORMS}
         self._coordinates: dict[tuple[str, str], Coordinate] = {}
 
-    def body(self, row: int) -> bytes:
-        """The checked bytes of one event, for `event` and `event_id`.
+    # ----------------------------------------------------------------------------- many events
 
-        Raises:
-            CorruptStore: They are not there.
-        """
-        return self._segments.of(row).body(self._table.offsets[row])
-
-    def event(self, row: int, body: bytes) -> StoredEvent[EventPayload]:
-        """One event, from its bytes.
-
-        Raises:
-            CorruptStore, UnknownKind, FutureVersion, DecodeFailed: It cannot be read as it was.
-        """
-        try:
-            return self._event_of(body, row)
-        except _UNREADABLE as error:
-            raise self._corrupt(row, error) from error
-
-    def events(self, rows: Iterable[int]) -> Iterator[StoredEvent[EventPayload]]:
+    def events(
+        self, chunks: Iterator[Rows], form: Form[Q], *, entity: str | None = None
+    ) -> Iterator[StoredEvent[Q]]:
         """Events one by one, read as they are asked for.
+
+        Args:
+            chunks: The rows, in order.
+            form: Of the payloads.
+            entity: That all of them have to belong to.
 
         Raises:
             StoreClosed: The handle was closed meanwhile.
             CorruptStore, UnknownKind, FutureVersion, DecodeFailed: An event cannot be read as it
                 was. Nothing is skipped.
         """
-        span, offsets, event_of = self._segments.span, self._table.offsets, self._event_of
-        segment: Segment | None = None
-        first = stop = seed = 0
+        named = None if entity is None else record.pack_name(entity)
+        for part, rows in chunks:
+            segment = self._segments.of(part.segment_id)
+            for at in range(0, len(rows), STEP):
+                some = rows[at : at + STEP]
+                self._check_ahead(segment, part, some)
+                yield from self._events(segment, part, some, form, named)
+
+    def _events(
+        self,
+        segment: Segment,
+        part: Part,
+        rows: Sequence[int],
+        form: Form[Q],
+        named: bytes | None,
+    ) -> Iterator[StoredEvent[Q]]:
+        offsets, sizes, first, good = part.offsets, part.sizes, part.first, segment.good
+        decoders = self._decoders[form]
+        mapped, there = b"", 0
         for row in rows:
+            start, end, size = offsets[row], offsets[row + 1], sizes[row]
             if self.closed:
                 raise StoreClosed
-            if segment is None or not first <= row < stop:
-                segment, first, stop = span(row)
-                seed = segment.seed
-            offset = offsets[row]
+            if end > there:
+                mapped = self._data(segment, end)
+                there = len(mapped)
+            if good is not None and (
+                not good[start >> 16] == VERIFIED == good[(end - 1) >> 16] or end - start > BLOCK
+            ):
+                segment.check(start, end, part.block_crcs)
+            body = mapped[start + 8 : end]
+            what, key_ref, sequence = unpack_what(body, KIND_AT)
+            if (
+                sequence != first + row
+                or key_ref
+                or (named is not None and not body.startswith(named, ENTITY_AT))
+            ):
+                body, size = self._again(part, row, body, form, named)
+                what = unpack_what(body, KIND_AT)[0]
             try:
-                data, base = segment.window(offset)
-            except StorageFailed:
-                if self.closed:  # between the look above and the read
-                    raise StoreClosed from None
-                raise
-            body = body_at(data, offset - base, len(data), offset, seed)
-            if isinstance(body, Why):
-                raise segment.missing(offset, body)
-            try:
-                event = event_of(body, row)
-            except _UNREADABLE as error:
-                raise self._corrupt(row, error) from error
-            yield event
+                payload = decoders[what](body[-size:])
+            except KeyError:
+                payload = self._decode(what, body, size, form, part, row)
+            except wire.UNDECODABLE as error:
+                payload = self._decode_again(error, what, body, size, form)
+            yield StoredEvent(cast("Q", payload), body)
 
-    def _corrupt(self, row: int, error: Exception) -> CorruptStore:
-        detail = f"the frame of event {row} is not as it was written: {error}"
-        path = self._segments.of(row).path
-        return CorruptStore(path, self._table.offsets[row], Damage.FRAME, detail)
+    def _data(self, segment: Segment, end: int) -> Any:  # noqa: ANN401  bytes of a file
+        try:
+            return segment.data(end)
+        except StorageFailed:
+            if self.closed:  # between the look and the read
+                raise StoreClosed from None
+            raise
 
-    def _event_of(self, body: bytes, row: int) -> StoredEvent[EventPayload]:
-        parts = decode_parts(body)
-        opt, data = parts.opt, parts.payload
-        (
-            flags,
-            kind,
-            payload_version,
-            key_ref,
-            wall_ms,
-            counter,
-            sequence,
-            version,
-            own_id,
-            correlation_id,
-            causation_id,
-            prev_hash,
-            event_hash,
-        ) = unpack_event(parts.head)
-        if sequence != row:
-            raise _Misplaced(f"it says that it is event {sequence}")
+    def _check_ahead(self, segment: Segment, part: Part, rows: Sequence[int]) -> None:
+        """Check whole blocks where many of their frames will be read."""
+        if segment.good is None:
+            return
+        low, high = min(rows[0], rows[-1]), max(rows[0], rows[-1])
+        if len(rows) * DENSE >= high - low:
+            offsets = part.offsets
+            segment.check_run(offsets[low], offsets[high + 1], part.block_crcs)
+
+    # ------------------------------------------------------------------------------- one event
+
+    def event(self, part: Part, row: int, form: Form[Q]) -> StoredEvent[Q]:
+        """One event. Raises as `events`."""
+        body, size = self.body(part, row), part.sizes[row]
+        what, key_ref, _ = unpack_what(body, KIND_AT)
         if key_ref:
-            raise FutureVersion(f"the payload encryption of event {row}", key_ref, 0)
-        coordinate = self._coordinate(parts.entity, parts.scope)
-        payload = decode(kind, payload_version, data, sequence)
-        typed_id = event_id_of(own_id)
-        return StoredEvent(
-            payload=payload,
-            coordinate=coordinate,
-            kind=payload.KIND,
-            payload_version=payload_version,
-            sequence=sequence,
-            version=version,
-            event_id=typed_id,
-            correlation_id=(typed_id if correlation_id == own_id else uuid_of(correlation_id)),
-            causation_id=(None if causation_id == NO_ID else event_id_of(causation_id)),
-            hlc=Hlc(wall_ms, counter),
-            flags=flags,
-            idempotency_key=None if opt is None else opt[0],
-            extensions={} if opt is None or opt[1] is None else dict(opt[1]),
-            content_hash=content_hash(data),
-            prev_hash=prev_hash,
-            event_hash=event_hash,
-        )
+            body, size = self._again(part, row, body, form, None)
+        try:
+            payload = self._decoders[form][what](body[-size:])
+        except KeyError:
+            payload = self._decode(what, body, size, form, part, row)
+        except wire.UNDECODABLE as error:
+            payload = self._decode_again(error, what, body, size, form)
+        return StoredEvent(cast("Q", payload), body)
+
+    def body(self, part: Part, row: int) -> bytes:
+        """The record of a row, checked, and confirmed to be the one that was asked for.
+
+        Raises:
+            CorruptStore, StorageFailed, StoreClosed: It cannot be read.
+        """
+        if self.closed:
+            raise StoreClosed
+        segment, offsets = self._segments.of(part.segment_id), part.offsets
+        try:
+            body = segment.record(offsets[row], offsets[row + 1], part.block_crcs)
+        except StorageFailed:
+            if self.closed:
+                raise StoreClosed from None
+            raise
+        if unpack_what(body, KIND_AT)[2] != part.first + row:
+            body, _ = self._again(part, row, body, RAW, None)
+        return body
+
+    def entry(self, part: Part, row: int) -> IndexEntry:
+        """What the index, and the fixed head of the frame, know of a row."""
+        body = self.body(part, row)
+        coordinate = self._coordinate(part.entity_at(row), part.scope_at(row))
+        return IndexEntry(body[HEAD], coordinate, part.sizes[row])
+
+    def entries(self, chunks: Iterator[Rows]) -> Iterator[IndexEntry]:
+        """Those of many rows."""
+        entry = self.entry
+        for part, rows in chunks:
+            for row in rows:
+                yield entry(part, row)
+
+    def coordinate_of(self, part: Part, row: int) -> Coordinate:
+        """Where the event of a row lives."""
+        return self._coordinate(part.entity_at(row), part.scope_at(row))
 
     def _coordinate(self, entity: str, scope: str) -> Coordinate:
         known = self._coordinates.get((entity, scope))
@@ -167,3 +173,53 @@ class Fetch:
                 self._coordinates.clear()
             known = self._coordinates[entity, scope] = Coordinate(entity, scope)
         return known
+
+    # ----------------------------------------------------------------------- what is not expected
+
+    def _again(
+        self, part: Part, row: int, body: bytes, form: Form[Q], named: bytes | None
+    ) -> tuple[bytes, int]:
+        """The frame does not confirm the row: the index is made anew, once; then it is damage."""
+        sequence = part.first + row
+        if isinstance(part, Sealed) and part.distrust():
+            segment, offsets = self._segments.of(part.segment_id), part.offsets
+            body = segment.record(offsets[row], offsets[row + 1], part.block_crcs)
+        _, key_ref, found = unpack_what(body, KIND_AT)
+        if found != sequence:
+            raise self._corrupt(part, row, f"it says that it is event {found}")
+        if named is not None and not body.startswith(named, ENTITY_AT):
+            raise self._corrupt(part, row, "it is another entity's")
+        if key_ref and form is not RAW:
+            raise FutureVersion(f"the payload encryption of event {sequence}", key_ref, 0)
+        return body, part.sizes[row]
+
+    def _corrupt(self, part: Part, row: int, detail: str) -> CorruptStore:
+        segment = self._segments.of(part.segment_id)
+        whole = f"the frame of event {part.first + row} is not as it was written: {detail}"
+        return segment.corrupt(part.offsets[row], Fault(Damage.FRAME, whole))
+
+    def _decode(
+        self, what: int, body: bytes, size: int, form: Form[Q], part: Part, row: int
+    ) -> object:
+        """Decode the first payload of a kind and version."""
+        sequence = part.first + row
+        decode = wire.decoder(what >> 16, what & 0xFFFF, form, sequence)
+        self._decoders[form][what] = decode
+        try:
+            return decode(body[-size:])
+        except wire.UNDECODABLE as error:
+            return self._decode_again(error, what, body, size, form)
+
+    def _decode_again(
+        self, error: Exception, what: int, body: bytes, size: int, form: Form[Q]
+    ) -> object:
+        """The payload does not decode: unless the index is wrong about its size, it is damage."""
+        sequence = unpack_what(body, KIND_AT)[2]
+        failed = wire.decode_failed(error, what >> 16, what & 0xFFFF, sequence)
+        try:
+            payload = record.decode_parts(body).payload
+            if len(payload) == size:
+                raise failed from error
+            return self._decoders[form][what](payload)
+        except wire.UNDECODABLE:
+            raise failed from error

@@ -26,11 +26,11 @@ from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from batpak.digest import ZERO_HASH
-from batpak.errors import Damage
+from batpak.faults import Damage
 from batpak.journal import head, layout
 from batpak.journal.frame import Fault, Why
 from batpak.journal.head import Head
-from batpak.journal.header import Header
+from batpak.journal.header import Ends, Header
 from batpak.journal.scan import Rest, RestKind, Scan, Stop
 
 
@@ -105,6 +105,25 @@ def bound(state: Head | None, segment_id: int) -> int | None:
     """The offset in one file that the log has to reach, if HEAD names that file."""
     named = state is not None and state.segment_id == segment_id
     return state.frames_end if state is not None and named else None
+
+
+def sealed(ends: Ends, recorded: Recorded, state: Head) -> Refuse | None:
+    """Judge a file whose end is recorded, before anything of its frames is read."""
+    file, first = layout.segment_name(ends.header.segment_id), ends.header.first_sequence
+    if ends.size < recorded.frames_end or recorded.frames_end < ends.start:
+        detail = f"the file ends here; its frames are recorded to end at {recorded.frames_end}"
+        return Refuse(file, ends.size, Damage.SEGMENT, detail)
+    if recorded.next_sequence < first:
+        detail = f"begins at event {first}, and is recorded to end at {recorded.next_sequence}"
+        return Refuse(file, 0, Damage.LAYOUT, detail)
+    if state.segment_id != ends.header.segment_id:
+        return None
+    said = state.frames_end, state.next_sequence, state.chain_head
+    due = recorded.frames_end, recorded.next_sequence, recorded.chain_head
+    if said[:2] > due[:2] or (said[0] == due[0] and said != due):
+        detail = f"HEAD records this file up to {said[0]}, and the next file up to {due[0]}"
+        return Refuse(file, min(said[0], due[0]), Damage.HEAD, detail)
+    return None
 
 
 def facts(

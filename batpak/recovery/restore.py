@@ -2,8 +2,9 @@
 
     1  list the names; read HEAD and every header          facts
     2  judge names, links and HEAD                         `decide`
-    3  scan every file, oldest first, into the index       facts
-    4  judge what each scan has found                      `decide`
+    3  sealed files: their footers; without one, their frames
+       the newest file: scan it into the index             facts
+    4  judge what the scan has found                       `decide`
     5  writing only: quarantine what is torn, copy the newest file of a store that was not closed
        to a new inode, remove leftovers, write HEAD as "open"
 
@@ -16,26 +17,31 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections import Counter
 from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from batpak import registry
 from batpak.disk import Directory
 from batpak.errors import CorruptStore, StorageFailed
-from batpak.index.row import Row
+from batpak.faults import Damage
+from batpak.index import sidx
+from batpak.index.row import Part
+from batpak.index.sealed import Sealed
 from batpak.index.table import Table
-from batpak.journal import head, header, layout, scan
-from batpak.journal.frame import Frame
+from batpak.index.tail import Tail
+from batpak.journal import frame, head, header, layout, scan
+from batpak.journal.frame import Fault, Frame
 from batpak.journal.head import Head
-from batpak.journal.header import Header
-from batpak.journal.scan import Chain, Scan, Stop
+from batpak.journal.header import Ends
+from batpak.journal.scan import Chain, Placed, Scan, Stop, Unit
 from batpak.journal.segment import Segment, Segments, Tip
 from batpak.platform import Platform
-from batpak.recovery import decide
-from batpak.recovery.decide import Facts, Found, Refuse, TornAt
+from batpak.recovery import decide, footer
+from batpak.recovery.decide import Facts, Found, Recorded, Refuse, TornAt
+from batpak.recovery.footer import FOOTER_BYTES_MIN
 from batpak.report import Torn
 
 log: Final = logging.getLogger("batpak.recovery")
@@ -52,15 +58,17 @@ class Recovered(Struct):
     scanned_bytes: int = 0
     torn: Torn | None = None
     dropped_batch_items: int = 0
+    rebuilt: tuple[str, ...] = ()
     ignored_files: tuple[str, ...] = ()
 
     @property
     def unknown_kinds(self) -> dict[int, int]:
         """Kinds that no imported class reads, and how many events have them."""
+        counts: Counter[int] = Counter()
+        for part in self.table.parts:
+            counts.update(part.kind_counts())
         return {
-            kind: len(rows)
-            for kind, rows in sorted(self.table.kind_rows.items())
-            if registry.lookup(kind) is None
+            kind: count for kind, count in sorted(counts.items()) if registry.lookup(kind) is None
         }
 
 
@@ -74,7 +82,9 @@ def is_store(directory: Directory) -> bool:
     return found.has_head or bool(found.segments)
 
 
-def restore(directory: Directory, platform: Platform, *, writable: bool) -> Recovered:
+def restore(
+    directory: Directory, platform: Platform, *, writable: bool, files_max: int
+) -> Recovered:
     """Open the log of a directory, or create it there. The caller holds the lock.
 
     Raises:
@@ -93,8 +103,9 @@ def restore(directory: Directory, platform: Platform, *, writable: bool) -> Reco
         _create(directory, platform, unfinished=kind is Found.UNFINISHED)
         found = layout.listing(directory)
     state = head.read(directory)
-    headers = _headers(directory, found, state)
-    recovered = _Restoration(directory, state, headers, found).run(writable=writable)
+    ends = _ends(directory, found, state)
+    restoration = _Restoration(directory, platform, state, ends, found, files_max)
+    recovered = restoration.run(writable=writable)
     if writable:
         _reopen(directory, platform, recovered, found)
     return recovered
@@ -110,7 +121,7 @@ def _create(directory: Directory, platform: Platform, *, unfinished: bool) -> No
     """Segment 1, then HEAD: without HEAD the creation was not finished, and is done again."""
     name = layout.segment_name(1)
     if unfinished:
-        store_id = header.read(directory, name)[0].store_id
+        store_id = header.read(directory, name).header.store_id
     else:
         store_id = platform.entropy(header.STORE_ID_BYTES)
         data = header.encode(
@@ -122,24 +133,25 @@ def _create(directory: Directory, platform: Platform, *, unfinished: bool) -> No
             prev=None,
         )
         layout.replace(directory, name, data)
-    first, start = header.read(directory, name)
-    chain_head = decide.before_any(first)
-    head.write(directory, Head(store_id, head.OPEN, 1, start, 0, chain_head, platform.wall_ns()))
+    first = header.read(directory, name)
+    chain_head = decide.before_any(first.header)
+    state = Head(store_id, head.OPEN, 1, first.start, 0, chain_head, platform.wall_ns())
+    head.write(directory, state)
 
 
-def _headers(directory: Directory, found: layout.Listing, state: Head) -> list[tuple[Header, int]]:
-    """Every header with the offset of its first frame, judged with what it names."""
-    headers: list[tuple[Header, int]] = []
+def _ends(directory: Directory, found: layout.Listing, state: Head) -> list[Ends]:
+    """Both ends of every file, the headers judged with what they name."""
+    ends: list[Ends] = []
     for number in found.segments:
-        current = header.read(directory, layout.segment_name(number))
-        bad = decide.link(current[0], number, headers[-1][0] if headers else None)
+        current = header.read(directory, layout.segment_name(number), sidx.TAIL_BYTES)
+        bad = decide.link(current.header, number, ends[-1].header if ends else None)
         if bad is not None:
             raise refusal(directory, bad)
-        headers.append(current)
-    bad = decide.head_place(state, headers[0][0], headers[-1][0].segment_id)
+        ends.append(current)
+    bad = decide.head_place(state, ends[0].header, ends[-1].header.segment_id)
     if bad is not None:
         raise refusal(directory, bad)
-    return headers
+    return ends
 
 
 class _Restoration:
@@ -148,96 +160,212 @@ class _Restoration:
     def __init__(
         self,
         directory: Directory,
+        platform: Platform,
         state: Head,
-        headers: list[tuple[Header, int]],
+        ends: list[Ends],
         found: layout.Listing,
+        files_max: int,
     ) -> None:
-        self._directory, self._state, self._headers, self._found = directory, state, headers, found
-        self._chain = Chain(state.store_id, hashed=False)
+        self._directory, self._platform, self._state = directory, platform, state
+        self._ends, self._files_max = ends, files_max
+        self._lock = platform.raw_lock
+        self._segments = Segments(files_max)
+        self._parts: list[Part] = []
+        self._rebuilt: list[str] = []
         self._last: Frame | None = None
-        self._result = Recovered(
-            store_id=state.store_id,
-            segments=Segments(),
-            table=Table(),
-            tip=Tip(0, decide.before_any(headers[0][0]), 0, -1, 0, 0, 0),
-            clean=state.state == head.CLEAN,
-            ignored_files=found.aliens,
-        )
+        self._clean = state.state == head.CLEAN
+        self._scanned_bytes = 0
+        self._torn: Torn | None = None
+        self._dropped = 0
+        self._aliens = found.aliens
 
     def run(self, *, writable: bool) -> Recovered:
-        result = self._result
         try:
-            for index in range(len(self._headers)):
-                self._take(index, writable=writable)
+            return self._run(writable=writable)
         except BaseException:
-            result.segments.close()
+            self._segments.close()
             raise
-        last, newest, table = self._last, result.segments.newest, result.table
-        if last is not None:
-            result.tip = replace(
-                result.tip,
-                sequence=last.sequence + 1,
-                chain_head=last.event_hash,
-                wall_ms=last.wall_ms,
-                counter=last.counter,
-                id_hi=last.id_hi,
-            )
-        table.bound = result.tip.sequence
-        result.tip = replace(result.tip, end=newest.end, durable=table.bound)
-        return result
 
-    def _take(self, index: int, *, writable: bool) -> None:
-        """Scan one file, judge it, and act if it is the newest."""
-        result = self._result
-        is_newest = index == len(self._headers) - 1
-        current, start = self._headers[index]
-        segment = Segment(self._directory, current, start, start)
-        result.segments.add(segment)
+    def _run(self, *, writable: bool) -> Recovered:
+        ends = self._ends
+        for index in range(len(ends) - 1):
+            after = ends[index + 1].header
+            recorded = decide.recorded(after, self._state)
+            if recorded is not None:  # a header names the file before it, or was refused
+                self._seal(ends[index], recorded, writable=writable)
+        newest = ends[-1]
+        recorded = decide.recorded(None, self._state)
+        if recorded is not None and recorded.frames_end >= FOOTER_BYTES_MIN:
+            self._require_end(newest, recorded)
+            self._seal(newest, recorded, writable=writable)
+            tail = self._begin(recorded, writable=writable)
+            table = Table(self._segments, self._parts, tail)
+        else:
+            table = self._grow(newest, recorded, writable=writable)
+        tip = self._tip(table)
+        table.bound = tip.sequence
+        return Recovered(
+            store_id=self._state.store_id,
+            segments=self._segments,
+            table=table,
+            tip=tip,
+            clean=self._clean,
+            scanned_bytes=self._scanned_bytes,
+            torn=self._torn,
+            dropped_batch_items=self._dropped,
+            rebuilt=tuple(self._rebuilt),
+            ignored_files=self._aliens,
+        )
+
+    # ------------------------------------------------------------------------- sealed segments
+
+    def _seal(self, ends: Ends, recorded: Recorded, *, writable: bool) -> None:
+        """Take in a file whose end is recorded, by its footer; without one, by its frames."""
+        refused = decide.sealed(ends, recorded, self._state)
+        if refused is not None:
+            raise refusal(self._directory, refused)
+        segment = Segment(
+            self._directory, ends.header, ends.start, recorded.frames_end, trusted=False
+        )
+        self._segments.add(segment)
+        try:
+            part = footer.read(segment, ends, recorded, self._lock)
+        except sidx.BadFooter as error:
+            log.warning("%s: the footer is made anew: %s", segment.path, error)
+            part = self._rebuild(segment, recorded, writable=writable)
+        self._parts.append(part)
+
+    def _rebuild(self, segment: Segment, recorded: Recorded, *, writable: bool) -> Sealed:
+        part, pieces = footer.in_memory(segment, recorded, self._lock)
+        self._rebuilt.append(segment.name)
+        self._scanned_bytes += recorded.frames_end - segment.start
+        if writable:
+            with suppress(StorageFailed), layout.asking("write", segment.path):
+                file = self._directory.append(segment.name)
+                try:
+                    file.truncate(recorded.frames_end)
+                    at = recorded.frames_end
+                    for piece in pieces:
+                        layout.write_all(file, at, piece)
+                        at += len(piece)
+                finally:
+                    file.close()
+            segment.close()  # what is mapped is longer than the file, or shorter
+        return part
+
+    def _require_end(self, ends: Ends, recorded: Recorded) -> None:
+        """A log that was closed ends where HEAD says: there is no frame right behind."""
+        segment = Segment(
+            self._directory, ends.header, ends.start, recorded.frames_end, trusted=False
+        )
         data = segment.whole()
-        self._chain.hashed = is_newest and not result.clean
-        facts = self._scan(segment, data, index)
+        at = recorded.frames_end
+        if isinstance(frame.body_at(data, at, len(data), at, segment.seed), bytes):
+            detail = "the log is recorded to end here, and it goes on: the record is an older one"
+            raise refusal(self._directory, Refuse(segment.name, at, Damage.HEAD, detail))
+        segment.close()
+
+    def _begin(self, recorded: Recorded, *, writable: bool) -> Tail:
+        """The segment behind a large one that was closed; a reader only imagines it."""
+        number, start = self._ends[-1].header.segment_id + 1, 0
+        if writable:
+            name = layout.segment_name(number)
+            data = header.encode(
+                store_id=self._state.store_id,
+                segment_id=number,
+                created_ns=self._platform.wall_ns(),
+                first_sequence=recorded.next_sequence,
+                salt=self._platform.entropy(header.SALT_BYTES),
+                prev=header.Link(number - 1, recorded.frames_end, recorded.chain_head),
+            )
+            layout.replace(self._directory, name, data)
+            decoded, start = header.decode(data, name)
+            self._segments.add(Segment(self._directory, decoded, start, start, trusted=True))
+        return Tail(number, recorded.next_sequence, start, self._lock)
+
+    # --------------------------------------------------------------------- the one that grows
+
+    def _grow(self, ends: Ends, recorded: Recorded | None, *, writable: bool) -> Table:
+        """Read the newest file, judge it, and act on what is behind its end."""
+        current, start = ends.header, ends.start
+        segment = Segment(self._directory, current, start, start, trusted=True)
+        self._segments.add(segment)
+        data = segment.whole()
+        tail = Tail(segment.segment_id, current.first_sequence, start, self._lock)
+        table = Table(self._segments, self._parts, tail)
+        facts = self._scan(segment, data, recorded, table)
         verdict = decide.frames(facts)
         if isinstance(verdict, Refuse):
             raise refusal(self._directory, verdict)
         segment.end = facts.unit
-        if not is_newest:
-            return
         content_end = scan.content_end(data, facts.unit)
-        if isinstance(verdict, TornAt) or content_end > facts.unit:
+        if isinstance(verdict, TornAt) or (recorded is None and content_end > facts.unit):
             self._set_aside(segment, data, facts.unit, content_end, writable=writable)
-        if writable and not result.clean:
+        if writable and not self._clean:
             layout.replace(self._directory, segment.name, data[: facts.unit])
         elif writable and len(data) > facts.unit:
             self._cut(segment.name, facts.unit)
         if writable:
-            result.segments.renew_newest(self._directory, facts.unit)
+            again = Segment(self._directory, current, start, facts.unit, trusted=True)
+            self._segments.renew_newest(again)
+        return table
 
-    def _scan(self, segment: Segment, data: memoryview, index: int) -> Facts:
+    def _scan(
+        self, segment: Segment, data: memoryview, recorded: Recorded | None, table: Table
+    ) -> Facts:
         """Fill the index from one file and say what was found on the way."""
-        state, table, result = self._state, self._result.table, self._result
-        after = self._headers[index + 1][0] if index + 1 < len(self._headers) else None
-        recorded = decide.recorded(after, state)
-        bound = decide.bound(state, segment.header.segment_id)
+        state, current, tail = self._state, segment.header, table.tail
+        bound = decide.bound(state, segment.segment_id)
+        chain = Chain(
+            state.store_id,
+            hashed=not self._clean,
+            sequence=current.first_sequence,
+            chain_head=decide.before_any(current),
+        )
         end = len(data) if recorded is None else min(recorded.frames_end, len(data))
-        walk = Scan(data, segment.start, end, segment.seed, self._chain, mark=bound)
+        walk = Scan(data, segment.start, end, segment.seed, chain, mark=bound)
         stop: Stop | None = None
         for unit in walk:
-            for offset, found in unit:
-                fault = scan.link_fault(found, *table.head(found.entity))
-                if fault is not None:
-                    stop = stop or Stop(offset, fault)
-                    break
-                table.publish(row_of(offset, found))
-                self._last = found
-            if stop is not None:
+            fault = self._take(unit, tail, table)
+            if fault is not None:
+                stop = fault
                 break
         stop = stop or walk.stop
-        result.scanned_bytes += stop.offset - segment.start
+        self._scanned_bytes += stop.offset - segment.start
         rest = None
         if recorded is None:
-            rest = scan.rest_of(data, stop.offset, len(data), segment.seed, self._chain.sequence)
-            result.dropped_batch_items = len(walk.open_unit)
+            rest = scan.rest_of(data, stop.offset, len(data), segment.seed, chain.sequence)
+            self._dropped = len(walk.open_unit)
         return decide.facts(segment.name, walk, stop, rest, recorded, state)
+
+    def _take(self, unit: Unit, tail: Tail, table: Table) -> Stop | None:
+        """Add a unit to the index, if it continues the entities that it belongs to."""
+        for offset, found in unit:
+            due = tail.heads.get(found.entity) or table.head(found.entity)
+            fault = scan.link_fault(found, due.version, due.event_hash)
+            if fault is not None:
+                return Stop(offset, fault)
+            footer.take(tail, [Placed(offset, found)])
+            self._last = found
+        return None
+
+    def _tip(self, table: Table) -> Tip:
+        """Where the log ends, from its last event."""
+        tail, last = table.tail, self._last
+        sequence = tail.first + len(tail)
+        end = self._segments.newest.end
+        if last is None and sequence:
+            part, row = table.locate(sequence - 1)
+            segment = self._segments.of(part.segment_id)
+            offsets = part.offsets
+            body = segment.record(offsets[row], offsets[row + 1], part.block_crcs)
+            found = frame.decode(body)
+            if isinstance(found, Fault):
+                raise segment.corrupt(offsets[row], found)
+            last = found
+        if last is None:
+            return Tip(0, decide.before_any(self._ends[0].header), 0, -1, 0, end, 0)
+        return Tip(sequence, last.event_hash, last.wall_ms, last.counter, last.id_hi, end, sequence)
 
     def _set_aside(
         self, segment: Segment, data: memoryview, start: int, end: int, *, writable: bool
@@ -247,9 +375,7 @@ class _Restoration:
         if writable:
             number = segment.header.segment_id
             kept = layout.quarantine(self._directory, number, start, data[start:end])
-        self._result.torn = Torn(
-            file=segment.name, offset=start, bytes=end - start, quarantine=kept
-        )
+        self._torn = Torn(file=segment.name, offset=start, bytes=end - start, quarantine=kept)
         log.warning(
             "%s: %d bytes from offset %d on are no events; %s",
             segment.path,
@@ -270,21 +396,6 @@ class _Restoration:
                 file.close()
 
 
-def row_of(offset: int, found: Frame) -> Row:
-    """A frame as the index knows it."""
-    return Row(
-        found.sequence,
-        offset,
-        found.id_hi,
-        found.kind,
-        found.entity,
-        found.scope,
-        found.key,
-        found.version,
-        found.event_hash,
-    )
-
-
 def _reopen(
     directory: Directory, platform: Platform, recovered: Recovered, found: layout.Listing
 ) -> None:
@@ -293,7 +404,7 @@ def _reopen(
         with layout.asking("remove", directory.path), suppress(FileNotFoundError):
             directory.unlink(name)
     tip = recovered.tip
-    number = recovered.segments.newest.header.segment_id
+    number = recovered.segments.newest.segment_id
     state = Head(
         recovered.store_id,
         head.OPEN,

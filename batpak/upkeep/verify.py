@@ -18,17 +18,21 @@ from uuid import UUID
 
 from batpak.digest import ZERO_HASH
 from batpak.disk import Directory, StrPath
-from batpak.errors import CorruptStore, Damage, StorageFailed
+from batpak.errors import CorruptStore, StorageFailed
+from batpak.faults import Damage
+from batpak.index import sidx
 from batpak.journal import frame, head, header, layout, scan
 from batpak.journal.frame import Fault, Frame
 from batpak.journal.head import Head
-from batpak.journal.header import Header
+from batpak.journal.header import Ends, Header
 from batpak.journal.scan import Chain, Placed, RestKind, Scan
 from batpak.journal.segment import Segment
-from batpak.platform import Platform
-from batpak.recovery import decide
+from batpak.note import CheckpointNote
+from batpak.platform import REAL, Platform
+from batpak.recovery import decide, footer
 from batpak.recovery.decide import Refuse, TornAt
-from batpak.report import FINDINGS_MAX, Finding, Torn, VerifyReport
+from batpak.recovery.footer import FOOTER_BYTES_MIN
+from batpak.report import FINDINGS_MAX, Finding, NoteFault, Torn, VerifyReport
 
 
 class Look(NamedTuple):
@@ -80,22 +84,31 @@ def verify_path(path: StrPath, platform: Platform) -> VerifyReport:
         directory.close()
 
 
-def verify_log(directory: Directory, seen: Look) -> VerifyReport:
+def verify_log(
+    directory: Directory, seen: Look, since: CheckpointNote | None = None
+) -> VerifyReport:
     """Verify what `look` has seen. The caller holds the lock.
+
+    Args:
+        directory: Of the store.
+        seen: What `look` gave.
+        since: A note that the log has to go on from.
 
     Raises:
         StorageFailed: The system refused.
         FutureVersion: Something is newer than this code.
         InvalidArgument: A segment is of format version 1.
     """
-    return _Verification(directory, seen).run()
+    return _Verification(directory, seen, since).run()
 
 
 class _Verification:
     """One pass over all files, oldest first."""
 
-    def __init__(self, directory: Directory, seen: Look) -> None:
-        self._directory, self._seen = directory, seen
+    def __init__(self, directory: Directory, seen: Look, since: CheckpointNote | None) -> None:
+        self._directory, self._seen, self._since = directory, seen, since
+        self._derived: list[Finding] = []
+        self._noted = None if since is None or since.events else ZERO_HASH  # the head at the note
         self._state = seen.state if isinstance(seen.state, Head) else None
         self._findings: list[Finding] = []
         self._count = 0
@@ -110,17 +123,19 @@ class _Verification:
         self._names()
         headers = self._headers()
         numbers = list(headers)
-        store_id = next(iter(headers.values()))[0].store_id if headers else None
+        store_id = next(iter(headers.values())).header.store_id if headers else None
         if store_id is not None:
             self._chain.store_id = store_id
-            self._place_of_head(next(iter(headers.values()))[0])
-        for number, (current, start) in headers.items():
-            segment = Segment(self._directory, current, start, start)
+            self._place_of_head(next(iter(headers.values())).header)
+        for number, ends in headers.items():
+            current = ends.header
+            segment = Segment(self._directory, current, ends.start, ends.start, trusted=True)
             try:
                 self._enter(current)
                 is_newest = number == max(self._seen.found.segments)
                 after = headers.get(number + 1)
-                self._walk(segment, None if after is None else after[0], is_newest=is_newest)
+                self._walk(segment, None if after is None else after.header, is_newest=is_newest)
+                self._footer(segment, ends, None if after is None else after.header, is_newest)
             finally:
                 segment.close()
         return VerifyReport(
@@ -131,8 +146,45 @@ class _Verification:
             head=self._chain.chain_head,
             findings=tuple(self._findings),
             findings_count=self._count,
+            derived=tuple(self._derived),
             torn=self._torn,
+            note=self._note_fault(store_id),
         )
+
+    def _note_fault(self, store_id: bytes | None) -> NoteFault | None:
+        """Hold the log against the note."""
+        since = self._since
+        if since is None:
+            return None
+        if store_id != since.store_id.bytes:
+            return NoteFault.OTHER_STORE
+        if self._noted is None:
+            return NoteFault.ROLLED_BACK
+        return None if self._noted == since.head else NoteFault.REWRITTEN
+
+    def _footer(self, segment: Segment, ends: Ends, after: Header | None, is_newest: bool) -> None:
+        """Compare the footer of a sealed file with one made from its frames."""
+        recorded = decide.recorded(after, self._state if is_newest else None)
+        if recorded is None or ends.size <= recorded.frames_end:
+            return  # it grows, or an open makes one
+        if is_newest and recorded.frames_end < FOOTER_BYTES_MIN:
+            return
+        try:
+            due = b"".join(footer.made(segment, recorded, REAL.raw_lock))
+        except (CorruptStore, ValueError):
+            return  # its frames are damaged, which is told already
+        there = bytes(segment.whole()[recorded.frames_end :])
+        if there != due:
+            at = next((n for n, (a, b) in enumerate(zip(there, due, strict=False)) if a != b), 0)
+            self._derived.append(
+                Finding(
+                    file=layout.path_of(self._directory, segment.name),
+                    offset=recorded.frames_end + at,
+                    sequence=None,
+                    reason=Damage.SEGMENT,
+                    detail="the footer is not what the frames say; an open makes it anew",
+                )
+            )
 
     def _add(self, file: str, offset: int, fault: Fault, sequence: int | None = None) -> None:
         self._count += 1
@@ -163,20 +215,20 @@ class _Verification:
             error = self._seen.state
             self._add(layout.HEAD, error.offset, Fault(error.reason, error.detail))
 
-    def _headers(self) -> dict[int, tuple[Header, int]]:
+    def _headers(self) -> dict[int, Ends]:
         """Every header that can be read, with the offset of its first frame."""
-        headers: dict[int, tuple[Header, int]] = {}
+        headers: dict[int, Ends] = {}
         for number in self._seen.found.segments:
             name = layout.segment_name(number)
             try:
-                headers[number] = header.read(self._directory, name)
+                headers[number] = header.read(self._directory, name, sidx.TAIL_BYTES)
             except CorruptStore as error:
                 self._add(name, error.offset, Fault(error.reason, error.detail))
                 continue
             before = headers.get(number - 1)
             if number == 1 or before is not None:
-                current = headers[number][0]
-                bad = decide.link(current, number, None if before is None else before[0])
+                current = headers[number].header
+                bad = decide.link(current, number, None if before is None else before.header)
                 if bad is not None:
                     self._refused(bad)
         return headers
@@ -257,6 +309,8 @@ class _Verification:
                 self._add(segment.name, offset, fault, found.sequence)
             else:
                 self._events += 1
+            if self._since is not None and found.sequence == self._since.events - 1:
+                self._noted = found.event_hash
             self._heads[found.entity] = (found.version, found.event_hash)
 
     def _over(self, segment: Segment, data: memoryview, offset: int) -> int:

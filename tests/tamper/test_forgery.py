@@ -15,12 +15,15 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
+from batpak import codec
 from batpak.clock import WALL_MS_MAX
-from batpak.errors import CorruptStore, Damage, FutureVersion
+from batpak.errors import CorruptStore, FutureVersion
+from batpak.faults import Damage
 from batpak.journal import frame, header
-from batpak.journal.frame import Frame, Parts
+from batpak.journal.frame import Frame
 from batpak.journal.scan import Chain
 from batpak.platform import REAL
+from batpak.record import Parts, decode_parts
 from batpak.store import Store
 from batpak.upkeep.verify import verify_path
 from tests.facts import PLAIN, USER, Counted, Said
@@ -67,7 +70,7 @@ def frames_of(path: Path) -> tuple[bytes, list[Parts], int]:
     while at < len(data):
         body = frame.body_at(data, at, len(data), at, seed)
         assert isinstance(body, bytes)
-        parts.append(frame.decode_parts(body))
+        parts.append(decode_parts(body))
         at += 8 + len(body)
     return data[:start], parts, seed
 
@@ -78,7 +81,7 @@ def forge(path: Path, change: Callable[[list[Parts]], None]) -> None:
     change(parts)
     data = begin
     for part in parts:
-        data += frame.encode(part, len(data), seed)
+        data += frame.encode(codec.encode(part), len(data), seed)
     (path / "000001.fbat").write_bytes(data)
 
 
@@ -176,7 +179,7 @@ def test_a_time_and_an_id_that_cannot_be_are_faults_whatever_the_hash_says(
 
 
 def codec_encode(part: Parts) -> bytes:
-    return frame.encode(part, 0, 0)[8:]
+    return frame.encode(codec.encode(part), 0, 0)[8:]
 
 
 def swap(parts: list[Parts]) -> None:

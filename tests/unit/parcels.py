@@ -16,21 +16,23 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from batpak import abi, digest, ids, wire
+from batpak import abi, ids, record, wire
 from batpak.abi import Edge, Rule, StateData, WireEnum
 from batpak.append import AppendReceipt, Cause
-from batpak.clock import Hlc
 from batpak.config import Durability
 from batpak.coordinate import Coordinate
+from batpak.digest import ZERO_HASH
 from batpak.errors import IdempotencyConflict, VersionConflict
 from batpak.event import StoredEvent
+from batpak.faults import KeyFault
 from batpak.guard.gates import GateSet
 from batpak.guard.verdict import PERMIT, Denial, Verdict
-from batpak.ids import EventId
+from batpak.ids import NO_ID, EventId
 from batpak.kind import EventKind
 from batpak.machine import Machine
 from batpak.payload import EventPayload
 from batpak.typestate import Guarded, Handle, Transition
+from batpak.wire import Encoded
 
 ParcelId = NewType("ParcelId", UUID)
 
@@ -469,29 +471,31 @@ class ListLedger:
             known = [event for event in self.events if key and event.idempotency_key == key]
             if known:
                 if known[0].content_hash != encoded.content_hash:
-                    raise IdempotencyConflict(key or b"", frozenset({"content"}), 0)
+                    raise IdempotencyConflict(
+                        key or b"", KeyFault.DIFFERS, frozenset({"content"}), 0
+                    )
                 return _receipt(known[0], replayed=True)
             actual = sum(event.coordinate.entity == coord.entity for event in self.events)
             if expected_version is not None and expected_version != actual:
                 raise VersionConflict(coord.entity, expected_version, actual)
-            event_id = ids.new_id(EventId)
+            cause = caused_by.bytes if isinstance(caused_by, UUID) else NO_ID
+            event_id = ids.new_id(EventId).bytes
             event = StoredEvent(
-                payload=wire.decode(encoded.kind, encoded.version, encoded.data),
-                coordinate=coord,
-                kind=encoded.kind,
-                payload_version=encoded.version,
-                sequence=len(self.events),
-                version=actual + 1,
-                event_id=event_id,
-                correlation_id=correlation_id or event_id,
-                causation_id=caused_by if isinstance(caused_by, UUID) else None,
-                hlc=Hlc(len(self.events), 0),
-                flags=flags,
-                idempotency_key=key,
-                extensions=extensions or {},
-                content_hash=encoded.content_hash,
-                prev_hash=digest.ZERO_HASH,
-                event_hash=digest.ZERO_HASH,
+                wire.decode(encoded.kind, encoded.version, encoded.data),
+                pack_record(
+                    encoded,
+                    coord,
+                    flags=flags,
+                    time=(len(self.events), 0),
+                    sequence=len(self.events),
+                    version=actual + 1,
+                    ids=(
+                        event_id,
+                        event_id if correlation_id is None else correlation_id.bytes,
+                        cause,
+                    ),
+                    opt=record.pack_opt(key, extensions),
+                ),
             )
             self.events.append(event)
             self._fail("fail_after")
@@ -507,21 +511,33 @@ class ListLedger:
             raise error
 
 
+def pack_record(
+    encoded: Encoded,
+    coord: Coordinate,
+    *,
+    flags: int,
+    time: tuple[int, int],
+    sequence: int,
+    version: int,
+    ids: tuple[bytes, bytes, bytes],
+    opt: bytes,
+) -> bytes:
+    """An event as it would be stored, but for the hashes of a chain."""
+    fields = record.pack_fields(
+        record.EVENT, flags, encoded.kind, encoded.version, 0, 0, 1, *time, sequence, version, *ids
+    )
+    head = record.close_head(fields, ZERO_HASH, ZERO_HASH, 0)
+    names = record.pack_name(coord.entity) + record.pack_name(coord.scope)
+    payload = record.pack_payload(encoded.data) + encoded.data
+    return record.MARK + head + names + opt + payload
+
+
 def _receipt(event: StoredEvent[EventPayload], *, replayed: bool) -> AppendReceipt:
     return AppendReceipt(
         store_id=UUID(int=1),
-        event_id=event.event_id,
         coordinate=event.coordinate,
-        kind=event.kind,
-        payload_version=event.payload_version,
-        sequence=event.sequence,
-        version=event.version,
-        hlc=event.hlc,
-        correlation_id=event.correlation_id,
-        causation_id=event.causation_id,
+        head=event.head,
         content_hash=event.content_hash,
-        prev_hash=event.prev_hash,
-        event_hash=event.event_hash,
         extensions=event.extensions,
         durability=Durability.COMMIT,
         replayed=replayed,

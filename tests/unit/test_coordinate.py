@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from batpak import codec
 from batpak.coordinate import Coordinate
-from batpak.errors import CoordinateFault, InvalidCoordinate
+from batpak.errors import InvalidCoordinate
+from batpak.faults import CoordinateFault
 
 F = CoordinateFault
 BAD = [

@@ -15,13 +15,14 @@ from uuid import UUID
 import pytest
 
 from batpak import errors as e
+from batpak import faults as f
 from batpak.guard.verdict import Denial, Denied
 
 ID = UUID(int=7)
 SAMPLES: list[e.BatpakError] = [
     e.InvalidArgument("limit", "must be positive", hint="leave it out"),
-    e.InvalidCoordinate("entity", e.CoordinateFault.NUL, "a\x00"),
-    e.InvalidKind(0x1_0000, e.KindFault.CATEGORY, "no kind"),
+    e.InvalidCoordinate("entity", f.CoordinateFault.NUL, "a\x00"),
+    e.InvalidKind(0x1_0000, f.KindFault.CATEGORY, "no kind"),
     e.KindMismatch(0x2001, 0x2002, ID),
     e.UnknownKind(0x2001, 1, 5),
     e.RegistryError("one", "two"),
@@ -29,7 +30,7 @@ SAMPLES: list[e.BatpakError] = [
     e.TooLarge("the payload", 2_000_000, 1_000_000),
     e.VersionConflict("order:1", 1, 2),
     e.StaleState("PlacedOrder", "order:1", 1, 2),
-    e.IdempotencyConflict(b"k", frozenset({"kind", "content"}), 3),
+    e.IdempotencyConflict(b"k", f.KeyFault.DIFFERS, frozenset({"kind", "content"}), 3),
     e.UnknownParent(ID),
     e.EventNotFound(ID),
     e.StoreLocked("shop.store", "writing", 4711),
@@ -37,13 +38,14 @@ SAMPLES: list[e.BatpakError] = [
     e.StoreReadOnly("append"),
     e.ForkedStoreError(4711),
     e.StorePoisoned(OSError(5, "Input/output error")),
+    e.WaitTimeout("a submission", 0.5, f.WriteState.UNDECIDED),
     e.StorageFailed("write", "shop.store/1", 28, "No space left on device"),
     e.DurabilityUnknown(3, 5, OSError(5, "Input/output error")),
-    e.CorruptStore("shop.store/1", 4096, e.Damage.CRC, "the checksum is wrong"),
+    e.CorruptStore("shop.store/1", 4096, f.Damage.CRC, "the checksum is wrong"),
     e.FutureVersion("the segment", 3, 2),
-    e.DecodeFailed(0x2001, 1, 5, e.DecodeStage.SHAPE, "expected str"),
+    e.DecodeFailed(0x2001, 1, 5, f.DecodeStage.SHAPE, "expected str"),
     Denied(Denial("paid_in_full", "AMOUNT_MISMATCH", "paid 1").with_context(paid=1)),
-    e.ReceiptRejected(e.ReceiptFault.SPENT, "this receipt was used before"),
+    e.ReceiptRejected(f.ReceiptFault.SPENT, "this receipt was used before"),
     e.IllegalTransition("ship() is legal from PaidOrder only; this is PlacedOrder"),
     e.IllegalHistory("shop.orders.Order", "OrderShipped", 1, "Draft"),
 ]
@@ -108,7 +110,7 @@ def test_only_what_may_pass_by_itself_is_retryable() -> None:
     broken = e.StorageFailed("write", "f", 5, "Input/output error")
 
     retryable = {type(sample) for sample in SAMPLES if sample.retryable}
-    assert retryable == {e.StoreLocked, e.StorageFailed}
+    assert retryable == {e.StoreLocked, e.StorageFailed, e.WaitTimeout}
     assert (full.retryable, broken.retryable) == (True, False)
 
 

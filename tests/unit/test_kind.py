@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batpak.errors import InvalidKind, KindFault
+from batpak.errors import InvalidKind
+from batpak.faults import KindFault
 from batpak.kind import EventKind
 
 USER = [category for category in range(16) if category not in (0x0, 0xD)]

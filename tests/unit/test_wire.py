@@ -18,14 +18,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from batpak import codec, digest, wire
-from batpak.errors import (
-    DecodeFailed,
-    DecodeStage,
-    FutureVersion,
-    InvalidArgument,
-    PayloadInvalid,
-    UnknownKind,
-)
+from batpak.errors import DecodeFailed, FutureVersion, InvalidArgument, PayloadInvalid, UnknownKind
+from batpak.faults import DecodeStage
 from batpak.payload import EventPayload
 from tests.unit.parcels import NOON, Carrier, ParcelId, ParcelPacked, ParcelSeen, ParcelSent, Stamp
 

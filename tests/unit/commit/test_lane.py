@@ -71,6 +71,7 @@ def assert_kept(disk: MemoryDisk, acknowledged: list[AppendReceipt], attempted: 
         assert again.verify().ok
 
 
+@pytest.mark.filterwarnings("ignore:unclosed store:ResourceWarning")  # nobody is left to close it
 @pytest.mark.parametrize("keep_unsynced", [False, True])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_power_cut_at_any_operation_keeps_what_was_acknowledged(
@@ -386,6 +387,8 @@ def test_an_append_from_inside_an_append_is_refused() -> None:
     with open_in(disk) as store:
 
         def reenter(index: int, operation: str, name: str, /) -> None:
+            if operation == "reserve":
+                return
             disk.before = nothing
             told.append((operation, name))
             try:

@@ -20,7 +20,8 @@ from typing import Any, TypeAlias, cast
 
 import pytest
 
-from batpak.errors import IllegalTransition, ReceiptFault, ReceiptRejected, StorageFailed
+from batpak.errors import IllegalTransition, ReceiptRejected, StorageFailed
+from batpak.faults import ReceiptFault
 from batpak.guard import receipt as receipts
 from batpak.guard.gates import Gate, GateSet
 from batpak.guard.receipt import Receipt

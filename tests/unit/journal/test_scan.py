@@ -14,10 +14,13 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
-from batpak.errors import Damage, FutureVersion
+from batpak import codec
+from batpak.errors import FutureVersion
+from batpak.faults import Damage
 from batpak.journal import frame, header, scan
-from batpak.journal.frame import Fault, Frame, Parts, Why
+from batpak.journal.frame import Fault, Frame, Why
 from batpak.journal.scan import Chain, RestKind, Scan
+from batpak.record import Parts, decode_parts
 
 FIXTURE: Final = Path(__file__).parents[2] / "fixtures" / "format-v2"
 DATA: Final = (FIXTURE / "000001.fbat").read_bytes()
@@ -36,7 +39,7 @@ def walk(data: bytes) -> tuple[Scan, list[int]]:
 def parts_at(offset: int) -> Parts:
     body = frame.body_at(DATA, offset, len(DATA), offset, SEED)
     assert isinstance(body, bytes)
-    return frame.decode_parts(body)
+    return decode_parts(body)
 
 
 def test_a_whole_file_is_three_units_and_its_mark_is_passed() -> None:
@@ -103,7 +106,7 @@ def head_with(parts: Parts, at: int, value: bytes) -> Parts:
     ],
 )
 def test_a_right_checksum_over_wrong_content_is_a_fault(parts: Parts, reason: Damage) -> None:
-    forged = DATA[:567] + frame.encode(parts, 567, SEED) + DATA[763:]
+    forged = DATA[:567] + frame.encode(codec.encode(parts), 567, SEED) + DATA[763:]
 
     scanned, found = walk(forged)
 
@@ -139,7 +142,7 @@ def rest(tail: bytes, sequence: int = 4) -> scan.Rest:
 
 def later(sequence: int, at: int, stamp: int) -> bytes:
     parts = head_with(parts_at(151), 30, sequence.to_bytes(8, "big"))
-    return frame.encode(head_with(parts, 158, stamp.to_bytes(8, "big")), at, SEED)
+    return frame.encode(codec.encode(head_with(parts, 158, stamp.to_bytes(8, "big"))), at, SEED)
 
 
 def test_what_lies_behind_a_stop_is_told_apart() -> None:
@@ -172,7 +175,7 @@ def test_a_search_over_hostile_bytes_gives_up() -> None:
 def test_a_later_frame_is_found_wherever_the_pieces_of_the_search_begin(junk: int) -> None:
     at = 763 + junk
     later = replace(parts_at(763), head=parts_at(763).head)
-    data = DATA[:763] + b"\xff" * junk + frame.encode(later, at, SEED)
+    data = DATA[:763] + b"\xff" * junk + frame.encode(codec.encode(later), at, SEED)
 
     found = scan.rest_of(memoryview(data), 763, len(data), SEED, 2)
 

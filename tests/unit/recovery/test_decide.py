@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from batpak.digest import ZERO_HASH
-from batpak.errors import Damage
+from batpak.faults import Damage
 from batpak.journal import head, layout
 from batpak.journal.frame import Fault, Why
 from batpak.journal.head import Head

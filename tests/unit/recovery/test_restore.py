@@ -12,15 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from batpak.errors import (
-    BatpakError,
-    CorruptStore,
-    Damage,
-    FutureVersion,
-    InvalidArgument,
-    StorageFailed,
-)
-from batpak.journal import head
+from batpak.errors import BatpakError, CorruptStore, FutureVersion, InvalidArgument, StorageFailed
+from batpak.faults import Damage
+from batpak.journal import head, header
 from batpak.platform import REAL
 from batpak.store import Store
 from batpak.upkeep.verify import verify_path
@@ -47,6 +41,11 @@ def newest(path: Path) -> Path:
     return max(path.glob("*.fbat"))
 
 
+def end_of(file: Path) -> int:
+    """Where the frames end: what is reserved behind them are zeros."""
+    return len(file.read_bytes().rstrip(b"\0"))
+
+
 def test_an_unclean_stop_loses_nothing_that_was_written(tmp_path: Path) -> None:
     path = crashed(tmp_path)
 
@@ -70,8 +69,9 @@ def test_the_newest_file_of_an_unclean_store_gets_a_new_inode(tmp_path: Path) ->
 @pytest.mark.parametrize("junk", [b"\x00\x00\x01", b"\x00\x00\x00\x50" + b"x" * 30, b"y" * 200])
 def test_a_torn_end_is_cut_and_kept_in_quarantine(tmp_path: Path, junk: bytes) -> None:
     path = crashed(tmp_path)
-    size = newest(path).stat().st_size
-    with newest(path).open("ab") as file:
+    size = end_of(newest(path))
+    with newest(path).open("r+b") as file:
+        file.seek(size)
         file.write(junk)
 
     with Store.open(path, PLAIN) as store:
@@ -101,7 +101,7 @@ def test_every_cut_of_an_unsynced_file_opens_with_a_prefix(tmp_path: Path) -> No
     data = newest(path).read_bytes()
     start = head.decode((path / "HEAD").read_bytes(), "HEAD").frames_end
 
-    for cut in range(start, len(data), 7):
+    for cut in [*range(start, end_of(newest(path)), 7), len(data)]:
         newest(path).write_bytes(data[:cut])
         found = numbers(path)
         assert found == list(range(len(found)))
@@ -114,7 +114,7 @@ def test_a_log_shorter_than_head_says_is_refused(tmp_path: Path) -> None:
         store.append(USER, Counted(n=0))
     with Store.open(path, PLAIN) as store:  # HEAD: open, with one event
         shutil.copytree(path, tmp_path / "crashed")
-        size = newest(path).stat().st_size
+        size = store.open_report.scanned_bytes + 151
     os.truncate(tmp_path / "crashed" / "000001.fbat", size - 1)
 
     with pytest.raises(CorruptStore) as caught:
@@ -269,7 +269,9 @@ def test_two_files_that_changed_names_are_refused(tmp_path: Path) -> None:
 
 def test_a_sealed_file_that_was_cut_is_refused(tmp_path: Path) -> None:
     path = rotated(tmp_path)
-    os.truncate(path / "000001.fbat", (path / "000001.fbat").stat().st_size - 10)
+    after = header.read(REAL.open_dir(str(path), create=False), "000002.fbat").header
+    assert after.prev is not None
+    os.truncate(path / "000001.fbat", after.prev.frames_end - 10)
 
     with pytest.raises(CorruptStore) as caught:
         Store.open(path)

@@ -309,6 +309,7 @@ def walking(readings: Iterator[int]) -> Platform:
         monotonic_ns=REAL.monotonic_ns,
         entropy=REAL.entropy,
         raw_lock=REAL.raw_lock,
+        thread=REAL.thread,
         thread_id=REAL.thread_id,
         pid=REAL.pid,
     )

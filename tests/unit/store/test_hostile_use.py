@@ -23,15 +23,9 @@ from batpak import registry
 from batpak.append import AppendReceipt
 from batpak.config import Durability, Limits, StoreConfig
 from batpak.coordinate import Coordinate
-from batpak.errors import (
-    CorruptStore,
-    Damage,
-    InvalidArgument,
-    RegistryError,
-    StoreClosed,
-    StorePoisoned,
-)
+from batpak.errors import CorruptStore, InvalidArgument, RegistryError, StoreClosed, StorePoisoned
 from batpak.event import StoredEvent
+from batpak.faults import Damage
 from batpak.journal import layout
 from batpak.journal.segment import FILES_MAX
 from batpak.kind import EventKind

@@ -96,7 +96,8 @@ def test_a_torn_end_is_told_and_is_no_damage(store: Path) -> None:
     with Store.open(store, PLAIN) as opened:
         opened.append(USER, Counted(n=3))
         copy = shutil.copytree(store, store.parent / "crashed")
-    with (copy / "000001.fbat").open("ab") as file:
+    with (copy / "000001.fbat").open("r+b") as file:
+        file.seek(len(file.read().rstrip(b"\0")))
         file.write(b"\x00\x00\x01\x00torn")
 
     done = CliRunner().invoke(app, [str(copy)])

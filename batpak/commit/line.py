@@ -1,0 +1,186 @@
+"""The line: who has the lane, who waits for it, and what an interrupt does to either.
+
+    queue      every call stands in line
+    own        one `dict.setdefault` takes the lane and says who has it
+    serve      the owner commits the head of the line, until its own call is answered
+    leave      one `clear`; whoever is first is woken
+
+There is no moment in which the lane is taken and nobody is named. An owner that was cut short, and
+cut short again while it was putting things right, stays named; the same thread takes over with its
+next call, another one when the thread is gone or has left. Bells are raw locks: what waits on
+anything more can be left half taken by an exception from outside. A bell only wakes; the truth is
+in the unit. Reference: docs/explanation/one-lane.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import Final, TypeVar
+
+from batpak.append import AppendReceipt
+from batpak.commit.unit import Unit
+from batpak.commit.worker import Worker
+from batpak.errors import BatpakError, InvalidArgument
+from batpak.platform import Platform
+
+T = TypeVar("T")
+
+PATIENCE_S: Final = 1.0  # between two looks at a lane that does not answer
+
+
+class Line(ABC):
+    """Units, committed in the order in which they came, by whichever caller has the lane."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._thread_id = platform.thread_id
+        self._slot: dict[Unit | None, Unit] = {}  # None -> owner; an owner -> who took over
+        self._queue: deque[Unit] = deque()
+        self._called: deque[Unit] = deque()  # whose callbacks are due
+        self._drain = Worker(platform, "batpak-drain", self._serve_queue)
+
+    @property
+    def queued(self) -> int:
+        """How many units stand in line."""
+        return len(self._queue)
+
+    @abstractmethod
+    def _round(self) -> bool:
+        """Commit one group from the head of the line, if there is one. Only the owner calls it."""
+
+    @abstractmethod
+    def _settle_all(self) -> None:
+        """Finish what an interrupted owner left. Only the owner calls it."""
+
+    def commit(self, unit: Unit) -> tuple[AppendReceipt, ...]:
+        """Store one unit, or say why not.
+
+        On return its events are visible, and durable to the level of the receipts.
+
+        Raises:
+            InvalidArgument: Called from a signal handler that interrupted this very method.
+            StoreClosed, StorePoisoned: This handle writes no more.
+            IdempotencyConflict, VersionConflict, UnknownParent: The log says otherwise.
+            StorageFailed: The write was refused and is undone.
+            DurabilityUnknown: The sync was refused; this handle writes no more.
+        """
+        try:
+            self._queue.append(unit)
+            if self._slot.setdefault(None, unit) is unit:
+                self._serve(unit)
+            else:
+                self._wait(unit)
+        except BaseException as error:
+            self._cut_short(unit, error)
+            raise
+        if unit.error is not None:
+            raise unit.error
+        return unit.receipts
+
+    def submit(self, unit: Unit) -> None:
+        """Put a unit in line and return; a thread of its own commits it if no caller does."""
+        self._queue.append(unit)
+        self._drain.wake()
+
+    def hold(self, act: Callable[[], T]) -> T:
+        """Call a function while nothing is being committed; it must not append.
+
+        It is called again if an exception from outside cuts it short.
+        """
+        results: list[T] = []
+        unit = Unit((), self._thread_id(), act=lambda: results.append(act()))
+        self.commit(unit)
+        return results[-1]
+
+    def _wait(self, unit: Unit) -> None:
+        """Take the lane, or sleep until somebody who has it has answered."""
+        slot = self._slot
+        while not unit.done:
+            owner = slot.setdefault(None, unit)
+            while (heir := slot.get(owner)) is not None:
+                owner = heir
+            if owner is unit:
+                self._serve(unit)
+            elif owner.thread == unit.thread:
+                self._refuse_reentry(owner, unit)
+                if not unit.done:
+                    slot.setdefault(owner, unit)  # an earlier call of this thread, cut short
+            elif unit.bell is None:
+                unit.bell = self._platform.raw_lock()
+                unit.bell.acquire()
+            elif not unit.bell.acquire(timeout=PATIENCE_S) and not _is_inside(owner.thread):
+                slot.setdefault(owner, unit)  # its thread died, or left without letting go
+
+    def _serve(self, unit: Unit) -> None:
+        """Commit the head of the line until the own unit is answered; then let go."""
+        while not unit.done:
+            if not self._round() and not unit.done:
+                unit.answer(())  # it never got into the line: its caller was interrupted
+        self._slot.clear()
+        if self._queue or self._called:
+            self._wake()
+
+    def _wake(self) -> None:
+        """Wake who is next, and call who asked to be called; the lane is free."""
+        with suppress(IndexError):  # nobody waits, or somebody has the lane already
+            self._queue[0].ring()
+        while self._called:
+            with suppress(IndexError):
+                self._called.popleft().call()
+
+    def _cut_short(self, unit: Unit, error: BaseException) -> None:
+        """An exception from outside: leave nothing half done, and know what came of the unit."""
+        error.__dict__["batpak_outcome"] = lambda: self._outcome(unit)
+        if unit.act is None:
+            unit.withdrawn = True
+        self._wait(unit)
+        if self._owns(unit):
+            self._settle_all()
+            self._slot.clear()
+            self._wake()
+
+    def _outcome(self, unit: Unit) -> tuple[AppendReceipt, ...]:
+        """What came of a unit whose caller was interrupted, perhaps twice."""
+        if not unit.done:
+            with suppress(BatpakError):
+                self.commit(Unit((), self._thread_id()))
+        return unit.receipts
+
+    def _owns(self, unit: Unit) -> bool:
+        owner = self._slot.get(None)
+        while owner is not None and (heir := self._slot.get(owner)) is not None:
+            owner = heir
+        return owner is unit
+
+    def _refuse_reentry(self, owner: Unit, unit: Unit) -> None:
+        """A signal handler may not append inside the append that it has interrupted."""
+        frame: FrameType | None = sys._getframe()  # pyright: ignore[reportPrivateUsage]  the only way to ask
+        while frame is not None:
+            if frame.f_code is _COMMIT and frame.f_locals.get("unit") is owner:
+                reason = "re-entrant: this thread is inside an append already"
+                unit.answer(InvalidArgument("thread", reason))
+                return
+            frame = frame.f_back
+
+    def _serve_queue(self) -> None:
+        """What the drain thread does: stand in line behind everybody who is waiting."""
+        if self._queue:
+            self.commit(Unit((), self._thread_id()))
+
+
+_COMMIT: Final = Line.commit.__code__
+
+
+def _is_inside(thread: int) -> bool:
+    """Whether a thread has the lane's `commit` on its stack."""
+    frame = sys._current_frames().get(thread)  # pyright: ignore[reportPrivateUsage]  likewise
+    while frame is not None:
+        if frame.f_code is _COMMIT:
+            return True
+        frame = frame.f_back
+    return False

@@ -1,0 +1,77 @@
+"""A thread that does one thing when it is woken, and sleeps.
+
+It is started by the first wake, so a store that needs none has none. A wake while it works makes
+it work once more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from batpak.platform import Platform, RawLock, Thread
+
+log: Final = logging.getLogger("batpak.lane")
+
+
+class Worker:
+    """One such thread.
+
+    Args:
+        platform: Where threads and locks come from.
+        name: Of the thread.
+        work: What it does. What it raises is logged; the thread goes on.
+        delay_s: How long it waits between being woken and working, unless it is stopped.
+    """
+
+    def __init__(
+        self, platform: Platform, name: str, work: Callable[[], None], delay_s: float = 0.0
+    ) -> None:
+        self._platform, self._name, self._work, self._delay_s = platform, name, work, delay_s
+        self._bell: RawLock = platform.raw_lock()
+        self._bell.acquire()  # held means: nothing to do
+        self._stopping: RawLock = platform.raw_lock()
+        self._stopping.acquire()  # held means: go on
+        self._thread: Thread | None = None
+        self._stopped = False
+
+    def wake(self) -> None:
+        """See to it that `work` is called soon. Cheap if it is awake already."""
+        if self._stopped:
+            return
+        _release(self._bell)
+        if self._thread is None:
+            thread = self._platform.thread(self._run, self._name)
+            thread.start()
+            self._thread = thread  # if it is lost here, the next wake starts another one
+
+    def stop(self, timeout_s: float) -> None:
+        """Let it finish what it is doing, and end. Twice is harmless."""
+        self._stopped = True
+        _release(self._stopping)
+        _release(self._bell)
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            self._bell.acquire()
+            if self._delay_s and not self._stopped:
+                self._stopping.acquire(timeout=self._delay_s)
+            if self._stopped:
+                _release(self._bell)  # there may be another one
+                return
+            try:
+                self._work()
+            except Exception:
+                log.exception("%s failed", self._name)
+
+
+def _release(lock: RawLock) -> None:
+    """Open a lock that means: wait. Somebody else may do so at the same time."""
+    if lock.locked():
+        with suppress(RuntimeError):
+            lock.release()

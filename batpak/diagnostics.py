@@ -1,0 +1,41 @@
+"""Diagnostics: everything that helps to see how a handle is doing, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from batpak.config import Durability, SyncMode
+from batpak.report import Frontier, HealthState, OpenReport, Stats
+
+
+class Diagnostics(Struct, frozen=True, kw_only=True):
+    """One picture of one handle. It encodes to JSON as it is."""
+
+    stats: Stats
+    frontier: Frontier
+    health: HealthState
+    cause: str | None  # why it stopped writing
+    durability: Durability
+    sync_mode: SyncMode
+    open_report: OpenReport
+    queued: int  # units that stand in line
+    groups: int  # committed so far
+    units: int  # in them
+    syncs: int  # counted over the newest ones, as are the next two
+    sync_p50_us: int
+    sync_p99_us: int
+
+    @property
+    def units_per_group(self) -> float:
+        """How many calls shared one write and one sync, on average."""
+        return self.units / self.groups if self.groups else 0.0
+
+
+def percentile_us(nanoseconds: Sequence[int], share: float) -> int:
+    """The duration that such a share stays below, in microseconds; 0 if there are none."""
+    if not nanoseconds:
+        return 0
+    ordered = sorted(nanoseconds)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] // 1000

@@ -1,0 +1,110 @@
+"""The newest file, for writing: room is found first, then whole frames, then a sync."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+from batpak.disk import Directory
+from batpak.journal import layout
+from batpak.journal.segment import Segment
+
+STEP_MIN: Final = 1 << 20  # bytes reserved ahead at first; each step is twice the one before
+STEP_MAX: Final = 16 << 20
+
+
+class ActiveFile:
+    """The file that grows. Its segment reads through the same map.
+
+    Args:
+        directory: Where it is.
+        segment: The same file, for reading.
+        data_only: Whether a sync may leave out what is not needed to find the data.
+
+    `reserved` says up to where there is room. Where room cannot be promised it says so all the
+    same, and a write may be refused.
+
+    Raises:
+        StorageFailed: The system refused.
+    """
+
+    def __init__(self, directory: Directory, segment: Segment, *, data_only: bool = True) -> None:
+        self._segment, self._data_only = segment, data_only
+        self.reserved, self._step = 0, STEP_MIN
+        with layout.asking("open", segment.path):
+            self._file = directory.append(segment.name)
+
+    def reserve_for(self, end: int) -> None:
+        """Make sure that there is room up to `end`, and some more.
+
+        Raises:
+            StorageFailed: There is not, or the system refused. Nothing changed.
+        """
+        if end <= self.reserved:
+            return
+        size = -(-end // self._step) * self._step
+        with layout.asking("reserve", self._segment.path):
+            try:
+                mapped = self._file.reserve(size)
+            except OSError:  # no room for a whole step; perhaps for what is needed
+                size = end
+                mapped = self._file.reserve(size)
+        self.reserved = size
+        self._step = min(self._step * 2, STEP_MAX)
+        if mapped is not None:
+            self._segment.show(mapped)
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Write all of it.
+
+        Raises:
+            OSError: The system refused; some of it may have been written.
+        """
+        if self._file.write(offset, data) != len(data):
+            layout.write_all(self._file, offset, data)
+
+    def sync(self) -> None:
+        """Return once everything written is durable.
+
+        Raises:
+            OSError: The system refused; what is durable is not known.
+        """
+        self._file.sync(data_only=self._data_only)
+
+    def cut(self, end: int) -> None:
+        """Make the file end there, durably.
+
+        Raises:
+            OSError: The system refused, or the file did not take that size.
+        """
+        self.reserved = 0
+        self._file.truncate(end)
+        self._file.sync(data_only=False)
+        if self._file.size() != end:
+            raise OSError(None, "the file did not take its old size")
+
+    def size(self) -> int:
+        """The size of the file in bytes, with what is reserved.
+
+        Raises:
+            OSError: The system refused.
+        """
+        return self._file.size()
+
+    def finish(self, end: int, pieces: Iterable[bytes]) -> None:
+        """Cut the file to its end and write what stands behind it; not durable.
+
+        Raises:
+            OSError: The system refused. What lies before `end` is as it was.
+        """
+        self.reserved = 0
+        self._file.truncate(end)
+        for piece in pieces:
+            layout.write_all(self._file, end, piece)
+            end += len(piece)
+
+    def close(self) -> None:
+        """Give the descriptor back. Twice is harmless."""
+        with suppress(OSError):
+            self._file.close()

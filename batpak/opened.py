@@ -1,0 +1,140 @@
+"""An open log: locked, recovered, reported, and given back at the end."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sys
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from batpak import registry
+from batpak.config import OpenVerify, StoreConfig
+from batpak.disk import Directory, Lock, StrPath
+from batpak.errors import InvalidArgument, StorageFailed, StoreLocked
+from batpak.journal import header, layout
+from batpak.platform import Platform
+from batpak.recovery import restore
+from batpak.recovery.restore import Recovered
+from batpak.report import Mode, OpenReport
+from batpak.upkeep.verify import look, verify_log
+
+log: Final = logging.getLogger("batpak.open")
+
+
+class Opened(Struct):
+    """A locked and recovered log, with what has to be given back at the end."""
+
+    platform: Platform
+    directory: Directory
+    lock: Lock | None
+    log: Recovered
+    report: OpenReport
+    abandon_writer: Callable[[], None] | None = None
+
+    def release(self) -> None:
+        """Give everything back. Twice is harmless, also from two threads or interrupted."""
+        self._close_files()
+        lock, self.lock = self.lock, None  # one caller gets it; a lost one releases itself
+        if lock is not None:
+            lock.release()
+        self.directory.close()
+
+    def abandon(self) -> None:
+        """Close the descriptors and leave the lock alone: it is the parent's."""
+        self._close_files()
+        if self.lock is not None:
+            self.lock.abandon()
+        self.directory.close()
+
+    def _close_files(self) -> None:
+        self.log.segments.close()
+        if self.abandon_writer is not None:
+            self.abandon_writer()
+
+
+def open_log(
+    path: StrPath, config: StoreConfig, platform: Platform, *, writable: bool, create: bool
+) -> Opened:
+    """Lock a directory and recover the log in it.
+
+    Raises:
+        RegistryError: A payload class of this program cannot be decoded. Nothing was touched.
+        InvalidArgument: No path, a big-endian host, or a store of format version 1.
+        StoreLocked: Another handle holds the directory.
+        StorageFailed: The system refused, or there is no store and none may be made.
+        CorruptStore, FutureVersion: The bytes are damaged, or newer than this code.
+    """
+    if sys.byteorder != "little":
+        raise InvalidArgument("host", "a big-endian machine cannot open a store")
+    registry.validate()
+    began = platform.monotonic_ns()
+    directory = layout.enter(platform, path, create=create)
+    full = directory.path
+    lock: Lock | None = None
+    try:
+        if writable and not create and not restore.is_store(directory):
+            raise StorageFailed("open", full, errno.ENOENT, "there is no store here")
+        lock = layout.lock(directory, platform.pid(), shared=not writable)
+        if config.open_verify is OpenVerify.FULL:
+            _verify_first(directory)
+        files_max = config.limits.fd_budget
+        log = restore.restore(directory, platform, writable=writable, files_max=files_max)
+        if lock is None and layout.listing(directory).has_lock:
+            raise StoreLocked(full, "reading", None)  # a writer came while we were looking
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        directory.close()
+        raise
+    report = OpenReport(
+        store_id=UUID(bytes=log.store_id),
+        path=full,
+        format_version=header.VERSION,
+        mode=Mode.WRITE if writable else Mode.READ,
+        locked=lock is not None,
+        clean=log.clean,
+        segments=len(log.segments),
+        events=log.table.bound,
+        next_sequence=log.tip.sequence,
+        scanned_bytes=log.scanned_bytes,
+        elapsed_ms=(platform.monotonic_ns() - began) // 1_000_000,
+        torn=log.torn,
+        dropped_batch_items=log.dropped_batch_items,
+        rebuilt=log.rebuilt,
+        ignored_files=log.ignored_files,
+        unknown_kinds=log.unknown_kinds,
+        head_checked=True,
+    )
+    _announce(report, config)
+    return Opened(platform, directory, lock, log, report)
+
+
+def _verify_first(directory: Directory) -> None:
+    """Every checksum, hash and link, before anything is touched.
+
+    Raises:
+        CorruptStore: The first that is not right.
+    """
+    seen = look(directory)
+    if seen.found.segments or seen.found.has_head:
+        verify_log(directory, seen).raise_for_damage()
+
+
+def _announce(report: OpenReport, config: StoreConfig) -> None:
+    """Log what an open found, and tell who asked to be told."""
+    log.info(
+        "opened %s: %d events in %d segments",
+        report.path,
+        report.events,
+        report.segments,
+        extra={"store_id": str(report.store_id), "path": report.path},
+    )
+    if config.on_open is not None:
+        try:
+            config.on_open(report)
+        except Exception:
+            log.exception("on_open failed", extra={"path": report.path})

@@ -1,0 +1,435 @@
+"""Queries: every way to read events of a log. A part of StoreReader.
+
+A read never waits for a writer. An iterator shows the log as it was when it was asked for, and
+holds no lock between items. Every method that gives events takes `form`: typed payloads by default,
+plain values with `Form.DICT`, the stored bytes with `Form.RAW`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final, TypeVar, overload
+from uuid import UUID
+
+from batpak.errors import EventNotFound, InvalidArgument, KindMismatch
+from batpak.event import IndexEntry, P, StoredEvent
+from batpak.ids import ID_BYTES, EventId
+from batpak.index import query
+from batpak.index.query import Rows
+from batpak.index.row import Part
+from batpak.index.table import Table
+from batpak.journal.segment import Segments
+from batpak.payload import EventPayload
+from batpak.read.fetch import Fetch
+from batpak.read.page import Page
+from batpak.record import EVENT_ID_AT
+from batpak.region import OneKind, Region, kind_of
+from batpak.wire import TYPED, Form, Q
+
+T = TypeVar("T")
+
+_ALL: Final = Region.all()
+_ID: Final = slice(EVENT_ID_AT, EVENT_ID_AT + ID_BYTES)
+
+
+class Queries(ABC):
+    """What a handle can ask of its log."""
+
+    def __init__(self, segments: Segments, table: Table) -> None:
+        self._table = table
+        self._fetch = Fetch(segments, table)
+
+    @abstractmethod
+    def _alive(self) -> None:
+        """Refuse if this handle does not read any more."""
+
+    # -------------------------------------------------------------------------------- one event
+
+    @overload
+    def get(self, which: EventId | IndexEntry | int) -> StoredEvent[EventPayload]: ...
+
+    @overload
+    def get(self, which: EventId | IndexEntry | int, fact: type[P]) -> StoredEvent[P]: ...
+
+    @overload
+    def get(
+        self, which: EventId | IndexEntry | int, fact: OneKind | None = None, *, form: Form[Q]
+    ) -> StoredEvent[Q]: ...
+
+    def get(
+        self,
+        which: EventId | IndexEntry | int,
+        fact: OneKind | None = None,
+        *,
+        form: Form[Any] = TYPED,
+    ) -> StoredEvent[Any]:
+        """One event, by id or by sequence.
+
+        Args:
+            which: An event id, a sequence, or an entry.
+            fact: The payload class, or the kind, to expect.
+            form: Of the payload.
+
+        Raises:
+            EventNotFound: There is no such event.
+            KindMismatch: It is of another kind than `fact`.
+            CorruptStore, UnknownKind, FutureVersion, DecodeFailed: It cannot be read as it was.
+        """
+        self._alive()
+        if isinstance(which, IndexEntry):
+            which = which.event_id
+        place = self._find(which)
+        if place is None:
+            raise EventNotFound(which)
+        part, row = place
+        if fact is not None:
+            expected, kind = kind_of("fact", fact), part.kinds[row]
+            if kind != expected:
+                raise KindMismatch(expected, kind, self._fetch.entry(part, row).event_id)
+        event = self._fetch.event(part, row, form)
+        if isinstance(which, UUID) and event.record[_ID] != which.bytes:
+            raise EventNotFound(which)
+        return event
+
+    def _find(self, which: object) -> tuple[Part, int] | None:
+        """The only place where it can be."""
+        if isinstance(which, UUID):
+            sequence = self._table.with_id(which.int >> 64)
+        elif isinstance(which, int) and _is_count(which):
+            sequence = which if which < self._table.bound else None
+        else:
+            raise InvalidArgument("which", "must be an event id or a sequence")
+        return None if sequence is None else self._table.locate(sequence)
+
+    # ------------------------------------------------------------------------------ many events
+
+    def entries(
+        self,
+        region: Region = _ALL,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> Iterator[IndexEntry]:
+        """What the store knows of events without reading their payloads. Arguments as `query`."""
+        return some_of(self._fetch.entries(self._rows(region, after, before, reverse)), limit)
+
+    @overload
+    def query(
+        self,
+        region: Region = _ALL,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> Iterator[StoredEvent[EventPayload]]: ...
+
+    @overload
+    def query(
+        self,
+        region: Region = _ALL,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+        form: Form[Q],
+    ) -> Iterator[StoredEvent[Q]]: ...
+
+    def query(
+        self,
+        region: Region = _ALL,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+        form: Form[Any] = TYPED,
+    ) -> Iterator[StoredEvent[Any]]:
+        """The events that a region matches, in sequence order.
+
+        Args:
+            region: Which.
+            after: Only behind this sequence.
+            before: Only in front of this sequence.
+            limit: How many at most. Not much more than those is read.
+            reverse: Newest first.
+            form: Of the payloads.
+
+        Raises:
+            InvalidArgument: An argument is malformed.
+            CorruptStore, UnknownKind, FutureVersion, DecodeFailed: While iterating; an event
+                cannot be read as it was. Nothing is skipped.
+        """
+        return some_of(self._fetch.events(self._rows(region, after, before, reverse), form), limit)
+
+    @overload
+    def stream(
+        self,
+        entity: str,
+        *,
+        first_version: int = 1,
+        last_version: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> Iterator[StoredEvent[EventPayload]]: ...
+
+    @overload
+    def stream(
+        self,
+        entity: str,
+        *,
+        first_version: int = 1,
+        last_version: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+        form: Form[Q],
+    ) -> Iterator[StoredEvent[Q]]: ...
+
+    def stream(
+        self,
+        entity: str,
+        *,
+        first_version: int = 1,
+        last_version: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+        form: Form[Any] = TYPED,
+    ) -> Iterator[StoredEvent[Any]]:
+        """The events of one entity in version order; nothing for an unknown one.
+
+        Args:
+            entity: Exact.
+            first_version: At least 1.
+            last_version: Included. None: up to the newest.
+            limit: How many at most.
+            reverse: Newest first.
+            form: Of the payloads.
+        """
+        self._alive()
+        text_of("entity", entity)
+        if not _is_count(first_version) or first_version < 1:
+            raise InvalidArgument("first_version", "must be 1 or more")
+        if last_version is not None and not _is_count(last_version):
+            raise InvalidArgument("last_version", "must be a version, or None")
+        rows = query.entity_rows(self._table, entity, first_version, last_version, reverse=reverse)
+        return some_of(self._fetch.events(rows, form, entity=entity), limit)
+
+    @overload
+    def by_scope(
+        self,
+        scope: str,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> Iterator[StoredEvent[EventPayload]]: ...
+
+    @overload
+    def by_scope(
+        self,
+        scope: str,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+        form: Form[Q],
+    ) -> Iterator[StoredEvent[Q]]: ...
+
+    def by_scope(
+        self,
+        scope: str,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+        form: Form[Any] = TYPED,
+    ) -> Iterator[StoredEvent[Any]]:
+        """The events of one scope, in sequence order. Arguments as in `query`."""
+        rows = self._rows(Region(scope=scope), after, before, reverse)
+        return some_of(self._fetch.events(rows, form), limit)
+
+    @overload
+    def by_fact(
+        self,
+        fact: type[P],
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> Iterator[StoredEvent[P]]: ...
+
+    @overload
+    def by_fact(
+        self,
+        fact: OneKind,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+        form: Form[Q],
+    ) -> Iterator[StoredEvent[Q]]: ...
+
+    @overload
+    def by_fact(
+        self,
+        fact: OneKind,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> Iterator[StoredEvent[EventPayload]]: ...
+
+    def by_fact(
+        self,
+        fact: OneKind,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+        form: Form[Any] = TYPED,
+    ) -> Iterator[StoredEvent[Any]]:
+        """The events of one kind, in sequence order. Arguments as in `query`."""
+        rows = self._rows(Region(kinds=kind_of("fact", fact)), after, before, reverse)
+        return some_of(self._fetch.events(rows, form), limit)
+
+    @overload
+    def by_correlation(
+        self,
+        correlation_id: UUID,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> Iterator[StoredEvent[EventPayload]]: ...
+
+    @overload
+    def by_correlation(
+        self,
+        correlation_id: UUID,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+        form: Form[Q],
+    ) -> Iterator[StoredEvent[Q]]: ...
+
+    def by_correlation(
+        self,
+        correlation_id: UUID,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+        form: Form[Any] = TYPED,
+    ) -> Iterator[StoredEvent[Any]]:
+        """The events of one conversation, the one that began it included. Arguments as `query`."""
+        self._alive()
+        wanted = uuid_of("correlation_id", correlation_id)
+        start, stop = self._range(after, before)
+        rows = query.correlated(self._table, wanted.int, start, stop, reverse=reverse)
+        found = self._fetch.events(rows, form)
+        return some_of((one for one in found if one.correlation_id == wanted), limit)
+
+    @overload
+    def page(
+        self, region: Region = _ALL, *, after: int | None = None, limit: int = 100
+    ) -> Page[EventPayload]: ...
+
+    @overload
+    def page(
+        self, region: Region = _ALL, *, after: int | None = None, limit: int = 100, form: Form[Q]
+    ) -> Page[Q]: ...
+
+    def page(
+        self,
+        region: Region = _ALL,
+        *,
+        after: int | None = None,
+        limit: int = 100,
+        form: Form[Any] = TYPED,
+    ) -> Page[Any]:
+        """Some events, and where to go on: `page(after=page.next_after)`, until that is None.
+
+        Pages that follow each other show every event once, however much is appended meanwhile.
+        """
+        if not _is_count(limit) or not limit:
+            raise InvalidArgument("limit", "must be 1 or more")
+        visible = self._table.bound
+        more = self.query(region, after=after, before=visible, limit=limit + 1, form=form)
+        items = tuple(more)
+        is_last = len(items) <= limit
+        items = items[:limit]
+        return Page(items, None if is_last else items[-1].sequence, visible)
+
+    def count(self, region: Region = _ALL) -> int:
+        """How many events a region matches. No payload is read."""
+        self._alive()
+        region_of(region)
+        return query.count(self._table, region, 0, self._table.bound)
+
+    def _range(self, after: int | None, before: int | None) -> tuple[int, int]:
+        for name, value in (("after", after), ("before", before)):
+            if value is not None and not _is_count(value):
+                raise InvalidArgument(name, "must be a sequence, 0 or more")
+        bound = self._table.bound
+        start = 0 if after is None else after + 1
+        return start, bound if before is None else min(before, bound)
+
+    def _rows(
+        self, region: object, after: int | None, before: int | None, reverse: bool
+    ) -> Iterator[Rows]:
+        self._alive()
+        start, stop = self._range(after, before)
+        return query.select(self._table, region_of(region), start, stop, reverse=reverse)
+
+
+def region_of(region: object) -> Region:
+    """A region, checked."""
+    if not isinstance(region, Region):
+        raise InvalidArgument("region", f"must be a Region, not {type(region).__name__}")
+    return region
+
+
+def limit_of(limit: int | None) -> int | None:
+    """A limit, checked."""
+    if limit is not None and not _is_count(limit):
+        raise InvalidArgument("limit", "must not be negative")
+    return limit
+
+
+def some_of(found: Iterator[T], limit: int | None) -> Iterator[T]:
+    """The first of what was found."""
+    return found if limit_of(limit) is None else islice(found, limit)
+
+
+def text_of(argument: str, value: object) -> str:
+    """A text, checked."""
+    if not isinstance(value, str):
+        raise InvalidArgument(argument, f"must be text, not {type(value).__name__}")
+    return value
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def uuid_of(argument: str, value: object) -> UUID:
+    """A UUID, checked."""
+    if not isinstance(value, UUID):
+        raise InvalidArgument(argument, f"must be a UUID, not {type(value).__name__}")
+    return value

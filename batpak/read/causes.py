@@ -1,0 +1,100 @@
+"""Causes: the graph that `caused_by` makes. Parents come before their children, so it has no loops.
+
+The index gives candidates by half of an id; the fixed head of the frame decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from heapq import heappop, heappush
+
+from msgspec import Struct
+
+from batpak.event import IndexEntry
+from batpak.ids import EventId
+from batpak.index.table import Table
+from batpak.override import override
+from batpak.read.fetch import Fetch
+
+
+class CausalEnd(StrEnum):
+    """Why a path ended."""
+
+    ROOT = "root"  # nothing caused the last entry
+    LIMIT = "limit"
+
+
+class CausalPath(Struct, frozen=True):
+    """An event, what caused it, what caused that, and so on."""
+
+    entries: tuple[IndexEntry, ...]
+    end: CausalEnd
+
+
+class Impact(Struct, frozen=True):
+    """An event that another one has caused, directly or not."""
+
+    entry: IndexEntry
+    parent: EventId
+    depth: int  # 1: directly
+
+
+def find(fetch: Fetch, table: Table, event_id: EventId) -> IndexEntry | None:
+    """The entry of an event, if it is visible."""
+    sequence = table.with_id(event_id.int >> 64)
+    if sequence is None:
+        return None
+    entry = fetch.entry(*table.locate(sequence))
+    return entry if entry.event_id == event_id else None
+
+
+def why(fetch: Fetch, table: Table, anchor: IndexEntry, limit: int) -> CausalPath:
+    """From an event up to the one that nothing caused."""
+    entries: list[IndexEntry] = []
+    entry: IndexEntry | None = anchor
+    while entry is not None and len(entries) < limit:
+        entries.append(entry)
+        cause = entry.causation_id
+        if cause is None:
+            return CausalPath(tuple(entries), CausalEnd.ROOT)
+        entry = find(fetch, table, cause)
+    return CausalPath(tuple(entries), CausalEnd.LIMIT)
+
+
+class Impacts(Iterator[Impact]):
+    """What an event has caused, in sequence order. `truncated` says whether the limit cut it off.
+
+    Shows the log as it was when it was asked for.
+    """
+
+    def __init__(
+        self, fetch: Fetch, table: Table, anchor: IndexEntry, limit: int, max_depth: int | None
+    ) -> None:
+        self.truncated = False
+        self._fetch, self._table, self._bound = fetch, table, table.bound
+        self._left, self._max_depth = limit, max_depth
+        self._waiting: list[tuple[int, int, EventId]] = []
+        self._push(anchor.event_id, 1)
+
+    @override
+    def __next__(self) -> Impact:
+        if not self._waiting:
+            raise StopIteration
+        if not self._left:
+            self.truncated = True
+            raise StopIteration
+        self._left -= 1
+        sequence, depth, parent = heappop(self._waiting)
+        entry = self._fetch.entry(*self._table.locate(sequence))
+        self._push(entry.event_id, depth + 1)
+        return Impact(entry, parent, depth)
+
+    def _push(self, parent: EventId, depth: int) -> None:
+        if self._max_depth is not None and depth > self._max_depth:
+            return
+        low = parent.int & (1 << 64) - 1
+        for part, _, stop in self._table.spans(0, self._bound):
+            for row in part.caused_by(low):
+                if row < stop and self._fetch.entry(part, row).is_caused_by(parent):
+                    heappush(self._waiting, (part.first + row, depth, parent))

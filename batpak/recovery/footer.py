@@ -1,0 +1,218 @@
+"""The footer of one segment: read from its file, or made anew from its frames.
+
+Whatever is wrong with a footer, the frames decide: they have to end exactly where it is recorded,
+with the event that is recorded as the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from batpak import codec, record
+from batpak.errors import CorruptStore
+from batpak.event import framed_name
+from batpak.faults import Damage
+from batpak.ids import NO_ID
+from batpak.index import sidx
+from batpak.index.row import NO_ROW, Change, EntityHead, Row, Scope
+from batpak.index.sealed import Sealed
+from batpak.index.sidx import Footer, Identity
+from batpak.index.tail import Tail
+from batpak.journal.frame import Fault, Frame
+from batpak.journal.header import Ends
+from batpak.journal.scan import Chain, Scan, Unit
+from batpak.journal.segment import Segment, block_crcs
+from batpak.platform import RawLock
+from batpak.recovery.decide import Recorded, before_any
+
+FOOTER_BYTES_MIN: Final = 1 << 20
+"""Bytes of frames from which the newest file of a closed log has a footer.
+
+A smaller one is read frame by frame, and the next writer goes on in it.
+"""
+
+NewLock = Callable[[], RawLock]
+
+
+def identity(segment: Segment, recorded: Recorded) -> Identity:
+    """What the footer of a segment has to say of itself."""
+    first = segment.header.first_sequence
+    return Identity(
+        store_id=segment.header.store_id,
+        segment_id=segment.segment_id,
+        first_sequence=first,
+        rows=recorded.next_sequence - first,
+        chain_head=recorded.chain_head,
+        frames_end=recorded.frames_end,
+    )
+
+
+def read(segment: Segment, ends: Ends, recorded: Recorded, lock: NewLock) -> Sealed:
+    """The index of a sealed segment over the footer in its file.
+
+    Raises:
+        sidx.BadFooter: There is none that can be used.
+    """
+    footer = sidx.read(ends.tail, ends.size)
+    if isinstance(footer, int):
+        footer = sidx.read(bytes(segment.whole()[-footer:]), ends.size)
+    if isinstance(footer, int):
+        raise sidx.BadFooter("its table of contents is longer than it says")
+    sidx.check(footer, identity(segment, recorded))
+    return over_file(segment, footer, ends.size, recorded, lock)
+
+
+def over_file(
+    segment: Segment, footer: Footer, size: int, recorded: Recorded, lock: NewLock
+) -> Sealed:
+    """The index over a footer that is in the file."""
+    return Sealed(
+        footer,
+        lambda: segment.data(size),
+        lambda: rebuild(segment, recorded, lock),
+        segment.columns,
+    )
+
+
+def over_pieces(segment: Segment, pieces: list[bytes], recorded: Recorded, lock: NewLock) -> Sealed:
+    """The index over a footer that was just written behind the frames."""
+    ending = b"".join(pieces[-3:])  # the table of contents and the trailer
+    size = recorded.frames_end + sum(map(len, pieces))
+    read_back = sidx.read(ending, size)
+    if isinstance(read_back, int):  # it was given whole
+        raise sidx.BadFooter("its table of contents is longer than it says")
+    return over_file(segment, read_back, size, recorded, lock)
+
+
+def in_memory(segment: Segment, recorded: Recorded, lock: NewLock) -> tuple[Sealed, list[bytes]]:
+    """The index over a footer that was just made from the frames, and the footer's bytes.
+
+    Raises:
+        CorruptStore: The frames are not what was recorded.
+        StorageFailed: The system refused.
+    """
+    pieces = made(segment, recorded, lock)
+    image = b"".join(pieces)
+    footer = _parsed(image, recorded)
+    part = Sealed(
+        footer,
+        lambda: image,
+        lambda: rebuild(segment, recorded, lock),
+        {},
+        base=recorded.frames_end,
+    )
+    return part, pieces
+
+
+def rebuild(segment: Segment, recorded: Recorded, lock: NewLock) -> tuple[Footer, bytes]:
+    """A footer made from the frames, and its bytes from the end of the frames on.
+
+    Raises:
+        CorruptStore: The frames are not what was recorded.
+        StorageFailed: The system refused.
+    """
+    image = b"".join(made(segment, recorded, lock))
+    return _parsed(image, recorded), image
+
+
+def _parsed(image: bytes, recorded: Recorded) -> Footer:
+    footer = sidx.read(image, recorded.frames_end + len(image))
+    if isinstance(footer, int):  # it was given whole
+        raise sidx.BadFooter("its table of contents is longer than it says")
+    return footer
+
+
+def made(segment: Segment, recorded: Recorded, lock: NewLock) -> list[bytes]:
+    """The bytes of a footer, in pieces, from the frames of a segment."""
+    header = segment.header
+    tail = Tail(segment.segment_id, header.first_sequence, segment.start, lock)
+    chain = Chain(
+        header.store_id,
+        hashed=False,
+        sequence=header.first_sequence,
+        chain_head=before_any(header),
+    )
+    data = segment.whole()
+    end = min(recorded.frames_end, len(data))
+    walk = Scan(data, segment.start, end, segment.seed, chain)
+    for unit in walk:
+        take(tail, unit)
+    why = walk.stop.why
+    if isinstance(why, Fault):
+        raise segment.corrupt(walk.stop.offset, why)
+    if walk.unit != recorded.frames_end:
+        detail = f"{why.value}; its frames are recorded to end at {recorded.frames_end}"
+        raise CorruptStore(segment.path, walk.stop.offset, Damage.CRC, detail)
+    if (chain.chain_head, chain.sequence) != (recorded.chain_head, recorded.next_sequence):
+        detail = "the event before this offset is not the one recorded as the last"
+        raise CorruptStore(segment.path, walk.unit, Damage.CHAIN, detail)
+    tail.freeze()
+    return pack(segment, tail, recorded)
+
+
+def pack(segment: Segment, tail: Tail, recorded: Recorded) -> list[bytes]:
+    """The bytes of a footer, in pieces, from the index of a complete segment."""
+    data = segment.data(recorded.frames_end)
+    offsets = tail.offsets
+    first = last = 0
+    if len(tail):
+        first, last = (
+            int.from_bytes(data[at : at + 8], "big")
+            for at in (
+                offsets[0] + 8 + record.WALL_MS_AT,
+                offsets[-2] + 8 + record.WALL_MS_AT,
+            )
+        )
+    return sidx.pack(
+        tail,
+        identity(segment, recorded),
+        first_wall_ms=first,
+        last_wall_ms=last,
+        block_crcs=block_crcs(data, recorded.frames_end),
+    )
+
+
+def take(tail: Tail, unit: Unit) -> None:
+    """Add the frames of one unit to an index, as the commit that wrote them did."""
+    for offset, found in unit:
+        tail.publish(_change(tail, offset, found))
+
+
+def _change(tail: Tail, offset: int, found: Frame) -> Change:
+    head = tail.heads.get(found.entity)
+    scope = tail.scopes_by_name.get(found.scope)
+    scopes: dict[str, Scope] = {}
+    entities: list[str] = []
+    row = tail.count
+    if head is None:
+        code, previous = tail.entity_count, NO_ROW
+        entities.append(found.entity)
+        stored, hashed = codec.encode(found.entity), framed_name(found.entity.encode())
+    else:
+        code, previous, stored, hashed = head.code, head.row, head.stored, head.hashed
+    if scope is None:
+        scope = scopes[found.scope] = Scope(
+            len(tail.scopes_by_name), codec.encode(found.scope), framed_name(found.scope.encode())
+        )
+    own, correlation, cause, key = (
+        found.event_id,
+        found.correlation_id,
+        found.causation_id,
+        found.key,
+    )
+    added: Row = (
+        offset + found.size,
+        len(found.payload),
+        found.kind,
+        found.id_hi,
+        code,
+        scope.code,
+        previous,
+        None if correlation == own else int.from_bytes(correlation[8:], "big"),
+        None if cause == NO_ID else int.from_bytes(cause[8:], "big"),
+        key,
+    )
+    after = EntityHead(found.version, found.event_hash, code, row, stored, hashed)
+    keys = {} if key is None else {key: row}
+    return Change(row, [added], {found.entity: after}, keys, scopes, tail.entity_count, entities)
