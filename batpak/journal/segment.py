@@ -147,6 +147,8 @@ class Segment:
         if good is None:
             return
         first, last = offset >> 16, (end - 1) >> 16
+        if good[first] == VERIFIED == good[last] and last - first < 2:
+            return
         known = good[first : last + 1]
         if known.count(VERIFIED) == len(known):
             return

@@ -15,7 +15,7 @@ from batpak.index.row import Part
 from batpak.index.sealed import Sealed
 from batpak.index.table import Table
 from batpak.journal.frame import Fault
-from batpak.journal.segment import BLOCK, VERIFIED, Segment, Segments
+from batpak.journal.segment import Segment, Segments
 from batpak.record import ENTITY_AT, HEAD, KIND_AT, unpack_what
 from batpak.wire import FORMS, RAW, Decode, Form
 
@@ -51,51 +51,35 @@ class Fetch:
                 was. Nothing is skipped.
         """
         named = None if entity is None else record.pack_name(entity)
+        decoders = self._decoders[form]
         for part, rows in chunks:
-            segment = self._segments.of(part.segment_id)
+            segment, first = self._segments.of(part.segment_id), part.first
             for at in range(0, len(rows), STEP):
                 some = rows[at : at + STEP]
-                self._check_ahead(segment, part, some)
-                yield from self._events(segment, part, some, form, named)
-
-    def _events(
-        self,
-        segment: Segment,
-        part: Part,
-        rows: Sequence[int],
-        form: Form[Q],
-        named: bytes | None,
-    ) -> Iterator[StoredEvent[Q]]:
-        offsets, sizes, first, good = part.offsets, part.sizes, part.first, segment.good
-        decoders = self._decoders[form]
-        mapped, there = b"", 0
-        for row in rows:
-            start, end, size = offsets[row], offsets[row + 1], sizes[row]
-            if self.closed:
-                raise StoreClosed
-            if end > there:
-                mapped = self._data(segment, end)
-                there = len(mapped)
-            if good is not None and (
-                not good[start >> 16] == VERIFIED == good[(end - 1) >> 16] or end - start > BLOCK
-            ):
-                segment.check(start, end, part.block_crcs)
-            body = mapped[start + 8 : end]
-            what, key_ref, sequence = unpack_what(body, KIND_AT)
-            if (
-                sequence != first + row
-                or key_ref
-                or (named is not None and not body.startswith(named, ENTITY_AT))
-            ):
-                body, size = self._again(part, row, body, form, named)
-                what = unpack_what(body, KIND_AT)[0]
-            try:
-                payload = decoders[what](body[-size:])
-            except KeyError:
-                payload = self._decode(what, body, size, form, part, row)
-            except wire.UNDECODABLE as error:
-                payload = self._decode_again(error, what, body, size, form)
-            yield StoredEvent(cast("Q", payload), body)
+                starts, ends, sizes = _places(part, some)
+                mapped = self._data(segment, max(ends[0], ends[-1]))
+                sure = self._check_ahead(segment, part, some)
+                for row, start, end, size in zip(some, starts, ends, sizes, strict=False):
+                    if self.closed:
+                        raise StoreClosed
+                    if not sure:
+                        segment.check(start, end, part.block_crcs)
+                    body = mapped[start + 8 : end]
+                    what, key_ref, sequence = unpack_what(body, KIND_AT)
+                    if (
+                        sequence != first + row
+                        or key_ref
+                        or (named is not None and not body.startswith(named, ENTITY_AT))
+                    ):
+                        body, size = self._again(part, row, body, form, named)  # noqa: PLW2901
+                        what = unpack_what(body, KIND_AT)[0]
+                    try:
+                        payload = decoders[what](body[-size:])
+                    except KeyError:
+                        payload = self._decode(what, body, size, form, part, row)
+                    except wire.UNDECODABLE as error:
+                        payload = self._decode_again(error, what, body, size, form)
+                    yield StoredEvent(cast("Q", payload), body)
 
     def _data(self, segment: Segment, end: int) -> Any:  # noqa: ANN401  bytes of a file
         try:
@@ -105,14 +89,18 @@ class Fetch:
                 raise StoreClosed from None
             raise
 
-    def _check_ahead(self, segment: Segment, part: Part, rows: Sequence[int]) -> None:
-        """Check whole blocks where many of their frames will be read."""
+    def _check_ahead(self, segment: Segment, part: Part, rows: Sequence[int]) -> bool:
+        """Check whole blocks where many of their frames will be read; whether all are right.
+
+        If not, each frame is checked when it is read.
+        """
         if segment.good is None:
-            return
+            return True
         low, high = min(rows[0], rows[-1]), max(rows[0], rows[-1])
-        if len(rows) * DENSE >= high - low:
-            offsets = part.offsets
-            segment.check_run(offsets[low], offsets[high + 1], part.block_crcs)
+        if len(rows) * DENSE < high - low:
+            return False
+        offsets = part.offsets
+        return segment.check_run(offsets[low], offsets[high + 1], part.block_crcs)
 
     # ------------------------------------------------------------------------------- one event
 
@@ -223,3 +211,16 @@ class Fetch:
             return self._decoders[form][what](payload)
         except wire.UNDECODABLE:
             raise failed from error
+
+
+def _places(part: Part, rows: Sequence[int]) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+    """Where the frames of some rows begin and end, and the sizes of their payloads."""
+    offsets, sizes = part.offsets, part.sizes
+    if isinstance(rows, range) and rows.step == 1:
+        bounds = offsets[rows.start : rows.stop + 1]
+        return bounds[:-1], bounds[1:], sizes[rows.start : rows.stop]
+    return (
+        [offsets[row] for row in rows],
+        [offsets[row + 1] for row in rows],
+        [sizes[row] for row in rows],
+    )

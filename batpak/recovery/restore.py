@@ -355,17 +355,24 @@ class _Restoration:
         sequence = tail.first + len(tail)
         end = self._segments.newest.end
         if last is None and sequence:
-            part, row = table.locate(sequence - 1)
-            segment = self._segments.of(part.segment_id)
-            offsets = part.offsets
-            body = segment.record(offsets[row], offsets[row + 1], part.block_crcs)
-            found = frame.decode(body)
-            if isinstance(found, Fault):
-                raise segment.corrupt(offsets[row], found)
-            last = found
+            last = self._last_of(table, sequence - 1)
         if last is None:
             return Tip(0, decide.before_any(self._ends[0].header), 0, -1, 0, end, 0)
         return Tip(sequence, last.event_hash, last.wall_ms, last.counter, last.id_hi, end, sequence)
+
+    def _last_of(self, table: Table, sequence: int) -> Frame:
+        """The last event of a log whose newest file has none."""
+        part, row = table.locate(sequence)
+        segment = self._segments.of(part.segment_id)
+        begin = part.last_offset if isinstance(part, Sealed) else part.offsets[row]
+        found = frame.body_at(segment.whole(), begin, segment.end, begin, segment.seed)
+        decoded = frame.decode(found) if isinstance(found, bytes) else found
+        if not isinstance(decoded, Frame) or decoded.sequence != sequence:
+            begin = part.offsets[row]  # whole and checked, or made anew
+            decoded = frame.decode(segment.record(begin, segment.end, None))
+        if isinstance(decoded, Fault):
+            raise segment.corrupt(begin, decoded)
+        return decoded
 
     def _set_aside(
         self, segment: Segment, data: memoryview, start: int, end: int, *, writable: bool
