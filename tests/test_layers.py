@@ -27,7 +27,7 @@ FLOORS = {
     "batpak.upkeep": "verify stats",
     "batpak.recovery": "restore / footer / decide",
     "batpak.commit": "lane / line rotation / sealer / stage ticket / unit worker / request",
-    "batpak.journal": "active scan head / segment / frame / header / layout",
+    "batpak.journal": "active scan head / segment chain / frame / header / layout",
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates / receipt / verdict",
     "batpak_codegen": """run / render write / machine_view / payload_view / checks

@@ -1,11 +1,11 @@
-"""The frame: one record as bytes in a file, bound to its place.
+"""The frame: one record as bytes, bound to its place.
 
-     0       4       8                              8 + length
-     | length | crc   | record, see `batpak.record` |
+     0       4       8                                  8 + length
+     | length | crc   | body: a record (`batpak.record`) |
        u32      u32
 
-    length   of the record, 1 .. BODY_BYTES_MAX. Zero is never a frame: it is "nothing here yet".
-    crc      CRC-32("FBAT2" | store id | segment id u64 | salt | offset u64 | length u32 | record)
+    length   of the body, 1 .. BODY_BYTES_MAX. Zero is never a frame: it is "nothing here yet".
+    crc      CRC-32("FBAT2" | store id | segment id u64 | salt | offset u64 | length u32 | body)
              A frame that was moved, or copied from another store, does not pass.
 
 Big-endian. Reference: docs/reference/file-format.md, "Frames".
@@ -19,31 +19,28 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from batpak import codec
-from batpak.digest import content_hash, crc32
+from batpak import codec, digest
 from batpak.disk import Mapped
 from batpak.event import event_hash
 from batpak.faults import Damage
 from batpak.journal.header import Header
-from batpak.record import (
-    COVERED,
-    EVENT,
-    HEAD_BYTES,
-    KEY_BYTES_MAX,
-    Opt,
-    decode_parts,
-    unpack_head,
-)
+from batpak.record import COVERED, EVENT, HEAD_BYTES, KEY_BYTES_MAX, Opt, decode_parts, unpack_head
 
 BODY_BYTES_MAX: Final = 17 << 20
-FRAME_BYTES_MIN: Final = 190
+PREFIX_BYTES: Final = 8
+FRAME_BYTES_MIN: Final = 184  # names of one byte each, no opt, an empty payload
 
-_PREFIX: Final = struct.Struct(">II")
-_PLACE: Final = struct.Struct(">QI")
 _SEED: Final = struct.Struct(">5s16sQ8s")
 _STUBS: Final = (2, 3)
 
-_place, _prefix = _PLACE.pack, _PREFIX.pack
+pack_place: Final = struct.Struct(">QI").pack
+"""What the CRC covers before the body: the offset of the frame and the length of the body."""
+
+unpack_prefix: Final = struct.Struct(">II").unpack_from
+"""Length and CRC."""
+
+_pack_prefix: Final = struct.Struct(">II").pack
+_crc32: Final = digest.crc32
 
 
 class Why(Enum):
@@ -90,7 +87,6 @@ class Frame(Struct, frozen=True, gc=False):
     scope: str
     opt: Opt | None
     payload: bytes
-    size: int  # of the frame, in bytes
 
     @property
     def key(self) -> bytes | None:
@@ -117,24 +113,25 @@ class Frame(Struct, frozen=True, gc=False):
             self.entity.encode(),
             self.scope.encode(),
             codec.encode(self.opt),
-            content_hash(self.payload),
+            digest.content_hash(self.payload),
         )
 
 
 def seed(header: Header) -> int:
     """What the CRC of every frame of one segment starts from."""
-    return crc32(_SEED.pack(b"FBAT2", header.store_id, header.segment_id, header.salt))
+    return digest.crc32(_SEED.pack(b"FBAT2", header.store_id, header.segment_id, header.salt))
 
 
-def encode(body: bytes, offset: int, segment_seed: int) -> bytes:
-    """A record as a frame for one place: bytes `offset` and on of the segment with this seed."""
-    length = len(body)
-    return _prefix(length, crc32(body, crc32(_place(offset, length), segment_seed))) + body
+def crc_of(offset: int, body: bytes, segment_seed: int) -> int:
+    """The CRC of the frame that binds a body to an offset of the segment with this seed."""
+    return _crc32(body, _crc32(pack_place(offset, len(body)), segment_seed))
 
 
-def is_whole(body: bytes, crc: int, offset: int, segment_seed: int) -> bool:
-    """Whether a record has the checksum that stands before it."""
-    return crc32(body, crc32(_place(offset, len(body)), segment_seed)) == crc
+def encode(record: bytes, offset: int, segment_seed: int) -> bytes:
+    """One frame for one place: bytes `offset` and on of the segment with this seed."""
+    length = len(record)
+    crc = _crc32(record, _crc32(pack_place(offset, length), segment_seed))
+    return _pack_prefix(length, crc) + record
 
 
 def body_at(
@@ -149,22 +146,22 @@ def body_at(
         offset: Where in the file the frame should begin; the CRC binds it.
         segment_seed: See `seed`.
     """
-    if end - at < _PREFIX.size:
+    if end - at < PREFIX_BYTES:
         return Why.END if at >= end else Why.SHORT_HEADER
-    length, crc = _PREFIX.unpack_from(data, at)
+    length, crc = unpack_prefix(data, at)
     if not length:
         return Why.ZERO
     if length > BODY_BYTES_MAX:
         return Why.LENGTH
-    start = at + 8
+    start = at + PREFIX_BYTES
     if length > end - start:
         return Why.SHORT_BODY
     body = bytes(data[start : start + length])
-    return body if is_whole(body, crc, offset, segment_seed) else Why.CRC
+    return body if crc_of(offset, body, segment_seed) == crc else Why.CRC
 
 
 def decode(body: bytes) -> Frame | Fault:
-    """A body whose CRC is right, as a frame, if it is what `encode` would write.
+    """A body whose CRC is right, as a frame, if it is spelt as this format spells it.
 
     Order and links are not looked at; see `batpak.journal.scan`.
     """
@@ -182,7 +179,6 @@ def decode(body: bytes) -> Frame | Fault:
         parts.scope,
         parts.opt,
         parts.payload,
-        len(body) + 8,
     )
     found = Frame(*fields)
     if found.type != EVENT and found.type not in _STUBS:

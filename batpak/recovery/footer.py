@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from batpak import codec, record
+from batpak import record
 from batpak.errors import CorruptStore
-from batpak.event import framed_name
 from batpak.faults import Damage
-from batpak.ids import NO_ID
 from batpak.index import sidx
 from batpak.index.row import NO_ROW, Change, EntityHead, Row, Scope
 from batpak.index.sealed import Sealed
 from batpak.index.sidx import Footer, Identity
 from batpak.index.tail import Tail
-from batpak.journal.frame import Fault, Frame
+from batpak.journal.chain import Chain, Placed
+from batpak.journal.frame import Fault
 from batpak.journal.header import Ends
-from batpak.journal.scan import Chain, Scan, Unit
+from batpak.journal.scan import Scan, Unit
 from batpak.journal.segment import Segment, block_crcs
 from batpak.platform import RawLock
 from batpak.recovery.decide import Recorded, before_any
@@ -174,45 +173,42 @@ def pack(segment: Segment, tail: Tail, recorded: Recorded) -> list[bytes]:
 
 
 def take(tail: Tail, unit: Unit) -> None:
-    """Add the frames of one unit to an index, as the commit that wrote them did."""
-    for offset, found in unit:
-        tail.publish(_change(tail, offset, found))
+    """Add the events of one unit to an index, as the commit that wrote them did."""
+    for found in unit:
+        tail.publish(_change(tail, found))
 
 
-def _change(tail: Tail, offset: int, found: Frame) -> Change:
-    head = tail.heads.get(found.entity)
-    scope = tail.scopes_by_name.get(found.scope)
+def _change(tail: Tail, found: Placed) -> Change:
+    names, row, key = found.names, tail.count, found.key
+    entity = names.entity
+    head = tail.heads.get(entity)
+    code, previous = (tail.entity_count, NO_ROW) if head is None else (head.code, head.row)
+    scope = tail.scopes_by_name.get(names.scope)
     scopes: dict[str, Scope] = {}
-    entities: list[str] = []
-    row = tail.count
-    if head is None:
-        code, previous = tail.entity_count, NO_ROW
-        entities.append(found.entity)
-        stored, hashed = codec.encode(found.entity), framed_name(found.entity.encode())
-    else:
-        code, previous, stored, hashed = head.code, head.row, head.stored, head.hashed
     if scope is None:
-        scope = scopes[found.scope] = Scope(
-            len(tail.scopes_by_name), codec.encode(found.scope), framed_name(found.scope.encode())
-        )
-    own, correlation, cause, key = (
-        found.event_id,
-        found.correlation_id,
-        found.causation_id,
-        found.key,
-    )
+        scope = Scope(len(tail.scopes_by_name), names.scope_stored, names.scope_hashed)
+        scopes = {names.scope: scope}
     added: Row = (
-        offset + found.size,
-        len(found.payload),
+        found.end,
+        found.size,
         found.kind,
         found.id_hi,
         code,
         scope.code,
         previous,
-        None if correlation == own else int.from_bytes(correlation[8:], "big"),
-        None if cause == NO_ID else int.from_bytes(cause[8:], "big"),
+        found.correlation,
+        found.cause,
         key,
     )
-    after = EntityHead(found.version, found.event_hash, code, row, stored, hashed)
-    keys = {} if key is None else {key: row}
-    return Change(row, [added], {found.entity: after}, keys, scopes, tail.entity_count, entities)
+    after = EntityHead(
+        found.version, found.event_hash, code, row, names.entity_stored, names.entity_hashed
+    )
+    return Change(
+        row,
+        [added],
+        {entity: after},
+        {} if key is None else {key: row},
+        scopes,
+        tail.entity_count,
+        [entity] if head is None else [],
+    )

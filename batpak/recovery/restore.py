@@ -33,10 +33,11 @@ from batpak.index.sealed import Sealed
 from batpak.index.table import Table
 from batpak.index.tail import Tail
 from batpak.journal import frame, head, header, layout, scan
+from batpak.journal.chain import Chain, Placed, link_fault, placed
 from batpak.journal.frame import Fault, Frame
 from batpak.journal.head import Head
 from batpak.journal.header import Ends
-from batpak.journal.scan import Chain, Placed, Scan, Stop, Unit
+from batpak.journal.scan import Scan, Stop, Unit
 from batpak.journal.segment import Segment, Segments, Tip
 from batpak.platform import Platform
 from batpak.recovery import decide, footer
@@ -172,7 +173,7 @@ class _Restoration:
         self._segments = Segments(files_max)
         self._parts: list[Part] = []
         self._rebuilt: list[str] = []
-        self._last: Frame | None = None
+        self._last: Placed | None = None
         self._clean = state.state == head.CLEAN
         self._scanned_bytes = 0
         self._torn: Torn | None = None
@@ -340,12 +341,12 @@ class _Restoration:
 
     def _take(self, unit: Unit, tail: Tail, table: Table) -> Stop | None:
         """Add a unit to the index, if it continues the entities that it belongs to."""
-        for offset, found in unit:
+        for found in unit:
             due = tail.heads.get(found.entity) or table.head(found.entity)
-            fault = scan.link_fault(found, due.version, due.event_hash)
+            fault = link_fault(found, due.version, due.event_hash)
             if fault is not None:
-                return Stop(offset, fault)
-            footer.take(tail, [Placed(offset, found)])
+                return Stop(found.offset, fault)
+            footer.take(tail, [found])
             self._last = found
         return None
 
@@ -360,7 +361,7 @@ class _Restoration:
             return Tip(0, decide.before_any(self._ends[0].header), 0, -1, 0, end, 0)
         return Tip(sequence, last.event_hash, last.wall_ms, last.counter, last.id_hi, end, sequence)
 
-    def _last_of(self, table: Table, sequence: int) -> Frame:
+    def _last_of(self, table: Table, sequence: int) -> Placed:
         """The last event of a log whose newest file has none."""
         part, row = table.locate(sequence)
         segment = self._segments.of(part.segment_id)
@@ -372,7 +373,7 @@ class _Restoration:
             decoded = frame.decode(segment.record(begin, segment.end, None))
         if isinstance(decoded, Fault):
             raise segment.corrupt(begin, decoded)
-        return decoded
+        return placed(decoded, begin, segment.end)
 
     def _set_aside(
         self, segment: Segment, data: memoryview, start: int, end: int, *, writable: bool

@@ -22,10 +22,11 @@ from batpak.errors import CorruptStore, StorageFailed
 from batpak.faults import Damage
 from batpak.index import sidx
 from batpak.journal import frame, head, header, layout, scan
+from batpak.journal.chain import Chain, Placed, link_fault
 from batpak.journal.frame import Fault, Frame
 from batpak.journal.head import Head
 from batpak.journal.header import Ends, Header
-from batpak.journal.scan import Chain, Placed, RestKind, Scan
+from batpak.journal.scan import RestKind, Scan
 from batpak.journal.segment import Segment
 from batpak.note import CheckpointNote
 from batpak.platform import REAL, Platform
@@ -300,13 +301,13 @@ class _Verification:
 
     def _take(self, segment: Segment, unit: list[Placed]) -> None:
         """Check the links inside entities."""
-        for offset, found in unit:
+        for found in unit:
             head_of = self._heads.get(found.entity)
             if head_of is None and self._all_seen:
                 head_of = (0, ZERO_HASH)
-            fault = None if head_of is None else scan.link_fault(found, *head_of)
+            fault = None if head_of is None else link_fault(found, *head_of)
             if fault is not None:
-                self._add(segment.name, offset, fault, found.sequence)
+                self._add(segment.name, found.offset, fault, found.sequence)
             else:
                 self._events += 1
             if self._since is not None and found.sequence == self._since.events - 1:

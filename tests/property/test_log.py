@@ -26,7 +26,8 @@ from batpak.errors import (
 from batpak.event import StoredEvent
 from batpak.ids import EventId, new_id
 from batpak.journal import frame, head, header, scan
-from batpak.journal.scan import Chain, Scan
+from batpak.journal.chain import Chain
+from batpak.journal.scan import Scan
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.platform import REAL
@@ -249,7 +250,7 @@ def test_any_prefix_of_a_file_scans_to_a_prefix_of_units(share: float, junk: byt
 
     units = list(walk)
 
-    assert [unit[0].frame.sequence for unit in units] == list(range(len(units)))
+    assert [unit[0].sequence for unit in units] == list(range(len(units)))
     assert walk.unit <= cut
     assert data[: walk.unit] == bytes(view[: walk.unit])
     rest = scan.rest_of(view, walk.stop.offset, len(view), frame.seed(decoded), walk.sequence)

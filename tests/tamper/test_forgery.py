@@ -20,8 +20,8 @@ from batpak.clock import WALL_MS_MAX
 from batpak.errors import CorruptStore, FutureVersion
 from batpak.faults import Damage
 from batpak.journal import frame, header
+from batpak.journal.chain import Chain
 from batpak.journal.frame import Frame
-from batpak.journal.scan import Chain
 from batpak.platform import REAL
 from batpak.record import Parts, decode_parts
 from batpak.store import Store

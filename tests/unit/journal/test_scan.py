@@ -18,8 +18,9 @@ from batpak import codec
 from batpak.errors import FutureVersion
 from batpak.faults import Damage
 from batpak.journal import frame, header, scan
+from batpak.journal.chain import Chain
 from batpak.journal.frame import Fault, Frame, Why
-from batpak.journal.scan import Chain, RestKind, Scan
+from batpak.journal.scan import RestKind, Scan
 from batpak.record import Parts, decode_parts
 
 FIXTURE: Final = Path(__file__).parents[2] / "fixtures" / "format-v2"
@@ -30,16 +31,19 @@ OFFSETS: Final = [151, 347, 567, 763, 959]
 
 
 def walk(data: bytes) -> tuple[Scan, list[int]]:
-    scanned = Scan(
-        memoryview(data), START, len(data), SEED, Chain(HEADER.store_id, hashed=True), mark=567
-    )
-    return scanned, [placed.frame.sequence for unit in scanned for placed in unit]
+    chain = Chain(HEADER.store_id, hashed=True)
+    scanned = Scan(data, START, len(data), SEED, chain, mark=567)
+    return scanned, [placed.sequence for unit in scanned for placed in unit]
 
 
 def parts_at(offset: int) -> Parts:
     body = frame.body_at(DATA, offset, len(DATA), offset, SEED)
     assert isinstance(body, bytes)
     return decode_parts(body)
+
+
+def framed(parts: Parts, offset: int) -> bytes:
+    return frame.encode(codec.encode(parts), offset, SEED)
 
 
 def test_a_whole_file_is_three_units_and_its_mark_is_passed() -> None:
@@ -77,7 +81,7 @@ def test_a_batch_is_whole_or_absent(cut: int) -> None:
     assert found == [0, 1]
     assert scanned.unit == 567
     assert scanned.stop.offset == 763
-    assert [placed.frame.sequence for placed in scanned.open_unit] == [2]
+    assert [placed.sequence for placed in scanned.open_unit] == [2]
 
 
 def head_with(parts: Parts, at: int, value: bytes) -> Parts:
@@ -106,7 +110,7 @@ def head_with(parts: Parts, at: int, value: bytes) -> Parts:
     ],
 )
 def test_a_right_checksum_over_wrong_content_is_a_fault(parts: Parts, reason: Damage) -> None:
-    forged = DATA[:567] + frame.encode(codec.encode(parts), 567, SEED) + DATA[763:]
+    forged = DATA[:567] + framed(parts, 567) + DATA[763:]
 
     scanned, found = walk(forged)
 
@@ -137,12 +141,12 @@ def test_a_stub_of_a_later_release_is_a_future_version_and_no_damage() -> None:
 
 def rest(tail: bytes, sequence: int = 4) -> scan.Rest:
     data = DATA + tail
-    return scan.rest_of(memoryview(data), 959, len(data), SEED, sequence)
+    return scan.rest_of(data, 959, len(data), SEED, sequence)
 
 
 def later(sequence: int, at: int, stamp: int) -> bytes:
     parts = head_with(parts_at(151), 30, sequence.to_bytes(8, "big"))
-    return frame.encode(codec.encode(head_with(parts, 158, stamp.to_bytes(8, "big"))), at, SEED)
+    return framed(head_with(parts, 158, stamp.to_bytes(8, "big")), at)
 
 
 def test_what_lies_behind_a_stop_is_told_apart() -> None:
@@ -175,9 +179,9 @@ def test_a_search_over_hostile_bytes_gives_up() -> None:
 def test_a_later_frame_is_found_wherever_the_pieces_of_the_search_begin(junk: int) -> None:
     at = 763 + junk
     later = replace(parts_at(763), head=parts_at(763).head)
-    data = DATA[:763] + b"\xff" * junk + frame.encode(codec.encode(later), at, SEED)
+    data = DATA[:763] + b"\xff" * junk + framed(later, at)
 
-    found = scan.rest_of(memoryview(data), 763, len(data), SEED, 2)
+    found = scan.rest_of(data, 763, len(data), SEED, 2)
 
     assert (found.kind, found.frame_at) == (RestKind.FRAMES, at)
 
