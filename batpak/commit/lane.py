@@ -86,7 +86,7 @@ class Lane(Line):
         config: StoreConfig,
         platform: Platform,
     ) -> None:
-        super().__init__(platform)
+        super().__init__(platform, config.limits)
         self._directory, self._table, self._config = directory, table, config
         self._monotonic_ns = platform.monotonic_ns
         self.tip = tip

@@ -25,19 +25,21 @@ from typing import Final, TypeVar
 from batpak.append import AppendReceipt
 from batpak.commit.unit import Unit
 from batpak.commit.worker import Worker
+from batpak.config import Limits
 from batpak.errors import BatpakError, InvalidArgument
 from batpak.platform import Platform
 
 T = TypeVar("T")
 
+LOOK_AGAIN: Final = 16  # submissions between two looks at how many bytes stand in line
 PATIENCE_S: Final = 1.0  # between two looks at a lane that does not answer
 
 
 class Line(ABC):
     """Units, committed in the order in which they came, by whichever caller has the lane."""
 
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
+    def __init__(self, platform: Platform, limits: Limits) -> None:
+        self._platform, self._limits = platform, limits
         self._thread_id = platform.thread_id
         self._slot: dict[Unit | None, Unit] = {}  # None -> owner; an owner -> who took over
         self._queue: deque[Unit] = deque()
@@ -83,8 +85,17 @@ class Line(ABC):
         return unit.receipts
 
     def submit(self, unit: Unit) -> None:
-        """Put a unit in line and return; a thread of its own commits it if no caller does."""
-        self._queue.append(unit)
+        """Put a unit in line and return; a thread of its own commits it if no caller does.
+
+        Who finds the line full commits it first, so it never grows beyond bounds for long.
+        """
+        queue, limits = self._queue, self._limits
+        length = len(queue)
+        if length >= limits.queue_capacity or (
+            length % LOOK_AGAIN == 0 and _bytes_of(queue) >= limits.queue_max_bytes
+        ):
+            self._serve_queue()
+        queue.append(unit)
         self._drain.wake()
 
     def hold(self, act: Callable[[], T]) -> T:
@@ -171,6 +182,11 @@ class Line(ABC):
         """What the drain thread does: stand in line behind everybody who is waiting."""
         if self._queue:
             self.commit(Unit((), self._thread_id()))
+
+
+def _bytes_of(queue: deque[Unit]) -> int:
+    """How many bytes of payload stand in line."""
+    return sum(unit.size for unit in queue.copy())
 
 
 _COMMIT: Final = Line.commit.__code__
