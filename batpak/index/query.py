@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from heapq import merge
 from itertools import groupby
 from typing import Final, NamedTuple, TypeAlias
@@ -28,6 +29,7 @@ class Rows(NamedTuple):
 
     part: Part
     rows: Sequence[int]
+    renew: Callable[[], Sequence[int]]  # all rows of the part that were asked for, from anew
 
 
 def select(
@@ -48,11 +50,13 @@ def select(
 def _select(
     table: Table, region: Region, spans: Iterator[Span], *, reverse: bool
 ) -> Iterator[Rows]:
-    for part, low, high in spans:
+    for span in spans:
+        part, low, high = span
         candidates, tests = _constraints(table, region, part, low, high)
+        renew = partial(_matching, table, region, span, reverse=reverse)
         if not tests:
             if candidates:
-                yield Rows(part, candidates[::-1] if reverse else candidates)
+                yield Rows(part, candidates[::-1] if reverse else candidates, renew)
             continue
         size = len(candidates)
         for at in range(0, size, CHUNK):
@@ -64,7 +68,14 @@ def _select(
             for test in tests:
                 some = [row for row in some if test(row)]
             if some:
-                yield Rows(part, some)
+                yield Rows(part, some, renew)
+
+
+def _matching(table: Table, region: Region, span: Span, *, reverse: bool) -> Sequence[int]:
+    """All rows of a part that a region matches."""
+    candidates, tests = _constraints(table, region, *span)
+    rows = [row for row in candidates if all(test(row) for test in tests)]
+    return rows[::-1] if reverse else rows
 
 
 def count(table: Table, region: Region, start: int, stop: int) -> int:
@@ -101,25 +112,48 @@ def _entity_rows(
     *,
     reverse: bool,
 ) -> Iterator[Rows]:
-    for part, low, high in spans:
-        rows = _between(part.of_entity(entity), low, high)
-        if not rows:
-            continue
-        if first_version > 1 or last_version is not None:
-            base = table.version_of(part, rows[0])  # they stand without a gap
-            stop = len(rows) if last_version is None else max(0, last_version + 1 - base)
-            rows = rows[max(0, first_version - base) : stop]
+    for span in spans:
+        ask = partial(_of_entity, table, entity, span, first_version, last_version, reverse)
+        rows = ask()
         if rows:
-            yield Rows(part, rows[::-1] if reverse else rows)
+            yield Rows(span.part, rows, ask)
+
+
+def _of_entity(
+    table: Table,
+    entity: str,
+    span: Span,
+    first_version: int,
+    last_version: int | None,
+    reverse: bool,
+) -> Sequence[int]:
+    """The rows of one entity in a part."""
+    part, low, high = span
+    rows = _between(part.of_entity(entity), low, high)
+    if rows and (first_version > 1 or last_version is not None):
+        base = table.version_of(part, rows[0])  # they stand without a gap
+        stop = len(rows) if last_version is None else max(0, last_version + 1 - base)
+        rows = rows[max(0, first_version - base) : stop]
+    return rows[::-1] if reverse else rows
 
 
 def of_kinds(chunks: Iterator[Rows], kinds: Collection[int]) -> Iterator[Rows]:
     """Those of the rows whose events are of some kinds."""
-    for part, rows in chunks:
-        column = part.kinds
-        some = [row for row in rows if column[row] in kinds]
+    for part, rows, renew in chunks:
+        some = _of_some(part, kinds, rows)
         if some:
-            yield Rows(part, some)
+            yield Rows(part, some, partial(_renewed, part, kinds, renew))
+
+
+def _of_some(part: Part, kinds: Collection[int], rows: Sequence[int]) -> Sequence[int]:
+    column = part.kinds
+    return [row for row in rows if column[row] in kinds]
+
+
+def _renewed(
+    part: Part, kinds: Collection[int], renew: Callable[[], Sequence[int]]
+) -> Sequence[int]:
+    return _of_some(part, kinds, renew())
 
 
 def correlated(
@@ -137,12 +171,25 @@ def correlated(
 def _correlated(
     spans: list[Span], root: int | None, low_half: int, *, reverse: bool
 ) -> Iterator[Rows]:
-    for part, low, high in spans:
-        rows = list(_between(part.correlated(low_half), low, high))
-        if root is not None and low <= root - part.first < high:
-            rows = sorted({*rows, root - part.first})
+    for span in spans:
+        ask = partial(_of_conversation, span, root, low_half, reverse)
+        rows = ask()
         if rows:
-            yield Rows(part, rows[::-1] if reverse else rows)
+            yield Rows(span.part, rows, ask)
+
+
+def _of_conversation(
+    span: Span,
+    root: int | None,
+    low_half: int,
+    reverse: bool,
+) -> Sequence[int]:
+    """The rows of a part that may belong to a conversation."""
+    part, low, high = span
+    rows = list(_between(part.correlated(low_half), low, high))
+    if root is not None and low <= root - part.first < high:
+        rows = sorted({*rows, root - part.first})
+    return rows[::-1] if reverse else rows
 
 
 def before(table: Table, entity: str, part: Part, row: int) -> tuple[Part, int] | None:

@@ -118,6 +118,10 @@ class Part(Protocol):
         """The row whose event id begins with these eight bytes."""
         ...
 
+    def distrust(self) -> bool:
+        """Take the columns to be wrong, and make them anew; False: there is nothing to be done."""
+        ...
+
     def last_of(self, entity: str) -> int | None:
         """The newest row of an entity."""
         ...
@@ -186,8 +190,16 @@ class Part(Protocol):
 class Frames(Protocol):
     """What the index has to see in a frame to confirm a hit."""
 
-    def head(self, segment_id: int, offset: int) -> tuple[int, bytes]:
-        """Version and event hash of the event whose frame begins there."""
+    def head(self, segment_id: int, offset: int, sequence: int, entity: str) -> tuple[int, bytes]:
+        """Version and event hash of the event whose frame begins there.
+
+        Raises:
+            CorruptStore: There is no such frame, or it is not that event of that entity.
+        """
+        ...
+
+    def version(self, segment_id: int, offset: int, sequence: int) -> int:
+        """Its version alone. Raises as `head`."""
         ...
 
     def key(self, segment_id: int, offset: int, end: int) -> bytes | None:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from batpak import codec
 from batpak.digest import ZERO_HASH
+from batpak.errors import CorruptStore
 from batpak.event import framed_name
 from batpak.index.row import NO_ROW, EntityHead, Frames, Part
 from batpak.index.tail import Tail
@@ -86,9 +87,20 @@ class Table:
     def _newest_of(self, entity: str, parts: tuple[Part, ...]) -> tuple[int, bytes] | None:
         for part in reversed(parts):
             row = part.last_of(entity)
+            if row is None:
+                continue
+            try:
+                return self._head_at(part, row, entity)
+            except CorruptStore:
+                if not part.distrust():
+                    raise
+            row = part.last_of(entity)
             if row is not None:
-                return self.frames.head(part.segment_id, part.offsets[row])
+                return self._head_at(part, row, entity)
         return None
+
+    def _head_at(self, part: Part, row: int, entity: str) -> tuple[int, bytes]:
+        return self.frames.head(part.segment_id, part.offsets[row], part.first + row, entity)
 
     # -------------------------------------------------------------------------------- by anybody
 
@@ -108,7 +120,13 @@ class Table:
 
     def version_of(self, part: Part, row: int) -> int:
         """The version that the event of a row has in its entity."""
-        return self.frames.head(part.segment_id, part.offsets[row])[0]
+        sequence = part.first + row
+        try:
+            return self.frames.version(part.segment_id, part.offsets[row], sequence)
+        except CorruptStore:
+            if not part.distrust():
+                raise
+            return self.frames.version(part.segment_id, part.offsets[row], sequence)
 
     def locate(self, sequence: int) -> tuple[Part, int]:
         """The part that has a sequence, and its row there."""

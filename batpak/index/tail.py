@@ -155,6 +155,10 @@ class Tail:
         row = bisect_left(self.ids, id_hi)
         return row if row < len(self.ids) and self.ids[row] == id_hi else None
 
+    def distrust(self) -> bool:
+        """There is nothing that it could be made from."""
+        return False
+
     def last_of(self, entity: str) -> int | None:
         """The newest row of an entity."""
         head = self.heads.get(entity)

@@ -7,7 +7,6 @@ is worth checking as a whole once some frames of it have been read.
 
 from __future__ import annotations
 
-import struct
 from array import array
 from collections import deque
 from collections.abc import Sequence
@@ -29,8 +28,6 @@ TOUCHES: Final = 16  # frames of a block that are checked one by one
 VERIFIED: Final = 255  # the block is right, as it was at that moment
 _DAMAGED: Final = 254  # it is not: its frames are checked one by one, each time
 FILES_MAX: Final = 64
-
-_LINK: Final = struct.Struct(">Q80x32s").unpack_from  # version and event hash, from the version on
 
 
 class Tip(Struct, frozen=True, gc=False):
@@ -240,16 +237,31 @@ class Segments:
         """The file with a number."""
         return self._files[segment_id - self._files[0].segment_id]
 
-    def head(self, segment_id: int, offset: int) -> tuple[int, bytes]:
-        """Version and event hash of the event whose frame begins there; see `index.row.Frames`."""
+    def head(self, segment_id: int, offset: int, sequence: int, entity: str) -> tuple[int, bytes]:
+        """Version and event hash of an event; see `index.row.Frames`."""
         segment = self.of(segment_id)
-        stop = offset + 8 + record.EVENT_HASH_AT + 32
-        data = segment.data(stop)
-        if segment.good is not None:
-            length = int.from_bytes(data[offset : offset + 4], "big")
-            segment.check(offset, min(offset + 8 + length, segment.end), None)
-        version, event_hash = _LINK(data, offset + 8 + record.VERSION_AT)
+        body = self._confirmed(segment, offset, sequence)
+        if not body.startswith(record.pack_name(entity), record.ENTITY_AT):
+            raise segment.corrupt(offset, Fault(Damage.ORDER, "the event of another entity"))
+        version, event_hash = record.unpack_link(body, record.VERSION_AT)
         return version, event_hash
+
+    def version(self, segment_id: int, offset: int, sequence: int) -> int:
+        """The version of an event; see `index.row.Frames`."""
+        body = self._confirmed(self.of(segment_id), offset, sequence)
+        version: int = record.unpack_link(body, record.VERSION_AT)[0]
+        return version
+
+    def _confirmed(self, segment: Segment, offset: int, sequence: int) -> bytes:
+        """The record of the frame that begins at an offset, if it is that event."""
+        length = int.from_bytes(segment.data(segment.start)[offset : offset + 4], "big")
+        end = offset + 8 + length
+        if not segment.start <= offset <= end <= segment.end or length < record.ENTITY_AT:
+            raise segment.corrupt(offset, Fault(Damage.FRAME, "there is no frame here"))
+        body = segment.record(offset, end, None)
+        if record.unpack_what(body, record.KIND_AT)[2] != sequence:
+            raise segment.corrupt(offset, Fault(Damage.ORDER, "another event"))
+        return body
 
     def key(self, segment_id: int, offset: int, end: int) -> bytes | None:
         """The idempotency key of the event whose frame fills that range."""

@@ -12,7 +12,6 @@ from batpak.event import IndexEntry, Q, StoredEvent
 from batpak.faults import Damage
 from batpak.index.query import Rows
 from batpak.index.row import Part
-from batpak.index.sealed import Sealed
 from batpak.index.table import Table
 from batpak.journal.frame import Fault
 from batpak.journal.segment import Segment, Segments
@@ -52,34 +51,54 @@ class Fetch:
         """
         named = None if entity is None else record.pack_name(entity)
         decoders = self._decoders[form]
-        for part, rows in chunks:
+        renewed: Part | None = None
+        for part, rows, renew in chunks:
+            if part is renewed:  # what is left of it was read with its other rows
+                continue
             segment, first = self._segments.of(part.segment_id), part.first
-            for at in range(0, len(rows), STEP):
+            at, stop, last = 0, len(rows), -1
+            while at < stop:
                 some = rows[at : at + STEP]
-                starts, ends, sizes = _places(part, some)
-                mapped = self._data(segment, max(ends[0], ends[-1]))
-                sure = self._check_ahead(segment, part, some)
-                for row, start, end, size in zip(some, starts, ends, sizes, strict=False):
-                    if self.closed:
-                        raise StoreClosed
-                    if not sure:
-                        segment.check(start, end, part.block_crcs)
-                    body = mapped[start + 8 : end]
-                    what, key_ref, sequence = unpack_what(body, KIND_AT)
-                    if (
-                        sequence != first + row
-                        or key_ref
-                        or (named is not None and not body.startswith(named, ENTITY_AT))
-                    ):
-                        body, size = self._again(part, row, body, form, named)  # noqa: PLW2901
-                        what = unpack_what(body, KIND_AT)[0]
-                    try:
-                        payload = decoders[what](body[-size:])
-                    except KeyError:
-                        payload = self._decode(what, body, size, form, part, row)
-                    except wire.UNDECODABLE as error:
-                        payload = self._decode_again(error, what, body, size, form)
-                    yield StoredEvent(cast("Q", payload), body)
+                try:
+                    starts, ends, sizes = _places(part, some)
+                    mapped = self._data(segment, max(ends[0], ends[-1]))
+                    sure = self._check_ahead(segment, part, some)
+                    for row, start, end, size in zip(some, starts, ends, sizes, strict=False):
+                        if self.closed:
+                            raise StoreClosed
+                        if not sure:
+                            self._check(segment, part, start, end)
+                        body = mapped[start + 8 : end]
+                        if len(body) < ENTITY_AT:
+                            raise self._unconfirmed(part, row, "it is too short for an event")
+                        what, key_ref, sequence = unpack_what(body, KIND_AT)
+                        if sequence != first + row:
+                            raise self._unconfirmed(part, row, f"it is event {sequence}")
+                        if named is not None and not body.startswith(named, ENTITY_AT):
+                            raise self._unconfirmed(part, row, "it is another entity's")
+                        if key_ref and form is not RAW:
+                            raise _encrypted(sequence, key_ref)
+                        try:
+                            payload = decoders[what](body[-size:])
+                        except KeyError:
+                            payload = self._decode(what, body, size, form, part, row)
+                        except wire.UNDECODABLE as error:
+                            raise self._undecodable(part, row, body, size, error) from error
+                        yield StoredEvent(cast("Q", payload), body)
+                        last = row
+                    at += STEP
+                except _Unconfirmed:
+                    rows, at, renewed = _behind(renew(), last, rows), 0, part  # noqa: PLW2901
+                    stop = len(rows)
+
+    def _check(self, segment: Segment, part: Part, start: int, end: int) -> None:
+        """Make sure of a frame; an index that is wrong about its place is made anew."""
+        try:
+            segment.check(start, end, part.block_crcs)
+        except CorruptStore:
+            if part.distrust():
+                raise _Unconfirmed from None
+            raise
 
     def _data(self, segment: Segment, end: int) -> Any:  # noqa: ANN401  bytes of a file
         try:
@@ -106,17 +125,10 @@ class Fetch:
 
     def event(self, part: Part, row: int, form: Form[Q]) -> StoredEvent[Q]:
         """One event. Raises as `events`."""
-        body, size = self.body(part, row), part.sizes[row]
-        what, key_ref, _ = unpack_what(body, KIND_AT)
-        if key_ref:
-            body, size = self._again(part, row, body, form, None)
         try:
-            payload = self._decoders[form][what](body[-size:])
-        except KeyError:
-            payload = self._decode(what, body, size, form, part, row)
-        except wire.UNDECODABLE as error:
-            payload = self._decode_again(error, what, body, size, form)
-        return StoredEvent(cast("Q", payload), body)
+            return self._event(part, row, form)
+        except _Unconfirmed:
+            return self._event(part, row, form)
 
     def body(self, part: Part, row: int) -> bytes:
         """The record of a row, checked, and confirmed to be the one that was asked for.
@@ -124,18 +136,30 @@ class Fetch:
         Raises:
             CorruptStore, StorageFailed, StoreClosed: It cannot be read.
         """
+        return self.event(part, row, RAW).record
+
+    def _event(self, part: Part, row: int, form: Form[Q]) -> StoredEvent[Q]:
         if self.closed:
             raise StoreClosed
         segment, offsets = self._segments.of(part.segment_id), part.offsets
+        start, end, size = offsets[row], offsets[row + 1], part.sizes[row]
+        mapped = self._data(segment, end)
+        self._check(segment, part, start, end)
+        body: bytes = mapped[start + 8 : end]
+        if len(body) < ENTITY_AT:
+            raise self._unconfirmed(part, row, "it is too short for an event")
+        what, key_ref, sequence = unpack_what(body, KIND_AT)
+        if sequence != part.first + row:
+            raise self._unconfirmed(part, row, f"it is event {sequence}")
+        if key_ref and form is not RAW:
+            raise _encrypted(sequence, key_ref)
         try:
-            body = segment.record(offsets[row], offsets[row + 1], part.block_crcs)
-        except StorageFailed:
-            if self.closed:
-                raise StoreClosed from None
-            raise
-        if unpack_what(body, KIND_AT)[2] != part.first + row:
-            body, _ = self._again(part, row, body, RAW, None)
-        return body
+            payload = self._decoders[form][what](body[-size:])
+        except KeyError:
+            payload = self._decode(what, body, size, form, part, row)
+        except wire.UNDECODABLE as error:
+            raise self._undecodable(part, row, body, size, error) from error
+        return StoredEvent(cast("Q", payload), body)
 
     def entry(self, part: Part, row: int) -> IndexEntry:
         """What the index, and the fixed head of the frame, know of a row."""
@@ -146,7 +170,7 @@ class Fetch:
     def entries(self, chunks: Iterator[Rows]) -> Iterator[IndexEntry]:
         """Those of many rows."""
         entry = self.entry
-        for part, rows in chunks:
+        for part, rows, _ in chunks:
             for row in rows:
                 yield entry(part, row)
 
@@ -164,24 +188,10 @@ class Fetch:
 
     # ----------------------------------------------------------------------- what is not expected
 
-    def _again(
-        self, part: Part, row: int, body: bytes, form: Form[Q], named: bytes | None
-    ) -> tuple[bytes, int]:
+    def _unconfirmed(self, part: Part, row: int, detail: str) -> Exception:
         """The frame does not confirm the row: the index is made anew, once; then it is damage."""
-        sequence = part.first + row
-        if isinstance(part, Sealed) and part.distrust():
-            segment, offsets = self._segments.of(part.segment_id), part.offsets
-            body = segment.record(offsets[row], offsets[row + 1], part.block_crcs)
-        _, key_ref, found = unpack_what(body, KIND_AT)
-        if found != sequence:
-            raise self._corrupt(part, row, f"it says that it is event {found}")
-        if named is not None and not body.startswith(named, ENTITY_AT):
-            raise self._corrupt(part, row, "it is another entity's")
-        if key_ref and form is not RAW:
-            raise FutureVersion(f"the payload encryption of event {sequence}", key_ref, 0)
-        return body, part.sizes[row]
-
-    def _corrupt(self, part: Part, row: int, detail: str) -> CorruptStore:
+        if part.distrust():
+            return _Unconfirmed()
         segment = self._segments.of(part.segment_id)
         whole = f"the frame of event {part.first + row} is not as it was written: {detail}"
         return segment.corrupt(part.offsets[row], Fault(Damage.FRAME, whole))
@@ -190,27 +200,42 @@ class Fetch:
         self, what: int, body: bytes, size: int, form: Form[Q], part: Part, row: int
     ) -> object:
         """Decode the first payload of a kind and version."""
-        sequence = part.first + row
-        decode = wire.decoder(what >> 16, what & 0xFFFF, form, sequence)
+        decode = wire.decoder(what >> 16, what & 0xFFFF, form, part.first + row)
         self._decoders[form][what] = decode
         try:
             return decode(body[-size:])
         except wire.UNDECODABLE as error:
-            return self._decode_again(error, what, body, size, form)
+            raise self._undecodable(part, row, body, size, error) from error
 
-    def _decode_again(
-        self, error: Exception, what: int, body: bytes, size: int, form: Form[Q]
-    ) -> object:
+    def _undecodable(
+        self, part: Part, row: int, body: bytes, size: int, error: Exception
+    ) -> Exception:
         """The payload does not decode: unless the index is wrong about its size, it is damage."""
-        sequence = unpack_what(body, KIND_AT)[2]
-        failed = wire.decode_failed(error, what >> 16, what & 0xFFFF, sequence)
         try:
             payload = record.decode_parts(body).payload
-            if len(payload) == size:
-                raise failed from error
-            return self._decoders[form][what](payload)
-        except wire.UNDECODABLE:
-            raise failed from error
+        except wire.UNDECODABLE as bad:
+            return self._unconfirmed(part, row, str(bad))
+        if len(payload) != size:
+            return self._unconfirmed(part, row, f"its payload is not of {size} bytes")
+        what, _, sequence = unpack_what(body, KIND_AT)
+        return wire.decode_failed(error, what >> 16, what & 0xFFFF, sequence)
+
+
+class _Unconfirmed(Exception):
+    """An index was wrong about a frame, and has been made anew: ask it again."""
+
+
+def _encrypted(sequence: int, key_ref: int) -> FutureVersion:
+    return FutureVersion(f"the payload encryption of event {sequence}", key_ref, 0)
+
+
+def _behind(renewed: Sequence[int], last: int, before: Sequence[int]) -> Sequence[int]:
+    """The rows that are still to be read, behind the last one that was; -1: none was."""
+    if last < 0:
+        return renewed
+    if before[0] > before[-1]:
+        return [row for row in renewed if row < last]
+    return [row for row in renewed if row > last]
 
 
 def _places(part: Part, rows: Sequence[int]) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:

@@ -87,16 +87,18 @@ class Facts(NamedTuple):
     goes_on: bool = False  # there is a whole frame right behind the recorded end
 
 
-def recorded(after: Header | None, state: Head | None) -> Recorded | None:
+def recorded(number: int, after: Header | None, state: Head | None) -> Recorded | None:
     """Where a file ends, if that is known.
 
     Args:
+        number: Of the file.
         after: The header of the next file.
-        state: HEAD, where there is no next file.
+        state: HEAD, where there is no next file. It counts if it names this one.
     """
     if after is not None and after.prev is not None:
         return Recorded(after.prev.frames_end, after.prev.chain_head, after.first_sequence)
-    if after is None and state is not None and state.state == head.CLEAN:
+    named = state is not None and state.segment_id == number
+    if after is None and named and state is not None and state.state == head.CLEAN:
         return Recorded(state.frames_end, state.chain_head, state.next_sequence)
     return None
 
@@ -120,7 +122,8 @@ def sealed(ends: Ends, recorded: Recorded, state: Head) -> Refuse | None:
         return None
     said = state.frames_end, state.next_sequence, state.chain_head
     due = recorded.frames_end, recorded.next_sequence, recorded.chain_head
-    if said[:2] > due[:2] or (said[0] == due[0] and said != due):
+    beyond = said[:2] > due[:2] or (said[0] == due[0] and said != due)
+    if beyond or (state.state == head.CLEAN and said != due):
         detail = f"HEAD records this file up to {said[0]}, and the next file up to {due[0]}"
         return Refuse(file, min(said[0], due[0]), Damage.HEAD, detail)
     return None
@@ -191,18 +194,27 @@ def link(header: Header, number: int, before: Header | None) -> Refuse | None:
     return None
 
 
-def head_place(state: Head, header: Header, newest: int) -> Refuse | None:
+def head_place(
+    state: Head, header: Header, newest: int, *, is_empty: bool = False
+) -> Refuse | None:
     """Judge where HEAD points, beside the first header and the number of the newest file.
 
     A new file is durable before HEAD names it, and HEAD names it before the next one is made. So
-    an interrupted writer leaves HEAD one behind at most, and a clean HEAD never.
+    an interrupted writer leaves HEAD one behind at most; and a clean HEAD only while it opens a
+    log again, before there is a frame in the new file.
+
+    Args:
+        state: HEAD.
+        header: Of the first file.
+        newest: Number of the newest file.
+        is_empty: Whether that is a header and nothing else.
     """
     if state.store_id != header.store_id:
         return Refuse(layout.HEAD, 0, Damage.HEAD, "belongs to another store")
     if state.segment_id > newest:
         missing = layout.segment_name(state.segment_id)
         return Refuse(missing, 0, Damage.LAYOUT, "is missing, and HEAD names it")
-    if state.segment_id < newest - (state.state == head.OPEN):
+    if state.segment_id < newest - (state.state == head.OPEN or is_empty):
         detail = f"names segment {state.segment_id}, and the newest is {newest}"
         return Refuse(layout.HEAD, 0, Damage.HEAD, detail)
     return None

@@ -24,6 +24,7 @@ from typing import Final
 from msgspec import Struct
 
 from batpak import registry
+from batpak.digest import HASH_BYTES
 from batpak.disk import Directory
 from batpak.errors import CorruptStore, StorageFailed
 from batpak.faults import Damage
@@ -40,6 +41,7 @@ from batpak.journal.header import Ends
 from batpak.journal.scan import Scan, Stop, Unit
 from batpak.journal.segment import Segment, Segments, Tip
 from batpak.platform import Platform
+from batpak.record import EVENT_HASH_AT
 from batpak.recovery import decide, footer
 from batpak.recovery.decide import Facts, Found, Recorded, Refuse, TornAt
 from batpak.recovery.footer import FOOTER_BYTES_MIN
@@ -149,7 +151,9 @@ def _ends(directory: Directory, found: layout.Listing, state: Head) -> list[Ends
         if bad is not None:
             raise refusal(directory, bad)
         ends.append(current)
-    bad = decide.head_place(state, ends[0].header, ends[-1].header.segment_id)
+    newest = ends[-1]
+    is_empty = newest.size == newest.start
+    bad = decide.head_place(state, ends[0].header, newest.header.segment_id, is_empty=is_empty)
     if bad is not None:
         raise refusal(directory, bad)
     return ends
@@ -191,11 +195,11 @@ class _Restoration:
         ends = self._ends
         for index in range(len(ends) - 1):
             after = ends[index + 1].header
-            recorded = decide.recorded(after, self._state)
+            recorded = decide.recorded(ends[index].header.segment_id, after, self._state)
             if recorded is not None:  # a header names the file before it, or was refused
                 self._seal(ends[index], recorded, writable=writable)
         newest = ends[-1]
-        recorded = decide.recorded(None, self._state)
+        recorded = decide.recorded(newest.header.segment_id, None, self._state)
         if recorded is not None and recorded.frames_end >= FOOTER_BYTES_MIN:
             self._require_end(newest, recorded)
             self._seal(newest, recorded, writable=writable)
@@ -235,6 +239,27 @@ class _Restoration:
             log.warning("%s: the footer is made anew: %s", segment.path, error)
             part = self._rebuild(segment, recorded, writable=writable)
         self._parts.append(part)
+        if self._state.segment_id == segment.segment_id:
+            self._require_passed(segment, part, recorded)
+
+    def _require_passed(self, segment: Segment, part: Sealed, recorded: Recorded) -> None:
+        """The log goes through what HEAD records inside a file that is followed by another."""
+        state = self._state
+        row = state.next_sequence - part.first
+        if state.frames_end == recorded.frames_end or (
+            row == 0 and state.frames_end == segment.start
+        ):
+            return
+        for _ in range(2):  # by its footer, then by one made anew
+            offsets = part.offsets
+            if 0 < row < len(part) and offsets[row] == state.frames_end:
+                last = segment.record(offsets[row - 1], offsets[row], part.block_crcs)
+                if last[EVENT_HASH_AT : EVENT_HASH_AT + HASH_BYTES] == state.chain_head:
+                    return
+            if not part.distrust():
+                break
+        detail = "the log does not pass here as HEAD records it"
+        raise refusal(self._directory, Refuse(segment.name, state.frames_end, Damage.HEAD, detail))
 
     def _rebuild(self, segment: Segment, recorded: Recorded, *, writable: bool) -> Sealed:
         part, pieces = footer.in_memory(segment, recorded, self._lock)

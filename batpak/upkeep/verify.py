@@ -127,7 +127,7 @@ class _Verification:
         store_id = next(iter(headers.values())).header.store_id if headers else None
         if store_id is not None:
             self._chain.store_id = store_id
-            self._place_of_head(next(iter(headers.values())).header)
+            self._place_of_head(headers, next(iter(headers.values())).header)
         for number, ends in headers.items():
             current = ends.header
             segment = Segment(self._directory, current, ends.start, ends.start, trusted=True)
@@ -165,7 +165,7 @@ class _Verification:
 
     def _footer(self, segment: Segment, ends: Ends, after: Header | None, is_newest: bool) -> None:
         """Compare the footer of a sealed file with one made from its frames."""
-        recorded = decide.recorded(after, self._state if is_newest else None)
+        recorded = decide.recorded(segment.segment_id, after, self._state if is_newest else None)
         if recorded is None or ends.size <= recorded.frames_end:
             return  # it grows, or an open makes one
         if is_newest and recorded.frames_end < FOOTER_BYTES_MIN:
@@ -234,9 +234,12 @@ class _Verification:
                     self._refused(bad)
         return headers
 
-    def _place_of_head(self, first: Header) -> None:
+    def _place_of_head(self, headers: dict[int, Ends], first: Header) -> None:
         if self._state is not None:
-            bad = decide.head_place(self._state, first, max(self._seen.found.segments))
+            newest = max(self._seen.found.segments)
+            ends = headers.get(newest)
+            is_empty = ends is not None and ends.size == ends.start
+            bad = decide.head_place(self._state, first, newest, is_empty=is_empty)
             if bad is not None:
                 self._refused(bad)
 
@@ -257,7 +260,7 @@ class _Verification:
     def _walk(self, segment: Segment, after: Header | None, *, is_newest: bool) -> None:
         """Check the frames of one file; behind damage, go on at the next whole frame."""
         chain, data = self._chain, segment.whole()
-        recorded = decide.recorded(after, self._state if is_newest else None)
+        recorded = decide.recorded(segment.segment_id, after, self._state if is_newest else None)
         end = len(data) if recorded is None else min(recorded.frames_end, len(data))
         until = self._seen.next_sequence if is_newest else None
         bound = decide.bound(self._state, segment.header.segment_id)

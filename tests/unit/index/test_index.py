@@ -71,9 +71,13 @@ class Log:
     def sequence(self, segment_id: int, offset: int) -> int:
         return self.starts[segment_id] + offset // SIZE
 
-    def head(self, segment_id: int, offset: int) -> tuple[int, bytes]:
-        sequence = self.sequence(segment_id, offset)
-        return self.versions[sequence], sequence.to_bytes(32, "big")
+    def head(self, segment_id: int, offset: int, sequence: int, entity: str) -> tuple[int, bytes]:
+        assert self.stored[sequence][0] == entity
+        return self.version(segment_id, offset, sequence), sequence.to_bytes(32, "big")
+
+    def version(self, segment_id: int, offset: int, sequence: int) -> int:
+        assert sequence == self.sequence(segment_id, offset)
+        return self.versions[sequence]
 
     def key(self, segment_id: int, offset: int, end: int) -> bytes | None:
         assert end == offset + SIZE
@@ -157,7 +161,7 @@ def built(parts: Sequence[Sequence[Event]], *, seal: bool) -> tuple[Log, Table]:
 
 
 def sequences(chunks: Iterable[Rows]) -> list[int]:
-    return [part.first + row for part, rows in chunks for row in rows]
+    return [part.first + row for part, rows, _ in chunks for row in rows]
 
 
 @settings(max_examples=150, deadline=None)
