@@ -304,7 +304,6 @@ class RealDirectory(_Descriptor):
     def __init__(self, fd: int, path: str) -> None:
         super().__init__(fd)
         self._path = path
-        self._can_reserve = _can_reserve(fd)
 
     @property
     def path(self) -> str:
@@ -328,11 +327,12 @@ class RealDirectory(_Descriptor):
     def create(self, name: str, /) -> RealWriteFile:
         """Exclusive, mode 0600."""
         fd = self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-        return RealWriteFile(fd, can_reserve=self._can_reserve)
+        return RealWriteFile(fd, can_reserve=_can_reserve(fd))
 
     def append(self, name: str, /) -> RealWriteFile:
         """Regular, and with one link: a second name would see our writes."""
-        file = RealWriteFile(self._open(name, os.O_RDWR), can_reserve=self._can_reserve)
+        fd = self._open(name, os.O_RDWR)
+        file = RealWriteFile(fd, can_reserve=_can_reserve(fd))
         file.require_regular(one_link=True)
         return file
 
