@@ -213,10 +213,9 @@ def before(table: Table, entity: str, part: Part, row: int) -> tuple[Part, int] 
 
 
 def entities(table: Table, prefix: str | None, scope: str | None) -> Iterator[str]:
-    """The names of visible entities in byte order, each once."""
+    """The names of entities in byte order, each once, as the log is at the call."""
     names = [_names(part, prefix, scope, high) for part, _, high in table.spans(0, table.bound)]
-    for name, _ in groupby(merge(*names, key=str.encode)):
-        yield name
+    return (name for name, _ in groupby(merge(*names, key=str.encode)))
 
 
 def _names(part: Part, prefix: str | None, scope: str | None, stop: int) -> list[str]:

@@ -17,7 +17,7 @@ from msgspec import Struct
 from batpak import record
 from batpak.digest import crc32
 from batpak.disk import Directory, Mapped, ReadFile
-from batpak.errors import CorruptStore
+from batpak.errors import CorruptStore, StorageFailed, StoreClosed
 from batpak.faults import Damage
 from batpak.journal import frame, layout
 from batpak.journal.frame import Fault, Why
@@ -69,6 +69,7 @@ class Segment:
         """Per block: VERIFIED, or how many of its frames were checked. None: all was verified."""
         self.in_use: deque[Segment] = deque()  # shared by all segments of one log
         self.files_max = FILES_MAX
+        self.closed = False
         self.columns: dict[str, memoryview] = {}
         """Views of the map that somebody else keeps; they go when it goes."""
         self._directory = directory
@@ -81,6 +82,7 @@ class Segment:
         Raises:
             CorruptStore: It is shorter than that.
             StorageFailed: The system refused.
+            StoreClosed: The log was closed.
         """
         mapped = self._mapped
         if len(mapped) >= end:
@@ -88,8 +90,7 @@ class Segment:
         return self._map(end)
 
     def _map(self, end: int) -> Mapped:
-        with layout.asking("read", self.path):
-            mapped = self._open().map()
+        mapped = self._map_anew()
         if len(mapped) < end:
             detail = f"the file ends at {len(mapped)}, and its frames go on to {end}"
             raise CorruptStore(self.path, len(mapped), Damage.SEGMENT, detail)
@@ -101,9 +102,19 @@ class Segment:
 
         Raises:
             StorageFailed: The system refused.
+            StoreClosed: The log was closed.
         """
-        with layout.asking("read", self.path):
-            return memoryview(self._open().map())
+        return memoryview(self._map_anew())
+
+    def _map_anew(self) -> Mapped:
+        try:
+            if not self.closed:
+                with layout.asking("read", self.path):
+                    return self._open().map()
+        except StorageFailed:
+            if not self.closed:  # else it was closed between the look and the read
+                raise
+        raise StoreClosed
 
     def show(self, mapped: Mapped) -> None:
         """Read through the map that the writer writes to."""
@@ -270,8 +281,9 @@ class Segments:
         return None if opt is None else opt[0]
 
     def close(self) -> None:
-        """Give all files back."""
+        """Give all files back. What still reads them meets StoreClosed."""
         for segment in self._files:
+            segment.closed = True
             segment.close()
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from batpak import record, wire
 from batpak.coordinate import Coordinate
-from batpak.errors import CorruptStore, FutureVersion, StorageFailed, StoreClosed
+from batpak.errors import CorruptStore, FutureVersion, StoreClosed
 from batpak.event import IndexEntry, Q, StoredEvent
 from batpak.faults import Damage
 from batpak.index.query import Rows
@@ -61,7 +61,7 @@ class Fetch:
                 some = rows[at : at + STEP]
                 try:
                     starts, ends, sizes = _places(part, some)
-                    mapped = self._data(segment, max(ends[0], ends[-1]))
+                    mapped = segment.data(max(ends[0], ends[-1]))
                     sure = self._check_ahead(segment, part, some)
                     for row, start, end, size in zip(some, starts, ends, sizes, strict=False):
                         if self.closed:
@@ -100,14 +100,6 @@ class Fetch:
                 raise _Unconfirmed from None
             raise
 
-    def _data(self, segment: Segment, end: int) -> Any:  # noqa: ANN401  bytes of a file
-        try:
-            return segment.data(end)
-        except StorageFailed:
-            if self.closed:  # between the look and the read
-                raise StoreClosed from None
-            raise
-
     def _check_ahead(self, segment: Segment, part: Part, rows: Sequence[int]) -> bool:
         """Check whole blocks where many of their frames will be read; whether all are right.
 
@@ -143,7 +135,7 @@ class Fetch:
             raise StoreClosed
         segment, offsets = self._segments.of(part.segment_id), part.offsets
         start, end, size = offsets[row], offsets[row + 1], part.sizes[row]
-        mapped = self._data(segment, end)
+        mapped = segment.data(end)
         self._check(segment, part, start, end)
         body: bytes = mapped[start + 8 : end]
         if len(body) < ENTITY_AT:

@@ -25,7 +25,7 @@ from batpak.journal.segment import Segment, block_crcs
 from batpak.platform import RawLock
 from batpak.recovery.decide import Recorded, before_any
 
-FOOTER_BYTES_MIN: Final = 1 << 20
+FOOTER_BYTES_MIN: Final = 256 << 10
 """Bytes of frames from which the newest file of a closed log has a footer.
 
 A smaller one is read frame by frame, and the next writer goes on in it.

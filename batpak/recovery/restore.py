@@ -365,10 +365,16 @@ class _Restoration:
         return decide.facts(segment.name, walk, stop, rest, recorded, state)
 
     def _take(self, unit: Unit, tail: Tail, table: Table) -> Stop | None:
-        """Add a unit to the index, if it continues the entities that it belongs to."""
+        """Add a unit to the index, if it continues the entities that it belongs to.
+
+        What came before this file is asked for only where a crash may have torn something: asking
+        it for every entity would read the footers of all files. `verify` asks always.
+        """
         for found in unit:
-            due = tail.heads.get(found.entity) or table.head(found.entity)
-            fault = link_fault(found, due.version, due.event_hash)
+            due = tail.heads.get(found.entity)
+            if due is None and not self._clean and found.version > 1:
+                due = table.head(found.entity)
+            fault = None if due is None else link_fault(found, due.version, due.event_hash)
             if fault is not None:
                 return Stop(found.offset, fault)
             footer.take(tail, [found])
