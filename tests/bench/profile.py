@@ -53,8 +53,6 @@ def main(
             report(lambda: batpak_store.append(made, home, Durability.OS), top)
             return
         if call is Call.BATCH:
-            if not batpak_store.HAS_BATCHES:
-                sys.exit("this batpak has no batches")
             report(lambda: batpak_store.append_batches(made, home, BATCH), top)
             return
         batpak_store.fill(made, home, events)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Final
 
 import msgspec
 
-import batpak
 from batpak import (
+    BatchItem,
     Coordinate,
     Durability,
     EventId,
-    EventPayload,
     Limits,
     Store,
     StoreConfig,
@@ -29,21 +28,9 @@ BATCH_MAX: Final = 4096
 _FILL: Final = 1000  # events of one batch while a store is made to read from
 
 
-class _Batches(Protocol):
-    def append_batch(self, items: Sequence[object]) -> object: ...
-
-
-_item = cast(
-    "Callable[[Coordinate, EventPayload], object] | None", getattr(batpak, "BatchItem", None)
-)
-HAS_BATCHES: Final = _item is not None and hasattr(Store, "append_batch")
-
-
 def config(durability: Durability, *, segment_bytes: int | None = None) -> StoreConfig:
     """Everything at its default but the durability, the size of a batch and of a segment."""
-    limits = Limits()
-    if HAS_BATCHES:
-        limits = msgspec.structs.replace(limits, batch_max_items=BATCH_MAX)
+    limits = Limits(batch_max_items=BATCH_MAX)
     if segment_bytes is not None:
         limits = msgspec.structs.replace(limits, segment_max_bytes=segment_bytes)
     return StoreConfig(durability=durability, limits=limits)
@@ -72,16 +59,9 @@ def append_batches(work: Work, folder: Path, size: int) -> float:
     store, placed = create(folder), work.placed
     began = time.perf_counter()
     for start in range(0, len(placed), size):
-        _append_batch(store, placed[start : start + size])
+        store.append_batch([BatchItem(at, fact) for at, fact in placed[start : start + size]])
     store.close()
     return time.perf_counter() - began
-
-
-def _append_batch(store: Store, placed: Sequence[tuple[Coordinate, OrderPaid]]) -> None:
-    if _item is None:
-        raise LookupError("this batpak has no batches")
-    make = _item
-    cast(_Batches, store).append_batch([make(at, payload) for at, payload in placed])
 
 
 def fill(work: Work, folder: Path, count: int, *, segment_bytes: int | None = None) -> None:
@@ -93,12 +73,8 @@ def fill(work: Work, folder: Path, count: int, *, segment_bytes: int | None = No
 def append_over(store: Store, work: Work, count: int) -> None:
     """Append `count` events as fast as this store can."""
     events: Iterator[tuple[Coordinate, OrderPaid]] = work.placed_over(count)
-    if not HAS_BATCHES:
-        for coordinate, payload in events:
-            store.append(coordinate, payload)
-        return
     while placed := list(islice(events, _FILL)):
-        _append_batch(store, placed)
+        store.append_batch([BatchItem(at, fact) for at, fact in placed])
 
 
 def ids(store: StoreReader) -> list[EventId]:

@@ -88,16 +88,12 @@ def batches(plan: Plan) -> list[Line]:
         OURS,
         aims=[Times(OURS, INDEXED, 3.5), Times(OURS, ONE_TABLE, 1)],
     )
-    contenders: list[Contender] = []
-    if batpak_store.HAS_BATCHES:
-        contenders.append(
-            (
-                OURS,
-                plan.fresh(lambda f: each(batpak_store.append_batches(work, f, BATCH), len(work))),
-            )
+    contenders: list[Contender] = [
+        (
+            OURS,
+            plan.fresh(lambda f: each(batpak_store.append_batches(work, f, BATCH), len(work))),
         )
-    else:
-        line.title += " (this batpak has no batches: peers alone)"
+    ]
     contenders += [
         (ONE_TABLE, plan.fresh(lambda f: each(sqlite.append_batches(work, f, BATCH), len(work)))),
         (
