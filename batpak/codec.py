@@ -77,7 +77,7 @@ def decode_plain(data: bytes) -> object:
 def _walk(data: bytes) -> None:
     """Look at the shape only, so that no hostile nesting or repeated key is decoded."""
     at, size = 0, len(data)
-    stack: list[tuple[int, set[bytes] | None]] = [(1, None)]  # items to come; keys of a map
+    stack: list[tuple[int, set[object] | None]] = [(1, None)]  # items to come; keys of a map
     while stack:
         left, keys = stack[-1]
         if not left:
@@ -91,7 +91,7 @@ def _walk(data: bytes) -> None:
         if keys is not None and left % 2 == 0:
             if count is not None:
                 raise DecodeError("a map has a key that is no scalar")
-            key = data[begin:at]
+            key = _decode_any(data[begin:at])  # 1 has five spellings, and a dict takes one
             if key in keys:
                 raise DecodeError("a map has a key twice")
             keys.add(key)
