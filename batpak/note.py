@@ -71,12 +71,12 @@ class CheckpointNote(Struct, frozen=True):
             moment = dt.datetime.strptime(taken, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=dt.UTC)
         except ValueError as error:
             raise InvalidArgument("note", f"there is no such moment: {taken}") from error
+        if moment < _EPOCH:
+            raise InvalidArgument("note", f"there was no store then: {taken}")
         raw = bytes.fromhex(head)
         if (raw == ZERO_HASH) != (events == "0") or len(raw) != HASH_BYTES:
             raise InvalidArgument("note", "its head does not fit its number of events")
         taken_ms = round((moment - _EPOCH) / dt.timedelta(milliseconds=1))
-        if taken_ms < 0:
-            raise InvalidArgument("note", f"no store gives a moment before 1970: {taken}")
         return CheckpointNote(UUID(store_id), int(events), raw, taken_ms)
 
 

@@ -133,6 +133,9 @@ def _announce(report: OpenReport, config: StoreConfig) -> None:
         report.segments,
         extra={"store_id": str(report.store_id), "path": report.path},
     )
+    if report.ignored_files:
+        names = ", ".join(report.ignored_files)
+        log.warning("%s: not of the store: %s", report.path, names, extra={"path": report.path})
     if config.on_open is not None:
         try:
             config.on_open(report)

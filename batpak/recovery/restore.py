@@ -236,7 +236,8 @@ class _Restoration:
         try:
             part = footer.read(segment, ends, recorded, self._lock)
         except sidx.BadFooter as error:
-            log.warning("%s: the footer is made anew: %s", segment.path, error)
+            path = segment.path
+            log.warning("%s: the footer is made anew: %s", path, error, extra={"path": path})
             part = self._rebuild(segment, recorded, writable=writable)
         self._parts.append(part)
         if self._state.segment_id == segment.segment_id:
