@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar, overload
 from uuid import UUID
@@ -17,6 +18,7 @@ from batpak.errors import (
     EventNotFound,
     ForkedStoreError,
     InvalidArgument,
+    StorageFailed,
     StoreClosed,
     StoreReadOnly,
 )
@@ -169,7 +171,8 @@ class StoreReader(Queries):
         self._alive()
         if type(since) not in (CheckpointNote, type(None)):
             raise InvalidArgument("since", "must be a CheckpointNote")
-        return verify_log(self._opened.directory, self._look(), since)
+        with self._until_closed():
+            return verify_log(self._opened.directory, self._look(), since)
 
     def _look(self) -> Look:
         return look(self._opened.directory, self._table.bound)
@@ -183,7 +186,18 @@ class StoreReader(Queries):
     def stats(self) -> Stats:
         """What is in the store. Reads names and counts, no payloads."""
         self._alive()
-        return stats_of(self._opened.directory, self._table)
+        with self._until_closed():
+            return stats_of(self._opened.directory, self._table)
+
+    @contextmanager
+    def _until_closed(self) -> Generator[None]:
+        """Say that the handle was closed where a close from elsewhere took the files away."""
+        try:
+            yield
+        except StorageFailed:
+            if self._fetch.closed:
+                raise StoreClosed from None
+            raise
 
     @property
     def health(self) -> Health:

@@ -44,7 +44,13 @@ class Worker:
         _release(self._bell)
         if self._thread is None:
             thread = self._platform.thread(self._run, self._name)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError as error:
+                # An interrupt while it waits for the thread to begin can come out as this one.
+                if isinstance(error.__context__, KeyboardInterrupt):
+                    raise error.__context__ from None
+                raise
             self._thread = thread  # if it is lost here, the next wake starts another one
 
     def stop(self, timeout_s: float) -> None:
