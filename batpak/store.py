@@ -366,7 +366,8 @@ class Store(StoreReader):
             requests,
             self._thread_id(),
             any(one.conditional for one in requests),
-            idempotency_key is not None,
+            batch=True,
+            batch_key=idempotency_key is not None,
             size=sum(one.size for one in requests),
         )
 

@@ -26,7 +26,7 @@ from batpak.append import AppendReceipt
 from batpak.commit.unit import Unit
 from batpak.commit.worker import Worker
 from batpak.config import Limits
-from batpak.errors import BatpakError, InvalidArgument
+from batpak.errors import BatpakError, InvalidArgument, StoreClosed
 from batpak.platform import Platform
 
 T = TypeVar("T")
@@ -44,6 +44,7 @@ class Line(ABC):
         self._slot: dict[Unit | None, Unit] = {}  # None -> owner; an owner -> who took over
         self._queue: deque[Unit] = deque()
         self._called: deque[Unit] = deque()  # whose callbacks are due
+        self._calling: set[int] = set()  # threads that call them
         self._drain = Worker(platform, "batpak-drain", self._serve_queue)
 
     @property
@@ -97,6 +98,9 @@ class Line(ABC):
             self._serve_queue()
         queue.append(unit)
         self._drain.wake()
+        if self._drain.stopped:  # closed in between: nobody else would answer it
+            with suppress(StoreClosed):
+                self._serve_queue()
 
     def hold(self, act: Callable[[], T]) -> T:
         """Call a function while nothing is being committed; it must not append.
@@ -140,9 +144,16 @@ class Line(ABC):
         """Wake who is next, and call who asked to be called; the lane is free."""
         with suppress(IndexError):  # nobody waits, or somebody has the lane already
             self._queue[0].ring()
-        while self._called:
-            with suppress(IndexError):
-                self._called.popleft().call()
+        me = self._thread_id()
+        if me in self._calling:  # a callback has appended: whoever called it goes on with the rest
+            return
+        try:
+            self._calling.add(me)
+            while self._called:
+                with suppress(IndexError):
+                    self._called.popleft().call()
+        finally:
+            self._calling.discard(me)
 
     def _cut_short(self, unit: Unit, error: BaseException) -> None:
         """An exception from outside: leave nothing half done, and know what came of the unit."""

@@ -131,6 +131,8 @@ def check_batch(
     key = None if idempotency_key is None else _key(idempotency_key)
     parent = None if caused_by is None else _parent(caused_by)
     correlation = None if correlation_id is None else _uuid("correlation_id", correlation_id)
+    if not isinstance(cast("object", items), Iterable):
+        raise InvalidArgument("items", f"must be BatchItems, not {type(items).__name__}")
     requests: list[Request] = []
     for index, item in enumerate(items):
         if index == limits.batch_max_items:

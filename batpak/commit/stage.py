@@ -274,7 +274,7 @@ class Stage:
                 if request.parent is not None:
                     self._cause(request.parent)
             except BatpakError as error:
-                if len(requests) > 1:
+                if unit.batch:
                     error.item_index = index
                 raise
         return None
@@ -286,7 +286,7 @@ class Stage:
         if missing == len(known):
             return None
         found = [one for one in known if one is not None]
-        whole = found[0].batch_count in (0, len(known))
+        whole = found[0].batch_count == len(known)
         key = unit.requests[0].key or b""
         if unit.batch_key and (missing or not whole):
             raise IdempotencyConflict(key, KeyFault.COUNT, sequence=found[0].receipt.sequence)
@@ -301,7 +301,7 @@ class Stage:
                 error = IdempotencyConflict(
                     request.key or b"", KeyFault.DIFFERS, differs, first.receipt.sequence
                 )
-                error.item_index = index if len(known) > 1 else None
+                error.item_index = index if unit.batch else None
                 raise error
         return tuple(one.receipt for one in found)
 
@@ -310,7 +310,7 @@ class Stage:
         key = request.key or b""
         staged = draft.keyed.get(key)
         if staged is not None:
-            return Known(replace(staged, replayed=True), 0)
+            return Known(replace(staged, replayed=True), _batch_count(staged.head))
         sequence = self._table.with_key(key)
         if sequence is None:
             return None
@@ -326,7 +326,7 @@ class Stage:
             durability=durable,
             replayed=True,
         )
-        return Known(receipt, int.from_bytes(parts.head[14:18], "big"))
+        return Known(receipt, _batch_count(parts.head))
 
     def _cause(self, event_id: bytes) -> bytes:
         """The correlation id of the event that caused another one.
@@ -357,7 +357,7 @@ class Known(Struct, frozen=True):
     """The event that has a key."""
 
     receipt: AppendReceipt
-    batch_count: int  # of the batch it came in; 0: it is not stored yet
+    batch_count: int  # of the batch it came in
 
 
 class Draft:
@@ -383,6 +383,11 @@ def next_id_hi(last: int) -> int:
     if last & _COUNTER_OF_ID == _COUNTER_OF_ID:  # the counter is full: borrow from the next ms
         return ((last >> 16) + 1) << 16 | _UUID_7
     return last + 1
+
+
+def _batch_count(head: bytes) -> int:
+    """How many events came together with the one that has these fields."""
+    return int.from_bytes(head[14:18], "big")
 
 
 def _differs(request: Request, first: AppendReceipt) -> frozenset[str]:

@@ -30,6 +30,7 @@ class Unit(Struct, eq=False):
     requests: tuple[Request, ...]
     thread: int  # of the caller
     conditional: bool = False  # whether an item has a key, an expectation or a parent
+    batch: bool = False  # whether refusals name an item
     batch_key: bool = False  # whether the keys of the items come from one key of the batch
     act: Call | None = None  # called on the lane, alone; may be called again if it is cut short
     size: int = 0  # bytes of its payloads

@@ -35,7 +35,13 @@ class Worker:
         self._stopping: RawLock = platform.raw_lock()
         self._stopping.acquire()  # held means: go on
         self._thread: Thread | None = None
+        self._thread_id: int | None = None  # of the newest thread, once it runs
         self._stopped = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to end: nothing that comes now is done."""
+        return self._stopped
 
     def wake(self) -> None:
         """See to it that `work` is called soon. Cheap if it is awake already."""
@@ -54,15 +60,16 @@ class Worker:
             self._thread = thread  # if it is lost here, the next wake starts another one
 
     def stop(self, timeout_s: float) -> None:
-        """Let it finish what it is doing, and end. Twice is harmless."""
+        """Let it finish what it is doing, and end. Twice is harmless; its own work may ask too."""
         self._stopped = True
         _release(self._stopping)
         _release(self._bell)
         thread = self._thread
-        if thread is not None:
+        if thread is not None and self._thread_id != self._platform.thread_id():
             thread.join(timeout_s)
 
     def _run(self) -> None:
+        self._thread_id = self._platform.thread_id()
         while True:
             self._bell.acquire()
             if self._delay_s and not self._stopped:

@@ -99,7 +99,11 @@ def agree(
     limit=st.integers(0, 30),
     max_depth=st.none() | st.integers(0, 4),
 )
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=18,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 def test_why_and_impact_walk_a_forest_as_a_breadth_first_search_does(
     forest: list[int | None], root: int, limit: int, max_depth: int | None
 ) -> None:

@@ -105,7 +105,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @given(several=st.lists(facts, min_size=1, max_size=5))
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_three_forms_agree_on_every_path(kept: Store, several: list[EventPayload]) -> None:
     after = kept.append_batch([BatchItem(USER, fact) for fact in several])[0].sequence - 1
 
@@ -131,7 +131,7 @@ def test_the_three_forms_agree_on_every_path(kept: Store, several: list[EventPay
 
 
 @given(value=plain)
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_no_class_reads_is_read_plain_and_raw(kept: Store, value: object) -> None:
     data = codec.encode(value)
 
@@ -146,7 +146,7 @@ def test_what_no_class_reads_is_read_plain_and_raw(kept: Store, value: object) -
 
 
 @given(data=st.binary(max_size=24))
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_bytes_that_are_taken_in_can_be_read(kept: Store, data: bytes) -> None:
     before = kept.frontier().written
     try:
