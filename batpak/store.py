@@ -137,20 +137,20 @@ class Store(StoreReader):
                 key.
             StoreClosed, StorePoisoned, ForkedStoreError: This handle does not write.
         """
-        if self._fetch.closed or self._pid() != self._opener_pid or self._lane.poison is not None:
+        if self._lane.ended or self._pid() != self._opener_pid:
             self._writable()
         one = request.check(
             coord,
             payload,
-            expected_version=expected_version,
-            idempotency_key=idempotency_key,
-            caused_by=caused_by,
-            correlation_id=correlation_id,
-            flags=flags,
-            extensions=extensions,
-            payload_bytes_max=self._payload_bytes_max,
+            expected_version,
+            idempotency_key,
+            caused_by,
+            correlation_id,
+            flags,
+            extensions,
+            self._payload_bytes_max,
         )
-        unit = Unit((one,), self._thread_id(), one.conditional, size=len(one.payload.data))
+        unit = Unit((one,), self._thread_id(), len(one.payload.data))
         return self._lane.commit(unit)[0]
 
     def append_raw(
@@ -186,13 +186,13 @@ class Store(StoreReader):
         one = request.check(
             coord,
             RawPayload(kind, data, payload_version),
-            expected_version=expected_version,
-            idempotency_key=idempotency_key,
-            caused_by=caused_by,
-            correlation_id=correlation_id,
-            flags=flags,
-            extensions=extensions,
-            payload_bytes_max=self._payload_bytes_max,
+            expected_version,
+            idempotency_key,
+            caused_by,
+            correlation_id,
+            flags,
+            extensions,
+            self._payload_bytes_max,
         )
         return self._lane.commit(self._unit(one))[0]
 
@@ -247,13 +247,13 @@ class Store(StoreReader):
         one = request.check(
             coord,
             payload,
-            expected_version=expected_version,
-            idempotency_key=idempotency_key,
-            caused_by=caused_by,
-            correlation_id=correlation_id,
-            flags=flags,
-            extensions=extensions,
-            payload_bytes_max=self._payload_bytes_max,
+            expected_version,
+            idempotency_key,
+            caused_by,
+            correlation_id,
+            flags,
+            extensions,
+            self._payload_bytes_max,
         )
         unit = self._unit(one)
         ticket = AppendTicket(unit, self._opened.platform)
@@ -345,8 +345,7 @@ class Store(StoreReader):
             raise StorePoisoned(self._lane.poison)
 
     def _unit(self, one: Request) -> Unit:
-        size = len(one.payload.data)
-        return Unit((one,), self._thread_id(), one.conditional, size=size)
+        return Unit((one,), self._thread_id(), one.size)
 
     def _batch(
         self,
@@ -365,10 +364,9 @@ class Store(StoreReader):
         return Unit(
             requests,
             self._thread_id(),
-            any(one.conditional for one in requests),
+            sum(one.size for one in requests),
             batch=True,
             batch_key=idempotency_key is not None,
-            size=sum(one.size for one in requests),
         )
 
     @override

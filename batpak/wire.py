@@ -36,17 +36,22 @@ class Encoded(Struct, frozen=True, gc=False):
     content_hash: bytes
 
 
-def encode(payload: EventPayload) -> Encoded:
+def encode(payload: EventPayload, entry: registry.Entry | None = None) -> Encoded:
     """Check a payload, bring it into its one spelling and encode it.
+
+    Args:
+        payload: What to store.
+        entry: That of its class, if it is known already.
 
     Raises:
         InvalidArgument: Not an instance of a registered payload class.
         PayloadInvalid: A field breaks its type or a constraint, or the value does not survive
             being stored.
     """
-    entry = registry.of_class(type(payload))
     if entry is None:
-        raise not_a_fact(type(payload))
+        entry = registry.of_class(type(payload))
+        if entry is None:
+            raise not_a_fact(type(payload))
     value: msgspec.Struct = payload
     if entry.check is not None:
         problems = Problems()

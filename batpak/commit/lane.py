@@ -28,8 +28,8 @@ from msgspec.structs import replace
 
 from batpak.commit.line import Line
 from batpak.commit.rotation import Rotation
-from batpak.commit.stage import Answer, Plan, Stage
-from batpak.commit.unit import Unit
+from batpak.commit.stage import Plan, Stage
+from batpak.commit.unit import Answer, Unit
 from batpak.commit.worker import Worker
 from batpak.config import Durability, StoreConfig
 from batpak.disk import Directory, Lock
@@ -55,8 +55,7 @@ SYNCS_KEPT: Final = 1024  # durations, for diagnostics
 STAGED: Final = 0
 WRITTEN: Final = 1
 SYNCING: Final = 2  # and the result is not known
-SYNCED: Final = 3
-CUTTING: Final = 4  # the write was refused; undo it
+CUTTING: Final = 3  # the write was refused; undo it
 
 
 class Lane(Line):
@@ -103,6 +102,8 @@ class Lane(Line):
         self.poison: BaseException | None = None
         """Why this handle stopped writing, if it did."""
         self._closed = False
+        self.ended = False
+        """Whether it writes no more: it is closed, or poisoned."""
         self._last: Unit | None = None  # the closing event, once it is made
         self.syncs: deque[int] = deque(maxlen=SYNCS_KEPT)  # nanoseconds each
         self.groups, self.units = 0, 0
@@ -140,15 +141,15 @@ class Lane(Line):
         if self._intent is not None:
             self._settle(self._intent)
         queue = self._queue
-        while queue and queue[0].done:
-            queue.popleft()
         if not queue:
             return False
         first = queue[0]
-        if first.act is not None or first.withdrawn or self._closed or self.poison is not None:
+        if first.answer is not None:  # it was answered in place
+            queue.popleft()
+        elif self.ended or first.act is not None or first.withdrawn:
             self._refuse(first)
         else:
-            self._commit([first] if len(queue) == 1 else self._group())
+            self._commit((first,) if len(queue) == 1 else self._group())
         return True
 
     def _refuse(self, unit: Unit) -> None:
@@ -161,6 +162,8 @@ class Lane(Line):
             self._answer([unit], [()])
         elif self.poison is not None:
             self._answer([unit], [StorePoisoned(self.poison)])
+        else:  # a close was cut short; it is in line, and done again
+            self._commit([unit])
 
     def _group(self) -> list[Unit]:
         """The head of the line: at most so many units and bytes, and no act among them."""
@@ -185,14 +188,14 @@ class Lane(Line):
         else:
             self._answer([unit], [()])
 
-    def _commit(self, group: list[Unit]) -> None:
+    def _commit(self, group: Sequence[Unit]) -> None:
         """Decide about a group, make room for it, and carry it out."""
         try:
             tip, rotation = self.tip, self._rotation
             if tip.end >= self._segment_bytes_max:
                 self._rotate()
                 tip = self.tip
-            plan = self._stage.plan(group, tip, rotation.newest.seed, sync=self._commits)
+            plan = self._stage.plan(group, tip, rotation.newest.seed, self._commits)
             if self._interval:
                 plan = self._in_time(plan)
             if plan.tip.end > rotation.active.reserved:
@@ -235,6 +238,7 @@ class Lane(Line):
 
     def _carry_out(self, plan: Plan) -> None:
         """Write, sync, publish, answer: from whatever step the commit is at."""
+        tip, table = plan.tip, self._table
         if self._step == STAGED:
             if plan.data:
                 try:
@@ -244,19 +248,15 @@ class Lane(Line):
                     self._undo(plan, error)
                     return
             self._step = WRITTEN
-        if self._step == WRITTEN and plan.sync and self._durable_end < plan.tip.end:
+        if plan.sync and self._durable_end < tip.end:
             self._step = SYNCING
             try:
                 self._sync()
             except OSError as error:
                 self._fail_sync(plan, error)
                 return
-            self._durable_end = plan.tip.end
-        self._step = SYNCED
-        self._publish(plan)
-
-    def _publish(self, plan: Plan) -> None:
-        table, tip = self._table, plan.tip
+            self._durable_end = tip.end
+            self._step = WRITTEN
         if plan.data:
             self._rotation.newest.end = tip.end
             table.tail.publish(plan.change)
@@ -271,18 +271,14 @@ class Lane(Line):
 
     def _answer(self, units: Sequence[Unit], answers: Sequence[Answer]) -> None:
         for unit, answer in zip(units, answers):  # noqa: B905  both are of one group
-            if not unit.done:
-                if isinstance(answer, tuple):
-                    unit.receipts = answer
-                else:
-                    unit.error = answer
-                unit.done = True
+            if unit.answer is None:
+                unit.answer = answer
             if unit.callbacks:
                 self._called.append(unit)
             if unit.bell is not None:
                 unit.ring()
         queue = self._queue
-        while queue and queue[0].done:
+        while queue and queue[0].answer is not None:
             queue.popleft()
 
     @override
@@ -367,6 +363,7 @@ class Lane(Line):
         if self.poison is None:
             self.poison = error
             log.error("writing stopped", extra={"path": self._directory.path, "cause": str(error)})
+        self.ended = True  # last: whoever sees it finds the reason
 
     # ------------------------------------------------------------------------------------ close
 
@@ -398,9 +395,9 @@ class Lane(Line):
             if not self._closed and self.poison is None:
                 self._end_log(last)
         except Exception:
-            self._closed = True
+            self.ended = self._closed = True
             raise
-        self._closed = True
+        self.ended = self._closed = True
 
     def _end_log(self, last: Callable[[Tip], Unit] | None) -> None:
         self._require_lock()
@@ -427,7 +424,7 @@ class Lane(Line):
 
     def abandon(self) -> None:
         """Close the files and let go of the lock, which is its giver's to release."""
-        self._closed = True
+        self.ended = self._closed = True
         self._rotation.abandon()
 
 

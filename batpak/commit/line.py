@@ -81,9 +81,10 @@ class Line(ABC):
         except BaseException as error:
             self._cut_short(unit, error)
             raise
-        if unit.error is not None:
-            raise unit.error
-        return unit.receipts
+        answer = unit.answer
+        if isinstance(answer, tuple):
+            return answer
+        raise answer or StoreClosed()
 
     def submit(self, unit: Unit) -> None:
         """Put a unit in line and return; a thread of its own commits it if no caller does.
@@ -133,9 +134,9 @@ class Line(ABC):
 
     def _serve(self, unit: Unit) -> None:
         """Commit the head of the line until the own unit is answered; then let go."""
-        while not unit.done:
-            if not self._round() and not unit.done:
-                unit.answer(())  # it never got into the line: its caller was interrupted
+        while unit.answer is None:
+            if not self._round() and unit.answer is None:
+                unit.answer = ()  # it never got into the line: its caller was interrupted
         self._slot.clear()
         if self._queue or self._called:
             self._wake()
@@ -185,7 +186,7 @@ class Line(ABC):
         while frame is not None:
             if frame.f_code is _COMMIT and frame.f_locals.get("unit") is owner:
                 reason = "re-entrant: this thread is inside an append already"
-                unit.answer(InvalidArgument("thread", reason))
+                unit.answer = InvalidArgument("thread", reason)
                 return
             frame = frame.f_back
 

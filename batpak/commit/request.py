@@ -67,16 +67,15 @@ class Request(Struct, frozen=True, gc=False):
         return len(self.payload.data) + sum(len(n) + len(v) for n, v in extensions.items())
 
 
-def check(
+def check(  # by position, since it is called for every event
     coord: Coordinate,
     payload: EventPayload | RawPayload,
-    *,
-    expected_version: int | None = None,
-    idempotency_key: str | bytes | None = None,
-    caused_by: Cause | None = None,
-    correlation_id: UUID | None = None,
-    flags: int = 0,
-    extensions: Mapping[str, bytes] | None = None,
+    expected_version: int | None,
+    idempotency_key: str | bytes | None,
+    caused_by: Cause | None,
+    correlation_id: UUID | None,
+    flags: int,
+    extensions: Mapping[str, bytes] | None,
     payload_bytes_max: int,
 ) -> Request:
     """Make a request from the arguments of `Store.append`.
@@ -87,12 +86,9 @@ def check(
     """
     if type(coord) is not Coordinate or RESERVED_PREFIX in (coord.entity[:7], coord.scope[:7]):
         _check_place(coord)
-    if isinstance(payload, RawPayload):
-        _check_kind(payload.kind)
-    else:
-        entry = registry.of_class(type(payload))
-        if entry is None or entry.reserved:
-            _check_fact(type(payload))
+    entry, raw = registry.of_class(type(payload)), None
+    if entry is None or entry.reserved:
+        raw = _check_raw(payload)
     if expected_version is not None and not _is_count(expected_version):
         raise InvalidArgument("expected_version", "must be a count of events, 0 or more")
     key = None if idempotency_key is None else _key(idempotency_key)
@@ -103,10 +99,10 @@ def check(
             raise InvalidArgument("flags", "must be one byte, 0..255")
         flags = int(flags)
     copied = None if extensions is None else _extensions(extensions)
-    if isinstance(payload, RawPayload):
-        encoded = wire.check_raw(payload.kind, payload.data, payload.version)
+    if raw is not None:
+        encoded = wire.check_raw(raw.kind, raw.data, raw.version)
     else:
-        encoded = wire.encode(payload)
+        encoded = wire.encode(cast("EventPayload", payload), entry)
     if len(encoded.data) > payload_bytes_max:
         raise TooLarge("payload", len(encoded.data), payload_bytes_max)
     return Request(coord, encoded, expected_version, key, parent, None, correlation, flags, copied)
@@ -165,13 +161,13 @@ def _check_item(item: object, index: int, payload_bytes_max: int) -> Request:
     one = check(
         item.coord,
         item.payload,
-        expected_version=item.expected_version,
-        idempotency_key=item.idempotency_key,
-        caused_by=None if isinstance(prior, PriorItem) else prior,
-        correlation_id=item.correlation_id,
-        flags=item.flags,
-        extensions=item.extensions,
-        payload_bytes_max=payload_bytes_max,
+        item.expected_version,
+        item.idempotency_key,
+        None if isinstance(prior, PriorItem) else prior,
+        item.correlation_id,
+        item.flags,
+        item.extensions,
+        payload_bytes_max,
     )
     if not isinstance(prior, PriorItem):
         return one
@@ -209,15 +205,16 @@ def _check_place(coord: object) -> None:
         raise InvalidCoordinate("scope", CoordinateFault.RESERVED, coord.scope)
 
 
-def _check_fact(fact: type) -> None:
-    entry = registry.of_class(fact)
+def _check_raw(payload: object) -> RawPayload:
+    """A payload of no class that callers may use; anything but an encoded one is refused."""
+    if isinstance(payload, RawPayload):
+        _check_kind(payload.kind)
+        return payload
+    entry = registry.of_class(type(payload))
     if entry is None:
-        raise InvalidArgument(
-            "payload", f"{fact.__qualname__} is not a registered EventPayload class"
-        )
-    if entry.kind.reserved:
-        detail = f"{fact.__qualname__} is an event of the store itself"
-        raise InvalidKind(entry.kind, KindFault.RESERVED, detail)
+        raise wire.not_a_fact(type(payload))
+    detail = f"{entry.cls.__qualname__} is an event of the store itself"
+    raise InvalidKind(entry.kind, KindFault.RESERVED, detail)
 
 
 def _check_kind(kind: object) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -23,7 +23,7 @@ from batpak import record
 from batpak.append import AppendReceipt
 from batpak.clock import next_time
 from batpak.commit.request import Request
-from batpak.commit.unit import Unit
+from batpak.commit.unit import Answer, Unit
 from batpak.config import Durability
 from batpak.coordinate import Coordinate
 from batpak.digest import blake3_of, content_hash
@@ -48,8 +48,6 @@ _COUNTER_OF_ID: Final = 0xFFF
 _UUID_7: Final = 0x7000
 _NONE: Final[Mapping[Any, Any]] = {}
 _NO_OPT_HASHED: Final = len(NO_OPT).to_bytes(4, "big") + NO_OPT
-
-Answer: TypeAlias = tuple[AppendReceipt, ...] | BaseException
 
 
 class Plan(Struct, frozen=True, gc=False):
@@ -91,10 +89,8 @@ class Stage:
         self._wall_ns, self._entropy = wall_ns, entropy
         self._pool: list[int] = []
 
-    def plan(self, group: Sequence[Unit], tip: Tip, seed: int, *, sync: bool) -> Plan:
+    def plan(self, group: Sequence[Unit], tip: Tip, seed: int, sync: bool) -> Plan:
         """Decide everything about a group.
-
-        This is most of what an append costs, so it is one function, and keeps to local names.
 
         Args:
             group: In the order in which they will be stored.
@@ -102,141 +98,199 @@ class Stage:
             seed: Of the newest segment.
             sync: Whether everything will be durable when it is visible.
         """
-        table = self._table
-        tail, pool, durability = table.tail, self._pool, self._durability
-        heads_of, scopes_of, table_head = tail.heads, tail.scopes_by_name, table.head
-        store_id, hash_prefix = self._store_id, self._hash_prefix
-        chain_head, id_hi, end, durable = tip.chain_head, tip.id_hi, tip.end, tip.durable
-        wall_ms, counter, sequence = tip.wall_ms, tip.counter, tip.sequence
-        now_ms, stamp, row = self._wall_ns() // 1_000_000, _U64(durable), tail.count
-        fresh_id = now_ms << 16 | _UUID_7
-        rows: list[Row] = []
-        heads: dict[str, EntityHead] = {}
-        draft = Draft(heads, durable)
-        frames: list[bytes] = []
+        if len(group) == 1:
+            plan = self._plan_plain(group, tip, seed, sync)
+            if plan is not None:
+                return plan
+        tail = self._table.tail
+        first, row, begin = tail.count, tail.count, tip
+        now_ms, stamp = self._wall_ns() // 1_000_000, _U64(tip.durable)
+        draft = Draft(tip.durable)
+        heads, rows, frames = draft.heads, list[Row](), list[bytes]()
         answers: list[Answer] = []
         for unit in group:
-            if unit.conditional:
-                try:
-                    known = self._judge(unit, draft)
-                except BatpakError as error:
-                    answers.append(error)
-                    continue
-                if known is not None:
-                    answers.append(known)
-                    continue
+            try:
+                known = self._judge(unit, draft)
+            except BatpakError as error:
+                answers.append(error)
+                continue
+            if known is not None:
+                answers.append(known)
+                continue
             requests = unit.requests
             count = len(requests)
             receipts: list[AppendReceipt] = []
             for index, request in enumerate(requests):
-                coordinate, payload, key = request.coordinate, request.payload, request.key
-                data, content = payload.data, payload.content_hash
-                entity, parent = coordinate.entity, request.parent
-                head = heads.get(entity) or heads_of.get(entity) or table_head(entity)
-                scope = scopes_of.get(coordinate.scope) or self._scope(coordinate.scope, draft)
-                if now_ms > wall_ms:
-                    wall_ms, counter = now_ms, 0
-                else:
-                    wall_ms, counter = next_time(wall_ms, counter, now_ms)
-                id_hi = fresh_id if fresh_id > id_hi else next_id_hi(id_hi)
-                if not pool:
-                    pool.extend(_POOL.unpack(self._entropy(POOL_BYTES)))
-                event_id = _ID(id_hi, pool.pop() & _RANDOM_MASK | _VARIANT)
-                correlation, low, cause = request.correlation_id, None, None
+                coordinate, key = request.coordinate, request.key
+                entity = coordinate.entity
+                head = heads.get(entity) or tail.heads.get(entity) or self._new(entity, draft)
+                scope = tail.scopes_by_name.get(coordinate.scope) or self._scope(
+                    coordinate.scope, draft
+                )
+                parent, correlation = request.parent, request.correlation_id
                 if request.prior is not None:
                     prior = receipts[request.prior].head
                     parent = prior[46:62]
                     correlation = correlation or prior[62:78]
                 elif parent is not None and correlation is None:
                     correlation = self._cause(parent)
-                if parent is not None:
-                    cause = int.from_bytes(parent[8:], "big")
-                if correlation is not None:
-                    low = int.from_bytes(correlation[8:], "big")
-                version, prev_hash = head.version + 1, head.event_hash
-                fields = pack_fields(
-                    EVENT,
-                    request.flags,
-                    payload.kind,
-                    payload.version,
-                    0,
-                    index,
-                    count,
-                    wall_ms,
-                    counter,
-                    sequence,
-                    version,
-                    event_id,
-                    correlation or event_id,
-                    parent or NO_ID,
-                )
-                opt, opt_hashed = NO_OPT, _NO_OPT_HASHED
-                if key is not None or request.extensions:
-                    opt = record.pack_opt(key, request.extensions)
-                    opt_hashed = len(opt).to_bytes(4, "big") + opt
-                preimage = b"".join(
-                    (
-                        hash_prefix,
-                        chain_head,
-                        prev_hash,
-                        fields[1:],
-                        head.hashed,
-                        scope.hashed,
-                        opt_hashed,
-                        content,
-                    )
-                )
-                chain_head = blake3_of(preimage).digest()
-                head_bytes = fields + prev_hash + chain_head + stamp
-                size = len(data)
-                prefix = _BIN_8[size] if size < 0x100 else record.pack_payload(data)
-                body = b"".join((MARK, head_bytes, head.stored, scope.stored, opt, prefix, data))
-                frames.append(encode_frame(body, end, seed))
-                receipt = AppendReceipt(
-                    store_id=store_id,
-                    coordinate=coordinate,
-                    head=head_bytes,
-                    content_hash=content,
-                    extensions=request.extensions or _NONE,
-                    durability=durability,
-                )
+                frame, receipt, added, heads[entity], tip = self._event(
+                    request, parent, correlation, index, count, tip, now_ms, stamp, seed,
+                    head, scope, row,
+                )  # fmt: skip
+                frames.append(frame)
                 receipts.append(receipt)
-                code = head.code if head.code >= 0 else draft.new_entity(entity, tail.entity_count)
-                end += len(body) + 8
-                rows.append(
-                    (end, size, payload.kind, id_hi, code, scope.code, head.row, low, cause, key)
-                )
-                heads[entity] = EntityHead(version, chain_head, code, row, head.stored, head.hashed)
+                rows.append(added)
                 if key is not None:
                     draft.keys[key], draft.keyed[key] = row, receipt
                 row += 1
-                sequence += 1
             answers.append(tuple(receipts))
-        return Plan(
-            tip.end,
-            frames[0] if len(frames) == 1 else b"".join(frames),
-            Change(
-                row - len(rows),
-                rows,
-                heads,
-                draft.keys,
-                draft.scopes,
-                tail.entity_count,
-                draft.entities,
-            ),
-            Tip(
-                sequence,
-                chain_head,
-                wall_ms,
-                counter,
-                id_hi,
-                end,
-                sequence if sync else durable,
-            ),
-            sync,
-            group,
-            answers,
+        if sync:
+            tip = replace(tip, durable=tip.sequence)
+        change = Change(
+            first, rows, heads, draft.keys, draft.scopes, tail.entity_count, draft.entities
         )
+        return Plan(begin.end, b"".join(frames), change, tip, sync, group, answers)
+
+    def _plan_plain(
+        self,
+        group: Sequence[Unit],
+        tip: Tip,
+        seed: int,
+        sync: bool,
+    ) -> Plan | None:
+        """The plan for one event that nothing but its version can refuse, at a known place.
+
+        It is what `plan` would give, without what only several events need. None: use that.
+        """
+        requests = group[0].requests
+        if len(requests) != 1:
+            return None
+        request = requests[0]
+        coordinate, expected = request.coordinate, request.expected_version
+        entity, tail = coordinate.entity, self._table.tail
+        head, scope = tail.heads.get(entity), tail.scopes_by_name.get(coordinate.scope)
+        if (
+            head is None
+            or scope is None
+            or request.key is not None
+            or request.parent is not None
+            or (expected is not None and expected != head.version)
+        ):
+            return None
+        row = tail.count
+        frame, receipt, added, after, end = self._event(
+            request, None, request.correlation_id, 0, 1, tip,
+            self._wall_ns() // 1_000_000, _U64(tip.durable), seed, head, scope, row,
+        )  # fmt: skip
+        if sync:
+            end = replace(end, durable=end.sequence)
+        change = Change(row, [added], {entity: after})
+        return Plan(tip.end, frame, change, end, sync, group, ((receipt,),))
+
+    def _event(
+        self,
+        request: Request,
+        parent: bytes | None,
+        correlation: bytes | None,
+        index: int,
+        count: int,
+        tip: Tip,
+        now_ms: int,
+        stamp: bytes,
+        seed: int,
+        head: EntityHead,
+        scope: Scope,
+        row: int,
+    ) -> tuple[bytes, AppendReceipt, Row, EntityHead, Tip]:
+        """One event behind a tip: its frame, receipt and row, and where entity and log stand then.
+
+        This is most of what an append costs, so it is one function, and keeps to local names.
+        """
+        coordinate, payload = request.coordinate, request.payload
+        data, content, kind = payload.data, payload.content_hash, payload.kind
+        end, sequence, wall_ms, counter = tip.end, tip.sequence, tip.wall_ms, tip.counter
+        if now_ms > wall_ms:
+            wall_ms, counter = now_ms, 0
+        else:
+            wall_ms, counter = next_time(wall_ms, counter, now_ms)
+        id_hi = now_ms << 16 | _UUID_7
+        if id_hi <= tip.id_hi:
+            id_hi = next_id_hi(tip.id_hi)
+        pool = self._pool
+        if not pool:
+            pool.extend(_POOL.unpack(self._entropy(POOL_BYTES)))
+        event_id = _ID(id_hi, pool.pop() & _RANDOM_MASK | _VARIANT)
+        version, prev_hash = head.version + 1, head.event_hash
+        fields = pack_fields(
+            EVENT,
+            request.flags,
+            kind,
+            payload.version,
+            0,
+            index,
+            count,
+            wall_ms,
+            counter,
+            sequence,
+            version,
+            event_id,
+            correlation or event_id,
+            parent or NO_ID,
+        )
+        key, extensions = request.key, request.extensions
+        opt, opt_hashed = NO_OPT, _NO_OPT_HASHED
+        if key is not None or extensions:
+            opt = record.pack_opt(key, extensions)
+            opt_hashed = len(opt).to_bytes(4, "big") + opt
+        preimage = (
+            self._hash_prefix,
+            tip.chain_head,
+            prev_hash,
+            fields[1:],
+            head.hashed,
+            scope.hashed,
+            opt_hashed,
+            content,
+        )
+        event_hash = blake3_of(b"".join(preimage)).digest()
+        head_bytes = b"".join((fields, prev_hash, event_hash, stamp))
+        size = len(data)
+        prefix = _BIN_8[size] if size < 0x100 else record.pack_payload(data)
+        body = b"".join((MARK, head_bytes, head.stored, scope.stored, opt, prefix, data))
+        after = end + len(body) + 8
+        return (
+            encode_frame(body, end, seed),
+            AppendReceipt(
+                store_id=self._store_id,
+                coordinate=coordinate,
+                head=head_bytes,
+                content_hash=content,
+                extensions=extensions or _NONE,
+                durability=self._durability,
+            ),
+            (
+                after,
+                size,
+                kind,
+                id_hi,
+                head.code,
+                scope.code,
+                head.row,
+                None if correlation is None else int.from_bytes(correlation[8:], "big"),
+                None if parent is None else int.from_bytes(parent[8:], "big"),
+                key,
+            ),
+            EntityHead(version, event_hash, head.code, row, head.stored, head.hashed),
+            Tip(sequence + 1, event_hash, wall_ms, counter, id_hi, after, tip.durable),
+        )
+
+    def _new(self, entity: str, draft: Draft) -> EntityHead:
+        """Where an entity stands that has no event in the growing segment yet."""
+        head = self._table.head(entity)
+        code = self._table.tail.entity_count + len(draft.entities)
+        draft.entities.append(entity)
+        return replace(head, code=code)
 
     def _scope(self, name: str, draft: Draft) -> Scope:
         """A scope that the growing segment does not have yet."""
@@ -256,7 +310,9 @@ class Stage:
             IdempotencyConflict, VersionConflict, UnknownParent: The log says otherwise.
         """
         requests = unit.requests
-        if requests and requests[0].key is not None:  # then all have one
+        if not any(request.conditional for request in requests):
+            return None
+        if requests[0].key is not None:  # then all have one
             receipts = self._replay(unit, draft)
             if receipts is not None:
                 return receipts
@@ -361,21 +417,17 @@ class Known(Struct, frozen=True):
 
 
 class Draft:
-    """What the units of a plan that were taken so far add; most plans add only heads."""
+    """What the units of a plan that were taken so far add."""
 
     __slots__ = ("durable", "entities", "heads", "keyed", "keys", "scopes")
 
-    def __init__(self, heads: dict[str, EntityHead], durable: int) -> None:
-        self.heads, self.durable = heads, durable
+    def __init__(self, durable: int) -> None:
+        self.durable = durable
+        self.heads: dict[str, EntityHead] = {}
         self.keys: dict[bytes, int] = {}
         self.keyed: dict[bytes, AppendReceipt] = {}
         self.scopes: dict[str, Scope] = {}
         self.entities: list[str] = []
-
-    def new_entity(self, name: str, known: int) -> int:
-        """The code of an entity that the growing segment does not have yet."""
-        self.entities.append(name)
-        return known + len(self.entities) - 1
 
 
 def next_id_hi(last: int) -> int:

@@ -1,6 +1,6 @@
 """A unit: what is committed at once, and its answer.
 
-The answer is the truth and is set once, `done` last; the bell only wakes whoever waits for it.
+The answer is the truth and is set once; the bell only wakes whoever waits for it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from batpak.commit.request import Request
 from batpak.platform import RawLock
 
 Call: TypeAlias = Callable[[], None]
+Answer: TypeAlias = tuple[AppendReceipt, ...] | BaseException
+"""What came of a unit: the receipts of its events, or why there are none."""
 
 log: Final = logging.getLogger("batpak.lane")
 
@@ -24,30 +26,34 @@ log: Final = logging.getLogger("batpak.lane")
 class Unit(Struct, eq=False):
     """One event, a batch, or an act that needs the lane for itself.
 
-    Whoever commits it fills in `receipts` or `error`, then `done`.
+    Whoever commits it gives the answer.
     """
 
     requests: tuple[Request, ...]
     thread: int  # of the caller
-    conditional: bool = False  # whether an item has a key, an expectation or a parent
+    size: int = 0  # bytes of its payloads
     batch: bool = False  # whether refusals name an item
     batch_key: bool = False  # whether the keys of the items come from one key of the batch
     act: Call | None = None  # called on the lane, alone; may be called again if it is cut short
-    size: int = 0  # bytes of its payloads
     withdrawn: bool = False  # its caller was interrupted: leave it out, if that is still possible
-    receipts: tuple[AppendReceipt, ...] = ()
-    error: BaseException | None = None
-    done: bool = False
+    answer: Answer | None = None
     bell: RawLock | None = None  # made by who waits, held by nobody in particular
     callbacks: deque[Call] | None = None  # called once each, when it is done
 
-    def answer(self, given: tuple[AppendReceipt, ...] | BaseException) -> None:
-        """Say what came of it. Saying the same again is harmless."""
-        if isinstance(given, BaseException):
-            self.error = given
-        else:
-            self.receipts = given
-        self.done = True
+    @property
+    def done(self) -> bool:
+        """Whether it is decided."""
+        return self.answer is not None
+
+    @property
+    def receipts(self) -> tuple[AppendReceipt, ...]:
+        """Of its events, if it was stored."""
+        return self.answer if isinstance(self.answer, tuple) else ()
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why it was refused, if it was."""
+        return self.answer if isinstance(self.answer, BaseException) else None
 
     def ring(self) -> None:
         """Wake whoever waits for it."""

@@ -54,12 +54,12 @@ class Change(Struct, frozen=True, gc=False):
     """What one commit does to the index. Applying it twice is the same as once."""
 
     row: int  # of the first event
-    rows: list[Row]
+    rows: Sequence[Row]
     heads: Mapping[str, EntityHead]  # the entities it touches, as they stand afterwards
-    keys: Mapping[bytes, int]  # idempotency key -> row
-    scopes: Mapping[str, Scope]  # new in this segment
-    entity_code: int  # of the first entity that is new in this segment
-    entities: Sequence[str]  # those, in the order of their codes
+    keys: Mapping[bytes, int] | None = None  # idempotency key -> row
+    scopes: Mapping[str, Scope] | None = None  # new in this segment
+    entity_code: int = 0  # of the first entity that is new in this segment
+    entities: Sequence[str] = ()  # those, in the order of their codes
 
 
 class Part(Protocol):

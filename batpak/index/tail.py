@@ -73,13 +73,16 @@ class Tail:
 
     def publish(self, change: Change) -> None:
         """Take in what one commit adds. Only the holder of the lane calls it; twice is harmless."""
-        rows = change.rows
+        rows, row = change.rows, change.row
         base, waiting = self._chunk
-        if len(waiting) >= CATCH_UP and base + len(waiting) == change.row:
+        at = row - base
+        if at == len(waiting) < CATCH_UP:
+            waiting.extend(rows)
+        elif at < len(waiting):  # once more
+            waiting[at : at + len(rows)] = rows
+        else:
             self.catch_up()
-            base, waiting = self._chunk = change.row, []
-        at = change.row - base
-        waiting[at : at + len(rows)] = rows
+            self._chunk = row, list(rows)
         if change.entities:
             code = change.entity_code
             self._names[code : code + len(change.entities)] = change.entities
@@ -90,7 +93,7 @@ class Tail:
         if change.keys:
             self.keys.update(change.keys)
         self.heads.update(change.heads)
-        self.count = change.row + len(rows)
+        self.count = row + len(rows)
 
     def catch_up(self) -> None:
         """Bring the columns up to all published rows."""
