@@ -354,7 +354,7 @@ class Store(StoreReader):
         caused_by: Cause | None,
         correlation_id: UUID | None,
     ) -> Unit:
-        requests = request.check_batch(
+        requests, size = request.check_batch(
             items,
             idempotency_key=idempotency_key,
             caused_by=caused_by,
@@ -364,7 +364,7 @@ class Store(StoreReader):
         return Unit(
             requests,
             self._thread_id(),
-            sum(one.size for one in requests),
+            size,
             batch=True,
             batch_key=idempotency_key is not None,
         )

@@ -115,8 +115,11 @@ def check_batch(
     caused_by: Cause | None,
     correlation_id: UUID | None,
     limits: Limits,
-) -> tuple[Request, ...]:
+) -> tuple[tuple[Request, ...], int]:
     """Make the requests of one batch, each item checked like a single append, in order.
+
+    Returns:
+        Them, and the bytes of their payloads and extensions.
 
     Raises:
         As `check`, with `item_index` set.
@@ -130,6 +133,7 @@ def check_batch(
     if not isinstance(cast("object", items), Iterable):
         raise InvalidArgument("items", f"must be BatchItems, not {type(items).__name__}")
     requests: list[Request] = []
+    size = keyed = 0
     for index, item in enumerate(items):
         if index == limits.batch_max_items:
             raise TooLarge("number of items in a batch", index + 1, limits.batch_max_items)
@@ -146,12 +150,15 @@ def check_batch(
             one = replace(one, correlation_id=correlation)
         if key is not None:
             one = replace(one, key=operation_key("batpak/batch/1", key, index))
+        elif one.key is not None:
+            keyed += 1
+        size += one.size if one.extensions else len(one.payload.data)
         requests.append(one)
-    _check_keys(requests)
-    size = sum(one.size for one in requests)
+    if keyed:
+        _check_keys(requests)
     if size > limits.batch_max_bytes:
         raise TooLarge("batch", size, limits.batch_max_bytes)
-    return tuple(requests)
+    return tuple(requests), size
 
 
 def _check_item(item: object, index: int, payload_bytes_max: int) -> Request:
