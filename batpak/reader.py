@@ -243,19 +243,27 @@ class StoreReader(Queries):
         name = type(self).__name__
         raise TypeError(f"a {name} cannot be copied or pickled; open the path where it is needed")
 
-    if not TYPE_CHECKING:  # for type checkers a reader has no writing verb at all
-
-        def __getattr__(self, name: str) -> NoReturn:
-            if name in _VERBS:
-                raise StoreReadOnly(name)
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
     @override
     def _alive(self) -> None:
         if self._pid() != self._opener_pid:
             raise ForkedStoreError(self._opener_pid)
         if self._fetch.closed:
             raise StoreClosed
+
+
+class ReadOnlyStore(StoreReader):
+    """A store that was opened for reading: asked to write, it says so.
+
+    Not in `StoreReader`, since a class with `__getattr__`, or a child of one, is slow in all of its
+    attributes, and `Store` is a child of that.
+    """
+
+    if not TYPE_CHECKING:  # for type checkers a reader has no writing verb at all
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name in _VERBS:
+                raise StoreReadOnly(name)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
 def _give_back(opened: Opened, opener_pid: int) -> None:

@@ -30,7 +30,7 @@ from batpak.opened import Opened, open_log
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.platform import REAL, Platform
-from batpak.reader import StoreReader
+from batpak.reader import ReadOnlyStore, StoreReader
 from batpak.report import Frontier, Health, HealthState
 from batpak.system import CloseCompleted, OpenCompleted
 from batpak.upkeep.verify import Look
@@ -98,7 +98,7 @@ class Store(StoreReader):
             As `open`; a missing directory or store is StorageFailed.
         """
         opened = open_log(path, _config(config), platform, writable=False, create=False)
-        return StoreReader(opened)
+        return ReadOnlyStore(opened)
 
     def append(
         self,
@@ -137,7 +137,8 @@ class Store(StoreReader):
                 key.
             StoreClosed, StorePoisoned, ForkedStoreError: This handle does not write.
         """
-        if self._lane.ended or self._pid() != self._opener_pid:
+        lane, pid, thread_id = self._lane, self._pid, self._thread_id
+        if lane.ended or pid() != self._opener_pid:
             self._writable()
         one = request.check(
             coord,
@@ -150,8 +151,7 @@ class Store(StoreReader):
             extensions,
             self._payload_bytes_max,
         )
-        unit = Unit((one,), self._thread_id(), len(one.payload.data))
-        return self._lane.commit(unit)[0]
+        return lane.commit(Unit((one,), thread_id(), len(one.payload.data)))[0]
 
     def append_raw(
         self,

@@ -53,18 +53,19 @@ def encode(payload: EventPayload, entry: registry.Entry | None = None) -> Encode
         if entry is None:
             raise not_a_fact(type(payload))
     value: msgspec.Struct = payload
-    if entry.check is not None:
+    check, canonical = entry.check, entry.canonical
+    if check is not None:
         problems = Problems()
-        entry.check(value, problems)
+        check(value, problems)
         if problems:
             raise PayloadInvalid(entry.cls.__qualname__, entry.kind, tuple(problems))
-        if entry.canonical is not None:
-            value = entry.canonical(value)
+        if canonical is not None:
+            value = canonical(value)
     try:
         data = codec.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise PayloadInvalid(entry.cls.__qualname__, entry.kind, (f"$: {error}",)) from error
-    if entry.check is None:
+    if check is None:
         _read_back(entry, payload, data)
     return Encoded(entry.kind, entry.version, data, blake3_of(data).digest())
 

@@ -178,10 +178,10 @@ class Stage:
             or (expected is not None and expected != head.version)
         ):
             return None
-        row = tail.count
+        row, wall_ns = tail.count, self._wall_ns
         frame, receipt, added, after, end = self._event(
             request, None, request.correlation_id, 0, 1, tip,
-            self._wall_ns() // 1_000_000, _U64(tip.durable), seed, head, scope, row,
+            wall_ns() // 1_000_000, _U64(tip.durable), seed, head, scope, row,
         )  # fmt: skip
         if sync:
             end = replace(end, durable=end.sequence)

@@ -163,7 +163,7 @@ def test_a_read_only_open_changes_nothing(tmp_path: Path, has_lock: bool) -> Non
 def test_a_reader_has_no_writing_verb(tmp_path: Path) -> None:
     Store.open(tmp_path / "s", PLAIN).close()
     with Store.open_read_only(tmp_path / "s") as reader:
-        assert type(reader) is StoreReader
+        assert not isinstance(reader, Store)
         assert not hasattr(reader, "append")
         with pytest.raises(StoreReadOnly, match="append"):
             reader.append  # type: ignore[attr-defined]  # noqa: B018  that is the point
