@@ -17,7 +17,8 @@ import mmap
 import os
 import stat
 import sys
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeAlias
@@ -313,7 +314,7 @@ class RealDirectory(_Descriptor):
     def entries(self) -> list[Entry]:
         """Every name, with what `lstat` says of it."""
         found: list[Entry] = []
-        with os.scandir(self._fd) as names:
+        with self._names() as names:
             for name in names:
                 if len(found) == NAMES_MAX:
                     raise OSError(errno.EFBIG, f"more than {NAMES_MAX:,} names")
@@ -361,8 +362,18 @@ class RealDirectory(_Descriptor):
 
     def is_empty(self) -> bool:
         """Whether there is no name in it."""
-        with os.scandir(self._fd) as names:
+        with self._names() as names:
             return next(names, None) is None
+
+    @contextmanager
+    def _names(self) -> Generator[Iterator[os.DirEntry[str]]]:
+        """Through a descriptor of its own: how far it was read is shared by all who use one."""
+        fd = os.open(".", _DIRECTORY_FLAGS, dir_fd=self._fd)
+        try:
+            with os.scandir(fd) as names:
+                yield names
+        finally:
+            os.close(fd)
 
     def sync(self) -> None:
         """`fsync` of the directory."""
@@ -444,6 +455,11 @@ def open_dir(path: str, *, create: bool) -> RealDirectory:
         else:  # what another user has made under a parent we may not read, they answer for
             RealDirectory(parent, path).sync()
     return directory
+
+
+def blank_map(size: int) -> mmap.mmap:
+    """That many zeros, mapped, with no file behind them: what a simulated disk reserves."""
+    return mmap.mmap(-1, size)
 
 
 def full_path(path: StrPath) -> str:

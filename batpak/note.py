@@ -42,14 +42,18 @@ class CheckpointNote(Struct, frozen=True):
     head: bytes  # event_hash of the last of them; zeros if there was none
     taken_ms: int  # since 1970, by the wall clock of the store
 
+    @property
+    def taken(self) -> str:
+        """When it was taken, in UTC, to the millisecond; as in RFC 3339."""
+        moment = dt.datetime.fromtimestamp(self.taken_ms // 1000, dt.UTC)
+        return f"{moment:%Y-%m-%dT%H:%M:%S}.{self.taken_ms % 1000:03d}Z"
+
     @override
     def __str__(self) -> str:
         """The text. `parse` reads it back."""
-        moment = dt.datetime.fromtimestamp(self.taken_ms // 1000, dt.UTC)
-        taken = f"{moment:%Y-%m-%dT%H:%M:%S}.{self.taken_ms % 1000:03d}Z"
         return (
             f"batpak note 1\nstore {self.store_id}\nevents {self.events}\n"
-            f"head {self.head.hex()}\ntaken {taken}\n"
+            f"head {self.head.hex()}\ntaken {self.taken}\n"
         )
 
     @staticmethod

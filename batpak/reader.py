@@ -191,13 +191,17 @@ class StoreReader(Queries):
 
     @contextmanager
     def _until_closed(self) -> Generator[None]:
-        """Say that the handle was closed where a close from elsewhere took the files away."""
+        """Say that the handle was closed where a close from elsewhere took the files away.
+
+        Also if nothing was refused: the number of a descriptor may have been given to another file.
+        """
         try:
             yield
         except StorageFailed:
-            if self._fetch.closed:
-                raise StoreClosed from None
-            raise
+            if not self._fetch.closed:
+                raise
+        if self._fetch.closed:
+            raise StoreClosed from None
 
     @property
     def health(self) -> Health:

@@ -43,7 +43,7 @@ class OpenReport(Struct, frozen=True, kw_only=True):
     format_version: int
     mode: Mode
     locked: bool  # False: a reader, and there was no lock file to lock
-    clean: bool  # the last writer closed in order
+    clean: bool  # the last writer closed in order, or there was none yet
     segments: int
     events: int
     next_sequence: int

@@ -10,43 +10,66 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from batpak.note import CheckpointNote
 from batpak.platform import REAL
-from batpak.report import Finding, VerifyReport
+from batpak.report import Finding, NoteFault, VerifyReport
 from batpak.upkeep.verify import verify_path
 
 DAMAGE: int = 3  # exit code
 SHOWN_MAX: int = 20  # findings on a terminal; --json has them all
+NOTE_CHARS_MAX: int = 4096
+BROKEN: dict[NoteFault, str] = {
+    NoteFault.ROLLED_BACK: "the log ends before the note, or is damaged there: it was rolled back",
+    NoteFault.REWRITTEN: "the log has another event where the note was taken: it was rewritten",
+    NoteFault.OTHER_STORE: "the note is of another store",
+}
 
 
 def verify(
     path: Annotated[Path, typer.Argument(help="The directory of the store.")],
     *,
+    since: Annotated[
+        typer.FileText | None,
+        typer.Option(
+            encoding="utf-8",
+            errors="replace",
+            help="A file with a note that `Store.checkpoint` gave; the log must go on from it.",
+            metavar="NOTE",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Recompute every checksum, hash and link of a store. Exit code 3: damage was found.
 
     Nothing is changed. The store must not be open for writing meanwhile.
     """
-    report = verify_path(path, REAL)
+    note = None if since is None else CheckpointNote.parse(since.read(NOTE_CHARS_MAX))
+    report = verify_path(path, REAL, note)
     if as_json:
         typer.echo(json.dumps(_plain(report), indent=2))
     else:
-        _show(report)
+        _show(report, note)
     if not report.ok:
         raise typer.Exit(DAMAGE)
 
 
-def _show(report: VerifyReport) -> None:
+def _show(report: VerifyReport, note: CheckpointNote | None) -> None:
     console = Console(highlight=False, soft_wrap=True)
     size = f"{_counted(report.events, 'event')} in {_counted(report.segments, 'segment')}"
     if report.ok:
         console.print(Text.assemble(("✓ ", "green"), (report.path, "bold"), f"  {size}, all well"))
         console.print(Text(f"  head {report.head.hex()}", style="dim"))
+        if note is not None:
+            kept = f"  goes on from the note of {note.taken}, {_counted(note.events, 'event')}"
+            console.print(Text(kept, style="dim"))
     else:
-        count = _counted(report.findings_count, "finding")
+        count = _counted(report.findings_count + (report.note is not None), "finding")
         console.print(
             Text.assemble(("✗ ", "red"), (report.path, "bold"), f"  {size}, ", (count, "red"))
         )
+        if report.note is not None:
+            broken = f"[{report.note.value}]"
+            console.print(Text.assemble("  ", BROKEN[report.note], " ", (broken, "dim")))
         for finding in report.findings[:SHOWN_MAX]:
             console.print(_line(finding))
         if report.findings_count > SHOWN_MAX:
@@ -82,6 +105,7 @@ def _plain(report: VerifyReport) -> dict[str, object]:
         "segments": report.segments,
         "events": report.events,
         "head": report.head.hex(),
+        "note": None if report.note is None else report.note.value,
         "findings_count": report.findings_count,
         "findings": [
             {

@@ -22,6 +22,7 @@ from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from batpak import registry
 from batpak.digest import HASH_BYTES
@@ -111,7 +112,7 @@ def restore(
     recovered = restoration.run(writable=writable)
     if writable:
         _reopen(directory, platform, recovered, found)
-    return recovered
+    return replace(recovered, clean=True) if kind is Found.NOTHING else recovered
 
 
 def refusal(directory: Directory, verdict: Refuse) -> CorruptStore:

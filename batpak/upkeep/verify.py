@@ -61,8 +61,15 @@ def look(directory: Directory, next_sequence: int | None = None) -> Look:
     return Look(found, state, next_sequence)
 
 
-def verify_path(path: StrPath, platform: Platform) -> VerifyReport:
+def verify_path(
+    path: StrPath, platform: Platform, since: CheckpointNote | None = None
+) -> VerifyReport:
     """Verify a directory without opening it as a store, so damage is reported and not raised.
+
+    Args:
+        path: Of the directory.
+        platform: The world.
+        since: A note that the log has to go on from.
 
     Raises:
         StoreLocked: A writer has it open.
@@ -77,7 +84,7 @@ def verify_path(path: StrPath, platform: Platform) -> VerifyReport:
             seen = look(directory)
             if not seen.found.segments and not seen.found.has_head:
                 raise StorageFailed("open", directory.path, None, "there is no store here")
-            return verify_log(directory, seen)
+            return verify_log(directory, seen, since)
         finally:
             if lock is not None:
                 lock.release()

@@ -351,3 +351,9 @@ def test_a_lock_that_is_no_plain_file_is_refused_at_once(tmp_path: Path, hostile
         Store.open(path)
 
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_store_that_is_made_by_the_open_was_not_left_open_by_anybody(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "new", PLAIN) as store:
+        assert store.open_report.clean
+        assert store.open_report.events == 0

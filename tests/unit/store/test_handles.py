@@ -30,7 +30,6 @@ from batpak.errors import (
     StoreLocked,
     StoreReadOnly,
 )
-from batpak.reader import StoreReader
 from batpak.store import Store
 from tests.facts import FAST, PLAIN, USER, Counted
 

@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from batpak.cli.stores import verify
-from batpak.errors import StorageFailed
+from batpak.errors import InvalidArgument, StorageFailed
 from batpak.store import Store
 from tests.facts import PLAIN, USER, Counted
 
@@ -110,3 +110,56 @@ def test_what_is_no_store_could_not_be_verified(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [str(tmp_path)])
 
     assert isinstance(done.exception, StorageFailed)
+
+
+def note_of(store: Path, taken_after: int) -> str:
+    """The path of a file with a note that was taken so many events ago."""
+    with Store.open(store, PLAIN) as opened:
+        (store.parent / "note.txt").write_text(str(opened.checkpoint()))
+        for n in range(taken_after):
+            opened.append(USER, Counted(n=n))
+    return str(store.parent / "note.txt")
+
+
+def test_a_log_that_goes_on_from_a_note_is_said_to(store: Path) -> None:
+    note = note_of(store, 2)
+
+    done = CliRunner().invoke(app, [str(store), "--since", note])
+
+    assert done.exit_code == 0
+    assert "5 events" in done.output
+    assert "goes on from the note of 20" in done.output
+    assert "3 events" in done.output
+
+
+def test_a_log_that_was_replaced_is_found_out_by_a_note(store: Path, tmp_path: Path) -> None:
+    note = note_of(store, 0)
+    with Store.open(tmp_path / "other", PLAIN) as other:
+        for n in range(9):
+            other.append(USER, Counted(n=n))
+
+    done = CliRunner().invoke(app, [str(tmp_path / "other"), "--since", note])
+    told = CliRunner().invoke(app, [str(tmp_path / "other"), "--since", note, "--json"])
+
+    assert done.exit_code == told.exit_code == 3
+    assert "1 finding" in done.output
+    assert "the note is of another store [other-store]" in done.output
+    found = json.loads(told.output)
+    assert (found["ok"], found["note"], found["findings"]) == (False, "other-store", [])
+
+
+@pytest.mark.parametrize("text", ["", "a shopping list", "batpak note 1\nstore x\n", "\0" * 9000])
+def test_what_is_no_note_is_refused(store: Path, text: str) -> None:
+    (store.parent / "list.txt").write_text(text)
+
+    done = CliRunner().invoke(app, [str(store), "--since", str(store.parent / "list.txt")])
+
+    assert isinstance(done.exception, InvalidArgument)
+    assert done.exception.hint is not None
+
+
+def test_a_note_that_is_not_there_could_not_be_read(store: Path) -> None:
+    done = CliRunner().invoke(app, [str(store), "--since", str(store.parent / "nothing.txt")])
+
+    assert done.exit_code == 2
+    assert "--since" in done.output

@@ -1,0 +1,44 @@
+"""The door to the file system, where what it promises is more than one call of the system."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from batpak import disk
+
+
+def test_threads_that_list_one_directory_at_once_each_see_every_name(tmp_path: Path) -> None:
+    for n in range(300):
+        (tmp_path / f"{n}.txt").touch()
+    directory = disk.open_dir(str(tmp_path), create=False)
+    seen = list[int]()
+
+    def look() -> None:
+        seen.extend(len(directory.entries()) for _ in range(50))
+
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    directory.close()
+
+    assert seen == [300] * 200
+
+
+def test_a_closed_directory_is_not_taken_for_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stranger.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    directory = disk.open_dir(str(tmp_path), create=False)
+    directory.close()
+
+    with pytest.raises(OSError, match=os.strerror(9)):
+        directory.entries()
+    with pytest.raises(OSError, match=os.strerror(9)):
+        directory.is_empty()
