@@ -370,7 +370,7 @@ class Queries(ABC):
         if not _is_count(limit) or not limit:
             raise InvalidArgument("limit", "must be 1 or more")
         visible = self._table.bound
-        more = self.query(region, after=after, before=visible, limit=limit + 1, form=form)
+        more = Queries.query(self, region, after=after, before=visible, limit=limit + 1, form=form)
         items = tuple(more)
         is_last = len(items) <= limit
         items = items[:limit]
