@@ -95,13 +95,12 @@ class Queries(ABC):
 
     def _find(self, which: object) -> tuple[Part, int] | None:
         """The only place where it can be."""
+        table = self._table
         if isinstance(which, UUID):
-            sequence = self._table.with_id(which.int >> 64)
-        elif isinstance(which, int) and _is_count(which):
-            sequence = which if which < self._table.bound else None
-        else:
-            raise InvalidArgument("which", "must be an event id or a sequence")
-        return None if sequence is None else self._table.locate(sequence)
+            return table.with_id(which.int >> 64)
+        if isinstance(which, int) and _is_count(which):
+            return table.locate(which) if which < table.bound else None
+        raise InvalidArgument("which", "must be an event id or a sequence")
 
     # ------------------------------------------------------------------------------ many events
 

@@ -249,7 +249,8 @@ class StoreReader(Queries):
 
     @override
     def _alive(self) -> None:
-        if self._pid() != self._opener_pid:
+        pid = self._pid
+        if pid() != self._opener_pid:
             raise ForkedStoreError(self._opener_pid)
         if self._fetch.closed:
             raise StoreClosed

@@ -24,7 +24,7 @@ from batpak.payload import EventPayload
 
 Q = TypeVar("Q")
 
-Decode: TypeAlias = Callable[[bytes], object]
+Decode: TypeAlias = Callable[[bytes], Any]
 
 
 class Encoded(Struct, frozen=True, gc=False):

@@ -31,7 +31,7 @@ from batpak.errors import BatpakError, IdempotencyConflict, UnknownParent, Versi
 from batpak.event import framed_name, hash_prefix
 from batpak.faults import KeyFault
 from batpak.ids import ID_BYTES, NO_ID
-from batpak.index.row import Change, EntityHead, Row, Scope
+from batpak.index.row import Change, EntityHead, Part, Row, Scope
 from batpak.index.table import Table
 from batpak.journal.frame import encode as encode_frame
 from batpak.journal.segment import Segments, Tip
@@ -370,7 +370,7 @@ class Stage:
         sequence = self._table.with_key(key)
         if sequence is None:
             return None
-        body = self._record(sequence)
+        body = self._record(*self._table.locate(sequence))
         parts = record.decode_parts(body)
         durable = Durability.COMMIT if sequence < draft.durable else self._durability
         receipt = AppendReceipt(
@@ -390,16 +390,15 @@ class Stage:
         Raises:
             UnknownParent: It is not in the log.
         """
-        sequence = self._table.with_id(int.from_bytes(event_id[:8], "big"))
-        if sequence is not None:
-            body = self._record(sequence)
+        place = self._table.with_id(int.from_bytes(event_id[:8], "big"))
+        if place is not None:
+            body = self._record(*place)
             at = record.EVENT_ID_AT
             if body[at : at + ID_BYTES] == event_id:
                 return body[at + ID_BYTES : at + 2 * ID_BYTES]
         raise UnknownParent(uuid_of(event_id))
 
-    def _record(self, sequence: int) -> bytes:
-        part, row = self._table.locate(sequence)
+    def _record(self, part: Part, row: int) -> bytes:
         offsets = part.offsets
         segment = self._segments.of(part.segment_id)
         return segment.record(offsets[row], offsets[row + 1], part.block_crcs)

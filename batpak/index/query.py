@@ -164,7 +164,8 @@ def correlated(
     The event that began it has the conversation's id for its own, and no row in that column.
     """
     spans = list(table.spans(start, stop, reverse=reverse))
-    root, low_half = table.with_id(correlation >> 64), correlation & (1 << 64) - 1
+    place, low_half = table.with_id(correlation >> 64), correlation & (1 << 64) - 1
+    root = None if place is None else place[0].first + place[1]
     return _correlated(spans, root, low_half, reverse=reverse)
 
 

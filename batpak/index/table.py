@@ -138,8 +138,8 @@ class Table:
             part.ready()
         return part, sequence - part.first
 
-    def with_id(self, id_hi: int) -> int | None:
-        """The visible sequence whose event id begins with these eight bytes."""
+    def with_id(self, id_hi: int) -> tuple[Part, int] | None:
+        """The part and the row of the visible event whose id begins with these eight bytes."""
         bound, parts = self.bound, self._parts
         part = parts[-1]
         if id_hi < part.first_id:
@@ -148,7 +148,7 @@ class Table:
                 return None
             part = parts[at]
         row = part.with_id(id_hi)
-        return None if row is None or part.first + row >= bound else part.first + row
+        return None if row is None or part.first + row >= bound else (part, row)
 
     def with_key(self, key: bytes) -> int | None:
         """The sequence of the event that has an idempotency key."""

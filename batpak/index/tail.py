@@ -149,14 +149,17 @@ class Tail:
     @property
     def first_id(self) -> int:
         """See `Part`, likewise below."""
-        self.ready()
+        if self._caught < self.count:
+            self.catch_up()
         return self.ids[0] if self.ids else NO_ID
 
     def with_id(self, id_hi: int) -> int | None:
         """The row whose event id begins with these eight bytes."""
-        self.ready()
-        row = bisect_left(self.ids, id_hi)
-        return row if row < len(self.ids) and self.ids[row] == id_hi else None
+        if self._caught < self.count:
+            self.catch_up()
+        ids = self.ids
+        row = bisect_left(ids, id_hi)
+        return row if row < len(ids) and ids[row] == id_hi else None
 
     def distrust(self) -> bool:
         """There is nothing that it could be made from."""

@@ -42,10 +42,10 @@ class Impact(Struct, frozen=True):
 
 def find(fetch: Fetch, table: Table, event_id: EventId) -> IndexEntry | None:
     """The entry of an event, if it is visible."""
-    sequence = table.with_id(event_id.int >> 64)
-    if sequence is None:
+    place = table.with_id(event_id.int >> 64)
+    if place is None:
         return None
-    entry = fetch.entry(*table.locate(sequence))
+    entry = fetch.entry(*place)
     return entry if entry.event_id == event_id else None
 
 

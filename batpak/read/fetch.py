@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from batpak import record, wire
 from batpak.coordinate import Coordinate
@@ -84,7 +84,7 @@ class Fetch:
                             payload = self._decode(what, body, size, form, part, row)
                         except wire.UNDECODABLE as error:
                             raise self._undecodable(part, row, body, size, error) from error
-                        yield StoredEvent(cast("Q", payload), body)
+                        yield StoredEvent(payload, body)
                         last = row
                     at += STEP
                 except _Unconfirmed:
@@ -151,7 +151,7 @@ class Fetch:
             payload = self._decode(what, body, size, form, part, row)
         except wire.UNDECODABLE as error:
             raise self._undecodable(part, row, body, size, error) from error
-        return StoredEvent(cast("Q", payload), body)
+        return StoredEvent(payload, body)
 
     def entry(self, part: Part, row: int) -> IndexEntry:
         """What the index, and the fixed head of the frame, know of a row."""
@@ -188,16 +188,15 @@ class Fetch:
         whole = f"the frame of event {part.first + row} is not as it was written: {detail}"
         return segment.corrupt(part.offsets[row], Fault(Damage.FRAME, whole))
 
-    def _decode(
-        self, what: int, body: bytes, size: int, form: Form[Q], part: Part, row: int
-    ) -> object:
+    def _decode(self, what: int, body: bytes, size: int, form: Form[Q], part: Part, row: int) -> Q:
         """Decode the first payload of a kind and version."""
         decode = wire.decoder(what >> 16, what & 0xFFFF, form, part.first + row)
         self._decoders[form][what] = decode
         try:
-            return decode(body[-size:])
+            payload: Q = decode(body[-size:])
         except wire.UNDECODABLE as error:
             raise self._undecodable(part, row, body, size, error) from error
+        return payload
 
     def _undecodable(
         self, part: Part, row: int, body: bytes, size: int, error: Exception

@@ -203,7 +203,8 @@ def test_every_look_up_gives_what_a_list_gives(
         assert sequences(query.entity_rows(table, entity, 2, 3)) == rows[1:3]
         assert table.version(entity) == len(rows)
     for sequence in range(len(log.stored) + 2):
-        assert table.with_id(id_of(sequence)) == (sequence if sequence < bound else None)
+        place = table.with_id(id_of(sequence))
+        assert place == (table.locate(sequence) if sequence < bound else None)
         assert table.with_id(id_of(sequence) + 1) is None
     for sequence, (*_, key, _, _) in enumerate(log.stored):
         if key is not None:
