@@ -17,7 +17,7 @@ from batpak.commit.lane import Lane
 from batpak.commit.request import Request
 from batpak.commit.ticket import AppendTicket, BatchTicket
 from batpak.commit.unit import Unit
-from batpak.config import StoreConfig, SyncMode
+from batpak.config import StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.diagnostics import Diagnostics, percentile_us
 from batpak.disk import StrPath
@@ -407,9 +407,7 @@ def _lane(opened: Opened, config: StoreConfig) -> Lane:
         log.segments,
         log.table,
         log.tip,
-        ActiveFile(
-            opened.directory, log.segments.newest, data_only=config.sync_mode is SyncMode.DATA
-        ),
+        ActiveFile(opened.directory, log.segments.newest, config),
         opened.report.store_id,
         config,
         opened.platform,

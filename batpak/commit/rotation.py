@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batpak.commit.sealer import Complete, Sealer, seal
-from batpak.config import StoreConfig, SyncMode
+from batpak.config import StoreConfig
 from batpak.disk import Directory, Lock
 from batpak.errors import CorruptStore
 from batpak.faults import Damage
@@ -74,7 +74,6 @@ class Rotation:
         self._next = b""  # header of the file that is being made
         self._sealer = Sealer(table, platform)
         self._lock_factory = platform.raw_lock
-        self._data_only = config.sync_mode is SyncMode.DATA
 
     @property
     def holds_lock(self) -> bool:
@@ -122,7 +121,7 @@ class Rotation:
         layout.publish(self._directory, layout.HEAD)
         decoded, start = header.decode(self._next, name)
         segment = Segment(self._directory, decoded, start, start, trusted=True)
-        active = ActiveFile(self._directory, segment, data_only=self._data_only)
+        active = ActiveFile(self._directory, segment, self._config)
         tail = Tail(number, decoded.first_sequence, start, self._platform.raw_lock)
         old = Complete(self._table.tail, self.newest, self.active, tip)
         self._turn = Turn(segment, active, tail, old)

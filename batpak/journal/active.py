@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
+from batpak.config import Durability, StoreConfig, SyncMode
 from batpak.disk import Directory
 from batpak.journal import layout
 from batpak.journal.segment import Segment
 
-STEP_MIN: Final = 1 << 20  # bytes reserved ahead at first; each step is twice the one before
-STEP_MAX: Final = 16 << 20
+# Bytes reserved ahead: the first step, and the largest; each is twice the one before.
+STEPS: Final = 1 << 20, 16 << 20
+STEPS_FILLED: Final = 64 << 10, 1 << 20
+_ZEROS: Final = bytes(64 << 10)
 
 
 class ActiveFile:
@@ -20,7 +23,9 @@ class ActiveFile:
     Args:
         directory: Where it is.
         segment: The same file, for reading.
-        data_only: Whether a sync may leave out what is not needed to find the data.
+        config: Of the handle: what a sync may leave out, and whether every append is synced. Then
+            room is written to before it is used, so that a sync finds every block in its place, and
+            has only data to write.
 
     `reserved` says up to where there is room. Where room cannot be promised it says so all the
     same, and a write may be refused.
@@ -29,9 +34,11 @@ class ActiveFile:
         StorageFailed: The system refused.
     """
 
-    def __init__(self, directory: Directory, segment: Segment, *, data_only: bool = True) -> None:
-        self._segment, self._data_only = segment, data_only
-        self.reserved, self._step = 0, STEP_MIN
+    def __init__(self, directory: Directory, segment: Segment, config: StoreConfig) -> None:
+        self._segment, self._data_only = segment, config.sync_mode is SyncMode.DATA
+        self._fill = config.durability is Durability.COMMIT
+        self._step, self._step_max = STEPS_FILLED if self._fill else STEPS
+        self.reserved = 0
         with layout.asking("open", segment.path):
             self._file = directory.append(segment.name)
 
@@ -50,8 +57,11 @@ class ActiveFile:
             except OSError:  # no room for a whole step; perhaps for what is needed
                 size = end
                 mapped = self._file.reserve(size)
+            if self._fill and mapped is not None:
+                for at in range(end, size, len(_ZEROS)):
+                    layout.write_all(self._file, at, _ZEROS[: size - at])
         self.reserved = size
-        self._step = min(self._step * 2, STEP_MAX)
+        self._step = min(self._step * 2, self._step_max)
         if mapped is not None:
             self._segment.show(mapped)
 
