@@ -60,6 +60,7 @@ _SIZED: Final = {  # first byte -> (bytes of the size, bytes behind the sized pa
     0xC4: (1, 0), 0xC5: (2, 0), 0xC6: (4, 0), 0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1),
     0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0),
 }  # fmt: skip
+_NO_NESTING: Final = bytes(set(range(0x100)) - set(range(0x80, 0xA0)) - set(range(0xDC, 0xE0)))
 _COUNTED: Final = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}  # -> per item
 
 
@@ -72,6 +73,19 @@ def decode_plain(data: bytes) -> object:
     """
     _walk(data)
     return _decode_any(data)
+
+
+def check_depth(data: bytes) -> None:
+    """Make sure that one value is nested no deeper than `decode_plain` reads.
+
+    Args:
+        data: Written by `encode`.
+
+    Raises:
+        DecodeError: It is.
+    """
+    if len(data.translate(None, _NO_NESTING)) > NESTING_MAX:  # that many bytes may open a level
+        _walk(data)
 
 
 def _walk(data: bytes) -> None:

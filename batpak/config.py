@@ -85,10 +85,10 @@ class StoreConfig(Struct, frozen=True, kw_only=True):
             ("segment_max_bytes", 4 << 10, 1 << 30),
             ("payload_max_bytes", 1, 16 << 20),
             ("batch_max_items", 1, 4096),
-            ("batch_max_bytes", 1, 64 << 20),
+            ("batch_max_bytes", limits.payload_max_bytes, 64 << 20),
             ("group_max_requests", 1, 4096),
             ("queue_capacity", 1, 1_000_000),
-            ("queue_max_bytes", 1, 4 << 30),
+            ("queue_max_bytes", limits.payload_max_bytes, 4 << 30),
             ("fd_budget", 4, 4096),
         ):
             _require(f"limits.{name}", getattr(limits, name), low, high)

@@ -463,7 +463,14 @@ def blank_map(size: int) -> mmap.mmap:
 
 
 def full_path(path: StrPath) -> str:
-    """The absolute form of a path, for messages that outlive a change of directory."""
+    """The absolute form of a path, for messages that outlive a change of directory.
+
+    Raises:
+        ValueError: It is empty, which would be the current directory.
+        TypeError: It is no path.
+    """
+    if not os.fspath(path):
+        raise ValueError("must not be empty; the current directory is `.`")
     return str(Path(path).absolute())
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from itertools import islice
-from typing import Any, Final, TypeVar, overload
+from typing import Any, Final, overload
 from uuid import UUID
 
+from batpak.arguments import form_of, is_count, region_of, some_of, text_of, uuid_of
 from batpak.errors import EventNotFound, InvalidArgument, KindMismatch
 from batpak.event import IndexEntry, P, StoredEvent
 from batpak.ids import ID_BYTES, EventId
@@ -27,8 +27,6 @@ from batpak.read.page import Page
 from batpak.record import EVENT_ID_AT
 from batpak.region import OneKind, Region, kind_of
 from batpak.wire import TYPED, Form, Q
-
-T = TypeVar("T")
 
 _ALL: Final = Region.all()
 _ID: Final = slice(EVENT_ID_AT, EVENT_ID_AT + ID_BYTES)
@@ -88,7 +86,7 @@ class Queries(ABC):
             expected, kind = kind_of("fact", fact), part.kinds[row]
             if kind != expected:
                 raise KindMismatch(expected, kind, self._fetch.entry(part, row).event_id)
-        event = self._fetch.event(part, row, form)
+        event = self._fetch.event(part, row, form_of(form))
         if isinstance(which, UUID) and event.record[_ID] != which.bytes:
             raise EventNotFound(which)
         return event
@@ -98,7 +96,7 @@ class Queries(ABC):
         table = self._table
         if isinstance(which, UUID):
             return table.with_id(which.int >> 64)
-        if isinstance(which, int) and _is_count(which):
+        if isinstance(which, int) and is_count(which):
             return table.locate(which) if which < table.bound else None
         raise InvalidArgument("which", "must be an event id or a sequence")
 
@@ -164,7 +162,8 @@ class Queries(ABC):
             CorruptStore, UnknownKind, FutureVersion, DecodeFailed: While iterating; an event
                 cannot be read as it was. Nothing is skipped.
         """
-        return some_of(self._fetch.events(self._rows(region, after, before, reverse), form), limit)
+        rows = self._rows(region, after, before, reverse)
+        return some_of(self._fetch.events(rows, form_of(form)), limit)
 
     @overload
     def stream(
@@ -211,12 +210,12 @@ class Queries(ABC):
         """
         self._alive()
         text_of("entity", entity)
-        if not _is_count(first_version) or first_version < 1:
+        if not is_count(first_version) or first_version < 1:
             raise InvalidArgument("first_version", "must be 1 or more")
-        if last_version is not None and not _is_count(last_version):
+        if last_version is not None and not is_count(last_version):
             raise InvalidArgument("last_version", "must be a version, or None")
         rows = query.entity_rows(self._table, entity, first_version, last_version, reverse=reverse)
-        return some_of(self._fetch.events(rows, form, entity=entity), limit)
+        return some_of(self._fetch.events(rows, form_of(form), entity=entity), limit)
 
     @overload
     def by_scope(
@@ -252,8 +251,8 @@ class Queries(ABC):
         form: Form[Any] = TYPED,
     ) -> Iterator[StoredEvent[Any]]:
         """The events of one scope, in sequence order. Arguments as in `query`."""
-        rows = self._rows(Region(scope=scope), after, before, reverse)
-        return some_of(self._fetch.events(rows, form), limit)
+        rows = self._rows(Region(scope=text_of("scope", scope)), after, before, reverse)
+        return some_of(self._fetch.events(rows, form_of(form)), limit)
 
     @overload
     def by_fact(
@@ -301,7 +300,7 @@ class Queries(ABC):
     ) -> Iterator[StoredEvent[Any]]:
         """The events of one kind, in sequence order. Arguments as in `query`."""
         rows = self._rows(Region(kinds=kind_of("fact", fact)), after, before, reverse)
-        return some_of(self._fetch.events(rows, form), limit)
+        return some_of(self._fetch.events(rows, form_of(form)), limit)
 
     @overload
     def by_correlation(
@@ -341,7 +340,7 @@ class Queries(ABC):
         wanted = uuid_of("correlation_id", correlation_id)
         start, stop = self._range(after, before)
         rows = query.correlated(self._table, wanted.int, start, stop, reverse=reverse)
-        found = self._fetch.events(rows, form)
+        found = self._fetch.events(rows, form_of(form))
         return some_of((one for one in found if one.correlation_id == wanted), limit)
 
     @overload
@@ -366,7 +365,7 @@ class Queries(ABC):
 
         Pages that follow each other show every event once, however much is appended meanwhile.
         """
-        if not _is_count(limit) or not limit:
+        if not is_count(limit) or not limit:
             raise InvalidArgument("limit", "must be 1 or more")
         visible = self._table.bound
         more = Queries.query(self, region, after=after, before=visible, limit=limit + 1, form=form)
@@ -383,7 +382,7 @@ class Queries(ABC):
 
     def _range(self, after: int | None, before: int | None) -> tuple[int, int]:
         for name, value in (("after", after), ("before", before)):
-            if value is not None and not _is_count(value):
+            if value is not None and not is_count(value):
                 raise InvalidArgument(name, "must be a sequence, 0 or more")
         bound = self._table.bound
         start = 0 if after is None else after + 1
@@ -395,40 +394,3 @@ class Queries(ABC):
         self._alive()
         start, stop = self._range(after, before)
         return query.select(self._table, region_of(region), start, stop, reverse=reverse)
-
-
-def region_of(region: object) -> Region:
-    """A region, checked."""
-    if not isinstance(region, Region):
-        raise InvalidArgument("region", f"must be a Region, not {type(region).__name__}")
-    return region
-
-
-def limit_of(limit: int | None) -> int | None:
-    """A limit, checked."""
-    if limit is not None and not _is_count(limit):
-        raise InvalidArgument("limit", "must not be negative")
-    return limit
-
-
-def some_of(found: Iterator[T], limit: int | None) -> Iterator[T]:
-    """The first of what was found."""
-    return found if limit_of(limit) is None else islice(found, limit)
-
-
-def text_of(argument: str, value: object) -> str:
-    """A text, checked."""
-    if not isinstance(value, str):
-        raise InvalidArgument(argument, f"must be text, not {type(value).__name__}")
-    return value
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def uuid_of(argument: str, value: object) -> UUID:
-    """A UUID, checked."""
-    if not isinstance(value, UUID):
-        raise InvalidArgument(argument, f"must be a UUID, not {type(value).__name__}")
-    return value

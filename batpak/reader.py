@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar, overload
 from uuid import UUID
 
+from batpak.arguments import count_of, form_of, limit_of, text_of
 from batpak.errors import (
     EventNotFound,
     ForkedStoreError,
@@ -29,7 +30,7 @@ from batpak.note import CheckpointNote
 from batpak.opened import Opened
 from batpak.override import override
 from batpak.payload import EventPayload
-from batpak.queries import Queries, limit_of, text_of
+from batpak.queries import Queries
 from batpak.read import ancestry, causes
 from batpak.read.ancestry import Ancestry
 from batpak.read.causes import CausalPath, Impacts
@@ -81,7 +82,12 @@ class StoreReader(Queries):
         """
         self._alive()
         wanted = Region(entity=prefix, scope=scope)
-        return query.entities(self._table, wanted.entity, wanted.scope)
+        return self._while_open(query.entities(self._table, wanted.entity, wanted.scope))
+
+    def _while_open(self, found: Iterator[T]) -> Iterator[T]:
+        for one in found:
+            self._alive()
+            yield one
 
     def project(self, projection: Projection[S], entity: str) -> S | None:
         """Fold the relevant events of one entity. None: there are none.
@@ -119,10 +125,9 @@ class StoreReader(Queries):
         `end` says why the walk ended; only GENESIS means that it saw all of them.
         """
         self._alive()
-        limit_of(limit)
-        entry = self._entry(event)
+        entry, limit = self._entry(event), limit_of("limit", limit)
         place = None if entry is None else self._table.locate(entry.sequence)
-        return ancestry.walk(self._fetch, self._table, place, limit, form)
+        return ancestry.walk(self._fetch, self._table, place, limit, form_of(form))
 
     def why(self, event: EventId | IndexEntry, *, limit: int = 1000) -> CausalPath:
         """An event, the event that caused it, and so on up to the root.
@@ -130,7 +135,7 @@ class StoreReader(Queries):
         Raises:
             EventNotFound: There is no such event.
         """
-        return causes.why(self._fetch, self._table, self._anchor(event), limit_of(limit) or 0)
+        return causes.why(self._fetch, self._table, self._anchor(event), count_of("limit", limit))
 
     def impact(
         self, event: EventId | IndexEntry, *, limit: int = 1000, max_depth: int | None = None
@@ -141,7 +146,8 @@ class StoreReader(Queries):
             EventNotFound: There is no such event.
         """
         anchor = self._anchor(event)
-        return Impacts(self._fetch, self._table, anchor, limit_of(limit) or 0, limit_of(max_depth))
+        at_most, deep = count_of("limit", limit), limit_of("max_depth", max_depth)
+        return Impacts(self._fetch, self._table, anchor, at_most, deep)
 
     def _anchor(self, event: EventId | IndexEntry) -> IndexEntry:
         self._alive()

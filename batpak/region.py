@@ -65,7 +65,7 @@ class KindFilter(Struct, frozen=True):
         Raises:
             InvalidArgument: Not in 0x0..0xF.
         """
-        if category not in range(CATEGORY_MAX + 1):
+        if type(category) is not int or category not in range(CATEGORY_MAX + 1):
             raise InvalidArgument("category", f"{category!r} is not in 0x0..0xF")
         return KindFilter(categories=frozenset({category}))
 
@@ -106,7 +106,7 @@ def kind_of(argument: str, kind: object) -> EventKind:
 def _is_span(versions: object) -> bool:
     match versions:
         case (int(first), int(last)):
-            return 1 <= first <= last
+            return 1 <= first <= last and bool not in (type(first), type(last))
         case _:
             return False
 

@@ -257,7 +257,7 @@ class Store(StoreReader):
             self._payload_bytes_max,
         )
         unit = self._unit(one)
-        ticket = AppendTicket(unit, self._opened.platform)
+        ticket = AppendTicket(unit, self._opened.platform, self._lane.hurry)
         self._lane.submit(unit)
         return ticket
 
@@ -272,7 +272,7 @@ class Store(StoreReader):
         """Put a batch in line and return at once. See `append_batch` and `submit`."""
         self._writable()
         unit = self._batch(items, idempotency_key, caused_by, correlation_id)
-        ticket = BatchTicket(unit, self._opened.platform)
+        ticket = BatchTicket(unit, self._opened.platform, self._lane.hurry)
         self._lane.submit(unit)
         return ticket
 

@@ -79,12 +79,25 @@ def _read_back(entry: registry.Entry, payload: msgspec.Struct, data: bytes) -> N
     """Hold a class without generated checks to the promise that accepted means readable."""
     name = entry.cls.__qualname__
     try:
+        codec.check_depth(data)
         again = registry.decoder(entry)(data)
         same = again == payload and codec.encode(again) == data
     except (codec.DecodeError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise PayloadInvalid(name, entry.kind, (f"$: does not decode: {error}",)) from error
     if not same:
-        raise PayloadInvalid(name, entry.kind, ("$: decodes to a different value",))
+        raise PayloadInvalid(name, entry.kind, _changed(payload, again))
+
+
+def _changed(payload: msgspec.Struct, again: msgspec.Struct) -> tuple[str, ...]:
+    """Which fields do not come back from being stored as what they are."""
+    problems: list[str] = []
+    for field in payload.__struct_fields__:
+        value, back = getattr(payload, field), getattr(again, field)
+        if type(value) is not type(back) or value != back:
+            given, got = type(value).__qualname__, type(back).__qualname__
+            how = f"as another {got}" if given == got else f"as a {got}"
+            problems.append(f"$.{field}: this {given} would be read back {how}")
+    return tuple(problems) or ("$: decodes to a different value",)
 
 
 def check_raw(kind: EventKind, data: object, version: object) -> Encoded:

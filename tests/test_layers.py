@@ -20,7 +20,7 @@ LINES_MAX = 500
 FLOORS = {
     "batpak": """cli / store / flow reader / opened queries / read upkeep / commit / recovery
         / journal index / machine abi / guard / typestate append / note event / record system
-        / diagnostics / wire region / payload / registry / config platform / report
+        / diagnostics arguments / wire region / payload / registry / config platform / report
         / ids checks / kind coordinate clock codec digest disk / errors / faults override seal""",
     "batpak.cli": "main / schemas stores demo",
     "batpak.read": "ancestry causes projection / fetch page",

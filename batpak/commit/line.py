@@ -103,6 +103,11 @@ class Line(ABC):
             with suppress(StoreClosed):
                 self._serve_queue()
 
+    def hurry(self) -> None:
+        """Commit what stands in line, if this thread calls callbacks, and may be who has to."""
+        if self._thread_id() in self._calling:
+            self._serve_queue()
+
     def hold(self, act: Callable[[], T]) -> T:
         """Call a function while nothing is being committed; it must not append.
 
@@ -152,7 +157,12 @@ class Line(ABC):
             self._calling.add(me)
             while self._called:
                 with suppress(IndexError):
-                    self._called.popleft().call()
+                    unit = self._called.popleft()
+                    try:
+                        unit.call()
+                    finally:
+                        if unit.callbacks:  # an exception from outside: the next owner calls them
+                            self._called.append(unit)
         finally:
             self._calling.discard(me)
 

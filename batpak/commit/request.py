@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from batpak import registry, wire
 from batpak.append import AppendReceipt, BatchItem, Cause, PriorItem, RawPayload
+from batpak.arguments import is_count, uuid_of
 from batpak.config import Limits
 from batpak.coordinate import RESERVED_PREFIX, Coordinate
 from batpak.errors import (
@@ -89,13 +90,13 @@ def check(  # by position, since it is called for every event
     entry, raw = registry.of_class(type(payload)), None
     if entry is None or entry.reserved:
         raw = _check_raw(payload)
-    if expected_version is not None and not _is_count(expected_version):
+    if expected_version is not None and not is_count(expected_version):
         raise InvalidArgument("expected_version", "must be a count of events, 0 or more")
     key = None if idempotency_key is None else _key(idempotency_key)
     parent = None if caused_by is None else _parent(caused_by)
-    correlation = None if correlation_id is None else _uuid("correlation_id", correlation_id)
+    correlation = None if correlation_id is None else _correlation(correlation_id)
     if flags != 0:
-        if not _is_count(flags) or flags > FLAGS_MAX:
+        if not is_count(flags) or flags > FLAGS_MAX:
             raise InvalidArgument("flags", "must be one byte, 0..255")
         flags = int(flags)
     copied = None if extensions is None else _extensions(extensions)
@@ -129,7 +130,7 @@ def check_batch(
     """
     key = None if idempotency_key is None else _key(idempotency_key)
     parent = None if caused_by is None else _parent(caused_by)
-    correlation = None if correlation_id is None else _uuid("correlation_id", correlation_id)
+    correlation = None if correlation_id is None else _correlation(correlation_id)
     if not isinstance(cast("object", items), Iterable):
         raise InvalidArgument("items", f"must be BatchItems, not {type(items).__name__}")
     requests: list[Request] = []
@@ -178,7 +179,7 @@ def _check_item(item: object, index: int, payload_bytes_max: int) -> Request:
     )
     if not isinstance(prior, PriorItem):
         return one
-    if not _is_count(prior.index) or prior.index >= index:
+    if not is_count(prior.index) or prior.index >= index:
         raise UnknownParent(prior.index, ParentFault.PRIOR_ITEM)
     return replace(one, prior=prior.index)
 
@@ -197,10 +198,6 @@ def _check_keys(requests: Sequence[Request]) -> None:
         error = IdempotencyConflict(one.key or b"", fault)
         error.item_index = index
         raise error
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _check_place(coord: object) -> None:
@@ -245,13 +242,11 @@ def _key(key: object) -> bytes:
 def _parent(cause: object) -> bytes:
     if isinstance(cause, StoredEvent | AppendReceipt | IndexEntry):
         return cause.event_id.bytes
-    return _uuid("caused_by", cause)
+    return uuid_of("caused_by", cause).bytes
 
 
-def _uuid(argument: str, value: object) -> bytes:
-    if not isinstance(value, UUID):
-        raise InvalidArgument(argument, f"must be a UUID, not {type(value).__name__}")
-    return value.bytes
+def _correlation(correlation_id: object) -> bytes:
+    return uuid_of("correlation_id", correlation_id).bytes
 
 
 def _extensions(extensions: object) -> Mapping[str, bytes]:

@@ -12,8 +12,8 @@ Source: RFC 9562 §5.7 (UUIDv7); Kulkarni et al. 2014 (hybrid logical clocks).
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -46,7 +46,6 @@ _RANDOM_MASK: Final = (1 << 62) - 1
 _VARIANT: Final = 1 << 63
 _COUNTER_OF_ID: Final = 0xFFF
 _UUID_7: Final = 0x7000
-_NONE: Final[Mapping[Any, Any]] = {}
 _NO_OPT_HASHED: Final = len(NO_OPT).to_bytes(4, "big") + NO_OPT
 
 
@@ -266,7 +265,7 @@ class Stage:
                 coordinate=coordinate,
                 head=head_bytes,
                 content_hash=content,
-                extensions=extensions or _NONE,
+                extensions=extensions or {},
                 durability=self._durability,
             ),
             (

@@ -23,13 +23,13 @@ log: Final = logging.getLogger("batpak.lane")
 
 
 class Ticket(ABC, Generic[R]):
-    """One submission. Any thread may ask it, any number of times.
+    """One submission. Any thread may ask it, any number of times; also inside a done-callback.
 
     Dropping it is fire and forget; a failure that nobody asked for is logged as an error.
     """
 
-    def __init__(self, unit: Unit, platform: Platform) -> None:
-        self._unit, self._platform = unit, platform
+    def __init__(self, unit: Unit, platform: Platform, hurry: Callable[[], None]) -> None:
+        self._unit, self._platform, self._hurry = unit, platform, hurry
         self._calls = unit.callbacks = deque()
         self._asked = False
 
@@ -77,6 +77,8 @@ class Ticket(ABC, Generic[R]):
     def _wait(self, timeout_s: float | None) -> None:
         unit, now = self._unit, self._platform.monotonic_ns
         began = now()
+        if unit.answer is None:
+            self._hurry()
         while not unit.done:
             waited = (now() - began) / 1e9
             if timeout_s is not None and waited >= timeout_s:

@@ -65,7 +65,7 @@ class Unit(Struct, eq=False):
                 return
 
     def call(self) -> None:
-        """Call who asked to be called. What they raise is theirs, and logged."""
+        """Call who asked to be called. What they raise is theirs, and logged; but not a Ctrl-C."""
         while self.callbacks:
             try:
                 call = self.callbacks.popleft()
@@ -73,5 +73,7 @@ class Unit(Struct, eq=False):
                 return
             try:
                 call()
-            except Exception:
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # a SystemExit would end whoever has committed the unit
                 log.exception("a done-callback failed")

@@ -79,7 +79,7 @@ class Worker:
                 return
             try:
                 self._work()
-            except Exception:
+            except BaseException:  # nobody else does what this thread does
                 log.exception("%s failed", self._name)
 
 

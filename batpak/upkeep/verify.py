@@ -31,7 +31,7 @@ from batpak.journal.segment import Segment
 from batpak.note import CheckpointNote
 from batpak.platform import REAL, Platform
 from batpak.recovery import decide, footer
-from batpak.recovery.decide import Refuse, TornAt
+from batpak.recovery.decide import Found, Refuse, TornAt
 from batpak.recovery.footer import FOOTER_BYTES_MIN
 from batpak.report import FINDINGS_MAX, Finding, NoteFault, Torn, VerifyReport
 
@@ -219,6 +219,8 @@ class _Verification:
         verdict = decide.names(found, is_alone)
         if isinstance(verdict, Refuse):
             self._refused(verdict)
+        elif verdict is Found.NOTHING:  # of a handle that is open: somebody took the files away
+            self._add(layout.HEAD, 0, Fault(Damage.HEAD, "is missing, and so is every segment"))
         if isinstance(self._seen.state, CorruptStore):
             error = self._seen.state
             self._add(layout.HEAD, error.offset, Fault(error.reason, error.detail))

@@ -238,7 +238,9 @@ def test_the_largest_payload_survives(tmp_path: Path) -> None:
     config = StoreConfig(
         lifecycle_events=False,
         durability=Durability.OS,
-        limits=Limits(payload_max_bytes=16 << 20, segment_max_bytes=4 << 10),
+        limits=Limits(
+            payload_max_bytes=16 << 20, batch_max_bytes=16 << 20, segment_max_bytes=4 << 10
+        ),
     )
     text = "x" * ((16 << 20) - 20)
     with Store.open(tmp_path / "s", config) as store:

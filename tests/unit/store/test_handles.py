@@ -277,3 +277,21 @@ def test_closing_among_appending_threads_loses_and_invents_nothing(tmp_path: Pat
     with Store.open_read_only(tmp_path / "s") as reader:
         assert [event.sequence for event in reader.query()] == sorted(receipts)
         assert reader.open_report.clean
+
+
+def test_an_open_store_whose_files_were_taken_away_does_not_verify(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "s", PLAIN) as store:
+        store.append(USER, Counted(n=1))
+        store.sync()
+        for file in (tmp_path / "s").iterdir():
+            if file.name != ".batpak.lock":
+                file.rename(tmp_path / file.name)
+
+        report = store.verify()
+
+        for file in tmp_path.iterdir():
+            if file.is_file():
+                file.rename(tmp_path / "s" / file.name)
+
+    assert not report.ok
+    assert "every segment" in report.findings[0].detail

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -544,3 +545,50 @@ def test_a_callback_may_close_the_store(tmp_path: Path) -> None:
     with Store.open(path, FAST) as again:
         assert again.open_report.clean
         assert again.count() == 1
+
+
+# --------------------------------------------------------------------------- hostile callbacks
+
+
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit, RuntimeError])
+def test_whatever_a_callback_raises_the_store_goes_on(
+    tmp_path: Path, error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    called = list[str]()
+
+    def raise_it() -> None:
+        called.append("first")
+        raise error
+
+    with Store.open(tmp_path / "s", FAST) as store:
+        for _ in range(3):
+            ticket = store.submit(USER, Counted(n=0))
+            ticket.add_done_callback(raise_it)
+            ticket.add_done_callback(lambda: called.append("second"))
+            ticket.result(timeout_s=10)
+        store.append(USER, Counted(n=1))
+        assert store.submit(USER, Counted(n=2)).result(timeout_s=10).sequence == 4
+
+    assert called == ["first", "second"] * 3
+    assert "a done-callback failed" in caplog.text
+
+
+def test_a_callback_may_wait_for_what_it_submits(tmp_path: Path) -> None:
+    results: queue.SimpleQueue[int | BaseException] = queue.SimpleQueue()
+    with Store.open(tmp_path / "s", FAST) as store:
+
+        def follow() -> None:
+            try:
+                later = store.submit(USER, Counted(n=1))
+                results.put(later.result(timeout_s=10).sequence)
+                batch = store.submit_batch([BatchItem(USER, Counted(n=2))] * 2)
+                results.put(batch.result(timeout_s=10)[1].sequence)
+            except BaseException as told:  # noqa: BLE001  looked at below
+                results.put(told)
+
+        for first in (0, 4):
+            ticket = store.submit(USER, Counted(n=0))
+            ticket.add_done_callback(follow)
+            ticket.result(timeout_s=10)
+            assert results.get(timeout=15) == first + 1
+            assert results.get(timeout=15) == first + 3

@@ -1,0 +1,142 @@
+"""What a caller without a type checker may pass: each wrong thing is named, and changes nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import pytest
+
+from batpak.config import Limits, StoreConfig
+from batpak.errors import InvalidArgument, PayloadInvalid, StoreClosed
+from batpak.kind import EventKind
+from batpak.payload import EventPayload
+from batpak.region import KindFilter, Region
+from batpak.store import Store
+from batpak.wire import Form
+from tests.facts import PLAIN, USER, Counted
+
+
+class Loose(EventPayload, frozen=True, kw_only=True):
+    """Written by hand, so nothing but reading it back checks it."""
+
+    KIND: ClassVar[EventKind] = EventKind.custom(0xE, 0x7A1)
+    VERSION: ClassVar[int] = 1
+
+    number: float = 0.0
+    texts: tuple[str, ...] = ()
+    anything: Any = None
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "s", PLAIN) as opened:
+        for n in range(3):
+            opened.append(USER, Counted(n=n))
+        yield opened
+
+
+WRONG: Final[dict[str, tuple[str, Callable[[Any], object]]]] = {
+    "form of get": ("form", lambda s: s.get(0, form="raw")),
+    "form of query": ("form", lambda s: s.query(form="raw")),
+    "form of stream": ("form", lambda s: s.stream("user:1", form=None)),
+    "form of by_scope": ("form", lambda s: s.by_scope("acme", form=dict)),
+    "form of by_fact": ("form", lambda s: s.by_fact(Counted, form=1)),
+    "form of page": ("form", lambda s: s.page(form="raw")),
+    "form of ancestors": ("form", lambda s: s.walk_ancestors(s.get(0).event_id, form="raw")),
+    "limit of query": ("limit", lambda s: s.query(limit=-1)),
+    "limit that is a bool": ("limit", lambda s: s.query(limit=True)),
+    "limit that is a float": ("limit", lambda s: s.stream("user:1", limit=1.0)),
+    "limit of why": ("limit", lambda s: s.why(s.get(0).event_id, limit=None)),
+    "limit of impact": ("limit", lambda s: s.impact(s.get(0).event_id, limit=None)),
+    "depth of impact": ("max_depth", lambda s: s.impact(s.get(0).event_id, max_depth=-1)),
+    "scope": ("scope", lambda s: s.by_scope(None)),
+    "scope with a surrogate": ("scope", lambda s: s.by_scope("\ud800")),
+    "entity of version": ("entity", lambda s: s.version("\ud800")),
+    "entity of stream": ("entity", lambda s: s.stream("\ud800")),
+    "entity that is bytes": ("entity", lambda s: s.version(b"user:1")),
+    "category that is a float": ("category", lambda _: KindFilter.category(1.0)),  # type: ignore[arg-type]
+    "category that is a bool": ("category", lambda _: KindFilter.category(True)),
+    "versions that are bools": ("versions", lambda _: Region(versions=(True, 2))),
+    "empty path": ("path", lambda _: Store.open("")),
+    "batch that holds no payload": (
+        "limits.batch_max_bytes",
+        lambda _: StoreConfig(limits=Limits(batch_max_bytes=1)),
+    ),
+    "line that holds no payload": (
+        "limits.queue_max_bytes",
+        lambda _: StoreConfig(limits=Limits(queue_max_bytes=1)),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_argument_is_named_when_it_is_passed(store: Store, case: str) -> None:
+    argument, call = WRONG[case]
+
+    with pytest.raises(InvalidArgument) as caught:
+        call(store)
+
+    assert caught.value.argument == argument
+    assert store.count() == 3
+
+
+def test_a_limit_beyond_any_number_of_events_is_none(store: Store) -> None:
+    for limit in (sys.maxsize, sys.maxsize + 1, 10**30):
+        assert len(list(store.query(limit=limit))) == 3
+        assert len(store.walk_ancestors(store.get(2).event_id, limit=limit).events) == 3
+
+
+def test_names_are_not_told_once_the_store_is_closed(store: Store) -> None:
+    names = store.entities()
+    store.close()
+
+    with pytest.raises(StoreClosed):
+        next(names)
+
+
+def test_receipts_share_nothing_that_can_be_changed(store: Store) -> None:
+    first = store.append(USER, Counted(n=3))
+    first.extensions["app.mine"] = b"x"  # type: ignore[index]
+
+    assert store.append(USER, Counted(n=4)).extensions == {}
+    assert store.get(4).extensions == {}
+
+
+@pytest.mark.parametrize(
+    ("payload", "told"),
+    [
+        (Loose(number=3), "$.number: this int would be read back as a float"),
+        (Loose(number=float("nan")), "$.number: this float would be read back as another float"),
+        (Loose(texts=["a"]), "$.texts: this list would be read back as a tuple"),  # type: ignore[arg-type]
+        (Loose(anything={1, 2}), "$.anything: this set would be read back as a list"),
+    ],
+)
+def test_a_value_that_does_not_come_back_is_refused_by_field(
+    store: Store, payload: Loose, told: str
+) -> None:
+    with pytest.raises(PayloadInvalid) as caught:
+        store.append(USER, payload)
+
+    assert caught.value.problems == (told,)
+    assert store.count() == 3
+
+
+def test_what_is_nested_too_deep_to_be_read_without_its_class_is_not_taken_in(store: Store) -> None:
+    deep: object = 0
+    for _ in range(63):
+        deep = [deep]
+    store.append(USER, Loose(anything=deep))
+    with pytest.raises(PayloadInvalid, match="nested deeper"):
+        store.append(USER, Loose(anything=[[deep]]))
+
+    assert len(list(store.query(form=Form.DICT))) == 4
+
+
+def test_a_wide_value_is_not_taken_for_a_deep_one(store: Store) -> None:
+    wide = [[n] for n in range(500)]
+    store.append(USER, Loose(anything=wide))
+
+    assert [one.payload for one in store.by_fact(Loose)] == [Loose(anything=wide)]
