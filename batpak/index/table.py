@@ -8,7 +8,7 @@ not exist for readers.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from batpak import codec
@@ -40,31 +40,35 @@ class Table:
         self.frames: Final = frames
         self.tail = tail
         self.bound = 0
-        self._parts: tuple[Part, ...] = (*parts, tail)
+        self._parts: list[Part] = [*parts, tail]  # grown and exchanged in place, by two threads
         self._heads: dict[str, EntityHead] = {}  # of the file before the newest
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """All of them, oldest first; replaced as a whole."""
-        return self._parts
+        """All of them as they are now, oldest first."""
+        return tuple(self._parts)
 
     # ----------------------------------------------------------------- by the holder of the lane
 
     def rotate(self, tail: Tail) -> None:
-        """Go on in a new segment. The old tail stays, to be read, until it is sealed."""
+        """Go on in a new segment. The old tail stays, to be read, until it is sealed.
+
+        Twice is harmless.
+        """
         old = self.tail
         old.freeze()
         self._heads = old.heads
-        self._parts = (*self._parts, tail)
+        if self._parts[-1] is not tail:
+            self._parts.append(tail)
         self.tail = tail
 
     def sealed(self, part: Part) -> None:
-        """Put the sealed index of a segment in the place of the one in memory."""
-        parts = list(self._parts)
-        for index, one in enumerate(parts):
-            if one.segment_id == part.segment_id:
-                parts[index] = part
-        self._parts = tuple(parts)
+        """Put the sealed index of a segment in the place of the one in memory.
+
+        The sealer calls it, perhaps while the holder of the lane rotates: so each of the two is one
+        step, and neither can undo the other.
+        """
+        self._parts[part.segment_id - self._parts[0].segment_id] = part
 
     def head(self, entity: str) -> EntityHead:
         """Where an entity stands, as its next event has to continue it."""
@@ -84,7 +88,7 @@ class Table:
             version, event_hash, -1, NO_ROW, codec.encode(entity), framed_name(entity.encode())
         )
 
-    def _newest_of(self, entity: str, parts: tuple[Part, ...]) -> tuple[int, bytes] | None:
+    def _newest_of(self, entity: str, parts: Sequence[Part]) -> tuple[int, bytes] | None:
         for part in reversed(parts):
             row = part.last_of(entity)
             if row is None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, cast
 
 import hypothesis.strategies as st
 from hypothesis import given, settings
@@ -34,6 +34,10 @@ KINDS: Final = (0xE701, 0xE702, 0xF001)
 SIZE: Final = 300
 
 Event = tuple[str, str, int, bytes | None, int | None, int | None]
+EVENTS: Final[tuple[Event, ...]] = (
+    ("a", "s", 0xE701, None, None, None),
+    ("a:1", "t", 0xE702, b"k", None, None),
+)
 events = st.lists(
     st.tuples(
         st.sampled_from(ENTITIES),
@@ -333,3 +337,41 @@ def test_an_entity_goes_on_from_the_segments_before() -> None:
 
     assert (head.version, head.code, head.row) == (3, -1, NO_ROW)
     assert table.head("new").version == 0
+
+
+class _Slow:
+    """A sealed part: while its place is looked for, the log goes on in the next file."""
+
+    def __init__(self, part: Sealed, then: Callable[[], None]) -> None:
+        self._part, self._then = part, then
+
+    @property
+    def segment_id(self) -> int:
+        then, self._then = self._then, lambda: None
+        then()
+        return self._part.segment_id
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  whatever a part has
+        return getattr(self._part, name)
+
+
+def test_a_file_that_begins_while_another_one_is_sealed_is_not_lost() -> None:
+    _, table = built([[event] for event in EVENTS[:2]], seal=False)
+    first, second = table.parts
+    assert isinstance(first, Tail)
+    third = Tail(3, 2, 0, threading.Lock)
+
+    table.sealed(cast("Part", _Slow(sealed(first), lambda: table.rotate(third))))
+
+    assert [part.segment_id for part in table.parts] == [1, 2, 3]
+    assert table.parts[1] is second
+    assert table.parts[2] is table.tail is third
+
+
+def test_a_rotation_that_is_done_twice_is_done_once() -> None:
+    _, table = built([[EVENTS[0]]], seal=False)
+    tail = Tail(2, 1, 0, threading.Lock)
+    table.rotate(tail)
+    table.rotate(tail)
+
+    assert [part.segment_id for part in table.parts] == [1, 2]
