@@ -8,12 +8,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, TypeGuard, TypeVar
+from typing import TypeGuard, TypeVar
 from uuid import UUID
 
 from batpak.errors import InvalidArgument
-from batpak.region import Region
-from batpak.wire import Form, Q
 
 T = TypeVar("T")
 
@@ -61,21 +59,6 @@ def uuid_of(argument: str, value: object) -> UUID:
     if not isinstance(value, UUID):
         raise InvalidArgument(argument, f"must be a UUID, not {type(value).__name__}")
     return value
-
-
-def region_of(region: object) -> Region:
-    """A region."""
-    if not isinstance(region, Region):
-        raise InvalidArgument("region", f"must be a Region, not {type(region).__name__}")
-    return region
-
-
-def form_of(form: Form[Q]) -> Form[Q]:
-    """What payloads are read as."""
-    given: Any = form
-    if not isinstance(given, Form):
-        raise InvalidArgument("form", "must be Form.TYPED, Form.DICT or Form.RAW")
-    return form
 
 
 def _shown(value: object) -> str:

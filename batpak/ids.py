@@ -10,6 +10,8 @@ from typing import Final, NewType, TypeVar
 from uuid import UUID, uuid4
 
 from batpak import clock, digest
+from batpak.arguments import text_of
+from batpak.errors import InvalidArgument
 
 EventId = NewType("EventId", UUID)
 """Given by the store; increases with sequence inside one store."""
@@ -41,15 +43,19 @@ def operation_key(domain: str, *parts: bytes | str | int) -> bytes:
 
     Lengths and types are framed: `("ab", "c")`, `("a", "bc")` and `(b"ab", "c")` all differ.
     """
-    framed = [_framed(b"d", domain.encode())]
-    for part in parts:
-        if isinstance(part, str):
-            framed.append(_framed(b"s", part.encode()))
-        elif isinstance(part, bytes):
-            framed.append(_framed(b"b", part))
-        else:
-            framed.append(_framed(b"i", str(part).encode()))
+    framed = [_framed(b"d", text_of("domain", domain).encode())]
+    framed += (_part(part) for part in parts)
     return digest.joined_hash(b"batpak.key.v1\0", *framed)
+
+
+def _part(part: object) -> bytes:
+    if isinstance(part, str):
+        return _framed(b"s", text_of("parts", part).encode())
+    if isinstance(part, bytes):
+        return _framed(b"b", part)
+    if isinstance(part, int) and not isinstance(part, bool):
+        return _framed(b"i", str(int(part)).encode())
+    raise InvalidArgument("parts", f"must be bytes, text or integers, not {type(part).__name__}")
 
 
 def _framed(tag: bytes, data: bytes) -> bytes:

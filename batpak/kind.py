@@ -64,7 +64,7 @@ class EventKind(int):
         Raises:
             InvalidKind: Not an unsigned 16-bit number.
         """
-        kind = _INTERNED.get(raw)
+        kind = _INTERNED.get(raw) if type(raw) is int else None
         if kind is None:
             _require_int("raw", raw)
             if not 0 <= raw <= RAW_MAX:
@@ -101,7 +101,7 @@ class EventKind(int):
 
 
 def _require_int(argument: str, value: object) -> None:
-    if not isinstance(value, int):
+    if not isinstance(value, int) or isinstance(value, bool):
         raise InvalidArgument(argument, f"{value!r} is not an integer")
 
 

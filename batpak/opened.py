@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from batpak import registry
 from batpak.config import OpenVerify, StoreConfig
-from batpak.disk import Directory, Lock, StrPath
+from batpak.disk.seam import Directory, Lock, StrPath
 from batpak.errors import InvalidArgument, StorageFailed, StoreLocked
 from batpak.journal import header, layout
 from batpak.platform import Platform
@@ -34,6 +34,7 @@ class Opened(Struct):
     log: Recovered
     report: OpenReport
     abandon_writer: Callable[[], None] | None = None
+    drain_writer: Callable[[], None] | None = None
 
     def release(self) -> None:
         """Give everything back. Twice is harmless, also from two threads or interrupted."""

@@ -14,7 +14,9 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from batpak import clock, disk
+from batpak import clock
+from batpak.disk import posix
+from batpak.disk.seam import Directory
 
 
 class RawLock(Protocol):
@@ -66,8 +68,8 @@ def _thread(target: Callable[[], None], name: str) -> Thread:
 class OpenDirectory(Protocol):
     """How a directory is opened."""
 
-    def __call__(self, path: str, /, *, create: bool) -> disk.Directory:
-        """See `disk.open_dir`."""
+    def __call__(self, path: str, /, *, create: bool) -> Directory:
+        """See `posix.open_dir`."""
         ...
 
 
@@ -85,13 +87,13 @@ class Platform(Struct, frozen=True, kw_only=True):
 
 
 REAL: Final = Platform(
-    open_dir=disk.open_dir,
+    open_dir=posix.open_dir,
     wall_ns=clock.wall_ns,
     monotonic_ns=clock.monotonic_ns,
     entropy=secrets.token_bytes,
     raw_lock=threading.Lock,
     thread=_thread,
     thread_id=threading.get_ident,
-    pid=disk.pid,
+    pid=posix.pid,
 )
 """This machine."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final, overload
 from uuid import UUID
 
-from batpak.arguments import form_of, is_count, region_of, some_of, text_of, uuid_of
+from batpak.arguments import is_count, some_of, text_of, uuid_of
 from batpak.errors import EventNotFound, InvalidArgument, KindMismatch
 from batpak.event import IndexEntry, P, StoredEvent
 from batpak.ids import ID_BYTES, EventId
@@ -25,8 +25,8 @@ from batpak.payload import EventPayload
 from batpak.read.fetch import Fetch
 from batpak.read.page import Page
 from batpak.record import EVENT_ID_AT
-from batpak.region import OneKind, Region, kind_of
-from batpak.wire import TYPED, Form, Q
+from batpak.region import OneKind, Region, kind_of, region_of
+from batpak.wire import TYPED, Form, Q, form_of
 
 _ALL: Final = Region.all()
 _ID: Final = slice(EVENT_ID_AT, EVENT_ID_AT + ID_BYTES)
@@ -112,7 +112,8 @@ class Queries(ABC):
         reverse: bool = False,
     ) -> Iterator[IndexEntry]:
         """What the store knows of events without reading their payloads. Arguments as `query`."""
-        return some_of(self._fetch.entries(self._rows(region, after, before, reverse)), limit)
+        rows = self._rows(region, after, before, reverse)
+        return some_of(self._fetch.entries(rows, handle=self), limit)
 
     @overload
     def query(
@@ -163,7 +164,7 @@ class Queries(ABC):
                 cannot be read as it was. Nothing is skipped.
         """
         rows = self._rows(region, after, before, reverse)
-        return some_of(self._fetch.events(rows, form_of(form)), limit)
+        return some_of(self._fetch.events(rows, form_of(form), handle=self), limit)
 
     @overload
     def stream(
@@ -215,7 +216,7 @@ class Queries(ABC):
         if last_version is not None and not is_count(last_version):
             raise InvalidArgument("last_version", "must be a version, or None")
         rows = query.entity_rows(self._table, entity, first_version, last_version, reverse=reverse)
-        return some_of(self._fetch.events(rows, form_of(form), entity=entity), limit)
+        return some_of(self._fetch.events(rows, form_of(form), entity=entity, handle=self), limit)
 
     @overload
     def by_scope(
@@ -252,7 +253,7 @@ class Queries(ABC):
     ) -> Iterator[StoredEvent[Any]]:
         """The events of one scope, in sequence order. Arguments as in `query`."""
         rows = self._rows(Region(scope=text_of("scope", scope)), after, before, reverse)
-        return some_of(self._fetch.events(rows, form_of(form)), limit)
+        return some_of(self._fetch.events(rows, form_of(form), handle=self), limit)
 
     @overload
     def by_fact(
@@ -300,7 +301,7 @@ class Queries(ABC):
     ) -> Iterator[StoredEvent[Any]]:
         """The events of one kind, in sequence order. Arguments as in `query`."""
         rows = self._rows(Region(kinds=kind_of("fact", fact)), after, before, reverse)
-        return some_of(self._fetch.events(rows, form_of(form)), limit)
+        return some_of(self._fetch.events(rows, form_of(form), handle=self), limit)
 
     @overload
     def by_correlation(
@@ -340,7 +341,7 @@ class Queries(ABC):
         wanted = uuid_of("correlation_id", correlation_id)
         start, stop = self._range(after, before)
         rows = query.correlated(self._table, wanted.int, start, stop, reverse=reverse)
-        found = self._fetch.events(rows, form_of(form))
+        found = self._fetch.events(rows, form_of(form), handle=self)
         return some_of((one for one in found if one.correlation_id == wanted), limit)
 
     @overload

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar, overload
 from uuid import UUID
 
-from batpak.arguments import count_of, form_of, limit_of, text_of
+from batpak.arguments import count_of, limit_of, text_of
 from batpak.errors import (
     EventNotFound,
     ForkedStoreError,
@@ -39,7 +39,7 @@ from batpak.region import Region
 from batpak.report import Frontier, Health, HealthState, OpenReport, Stats, VerifyReport
 from batpak.upkeep.stats import stats_of
 from batpak.upkeep.verify import Look, look, verify_log
-from batpak.wire import TYPED, Form, Q
+from batpak.wire import TYPED, Form, Q, form_of
 
 T = TypeVar("T")
 
@@ -278,9 +278,16 @@ class ReadOnlyStore(StoreReader):
 
 
 def _give_back(opened: Opened, opener_pid: int) -> None:
-    """A handle was lost without `close`: say so, and free the directory for others."""
+    """A handle was lost without `close`, or the process ends: say so, and free the directory.
+
+    What was submitted is stored first; no closing event is written.
+    """
     if opened.platform.pid() != opener_pid:
         opened.abandon()
         return
     warnings.warn(f"unclosed store {opened.report.path}", ResourceWarning, stacklevel=2)
-    opened.release()
+    try:
+        if opened.drain_writer is not None:
+            opened.drain_writer()
+    finally:
+        opened.release()

@@ -11,7 +11,7 @@ All parts must hold; a part that is left out always does.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, TypeAlias, final
+from typing import Final, TypeAlias, cast, final
 
 from msgspec import Struct
 
@@ -35,6 +35,12 @@ class KindFilter(Struct, frozen=True):
 
     kinds: frozenset[EventKind] | None = None
     categories: frozenset[int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.kinds is not None and self.categories is not None:
+            raise InvalidArgument("kinds", "a filter has kinds or categories, not both")
+        _require_set("kinds", self.kinds, EventKind)
+        _require_set("category", self.categories, int)
 
     @staticmethod
     def any() -> KindFilter:
@@ -101,6 +107,25 @@ def kind_of(argument: str, kind: object) -> EventKind:
     if isinstance(kind, type) and issubclass(kind, EventPayload) and kind is not EventPayload:
         return kind.KIND
     raise InvalidArgument(argument, f"{kind!r} is neither an EventKind nor a payload class")
+
+
+def _require_set(name: str, given: object, cls: type) -> None:
+    if given is None:
+        return
+    values = cast("frozenset[object]", given) if isinstance(given, frozenset) else None
+    if values is None or any(type(one) is not cls for one in values):
+        raise InvalidArgument(name, f"must be a frozenset of {cls.__name__}")
+
+
+def region_of(region: object) -> Region:
+    """A region, checked.
+
+    Raises:
+        InvalidArgument: It is none.
+    """
+    if not isinstance(region, Region):
+        raise InvalidArgument("region", f"must be a Region, not {type(region).__name__}")
+    return region
 
 
 def _is_span(versions: object) -> bool:

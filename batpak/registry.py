@@ -47,7 +47,9 @@ def register(cls: type[msgspec.Struct], kind: object, version: object) -> None:
     """
     name = _name(cls)
     if not isinstance(kind, EventKind):
-        raise RegistryError(f"{name}.KIND must be an EventKind, not {type(kind).__name__}")
+        hint = "write `KIND: ClassVar[EventKind] = …`; without ClassVar it is a field"
+        found = f"not {type(kind).__name__}; {hint}"
+        raise RegistryError(f"{name}.KIND must be an EventKind, {found}")
     if type(version) is not int or not 1 <= version <= 0xFFFF:
         raise RegistryError(f"{name}.VERSION must be an integer in 1..65535")
     old = _BY_KIND.get(kind)

@@ -20,7 +20,7 @@ from batpak.commit.unit import Unit
 from batpak.config import StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.diagnostics import Diagnostics, percentile_us
-from batpak.disk import StrPath
+from batpak.disk.seam import StrPath
 from batpak.errors import InvalidArgument, StorePoisoned
 from batpak.flow import watched
 from batpak.journal.active import ActiveFile
@@ -78,7 +78,7 @@ class Store(StoreReader):
         opened = open_log(path, config, platform, writable=True, create=create)
         try:
             lane = _lane(opened, config)
-            opened.abandon_writer = lane.abandon
+            opened.abandon_writer, opened.drain_writer = lane.abandon, lane.drain
             if config.lifecycle_events:
                 first = Request(_SYSTEM, wire.encode(_open_completed(opened)))
                 lane.commit(Unit((first,), opened.platform.thread_id()))

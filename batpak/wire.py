@@ -72,6 +72,8 @@ def encode(payload: EventPayload, entry: registry.Entry | None = None) -> Encode
 
 def not_a_fact(cls: type) -> InvalidArgument:
     """What to say of a payload that no registered class is the class of."""
+    if issubclass(cls, type):
+        return InvalidArgument("payload", "must be an instance of a payload class, not the class")
     return InvalidArgument("payload", f"{cls.__qualname__} is not a registered EventPayload class")
 
 
@@ -181,18 +183,20 @@ def decode_failed(error: Exception, kind: int, version: int, sequence: int | Non
     """What a decoder raised, as the exception that callers see."""
     shape = isinstance(error, codec.ValidationError)
     stage = DecodeStage.SHAPE if shape else DecodeStage.MSGPACK
-    return DecodeFailed(kind, version, sequence, stage, str(error))
+    return DecodeFailed(kind, version, sequence, stage, _without_values(str(error)))
 
 
-UNDECODABLE: Final = (
-    codec.DecodeError,
-    UnicodeDecodeError,
-    OverflowError,
-    RecursionError,
-    ValueError,
-    TypeError,
-)
-"""What a decoder may raise about bytes that are not what they should be."""
+def _without_values(message: str) -> str:
+    """What a decoder says, without the stored value that it quotes."""
+    for begin in ("Invalid enum value", "Invalid value"):
+        if message.startswith(begin):
+            _, at, place = message.rpartition(" - at `")
+            return begin + at + place
+    return message
+
+
+UNDECODABLE: Final = (Exception,)
+"""What a decoder may raise about bytes that are not what they should be: a `__post_init__` all."""
 
 
 def decode(kind: int, version: int, data: bytes, sequence: int | None = None) -> EventPayload:
@@ -215,3 +219,15 @@ def decode(kind: int, version: int, data: bytes, sequence: int | None = None) ->
     except UNDECODABLE as error:
         raise decode_failed(error, kind, version, sequence) from error
     return cast(EventPayload, payload)  # payload classes register themselves, nothing else does
+
+
+def form_of(form: Form[Q]) -> Form[Q]:
+    """What payloads are read as, checked.
+
+    Raises:
+        InvalidArgument: It is none of the three.
+    """
+    given: object = form
+    if given not in FORMS:
+        raise InvalidArgument("form", "must be Form.TYPED, Form.DICT or Form.RAW")
+    return form

@@ -10,7 +10,7 @@ import errno
 from collections.abc import Callable
 from typing import TypeAlias
 
-from batpak.disk import Entry
+from batpak.disk.seam import Entry
 from batpak.platform import REAL, Platform
 
 Hook: TypeAlias = Callable[[int, str, str], None]

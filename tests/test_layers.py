@@ -18,10 +18,13 @@ LINES_MAX = 500
 # One table per package, top floor first, floors parted by "/". A module imports from lower floors
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
-    "batpak": """cli / store / flow reader / opened queries / read upkeep / commit / recovery
-        / journal index / machine abi / guard / typestate append / note event / record system
-        / diagnostics arguments / wire region / payload / registry / config platform / report
-        / ids checks / kind coordinate clock codec digest disk / errors / faults override seal""",
+    "batpak": """cli testing / store / flow reader / opened queries / read upkeep / commit
+        / recovery / journal index / machine abi / guard / typestate append / note event
+        / record system / diagnostics / wire region / payload / registry / config platform / report
+        / ids checks / kind coordinate clock codec digest disk / arguments / errors
+        / faults override seal""",
+    "batpak.disk": "posix / seam",
+    "batpak.testing": "platform / crash handles threads / history disk / image / clock faults",
     "batpak.cli": "main / schemas stores demo",
     "batpak.read": "ancestry causes projection / fetch page",
     "batpak.upkeep": "verify stats",

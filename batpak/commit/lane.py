@@ -32,7 +32,7 @@ from batpak.commit.stage import Plan, Stage
 from batpak.commit.unit import Answer, Unit
 from batpak.commit.worker import Worker
 from batpak.config import Durability, StoreConfig
-from batpak.disk import Directory, Lock
+from batpak.disk.seam import Directory, Lock
 from batpak.errors import (
     BatpakError,
     DurabilityUnknown,
@@ -192,6 +192,8 @@ class Lane(Line):
         """Decide about a group, make room for it, and carry it out."""
         try:
             tip, rotation = self.tip, self._rotation
+            if self._commits:
+                self._require_lock()
             if tip.end >= self._segment_bytes_max:
                 self._rotate()
                 tip = self.tip
@@ -421,6 +423,14 @@ class Lane(Line):
         with suppress(StoreClosed):
             self.commit(Unit((), self._thread_id()))
         self._rotation.close()
+
+    def drain(self) -> None:
+        """Store what stands in line; make it durable as far as the level of this handle goes."""
+        with suppress(BatpakError):
+            if any(unit.answer is None and not unit.withdrawn for unit in self._queue.copy()):
+                self._serve_queue()
+            if self._interval and self.tip.durable < self.tip.sequence:
+                self.sync()
 
     def abandon(self) -> None:
         """Close the files and let go of the lock, which is its giver's to release."""

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from batpak.commit.sealer import Complete, Sealer, seal
 from batpak.config import StoreConfig
-from batpak.disk import Directory, Lock
+from batpak.disk.seam import Directory, Lock
 from batpak.errors import CorruptStore
 from batpak.faults import Damage
 from batpak.index.table import Table

@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 
 from batpak.append import AppendReceipt
 from batpak.commit.unit import Unit
-from batpak.errors import WaitTimeout
+from batpak.errors import InvalidArgument, WaitTimeout
 from batpak.faults import WriteState
 from batpak.override import override
 from batpak.platform import Platform
@@ -69,6 +69,8 @@ class Ticket(ABC, Generic[R]):
         It is called by whichever thread committed the unit, after the lane is released. What it
         raises is logged.
         """
+        if not callable(call):
+            raise InvalidArgument("call", f"must be callable, not {type(call).__name__}")
         unit = self._unit
         self._calls.append(call)
         if unit.done:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from batpak import digest
-from batpak.disk import Mapped
+from batpak.disk.seam import Mapped
 from batpak.index import sidx
 from batpak.index.row import NO_ID
 from batpak.index.sidx import Footer

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Final
 
 from batpak.config import Durability, StoreConfig, SyncMode
-from batpak.disk import Directory
+from batpak.disk.seam import Directory
 from batpak.journal import layout
 from batpak.journal.segment import Segment
 

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from msgspec import Struct
 
 from batpak import codec, digest
-from batpak.disk import Mapped
+from batpak.disk.seam import Mapped
 from batpak.event import event_hash
 from batpak.faults import Damage
 from batpak.journal.header import Header

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from batpak import codec, digest
-from batpak.disk import Directory
+from batpak.disk.seam import Directory
 from batpak.errors import CorruptStore, FutureVersion, InvalidArgument
 from batpak.faults import Damage
 from batpak.journal import layout

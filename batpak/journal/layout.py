@@ -19,8 +19,8 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
-from batpak import disk
-from batpak.disk import Directory, Lock, ReadFile, StrPath, WriteFile
+from batpak.disk import posix
+from batpak.disk.seam import Directory, Lock, ReadFile, StrPath, WriteFile
 from batpak.errors import CorruptStore, InvalidArgument, StorageFailed, StoreLocked
 from batpak.faults import Damage
 from batpak.platform import Platform
@@ -46,7 +46,7 @@ def enter(platform: Platform, path: StrPath, *, create: bool) -> Directory:
         StorageFailed: The system refused.
     """
     try:
-        full = disk.full_path(path)
+        full = posix.full_path(path)
         with asking("open", full):
             return platform.open_dir(full, create=create)
     except (TypeError, ValueError) as error:  # no path at all; a NUL, a lone surrogate in it
@@ -195,15 +195,16 @@ def prepare(directory: Directory, name: str, data: bytes | memoryview) -> None:
             file = directory.create(temporary)
     try:
         with asking("write", path_of(directory, temporary)):
-            for start in range(0, len(data), COPY_BYTES):
-                write_all(file, start, bytes(data[start : start + COPY_BYTES]))
-            file.sync(data_only=False)
+            try:
+                for start in range(0, len(data), COPY_BYTES):
+                    write_all(file, start, bytes(data[start : start + COPY_BYTES]))
+                file.sync(data_only=False)
+            finally:
+                file.close()
     except BaseException:
         with suppress(OSError):
             directory.unlink(temporary)
         raise
-    finally:
-        file.close()
 
 
 def publish(directory: Directory, name: str) -> None:

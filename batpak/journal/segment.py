@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from batpak import record
 from batpak.digest import crc32
-from batpak.disk import Directory, Mapped, ReadFile
+from batpak.disk.seam import Directory, Mapped, ReadFile
 from batpak.errors import CorruptStore, StorageFailed, StoreClosed
 from batpak.faults import Damage
 from batpak.journal import frame, layout

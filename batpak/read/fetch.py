@@ -35,7 +35,12 @@ class Fetch:
     # ----------------------------------------------------------------------------- many events
 
     def events(
-        self, chunks: Iterator[Rows], form: Form[Q], *, entity: str | None = None
+        self,
+        chunks: Iterator[Rows],
+        form: Form[Q],
+        *,
+        entity: str | None = None,
+        handle: object = None,  # noqa: ARG002  held
     ) -> Iterator[StoredEvent[Q]]:
         """Events one by one, read as they are asked for.
 
@@ -43,6 +48,7 @@ class Fetch:
             chunks: The rows, in order.
             form: Of the payloads.
             entity: That all of them have to belong to.
+            handle: Held as long as the iterator is: `for event in Store.open(path).query():`.
 
         Raises:
             StoreClosed: The handle was closed meanwhile.
@@ -159,8 +165,13 @@ class Fetch:
         coordinate = self._coordinate(part.entity_at(row), part.scope_at(row))
         return IndexEntry(body[HEAD], coordinate, part.sizes[row])
 
-    def entries(self, chunks: Iterator[Rows]) -> Iterator[IndexEntry]:
-        """Those of many rows."""
+    def entries(
+        self,
+        chunks: Iterator[Rows],
+        *,
+        handle: object = None,  # noqa: ARG002  held
+    ) -> Iterator[IndexEntry]:
+        """Those of many rows. See `events`."""
         entry = self.entry
         for part, rows, _ in chunks:
             for row in rows:

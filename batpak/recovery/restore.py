@@ -26,7 +26,7 @@ from msgspec.structs import replace
 
 from batpak import registry
 from batpak.digest import HASH_BYTES
-from batpak.disk import Directory
+from batpak.disk.seam import Directory
 from batpak.errors import CorruptStore, StorageFailed
 from batpak.faults import Damage
 from batpak.index import sidx

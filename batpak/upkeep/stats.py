@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from batpak.disk import Directory
+from batpak.disk.seam import Directory
 from batpak.index import query
 from batpak.index.table import Table
 from batpak.journal import layout

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from batpak.digest import ZERO_HASH
-from batpak.disk import Directory, StrPath
+from batpak.disk.seam import Directory, StrPath
 from batpak.errors import CorruptStore, StorageFailed
 from batpak.faults import Damage
 from batpak.index import sidx

@@ -41,8 +41,11 @@ SIZES: Final = {  # of the texts of each batch
 }
 
 
-# After a power cut nobody is left to close the store.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed store:ResourceWarning")
+# After a power cut nobody is left to close the store, or to drain it.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed store:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 class PowerCut(BaseException):

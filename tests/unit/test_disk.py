@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from batpak import disk
+from batpak.disk import posix
 
 
 def test_threads_that_list_one_directory_at_once_each_see_every_name(tmp_path: Path) -> None:
     for n in range(300):
         (tmp_path / f"{n}.txt").touch()
-    directory = disk.open_dir(str(tmp_path), create=False)
+    directory = posix.open_dir(str(tmp_path), create=False)
     seen = list[int]()
 
     def look() -> None:
@@ -35,10 +35,28 @@ def test_a_closed_directory_is_not_taken_for_the_current_one(
 ) -> None:
     (tmp_path / "stranger.txt").touch()
     monkeypatch.chdir(tmp_path)
-    directory = disk.open_dir(str(tmp_path), create=False)
+    directory = posix.open_dir(str(tmp_path), create=False)
     directory.close()
 
     with pytest.raises(OSError, match=os.strerror(9)):
         directory.entries()
     with pytest.raises(OSError, match=os.strerror(9)):
         directory.is_empty()
+
+
+def test_what_was_closed_refuses_like_the_system_does(tmp_path: Path) -> None:
+    directory = posix.open_dir(str(tmp_path), create=False)
+    file = directory.create("a")
+    file.close()
+    directory.close()
+
+    for call in (
+        lambda: file.sync(data_only=True),
+        lambda: file.sync(data_only=False),
+        lambda: file.truncate(0),
+        lambda: file.write(0, b"x"),
+        file.size,
+        directory.sync,
+    ):
+        with pytest.raises(OSError, match=os.strerror(9)):
+            call()

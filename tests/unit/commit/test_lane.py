@@ -18,8 +18,10 @@ from types import CodeType, FrameType
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from batpak.append import AppendReceipt
+from batpak.config import Durability
 from batpak.errors import (
     BatpakError,
     DurabilityUnknown,
@@ -72,6 +74,7 @@ def assert_kept(disk: MemoryDisk, acknowledged: list[AppendReceipt], attempted: 
 
 
 @pytest.mark.filterwarnings("ignore:unclosed store:ResourceWarning")  # nobody is left to close it
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # or to drain it
 @pytest.mark.parametrize("keep_unsynced", [False, True])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_power_cut_at_any_operation_keeps_what_was_acknowledged(
@@ -279,9 +282,24 @@ def test_no_space_for_a_new_segment_changes_nothing() -> None:
         assert store.verify().ok
 
 
-def test_a_lock_file_that_was_removed_stops_the_next_rotation() -> None:
+def test_a_lock_file_that_was_removed_stops_the_next_durable_append() -> None:
     disk = MemoryDisk()
     store = Store.open("store", SMALL, platform=disk.platform())
+    store.append(USER, BIG)
+    del disk.names[".batpak.lock"]
+    before = disk.files()["000001.fbat"]
+
+    with pytest.raises(StorePoisoned, match="lock file was replaced"):
+        store.append(USER, BIG)
+
+    assert disk.files()["000001.fbat"] == before
+    store.close()
+
+
+def test_a_lock_file_that_was_removed_stops_the_next_rotation() -> None:
+    disk = MemoryDisk()
+    config = replace(SMALL, durability=Durability.OS)
+    store = Store.open("store", config, platform=disk.platform())
     del disk.names[".batpak.lock"]
 
     while len(disk.files()["000001.fbat"]) < 4 << 10:

@@ -83,6 +83,7 @@ def operations() -> int:
 
 
 @pytest.mark.filterwarnings("ignore:unclosed store:ResourceWarning")  # nobody is left to close it
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # or to drain it
 @pytest.mark.parametrize("keep_unsynced", [False, True])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_power_cut_at_any_operation_keeps_batches_whole(moment: str, keep_unsynced: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from batpak import codec, digest
-from batpak.disk import Directory
+from batpak.disk.seam import Directory
 from batpak.event import event_hash
 from batpak.journal import frame, header, layout
 from batpak.journal.segment import Segment

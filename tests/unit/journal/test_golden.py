@@ -18,7 +18,7 @@ import blake3
 import pytest
 
 from batpak import codec
-from batpak.disk import open_dir
+from batpak.disk.posix import open_dir
 from batpak.journal import frame, head, header
 from batpak.journal.frame import Frame
 from batpak.platform import REAL, Platform

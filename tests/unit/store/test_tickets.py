@@ -10,6 +10,8 @@ from __future__ import annotations
 import gc
 import logging
 import queue
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +41,8 @@ from batpak.ids import EventId
 from batpak.store import Store
 from tests.facts import FAST, PLAIN, USER, Counted, Said
 from tests.memory_disk import MemoryDisk, nothing
+
+ROOT: Final = Path(__file__).parents[3]
 
 OTHER: Final = Coordinate("user:2", "acme")
 
@@ -592,3 +596,24 @@ def test_a_callback_may_wait_for_what_it_submits(tmp_path: Path) -> None:
             ticket.result(timeout_s=10)
             assert results.get(timeout=15) == first + 1
             assert results.get(timeout=15) == first + 3
+
+
+@pytest.mark.parametrize("end", ["sys.exit(0)", "raise RuntimeError", "pass"])
+def test_what_was_submitted_is_stored_when_the_process_ends_without_a_close(
+    tmp_path: Path, end: str
+) -> None:
+    program = f"""
+import sys
+from batpak.store import Store
+from tests.facts import PLAIN, FAST, USER, Counted
+store = Store.open({str(tmp_path / "s")!r}, FAST)
+for n in range(3000):
+    store.submit(USER, Counted(n=n))
+{end}
+"""
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    subprocess.run(command, cwd=ROOT, check=False, capture_output=True, timeout=60)
+
+    with Store.open_read_only(tmp_path / "s") as reader:
+        assert not reader.open_report.clean
+        assert [one.payload.n for one in reader.by_fact(Counted)] == list(range(3000))

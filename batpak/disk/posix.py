@@ -1,13 +1,4 @@
-"""The door to the file system: the only `os`, `fcntl` and `mmap`.
-
-A `Directory` speaks names, never paths, and nothing here follows a symbolic link. Whatever the
-system refuses is an OSError. Loops over short writes, atomic replacement, temporary names and the
-policy of locking are not here but above, so a simulated disk gets them as well.
-
-    create, append     a file to write: positional, perhaps short, or through reserved room
-    open               a file to read: positional, perhaps short, or mapped
-    sync               of a file makes its data durable, of a directory its names; neither does both
-"""
+"""The file system itself: the only `os`, `fcntl` and `mmap`. No symbolic link is followed."""
 
 from __future__ import annotations
 
@@ -21,11 +12,10 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final
 
-StrPath: TypeAlias = str | os.PathLike[str]
-Mapped: TypeAlias = bytes | mmap.mmap
-"""Bytes of a file: a slice of it is bytes."""
+from batpak.disk.seam import Entry, Mapped, StrPath
+from batpak.override import override
 
 FILE_MODE: Final = 0o600
 DIRECTORY_MODE: Final = 0o700
@@ -33,138 +23,6 @@ NAMES_MAX: Final = 1_000_000
 
 _FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-
-
-class Entry(NamedTuple):
-    """One name in a directory."""
-
-    name: str
-    is_file: bool  # a regular file; links, directories, devices and the rest are not
-    size: int  # bytes
-
-
-class WriteFile(Protocol):
-    """A file open for writing. Every method may raise OSError."""
-
-    def reserve(self, size: int, /) -> Mapped | None:
-        """Make sure that there is room for `size` bytes, where the system can promise that.
-
-        What is returned, if anything, shows what is written below that size. What is not written
-        reads as zeros. On failure nothing has changed.
-        """
-        ...
-
-    def write(self, offset: int, data: bytes, /) -> int:
-        """Write at an offset and return how many bytes were taken: at least 1, perhaps not all."""
-        ...
-
-    def sync(self, *, data_only: bool) -> None:
-        """Return once the data, and its size, survive a power cut."""
-        ...
-
-    def truncate(self, size: int, /) -> None:
-        """Make the file exactly `size` bytes long."""
-        ...
-
-    def size(self) -> int:
-        """The size in bytes."""
-        ...
-
-    def close(self) -> None:
-        """Give the descriptor back. Twice is harmless."""
-        ...
-
-
-class ReadFile(Protocol):
-    """A file open for reading. Every method may raise OSError."""
-
-    def pread(self, offset: int, count: int, /) -> bytes:
-        """At most `count` bytes at an offset; empty at the end of the file."""
-        ...
-
-    def map(self) -> Mapped:
-        """The whole file as it is now, mapped. It stays valid after `close`."""
-        ...
-
-    def size(self) -> int:
-        """The size in bytes."""
-        ...
-
-    def close(self) -> None:
-        """Give the descriptor back. Twice is harmless."""
-        ...
-
-
-class Lock(Protocol):
-    """A held lock on a file of a directory."""
-
-    def intact(self) -> bool:
-        """Whether the name still leads to the file that is locked."""
-        ...
-
-    def release(self) -> None:
-        """Unlock and close. Twice is harmless."""
-        ...
-
-    def abandon(self) -> None:
-        """Close without unlocking: what a forked child does, for the parent goes on."""
-        ...
-
-
-class Directory(Protocol):
-    """One open directory. Every method may raise OSError."""
-
-    @property
-    def path(self) -> str:
-        """Where it is, for messages only."""
-        ...
-
-    def entries(self) -> list[Entry]:
-        """Every name in it, in no order."""
-        ...
-
-    def create(self, name: str, /) -> WriteFile:
-        """A new empty file; FileExistsError if there is such a name already."""
-        ...
-
-    def append(self, name: str, /) -> WriteFile:
-        """An existing regular file that has no second name."""
-        ...
-
-    def open(self, name: str, /) -> ReadFile:
-        """An existing regular file."""
-        ...
-
-    def replace(self, source: str, target: str, /) -> None:
-        """Rename in one step, over whatever `target` was."""
-        ...
-
-    def unlink(self, name: str, /) -> None:
-        """Remove a name."""
-        ...
-
-    def subdir(self, name: str, /, *, create: bool) -> Directory:
-        """A directory in this one; made, and its name made durable, if missing and allowed."""
-        ...
-
-    def sync(self) -> None:
-        """Return once the names survive a power cut."""
-        ...
-
-    def lock(self, name: str, note: bytes, /, *, shared: bool) -> Lock | None:
-        """Lock a file of this name, or return None at once if somebody else holds it.
-
-        Exclusive: the file is created if missing and `note` is put into it until the release.
-        Shared: nothing is created (FileNotFoundError) and nothing is written.
-        """
-        ...
-
-    def close(self) -> None:
-        """Give the descriptor back. Twice is harmless."""
-        ...
-
-
-# --------------------------------------------------------------------------------- the real forms
 
 
 class _Descriptor:
@@ -193,6 +51,11 @@ class _Descriptor:
             raise OSError(errno.EMLINK, "has a second name (hard link)")
 
     def close(self) -> None:
+        """Nothing that was not written can be lost, so a refusal says nothing."""
+        with suppress(OSError):
+            self._close()
+
+    def _close(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
@@ -231,6 +94,8 @@ class RealWriteFile(_Descriptor):
 
     def sync(self, *, data_only: bool) -> None:
         """`fdatasync` or `fsync`; on macOS the full flush in both cases."""
+        if self._fd < 0:  # which the calls below take for a mistake of the program
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         if sys.platform == "darwin":
             fcntl.fcntl(self._fd, fcntl.F_FULLFSYNC)
         elif data_only:
@@ -242,6 +107,11 @@ class RealWriteFile(_Descriptor):
         """`ftruncate`. Nothing is written through the map any more until there is a new one."""
         self._map, self._reserved = None, 0
         os.ftruncate(self._fd, size)
+
+    @override
+    def close(self) -> None:
+        """A refusal may be the first word of a write that failed."""
+        self._close()
 
 
 class RealReadFile(_Descriptor):
@@ -377,6 +247,8 @@ class RealDirectory(_Descriptor):
 
     def sync(self) -> None:
         """`fsync` of the directory."""
+        if self._fd < 0:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         os.fsync(self._fd)
 
     def lock(self, name: str, note: bytes, /, *, shared: bool) -> RealLock | None:

@@ -1,0 +1,1 @@
+"""Tools for tests: a simulated machine whose power can be cut at any moment."""
