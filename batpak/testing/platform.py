@@ -41,7 +41,7 @@ ALL: Final = tuple(CrashModel)
 
 def _ours(*_given: object, **_named: object) -> Never:
     """Stands for a part of the machine until there is one."""
-    raise NotImplementedError
+    raise RuntimeError("this machine was not started")
 
 
 _NO_DISK: Final = SimDisk(BLANK, Faults(), mapped=False)  # likewise
