@@ -38,6 +38,12 @@ from tests.memory_disk import MemoryDisk, nothing
 BIG: Final = Said(text="x" * 900)  # four of them fill a segment of SMALL
 SCRIPT: Final = 7
 
+# After a crash nobody is left to close the store, or to drain it.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed store:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 
 class PowerCut(BaseException):
     """The machine is gone. Nothing of ours may catch it and go on."""
@@ -73,8 +79,6 @@ def assert_kept(disk: MemoryDisk, acknowledged: list[AppendReceipt], attempted: 
         assert again.verify().ok
 
 
-@pytest.mark.filterwarnings("ignore:unclosed store:ResourceWarning")  # nobody is left to close it
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # or to drain it
 @pytest.mark.parametrize("keep_unsynced", [False, True])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_power_cut_at_any_operation_keeps_what_was_acknowledged(
@@ -333,6 +337,7 @@ def test_an_interrupt_at_any_operation_leaves_a_store_that_goes_on(moment: str) 
         assert_kept(disk, acknowledged, 2 * SCRIPT)
 
 
+TRACED: Final = sys.version_info[:2] != (3, 12)  # whose `sys.settrace` shows no bytecodes
 ROOMS: Final = ("batpak/commit/", "batpak/index/", "batpak/journal/layout", "tests/memory_disk")
 POINTS: Final = ("CALL", "RESUME", "JUMP_BACKWARD")
 
@@ -374,6 +379,7 @@ def rows(store: StoreReader) -> list[int]:
     return [event.sequence for event in store.query()]
 
 
+@pytest.mark.skipif(not TRACED, reason="3.12 shows no bytecodes to a trace function set inside it")
 def test_an_interrupt_at_any_point_of_the_lane_leaves_a_whole_log() -> None:
     with open_in(MemoryDisk()) as store:
         points = interrupted_append(store, 0)

@@ -299,6 +299,9 @@ def interrupted_close(store: Store, at: int) -> int:
     return seen
 
 
+@pytest.mark.skipif(
+    sys.version_info[:2] == (3, 12), reason="3.12 shows no bytecodes to a trace function"
+)
 def test_a_close_that_was_interrupted_anywhere_can_be_repeated(tmp_path: Path) -> None:
     path = tmp_path / "s"
     points = interrupted_close(Store.open(path, FAST), 0)
