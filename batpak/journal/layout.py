@@ -195,16 +195,21 @@ def prepare(directory: Directory, name: str, data: bytes | memoryview) -> None:
             file = directory.create(temporary)
     try:
         with asking("write", path_of(directory, temporary)):
-            try:
-                for start in range(0, len(data), COPY_BYTES):
-                    write_all(file, start, bytes(data[start : start + COPY_BYTES]))
-                file.sync(data_only=False)
-            finally:
-                file.close()
+            _write_whole(file, data)
     except BaseException:
         with suppress(OSError):
             directory.unlink(temporary)
         raise
+
+
+def _write_whole(file: WriteFile, data: bytes | memoryview) -> None:
+    """Write a new file, make it durable, close it."""
+    try:
+        for start in range(0, len(data), COPY_BYTES):
+            write_all(file, start, bytes(data[start : start + COPY_BYTES]))
+        file.sync(data_only=False)
+    finally:
+        file.close()
 
 
 def publish(directory: Directory, name: str) -> None:
@@ -235,12 +240,7 @@ def quarantine(directory: Directory, segment: int, offset: int, data: memoryview
     try:
         name, file = _new_exhibit(shelf, f"{segment:06d}-{offset}")
         with asking("write", path_of(shelf, name)):
-            try:
-                for start in range(0, len(data), COPY_BYTES):
-                    write_all(file, start, bytes(data[start : start + COPY_BYTES]))
-                file.sync(data_only=False)
-            finally:
-                file.close()
+            _write_whole(file, data)
             shelf.sync()
     finally:
         shelf.close()

@@ -71,19 +71,19 @@ WRONG: Final[dict[str, tuple[str, Callable[[Any], object]]]] = {
     "entity of version": ("entity", lambda s: s.version("\ud800")),
     "entity of stream": ("entity", lambda s: s.stream("\ud800")),
     "entity that is bytes": ("entity", lambda s: s.version(b"user:1")),
-    "category that is a float": ("category", lambda _: KindFilter.category(1.0)),  # type: ignore[arg-type]
+    "category that is a float": ("category", lambda _: KindFilter.category(1.0)),  # type: ignore[arg-type]  # what a checker refuses
     "category that is a bool": ("category", lambda _: KindFilter.category(True)),
     "versions that are bools": ("versions", lambda _: Region(versions=(True, 2))),
-    "filter of numbers": ("kinds", lambda _: KindFilter(kinds=frozenset({5}))),  # type: ignore[arg-type]
+    "filter of numbers": ("kinds", lambda _: KindFilter(kinds=frozenset({5}))),  # type: ignore[arg-type]  # what a checker refuses
     "filter of both": (
         "kinds",
         lambda _: KindFilter(kinds=frozenset({Counted.KIND}), categories=frozenset({1})),
     ),
-    "kind that is a float": ("raw", lambda _: EventKind.from_wire(1.0)),  # type: ignore[arg-type]
+    "kind that is a float": ("raw", lambda _: EventKind.from_wire(1.0)),  # type: ignore[arg-type]  # what a checker refuses
     "kind that is a bool": ("raw", lambda _: EventKind.from_wire(True)),
-    "key part that is a float": ("parts", lambda _: operation_key("a", 1.5)),  # type: ignore[arg-type]
+    "key part that is a float": ("parts", lambda _: operation_key("a", 1.5)),  # type: ignore[arg-type]  # what a checker refuses
     "key part with a surrogate": ("parts", lambda _: operation_key("a", "\ud800")),
-    "key domain": ("domain", lambda _: operation_key(None)),  # type: ignore[arg-type]
+    "key domain": ("domain", lambda _: operation_key(None)),  # type: ignore[arg-type]  # what a checker refuses
     "class for an instance": ("payload", lambda s: s.append(USER, Counted)),
     "callback": ("call", lambda s: s.submit(USER, Counted(n=9)).add_done_callback(5)),
     "empty path": ("path", lambda _: Store.open("")),
@@ -147,7 +147,7 @@ def test_a_kind_that_is_a_field_is_told_what_it_lacks() -> None:
     with pytest.raises(RegistryError, match="without ClassVar it is a field"):
 
         class Slip(EventPayload, frozen=True, kw_only=True):
-            KIND: EventKind = EventKind.custom(0xE, 0x7B7)  # type: ignore[misc]
+            KIND: EventKind = EventKind.custom(0xE, 0x7B7)  # type: ignore[misc]  # what a checker refuses
             VERSION: ClassVar[int] = 1
 
 
@@ -161,7 +161,7 @@ def test_names_are_not_told_once_the_store_is_closed(store: Store) -> None:
 
 def test_receipts_share_nothing_that_can_be_changed(store: Store) -> None:
     first = store.append(USER, Counted(n=3))
-    first.extensions["app.mine"] = b"x"  # type: ignore[index]
+    first.extensions["app.mine"] = b"x"  # type: ignore[index]  # what a checker refuses
 
     assert store.append(USER, Counted(n=4)).extensions == {}
     assert store.get(4).extensions == {}
@@ -172,7 +172,7 @@ def test_receipts_share_nothing_that_can_be_changed(store: Store) -> None:
     [
         (Loose(number=3), "$.number: this int would be read back as a float"),
         (Loose(number=float("nan")), "$.number: this float would be read back as another float"),
-        (Loose(texts=["a"]), "$.texts: this list would be read back as a tuple"),  # type: ignore[arg-type]
+        (Loose(texts=["a"]), "$.texts: this list would be read back as a tuple"),  # type: ignore[arg-type]  # what a checker refuses
         (Loose(anything={1, 2}), "$.anything: this set would be read back as a list"),
     ],
 )

@@ -265,13 +265,13 @@ def test_every_question_is_answered_as_by_a_linear_scan(
             assert store.count(region) == len(whole)
             agree(all_pages(store, region, (limit or 0) + 1), whole, known)
             for scope in ("x", "z"):
-                wanted = scan(known, question, lambda one, s=scope: one.where.scope == s)  # type: ignore[misc]
+                wanted = scan(known, question, lambda one, s=scope: one.where.scope == s)  # type: ignore[misc]  # bound now
                 agree(list(store.by_scope(scope, **how)), wanted, known)
             wanted = scan(known, question, lambda one: one.fact.KIND == Said.KIND)
             agree(list(store.by_fact(Said, **how)), wanted, known)
             talks = [*TALKS, known[0].talk, known[-1].talk, CorrelationId(new_id(EventId))]
             for talk in talks:
-                wanted = scan(known, question, lambda one, t=talk: one.talk == t)  # type: ignore[misc]
+                wanted = scan(known, question, lambda one, t=talk: one.talk == t)  # type: ignore[misc]  # bound now
                 agree(list(store.by_correlation(talk, **how)), wanted, known)
 
 
