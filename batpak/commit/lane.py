@@ -227,8 +227,10 @@ class Lane(Line):
         except BatpakError as error:
             self._stop(error)  # which of the names exist is not known: only an open can tell
             raise
-        self.tip = rotation.switch(self.tip)
-        self._durable_end = self.tip.end
+        tip = rotation.switch(self.tip)
+        self._durable_end = tip.end
+        self.tip = tip  # from here on it is done
+        rotation.forget()
 
     def _require_lock(self) -> None:
         """Stop for good if somebody else may have locked, and recovered, the same directory."""
@@ -403,7 +405,7 @@ class Lane(Line):
 
     def _end_log(self, last: Callable[[Tip], Unit] | None) -> None:
         self._require_lock()
-        if self._rotation.begun:
+        if self._rotation.begun(self.tip):
             self._rotate()
         if last is not None:
             unit = self._last = self._last or last(self.tip)

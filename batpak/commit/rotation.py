@@ -71,6 +71,7 @@ class Rotation:
         self._store_id = store_id.bytes
         self.active, self.newest = active, segments.newest
         self._turn: Turn | None = None
+        self._from: Tip | None = None  # where the log stood when the last rotation was begun
         self._next = b""  # header of the file that is being made
         self._sealer = Sealer(table, platform)
         self._lock_factory = platform.raw_lock
@@ -80,10 +81,13 @@ class Rotation:
         """Whether the lock that was taken is still the lock of this directory."""
         return self._lock is not None and self._lock.intact()
 
-    @property
-    def begun(self) -> bool:
-        """Whether a rotation was cut short: the next file may have its name already."""
-        return bool(self._next)
+    def begun(self, tip: Tip) -> bool:
+        """Whether a rotation at this end of the log was cut short.
+
+        The next file may have its name already. It is over when the log has another end: whoever
+        asks takes that over in one step, so nothing can come between.
+        """
+        return self._from == tip
 
     def prepare(self, tip: Tip) -> None:
         """Write the next file and HEAD under temporary names; the log is durable already.
@@ -91,8 +95,10 @@ class Rotation:
         Raises:
             StorageFailed: The system refused; nothing changed.
         """
-        if self._turn is not None:
+        if self._turn is not None and self.begun(tip):
             return
+        self._turn = None
+        self._from = tip
         old = self.newest.header
         self._next = header.encode(
             store_id=self._store_id,
@@ -127,7 +133,7 @@ class Rotation:
         self._turn = Turn(segment, active, tail, old)
 
     def switch(self, tip: Tip) -> Tip:
-        """Make the new file the newest, and hand the old one to the sealer."""
+        """Make the new file the newest, hand the old one to the sealer, return the new end."""
         turn = self._turn
         if turn is None:
             return tip
@@ -137,8 +143,11 @@ class Rotation:
             self._table.rotate(turn.tail)
             self._sealer.take(turn.old)
         self.active, self.newest = turn.active, turn.segment
-        self._turn, self._next = None, b""
         return replace(tip, end=turn.segment.start)
+
+    def forget(self) -> None:
+        """Let go of the old file: the new end of the log was taken over."""
+        self._turn, self._from = None, None
 
     def end(self, tip: Tip) -> None:
         """Close the newest file in order. Everything is durable already.
