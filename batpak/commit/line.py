@@ -78,12 +78,12 @@ class Line(ABC):
                 self._serve(unit)
             else:
                 self._wait(unit)
+            answer = unit.answer
+            if isinstance(answer, tuple):
+                return answer
         except BaseException as error:
             self._cut_short(unit, error)
             raise
-        answer = unit.answer
-        if isinstance(answer, tuple):
-            return answer
         raise answer or StoreClosed()
 
     def submit(self, unit: Unit) -> None:
