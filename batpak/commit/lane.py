@@ -306,7 +306,7 @@ class Lane(Line):
         """Cut a refused write away, and make sure of it; else stop writing for good."""
         rotation = self._rotation
         try:
-            rotation.active.cut(plan.offset)
+            rotation.active.undo(plan.offset, len(plan.data))
         except OSError as worse:
             self._stop(worse)
         failure = layout.failed("write", rotation.newest.path, error)

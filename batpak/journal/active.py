@@ -94,6 +94,22 @@ class ActiveFile:
         if self._file.size() != end:
             raise OSError(None, "the file did not take its old size")
 
+    def undo(self, offset: int, size: int) -> None:
+        """Take a refused write back: erase what it may have left, then cut the file there.
+
+        Each is durable before the next. Without the first, a later crash could give the blocks of
+        the part that was cut off back to a hole in the file, with a frame in them that fits there.
+
+        Raises:
+            OSError: The system refused.
+        """
+        left = min(self._file.size() - offset, size)
+        if left > 0:
+            with suppress(OSError):  # no room even for that, on a disk that copies on write
+                layout.write_all(self._file, offset, bytes(left))
+            self._file.sync(data_only=False)
+        self.cut(offset)
+
     def size(self) -> int:
         """The size of the file in bytes, with what is reserved.
 
