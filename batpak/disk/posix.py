@@ -222,11 +222,19 @@ class RealDirectory(_Descriptor):
         os.unlink(name, dir_fd=self._fd)
 
     def subdir(self, name: str, /, *, create: bool) -> RealDirectory:
-        """`mkdirat` with mode 0700, then open."""
+        """`mkdirat` with mode 0700, then open; see `open_dir` for a sync that is refused."""
         if create:
+            made = False
             with suppress(FileExistsError):
                 os.mkdir(name, DIRECTORY_MODE, dir_fd=self._fd)
-            self.sync()  # also the name of one whose maker was stopped before this line
+                made = True
+            try:
+                self.sync()  # also the name of one whose maker was stopped before this line
+            except OSError:
+                if made:
+                    with suppress(OSError):
+                        os.rmdir(name, dir_fd=self._fd)
+                raise
         fd = self._open(name, os.O_RDONLY | os.O_DIRECTORY)
         return RealDirectory(fd, f"{self._path}/{name}")
 
@@ -308,6 +316,8 @@ def open_dir(path: str, *, create: bool) -> RealDirectory:
     """Open a directory; make it if missing and allowed.
 
     The name of an empty one is made durable too: whoever made it may have been stopped before that.
+    If that is refused, what was made is removed: a name whose sync has failed is never synced by a
+    later one.
 
     Raises:
         OSError: The system refused. A missing parent directory is never made.
@@ -320,13 +330,24 @@ def open_dir(path: str, *, create: bool) -> RealDirectory:
     directory = RealDirectory(os.open(path, _DIRECTORY_FLAGS), path)
     if create and directory.is_empty():
         try:
-            parent = os.open(Path(path).absolute().parent, _DIRECTORY_FLAGS)
-        except PermissionError:
+            _sync_parent(path, made=made)
+        except OSError:
             if made:
-                raise
-        else:  # what another user has made under a parent we may not read, they answer for
-            RealDirectory(parent, path).sync()
+                with suppress(OSError):
+                    Path(path).rmdir()
+            raise
     return directory
+
+
+def _sync_parent(path: str, *, made: bool) -> None:
+    """Make the name of a directory durable, if it is for us to do."""
+    try:
+        parent = os.open(Path(path).absolute().parent, _DIRECTORY_FLAGS)
+    except PermissionError:
+        if made:
+            raise
+    else:  # what another user has made under a parent we may not read, they answer for
+        RealDirectory(parent, path).sync()
 
 
 def blank_map(size: int) -> mmap.mmap:

@@ -17,6 +17,7 @@ def open_dir(disk: SimDisk, path: str, /, *, create: bool) -> SimDirectory:
     disk.enter("open_dir", label)
     parent, name = disk.find(path)
     inode = disk.names(parent).get(name)
+    made = inode is None
     if inode is None:
         if not create:
             raise disk.refusal(errno.ENOENT, path)
@@ -24,7 +25,12 @@ def open_dir(disk: SimDisk, path: str, /, *, create: bool) -> SimDirectory:
     elif not disk.is_dir(inode):
         raise disk.refusal(errno.ENOTDIR, path)
     if create and not disk.names(inode):
-        sync_names(disk, parent, "")
+        try:
+            sync_names(disk, parent, "")
+        except OSError:
+            if made:
+                disk.rename(Operation("unlink", label, parent, name=name, dropped=inode))
+            raise
     disk.leave("open_dir", label)
     return SimDirectory(disk, inode, path, label)
 
@@ -278,10 +284,17 @@ class SimDirectory(_Handle):
             raise disk.refusal(errno.ENOENT, label)
         if inode is not None and not disk.is_dir(inode):
             raise disk.refusal(errno.ENOTDIR, label)
+        made = inode is None
         if inode is None:
             inode = disk.make("subdir", label, self._inode, name, is_dir=True)
         if create:
-            sync_names(disk, self._inode, self._label)
+            try:
+                sync_names(disk, self._inode, self._label)
+            except OSError:
+                if made:
+                    gone = Operation("unlink", label, self._inode, name=name, dropped=inode)
+                    disk.rename(gone)
+                raise
         disk.leave("subdir", label)
         return SimDirectory(disk, inode, f"{self._path}/{name}", label)
 
@@ -306,8 +319,9 @@ class SimDirectory(_Handle):
         holders.append(shared)
         if not shared:
             note(disk, inode, label, note_)
-        disk.leave("lock", label)
-        return SimLock(disk, (self._inode, name), inode, label, shared=shared)
+        held = SimLock(disk, (self._inode, name), inode, label, shared=shared)
+        disk.leave("lock", label)  # what is raised in there drops the lock, and so releases it
+        return held
 
     def _enter(self, kind: Kind, name: str) -> str:
         label = f"{self._label}/{name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -60,3 +61,22 @@ def test_what_was_closed_refuses_like_the_system_does(tmp_path: Path) -> None:
     ):
         with pytest.raises(OSError, match=os.strerror(9)):
             call()
+
+
+def test_a_new_directory_whose_name_could_not_be_made_durable_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later sync of a name that one has failed for says that all is well, and may not be right."""
+    there = posix.open_dir(str(tmp_path), create=False)
+
+    def refuse(fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), fd)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        posix.open_dir(str(tmp_path / "store"), create=True)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        there.subdir("quarantine", create=True)
+
+    assert list(tmp_path.iterdir()) == []
