@@ -126,9 +126,7 @@ class ActiveFile:
         """
         self.reserved = 0
         self._file.truncate(end)
-        for piece in pieces:
-            layout.write_all(self._file, end, piece)
-            end += len(piece)
+        layout.write_pieces(self._file, end, pieces)
 
     def close(self) -> None:
         """Give the descriptor back. Twice is harmless."""

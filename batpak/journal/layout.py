@@ -15,7 +15,7 @@ Reference: docs/reference/file-format.md, "Directory".
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
@@ -141,6 +141,24 @@ def write_all(file: WriteFile, offset: int, data: bytes) -> None:
         if taken <= 0:
             raise OSError(None, "the file takes no more bytes")
         done += taken
+
+
+def write_pieces(file: WriteFile, offset: int, pieces: Iterable[bytes]) -> None:
+    """Write pieces one behind the other, small ones together.
+
+    Raises:
+        OSError: The system refused; some of it may have been written.
+    """
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= COPY_BYTES:
+            write_all(file, offset, b"".join(waiting))
+            offset, waiting, size = offset + size, [], 0
+    if size:
+        write_all(file, offset, b"".join(waiting))
 
 
 def read_all(file: ReadFile, offset: int, count: int) -> bytes:

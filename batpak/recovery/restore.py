@@ -272,10 +272,7 @@ class _Restoration:
                 file = self._directory.append(segment.name)
                 try:
                     file.truncate(recorded.frames_end)
-                    at = recorded.frames_end
-                    for piece in pieces:
-                        layout.write_all(file, at, piece)
-                        at += len(piece)
+                    layout.write_pieces(file, recorded.frames_end, pieces)
                 finally:
                     file.close()
             segment.close()  # what is mapped is longer than the file, or shorter
