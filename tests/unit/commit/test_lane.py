@@ -1,7 +1,7 @@
-"""The lane under a failing disk, a power cut and an interrupt, at every single point.
+"""The lane under a disk that refuses, and an interrupt at every single point between two bytecodes.
 
-Would slip through without it: an acknowledged event that a power cut takes, a refused write whose
-bytes stay behind, a sync that is tried again after it failed, an interrupt that leaves the store
+Would slip through without it: a refused write whose bytes stay behind, a sync that is tried again
+after it failed, a handle that goes on writing without its lock, an interrupt that leaves the store
 half way.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import dis
 import errno
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from itertools import pairwise
@@ -20,23 +19,24 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from batpak.append import AppendReceipt
-from batpak.config import Durability
+from batpak.config import Durability, StoreConfig
 from batpak.errors import (
-    BatpakError,
     DurabilityUnknown,
     InvalidArgument,
     StorageFailed,
     StorePoisoned,
 )
+from batpak.journal import layout
 from batpak.reader import StoreReader
 from batpak.store import Store
-from batpak.upkeep.verify import verify_path
+from batpak.testing.disk import Call, nothing
+from batpak.testing.platform import SimPlatform
 from tests.facts import FAST, PLAIN, SMALL, USER, Counted, Said
-from tests.memory_disk import MemoryDisk, nothing
 
 BIG: Final = Said(text="x" * 900)  # four of them fill a segment of SMALL
-SCRIPT: Final = 7
+SMALL_FAST: Final = replace(SMALL, durability=Durability.OS)
+FIRST: Final = "store/000001.fbat"
+SECOND: Final = "store/000002.fbat"
 
 # After a crash nobody is left to close the store, or to drain it.
 pytestmark = [
@@ -45,300 +45,172 @@ pytestmark = [
 ]
 
 
-class PowerCut(BaseException):
-    """The machine is gone. Nothing of ours may catch it and go on."""
+@pytest.fixture(params=[False, True], ids=["by position", "mapped"])
+def sim(request: pytest.FixtureRequest) -> SimPlatform:
+    return SimPlatform(mapped=request.param)
 
 
-def play(disk: MemoryDisk, acknowledged: list[AppendReceipt]) -> None:
-    """Open, append over a rotation, close; open again, append, close."""
-    for _ in range(2):
-        with Store.open("store", SMALL, platform=disk.platform()) as store:
-            for _ in range(SCRIPT):
-                acknowledged.append(store.append(USER, BIG))  # noqa: PERF401  one at a time
+def open_in(sim: SimPlatform, config: StoreConfig = PLAIN) -> Store:
+    return Store.open("store", config, platform=sim)
 
 
-def operations_of_a_whole_run() -> list[tuple[str, str]]:
-    disk = MemoryDisk()
-    play(disk, [])
-    return disk.operations
+def fill(store: Store) -> None:
+    """Append until the next append begins a new file."""
+    for _ in range(4):
+        store.append(USER, BIG)
 
 
-OPERATIONS: Final = operations_of_a_whole_run()
-
-
-def assert_kept(disk: MemoryDisk, acknowledged: list[AppendReceipt], attempted: int) -> None:
-    """Everything acknowledged is there, in order; at most one more; the store goes on."""
-    with Store.open("store", SMALL, platform=disk.platform()) as store:
-        found = [event.event_id for event in store.by_fact(Said)]
-        assert found[: len(acknowledged)] == [one.event_id for one in acknowledged]
-        assert len(acknowledged) <= len(found) <= attempted
-        assert store.append(USER, BIG).version == len(found) + 1
-        assert store.verify().ok
-    with Store.open_read_only("store", platform=disk.platform()) as again:
-        assert again.open_report.clean
-        assert again.verify().ok
-
-
-@pytest.mark.parametrize("keep_unsynced", [False, True])
-@pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_power_cut_at_any_operation_keeps_what_was_acknowledged(
-    moment: str, keep_unsynced: bool
-) -> None:
-    for cut in range(len(OPERATIONS)):
-        disk = MemoryDisk()
-        acknowledged: list[AppendReceipt] = []
-        off = False
-
-        def hook(index: int, operation: str, name: str, /, cut: int = cut) -> None:
-            nonlocal off
-            off = off or index >= cut
-            if off:
-                raise PowerCut(index, operation, name)
-
-        setattr(disk, moment, hook)
-        with pytest.raises(PowerCut):
-            play(disk, acknowledged)
-
-        survived = disk.cut(keep_unsynced=keep_unsynced)
-
-        try:
-            assert verify_path("store", survived.platform()).ok
-        except StorageFailed:
-            assert not acknowledged  # the power went before there was a store
-        assert_kept(survived, acknowledged, len(acknowledged) + 1)
-
-
-@pytest.mark.parametrize("sticky", [False, True])
-@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
-def test_a_refusal_at_any_operation_is_typed_and_loses_nothing(number: int, sticky: bool) -> None:
-    for bad in range(len(OPERATIONS)):
-        disk = MemoryDisk()
-        acknowledged: list[AppendReceipt] = []
-
-        def refuse(index: int, operation: str, name: str, /, bad: int = bad) -> None:
-            if index == bad or (sticky and index > bad):
-                raise OSError(number, "refused", f"{operation} {name}")
-
-        disk.before = refuse
-        with suppress(BatpakError):
-            play(disk, acknowledged)
-        disk.before = nothing
-        disk.locks.clear()
-
-        assert_kept(disk.cut(keep_unsynced=False), acknowledged, 2 * SCRIPT)
-        assert_kept(disk, acknowledged, 2 * SCRIPT)
-
-
-def open_in(disk: MemoryDisk) -> Store:
-    return Store.open("store", PLAIN, platform=disk.platform())
-
-
-def refusing(operation: str, number: int = errno.EIO) -> Callable[[int, str, str], None]:
-    def refuse(index: int, which: str, name: str, /) -> None:
-        if which == operation and name.endswith(".fbat"):
-            raise OSError(number, "refused", str(index))
-
-    return refuse
-
-
-def test_a_full_disk_is_cut_back_and_the_same_handle_goes_on() -> None:
-    disk = MemoryDisk()
-    with open_in(disk) as store:
-        first = store.append(USER, Counted(n=0))
-        before = disk.files()["000001.fbat"]
-        disk.before = refusing("write", errno.ENOSPC)
+def test_a_full_disk_is_cut_back_and_the_same_handle_goes_on(sim: SimPlatform) -> None:
+    with open_in(sim) as store:
+        first = store.append(USER, Counted(n=1))
+        before = sim.files()[FIRST].rstrip(b"\0")  # without what is reserved
+        sim.fail_at(1, errno.ENOSPC, sticky=True, kind="write")
+        done = sim.calls
 
         with pytest.raises(StorageFailed) as caught:
             store.append(USER, Counted(n=1), idempotency_key="k")
 
         assert caught.value.full
         assert caught.value.retryable
-        assert disk.files()["000001.fbat"] == before
-        disk.before = nothing
+        kinds = [call.kind for call in sim.trace[done:]]
+        assert kinds[-3:] == ["truncate", "sync", "size"]  # the cut is durable, and seen to be
+        assert sim.files()[FIRST] == before
+        sim.faults.clear()
         again = store.append(USER, Counted(n=2), idempotency_key="k")  # the key is still free
         assert (again.sequence, again.version) == (first.sequence + 1, first.version + 1)
         assert store.verify().ok
 
 
-def test_a_write_that_ends_in_the_middle_is_cut_back() -> None:
-    disk = MemoryDisk()
-    with open_in(disk) as store:
-        before = disk.files()["000001.fbat"]
-        disk.write_max = 10
-        taken = 0
-
-        def refuse(index: int, operation: str, name: str, /) -> None:
-            nonlocal taken
-            taken += operation == "write"
-            if operation == "write" and taken == 5:
-                raise OSError(errno.EIO, "refused", f"{index} {name}")
-
-        disk.before = refuse
+def test_a_write_that_ends_in_the_middle_is_cut_back(sim: SimPlatform) -> None:
+    with open_in(sim) as store:
+        store.append(USER, Counted(n=1))
+        before = sim.files()[FIRST].rstrip(b"\0")
+        sim.disk.write_max = 10
+        sim.fail_at(5, errno.EIO, kind="write")
         with pytest.raises(StorageFailed):
             store.append(USER, Counted(n=1))
 
-        assert disk.files()["000001.fbat"] == before
-        disk.before = nothing
-        assert store.append(USER, Counted(n=2)).sequence == 0  # in pieces of ten bytes
+        assert sim.files()[FIRST] == before
+        assert store.append(USER, Counted(n=2)).sequence == 1  # in pieces of ten bytes
         assert store.verify().ok
 
 
-def test_a_cut_that_fails_poisons() -> None:
-    disk = MemoryDisk()
-    with open_in(disk) as store:
+def test_a_cut_that_fails_poisons(sim: SimPlatform) -> None:
+    with open_in(sim) as store:
         kept = store.append(USER, Counted(n=0))
-
-        def refuse(index: int, operation: str, name: str, /) -> None:
-            if operation in ("write", "truncate"):
-                raise OSError(errno.EIO, "refused", f"{index} {name}")
-
-        disk.before = refuse
+        sim.fail_at(1, errno.EIO, sticky=True, kind=("write", "truncate"))
         with pytest.raises(StorageFailed):
             store.append(USER, Counted(n=1))
-        disk.before = nothing
+        sim.faults.clear()
 
         with pytest.raises(StorePoisoned):
             store.append(USER, Counted(n=2))
         assert store.get(kept.event_id).payload == Counted(n=0)
 
 
-def test_a_failed_sync_poisons_and_is_never_tried_again() -> None:
-    disk = MemoryDisk()
-    store = open_in(disk)
+def test_a_failed_sync_poisons_and_is_never_tried_again(sim: SimPlatform) -> None:
+    store = open_in(sim)
     kept = store.append(USER, Counted(n=0))
-    disk.before = refusing("fdatasync")
+    sim.fail_at(1, errno.EIO, kind="sync")
 
     with pytest.raises(DurabilityUnknown) as caught:
         store.append(USER, Counted(n=1), idempotency_key="k")
-    done = len(disk.operations)
-    disk.before = nothing
+    done = len(sim.operations)
     with pytest.raises(StorePoisoned):
         store.append(USER, Counted(n=1), idempotency_key="k")
     assert [event.sequence for event in store.query()] == [kept.sequence]
     store.close()
 
     assert (caught.value.first_sequence, caught.value.last_sequence) == (1, 1)
-    assert disk.operations[done:] == []  # close writes nothing either
-    with open_in(disk) as again:
+    assert [one.kind for one in sim.operations[done:]] == ["lock"]  # is given back, and no more
+    with open_in(sim) as again:
         receipt = again.append(USER, Counted(n=1), idempotency_key="k")
         assert receipt.sequence == 1
         assert again.count() == 2
 
 
-def test_a_failed_close_says_so_and_frees_the_directory() -> None:
-    disk = MemoryDisk()
-    store = Store.open("store", FAST, platform=disk.platform())
+def test_a_failed_close_says_so_and_frees_the_directory(sim: SimPlatform) -> None:
+    store = open_in(sim, FAST)
     store.append(USER, Counted(n=0))
-    disk.before = refusing("fdatasync")
+    sim.fail_at(1, errno.EIO, kind="sync")
 
     with pytest.raises(DurabilityUnknown):
         store.close()
 
-    disk.before = nothing
-    with open_in(disk) as again:
+    with open_in(sim) as again:
         assert not again.open_report.clean
         assert again.count() == 1
 
 
-def test_a_failed_sync_at_a_rotation_names_all_that_is_open() -> None:
-    disk = MemoryDisk()
-    store = Store.open("store", SMALL_FAST, platform=disk.platform())
-    sequence = 0
-    while len(disk.files()["000001.fbat"]) < 4 << 10:
-        sequence = store.append(USER, BIG).sequence
-    disk.before = refusing("fdatasync")
+def test_a_failed_sync_at_a_rotation_names_all_that_is_open(sim: SimPlatform) -> None:
+    store = open_in(sim, SMALL_FAST)
+    fill(store)
+    sim.fail_at(1, errno.EIO, kind="sync")
 
     with pytest.raises(DurabilityUnknown) as caught:
         store.append(USER, BIG)
 
-    assert (caught.value.first_sequence, caught.value.last_sequence) == (0, sequence)
+    assert (caught.value.first_sequence, caught.value.last_sequence) == (0, 3)
     with pytest.raises(StorePoisoned):
         store.append(USER, BIG)
     store.close()
+    assert SECOND not in sim.files()
 
 
-SMALL_FAST: Final = type(SMALL)(
-    lifecycle_events=False, durability=FAST.durability, limits=SMALL.limits
-)
-
-
-def test_no_space_for_a_new_segment_changes_nothing() -> None:
-    disk = MemoryDisk()
-    with Store.open("store", SMALL, platform=disk.platform()) as store:
-        for _ in range(4):
-            store.append(USER, BIG)
-        while len(disk.files()["000001.fbat"]) < 4 << 10:
-            store.append(USER, BIG)
-        done = store.version(USER.entity)
-
-        def refuse(index: int, operation: str, name: str, /) -> None:
-            if operation == "write" and name.endswith(".tmp"):
-                raise OSError(errno.ENOSPC, "refused", f"{index} {name}")
-
-        disk.before = refuse
+def test_no_space_for_a_new_segment_changes_nothing(sim: SimPlatform) -> None:
+    with open_in(sim, SMALL) as store:
+        fill(store)
+        before, done = sim.files(), store.version(USER.entity)
+        sim.fail_at(1, errno.ENOSPC, sticky=True, kind="write")
         with pytest.raises(StorageFailed) as caught:
             store.append(USER, BIG)
-        disk.before = nothing
+        sim.faults.clear()
 
         assert caught.value.full
+        assert {path: sim.files()[path] for path in before} == before
+        assert SECOND not in sim.files()
         assert store.append(USER, BIG).version == done + 1
-        assert "000002.fbat" in disk.files()
+        assert SECOND in sim.files()
         assert store.verify().ok
 
 
-def test_a_lock_file_that_was_removed_stops_the_next_durable_append() -> None:
-    disk = MemoryDisk()
-    store = Store.open("store", SMALL, platform=disk.platform())
+def remove_lock_file(sim: SimPlatform, store: Store) -> None:
+    with sim.pause():
+        sim.open_dir(store.open_report.path, create=False).unlink(layout.LOCK)
+
+
+def test_a_lock_file_that_was_removed_stops_the_next_durable_append(sim: SimPlatform) -> None:
+    store = open_in(sim, SMALL)
     store.append(USER, BIG)
-    del disk.names[".batpak.lock"]
-    before = disk.files()["000001.fbat"]
+    remove_lock_file(sim, store)
+    before = sim.files()[FIRST]
 
     with pytest.raises(StorePoisoned, match="lock file was replaced"):
         store.append(USER, BIG)
 
-    assert disk.files()["000001.fbat"] == before
+    assert sim.files()[FIRST] == before
     store.close()
 
 
-def test_a_lock_file_that_was_removed_stops_the_next_rotation() -> None:
-    disk = MemoryDisk()
-    config = replace(SMALL, durability=Durability.OS)
-    store = Store.open("store", config, platform=disk.platform())
-    del disk.names[".batpak.lock"]
+def test_a_lock_file_that_was_removed_stops_the_next_rotation(sim: SimPlatform) -> None:
+    store = open_in(sim, SMALL_FAST)
+    remove_lock_file(sim, store)
 
-    while len(disk.files()["000001.fbat"]) < 4 << 10:
-        store.append(USER, BIG)
+    fill(store)
     with pytest.raises(StorePoisoned):
         store.append(USER, BIG)
 
-    assert "000002.fbat" not in disk.files()
+    assert SECOND not in sim.files()
     store.close()
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-def test_an_interrupt_at_any_operation_leaves_a_store_that_goes_on(moment: str) -> None:
-    opened = next(
-        i for i, (what, name) in enumerate(OPERATIONS) if (what, name) == ("write", "000001.fbat")
-    )
-    for at in range(opened, len(OPERATIONS)):
-        disk = MemoryDisk()
-        acknowledged: list[AppendReceipt] = []
-
-        def interrupt(index: int, operation: str, name: str, /, at: int = at) -> None:
-            if index == at:
-                raise KeyboardInterrupt(operation, name)
-
-        setattr(disk, moment, interrupt)
-        with suppress(KeyboardInterrupt):
-            play(disk, acknowledged)
-        disk.before = disk.after = nothing
-
-        disk.locks.clear()
-        assert_kept(disk, acknowledged, 2 * SCRIPT)
-
-
 TRACED: Final = sys.version_info[:2] != (3, 12)  # whose `sys.settrace` shows no bytecodes
-ROOMS: Final = ("batpak/commit/", "batpak/index/", "batpak/journal/layout", "tests/memory_disk")
+ROOMS: Final = (
+    "batpak/commit/",
+    "batpak/index/",
+    "batpak/journal/layout",
+    "batpak/testing/handles",
+)
 POINTS: Final = ("CALL", "RESUME", "JUMP_BACKWARD")
 
 
@@ -381,13 +253,13 @@ def rows(store: StoreReader) -> list[int]:
 
 @pytest.mark.skipif(not TRACED, reason="3.12 shows no bytecodes to a trace function set inside it")
 def test_an_interrupt_at_any_point_of_the_lane_leaves_a_whole_log() -> None:
-    with open_in(MemoryDisk()) as store:
+    with open_in(SimPlatform()) as store:
         points = interrupted_append(store, 0)
     assert points > 10  # newer interpreters trace fewer of them
 
     for at in range(1, points + 1):
-        disk = MemoryDisk()
-        store = open_in(disk)
+        sim = SimPlatform(mapped=at % 2 == 0)
+        store = open_in(sim)
         store.append(USER, Counted(n=0))
         interrupted_append(store, at)
         seen = rows(store)  # what an interrupted call has done is done when it raises
@@ -398,31 +270,30 @@ def test_an_interrupt_at_any_point_of_the_lane_leaves_a_whole_log() -> None:
         assert rows(store) == [0, 1, 2]
         assert [event.version for event in store.stream("user:1")] == [1, 2, 3]
         store.close()
-        with Store.open_read_only("store", platform=disk.platform()) as kept:
+        with Store.open_read_only("store", platform=sim) as kept:
             assert kept.open_report.clean
             assert kept.verify().ok
             assert rows(kept) == [0, 1, 2]
 
 
-def test_an_append_from_inside_an_append_is_refused() -> None:
-    disk = MemoryDisk()
-    refusals: list[InvalidArgument] = []
-    told: list[tuple[str, str]] = []
-    with open_in(disk) as store:
+def test_an_append_from_inside_an_append_is_refused(sim: SimPlatform) -> None:
+    refusals: list[str] = []
+    calls: list[Call] = []
+    with open_in(sim) as store:
 
-        def reenter(index: int, operation: str, name: str, /) -> None:
-            if operation == "reserve":
-                return
-            disk.before = nothing
-            told.append((operation, name))
-            try:
-                store.append(USER, Counted(n=index))
-            except InvalidArgument as error:
-                refusals.append(error)
+        def reenter(call: Call) -> None:
+            sim.disk.before = nothing
+            calls.append(call)
+            with pytest.raises(InvalidArgument) as caught:
+                store.append(USER, Counted(n=call.number))
+            refusals.append(caught.value.argument)
+            sim.disk.before = reenter
 
-        disk.before = reenter
+        store.append(USER, Counted(n=0))
+        sim.disk.before = reenter
         store.append(USER, Counted(n=1))
+        sim.disk.before = nothing
 
-        assert told == [("write", "000001.fbat")]
-        assert [error.argument for error in refusals] == ["thread"]
-        assert store.count() == 1
+        assert [(call.kind, call.path) for call in calls] == [("write", FIRST), ("sync", FIRST)]
+        assert refusals == ["thread", "thread"]
+        assert store.count() == 2

@@ -1,7 +1,7 @@
-"""Units on a failing disk: a batch is whole or absent, a ticket is answered, a window is kept.
+"""Units: a batch chains its items and is repeated whole, a ticket is answered, a window is kept.
 
-Would slip through without it: half a batch behind a power cut, an item that swallows the append
-behind it, a submission that nobody commits, a sync that never comes.
+Would slip through without it: a refused batch that uses up a number, an answer that is not the
+first one, a submission that nobody commits, a sync that never comes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +19,6 @@ from batpak.commit.ticket import AppendTicket
 from batpak.config import Durability, Limits, StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.errors import (
-    BatpakError,
     IdempotencyConflict,
     StoreClosed,
     TooLarge,
@@ -30,105 +28,15 @@ from batpak.errors import (
 )
 from batpak.faults import KeyFault, ParentFault, WriteState
 from batpak.store import Store
-from batpak.upkeep.verify import verify_path
-from tests.facts import FAST, PLAIN, SMALL, USER, Counted, Said
-from tests.memory_disk import MemoryDisk, nothing
+from batpak.testing.platform import SimPlatform
+from tests.facts import FAST, PLAIN, USER, Counted
 
-BATCHES: Final = 5
-ITEMS: Final = 4
 OTHER: Final = Coordinate("user:2", "acme")
 
 
-class PowerCut(BaseException):
-    """The machine is gone."""
-
-
-def batch(number: int) -> list[BatchItem]:
-    """Items over two entities, so large that some batch passes the end of a segment."""
-    facts = [Said(text=f"{number}.{n}" + "x" * 400) for n in range(ITEMS)]
-    return [
-        BatchItem(
-            USER if n % 2 else OTHER, fact, caused_by=PriorItem(n - 1) if n else None, flags=n
-        )
-        for n, fact in enumerate(facts)
-    ]
-
-
-def play(disk: MemoryDisk, done: list[tuple[AppendReceipt, ...]]) -> None:
-    """Batches over rotations, and a single event behind each."""
-    with Store.open("store", SMALL, platform=disk.platform()) as store:
-        for number in range(BATCHES):
-            done.append(store.append_batch(batch(number)))
-            done.append((store.append(USER, Counted(n=number)),))
-
-
-def assert_whole(disk: MemoryDisk, done: list[tuple[AppendReceipt, ...]]) -> None:
-    """Everything acknowledged is there; units are whole; the store goes on."""
-    with Store.open("store", SMALL, platform=disk.platform()) as store:
-        ids = [event.event_id for event in store.query()]
-        acknowledged = [receipt.event_id for unit in done for receipt in unit]
-        assert ids[: len(acknowledged)] == acknowledged
-        said = [event.payload.text for event in store.by_fact(Said)]
-        assert len(said) % ITEMS == 0
-        assert len(ids) - len(acknowledged) in {0, 1, ITEMS}
-        assert store.append(USER, Counted(n=99)).sequence == len(ids)
-        assert store.verify().ok
-    assert verify_path("store", disk.platform()).ok
-
-
-def operations() -> int:
-    disk = MemoryDisk()
-    play(disk, [])
-    return len(disk.operations)
-
-
-@pytest.mark.filterwarnings("ignore:unclosed store:ResourceWarning")  # nobody is left to close it
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # or to drain it
-@pytest.mark.parametrize("keep_unsynced", [False, True])
-@pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_power_cut_at_any_operation_keeps_batches_whole(moment: str, keep_unsynced: bool) -> None:
-    for cut in range(6, operations()):
-        disk = MemoryDisk()
-        done: list[tuple[AppendReceipt, ...]] = []
-        off = False
-
-        def hook(index: int, operation: str, name: str, /, cut: int = cut) -> None:
-            nonlocal off
-            off = off or index >= cut
-            if off:
-                raise PowerCut(index, operation, name)
-
-        setattr(disk, moment, hook)
-        with suppress(PowerCut):
-            play(disk, done)
-
-        assert_whole(disk.cut(keep_unsynced=keep_unsynced), done)
-
-
-@pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
-def test_an_interrupt_or_a_refusal_at_any_operation_leaves_no_half_batch(
-    moment: str, error: type[BaseException]
-) -> None:
-    for at in range(6, operations()):
-        disk = MemoryDisk()
-        done: list[tuple[AppendReceipt, ...]] = []
-
-        def hook(index: int, operation: str, name: str, /, at: int = at) -> None:
-            if index == at:
-                raise error(5, operation, name)
-
-        setattr(disk, moment, hook)
-        with suppress(KeyboardInterrupt, BatpakError):
-            play(disk, done)
-        disk.before = disk.after = nothing
-        disk.locks.clear()
-
-        assert_whole(disk, done)
-
-
-def in_memory(config: StoreConfig = PLAIN) -> Store:
-    return Store.open("store", config, platform=MemoryDisk().platform())
+def in_memory(sim: SimPlatform | None = None, config: StoreConfig = PLAIN) -> Store:
+    """A store whose threads have no turn unless somebody waits, or gives them one."""
+    return Store.open("store", config, platform=sim or SimPlatform())
 
 
 def test_a_batch_chains_its_items_and_stores_all_that_they_say() -> None:
@@ -227,7 +135,7 @@ def test_a_full_line_is_served_by_who_submits() -> None:
     config = StoreConfig(
         durability=Durability.OS, lifecycle_events=False, limits=Limits(queue_capacity=3)
     )
-    with in_memory(config) as store:  # where no thread of the store ever runs
+    with in_memory(config=config) as store:  # where no thread of the store has had its turn
         tickets = [store.submit(USER, Counted(n=n)) for n in range(10)]
 
         assert sum(ticket.done() for ticket in tickets) >= 6
@@ -236,9 +144,11 @@ def test_a_full_line_is_served_by_who_submits() -> None:
 
 def test_a_ticket_tells_what_is_known() -> None:
     called: list[int] = []
-    with in_memory() as store:  # where no thread of the store ever runs
+    sim = SimPlatform()
+    with in_memory(sim) as store:
         ticket = store.submit(USER, Counted(n=1), expected_version=0)
         refused = store.submit_batch([BatchItem(USER, Counted(n=2), expected_version=9)])
+        sim.turns.threads.clear()  # so that nobody commits them
         ticket.add_done_callback(lambda: called.append(store.append(USER, Counted(n=3)).version))
 
         with pytest.raises(WaitTimeout) as caught:

@@ -34,15 +34,15 @@ from batpak.ids import EventId
 from batpak.kind import EventKind
 from batpak.store import Store
 from batpak.system import CloseCompleted
+from batpak.testing.platform import SimPlatform
 from tests.facts import PLAIN, SMALL, USER, Counted, Said
-from tests.memory_disk import MemoryDisk
 
 OTHER: Final = Coordinate("user:2", "acme")
 ELSEWHERE: Final = Coordinate("user:1", "umbrella")  # the entity of USER in another scope
 
 
-def in_memory(disk: MemoryDisk | None = None, config: StoreConfig = PLAIN) -> Store:
-    return Store.open("store", config, platform=(disk or MemoryDisk()).platform())
+def in_memory(sim: SimPlatform | None = None, config: StoreConfig = PLAIN) -> Store:
+    return Store.open("store", config, platform=sim or SimPlatform())
 
 
 @pytest.fixture
@@ -181,14 +181,14 @@ def test_expected_versions_count_the_earlier_items(store: Store) -> None:
 
 
 def test_a_batch_of_nothing_is_nothing(tmp_path: Path) -> None:
-    disk = MemoryDisk()
-    store = in_memory(disk)
-    done = len(disk.operations)
+    sim = SimPlatform()
+    store = in_memory(sim)
+    done = len(sim.operations)
 
     assert store.append_batch([], idempotency_key="k", correlation_id=uuid4()) == ()
     assert store.append_batch(iter(())) == ()
 
-    assert len(disk.operations) == done
+    assert len(sim.operations) == done
     assert store.append_batch(counted(1), idempotency_key="k")[0].sequence == 0  # not used up
     store.close()
     with pytest.raises(StoreClosed):
@@ -246,18 +246,18 @@ REFUSED: Final[list[tuple[Callable[[], BatchItem], type[BatpakError]]]] = [
 def test_a_wrong_item_is_named_and_the_whole_batch_changes_nothing(
     make: Callable[[], BatchItem], error: type[BatpakError]
 ) -> None:
-    disk = MemoryDisk()
-    with in_memory(disk) as store:
+    sim = SimPlatform()
+    with in_memory(sim) as store:
         store.append(USER, Counted(n=0))
-        before, done = disk.files(), len(disk.operations)
+        before, done = sim.files(), len(sim.operations)
         new = Coordinate("never:seen", "never")
 
         with pytest.raises(error) as caught:
             store.append_batch([BatchItem(new, Counted(n=1)), make(), *counted(2)])
 
         assert caught.value.item_index == 1
-        assert disk.files() == before
-        assert len(disk.operations) == done
+        assert sim.files() == before
+        assert len(sim.operations) == done
         assert list(store.entities()) == ["user:1"]
         assert store.append(new, Counted(n=2)).version == 1
         assert store.count() == 2
@@ -433,7 +433,7 @@ def test_a_key_of_a_batch_belongs_to_a_batch_of_that_many_items(store: Store) ->
 
 @pytest.mark.parametrize("numbers", [(0,), (0, 1), (0, 1, 2, 3)])
 def test_a_key_of_a_batch_is_known_to_its_neighbours_in_the_group(numbers: tuple[int, ...]) -> None:
-    with in_memory() as store:  # where no thread of the store runs: all three are one group
+    with in_memory() as store:  # no thread of the store has its turn: all three are one group
         first = store.submit_batch(counted(0, 1, 2), idempotency_key="b")
         other = store.submit_batch(counted(*numbers), idempotency_key="b")
         again = store.submit_batch(counted(0, 1, 2), idempotency_key="b")

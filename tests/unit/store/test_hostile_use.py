@@ -33,9 +33,10 @@ from batpak.payload import EventPayload
 from batpak.platform import REAL
 from batpak.region import KindFilter, Region
 from batpak.store import Store
+from batpak.testing.disk import Call, nothing
+from batpak.testing.platform import SimPlatform
 from batpak.upkeep.verify import verify_path
 from tests.facts import FAST, PLAIN, USER, Counted, Said
-from tests.memory_disk import MemoryDisk, nothing
 from tests.unit.commit.test_lane import breakable
 
 SMALL_FAST = StoreConfig(
@@ -113,7 +114,7 @@ def test_what_a_checker_refuses_is_refused_with_a_type(call: Callable[[], object
 def test_a_question_that_makes_no_sense_is_refused_with_a_type(
     call: Callable[[Store], object],
 ) -> None:
-    with Store.open("store", PLAIN, platform=MemoryDisk().platform()) as store:
+    with Store.open("store", PLAIN, platform=SimPlatform()) as store:
         store.append(USER, Counted(n=0))
 
         with pytest.raises(InvalidArgument):
@@ -121,8 +122,8 @@ def test_a_question_that_makes_no_sense_is_refused_with_a_type(
 
 
 def test_subclasses_of_text_and_bytes_are_stored_as_what_they_hold() -> None:
-    disk = MemoryDisk()
-    with Store.open("store", PLAIN, platform=disk.platform()) as store:
+    sim = SimPlatform()
+    with Store.open("store", PLAIN, platform=sim) as store:
         receipt = store.append(
             Coordinate(Text("user:1"), Scope.SHOP),
             Counted(n=0),
@@ -138,7 +139,7 @@ def test_subclasses_of_text_and_bytes_are_stored_as_what_they_hold() -> None:
 
 
 def test_events_and_receipts_can_be_kept_in_a_set() -> None:
-    with Store.open("store", PLAIN, platform=MemoryDisk().platform()) as store:
+    with Store.open("store", PLAIN, platform=SimPlatform()) as store:
         receipts = {store.append(USER, Counted(n=n % 2)) for n in range(4)}
         events = {*store.query(), *store.query()}
 
@@ -248,24 +249,24 @@ def test_the_name_of_an_empty_directory_is_made_durable(
 
 
 def test_closing_from_inside_an_append_is_refused_and_both_go_on() -> None:
-    disk = MemoryDisk()
-    store = Store.open("store", PLAIN, platform=disk.platform())
+    sim = SimPlatform()
+    store = Store.open("store", PLAIN, platform=sim)
     refusals: list[InvalidArgument] = []
 
-    def close(_index: int, _operation: str, _name: str, /) -> None:
-        disk.before = nothing
+    def close(_: Call) -> None:
+        sim.disk.before = nothing
         try:
             store.close()
         except InvalidArgument as error:
             refusals.append(error)
 
-    disk.before = close
+    sim.disk.before = close
     receipt = store.append(USER, Counted(n=0))
 
     assert [error.argument for error in refusals] == ["thread"]
     assert store.get(receipt.event_id).payload == Counted(n=0)
     store.close()
-    with Store.open_read_only("store", platform=disk.platform()) as again:
+    with Store.open_read_only("store", platform=sim) as again:
         assert again.open_report.clean
 
 

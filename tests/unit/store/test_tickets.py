@@ -7,6 +7,7 @@ callback that is called twice, inside the lane, or ever deeper inside other call
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import queue
@@ -21,6 +22,7 @@ from typing import Final
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from batpak.append import AppendReceipt, BatchItem
 from batpak.commit.ticket import AppendTicket
@@ -38,9 +40,11 @@ from batpak.errors import (
 )
 from batpak.faults import KeyFault, WriteState
 from batpak.ids import EventId
+from batpak.platform import REAL
 from batpak.store import Store
+from batpak.testing.handles import SimWriteFile
+from batpak.testing.platform import SimPlatform
 from tests.facts import FAST, PLAIN, USER, Counted, Said
-from tests.memory_disk import MemoryDisk, nothing
 
 ROOT: Final = Path(__file__).parents[3]
 
@@ -49,8 +53,8 @@ OTHER: Final = Coordinate("user:2", "acme")
 
 @pytest.fixture
 def held() -> Iterator[Store]:
-    """A store none of whose own threads ever runs: what is submitted waits for the next append."""
-    with Store.open("store", PLAIN, platform=MemoryDisk().platform()) as opened:
+    """A store whose own threads have had no turn: what is submitted waits for the next append."""
+    with Store.open("store", PLAIN, platform=SimPlatform()) as opened:
         yield opened
 
 
@@ -214,23 +218,31 @@ def test_callers_that_meet_share_writes_and_syncs(tmp_path: Path) -> None:
     assert seen.queued == 0
 
 
-def test_a_group_is_one_write_and_one_sync() -> None:
-    disk = MemoryDisk()
-    with Store.open("store", PLAIN, platform=disk.platform()) as store:
+def test_a_group_is_one_write_and_one_sync_of_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    syncs: list[bool] = []
+    sync = SimWriteFile.sync
+
+    def spy(file: SimWriteFile, *, data_only: bool) -> None:
+        syncs.append(data_only)
+        sync(file, data_only=data_only)
+
+    monkeypatch.setattr(SimWriteFile, "sync", spy)
+    sim = SimPlatform()
+    with Store.open("store", PLAIN, platform=sim) as store:
         for n in range(50):
             store.submit(USER, Counted(n=n))
-        done = len(disk.operations)
+        done, synced = sim.calls, len(syncs)
 
         store.append(USER, Counted(n=50))
 
-        names = [what for what, _ in disk.operations[done:] if what != "reserve"]
-        assert names == ["write", "fdatasync"]
+        assert [call.kind for call in sim.trace[done:]] == ["reserve", "write", "sync"]
+        assert syncs[synced:] == [True]
         assert (store.diagnostics().groups, store.diagnostics().units) == (1, 51)
 
 
 def test_a_group_has_so_many_requests_at_most() -> None:
     config = StoreConfig(lifecycle_events=False, limits=Limits(group_max_requests=4))
-    with Store.open("store", config, platform=MemoryDisk().platform()) as store:
+    with Store.open("store", config, platform=SimPlatform()) as store:
         for n in range(11):
             store.submit(USER, Counted(n=n))
 
@@ -274,19 +286,15 @@ def test_a_refusal_in_a_group_is_nobody_elses(held: Store) -> None:
 
 
 def test_a_group_that_fails_fails_for_everybody_in_it() -> None:
-    disk = MemoryDisk()
-    with Store.open("store", PLAIN, platform=disk.platform()) as store:
+    sim = SimPlatform()
+    with Store.open("store", PLAIN, platform=sim) as store:
         fine = store.submit(USER, Counted(n=0), idempotency_key="k")
         stale = store.submit(USER, Counted(n=1), expected_version=0)  # only with the first one
+        sim.fail_at(1, errno.ENOSPC, sticky=True, kind="write")
 
-        def refuse(index: int, operation: str, name: str, /) -> None:
-            if operation == "write":
-                raise OSError(28, "no space", f"{index} {name}")
-
-        disk.before = refuse
         with pytest.raises(BatpakError) as caught:
             store.append(USER, Counted(n=2))
-        disk.before = nothing
+        sim.faults.clear()
 
         errors = [fine.exception(0), stale.exception(0), caught.value]
         assert {type(error).__name__ for error in errors} == {"StorageFailed"}
@@ -310,27 +318,31 @@ def test_a_submission_is_checked_by_the_caller(held: Store) -> None:
     assert held.diagnostics().queued == 0
 
 
-def test_a_time_out_withdraws_nothing_and_a_result_can_be_asked_for_again(held: Store) -> None:
-    ticket = held.submit(USER, Counted(n=1))
+def test_a_time_out_withdraws_nothing_and_a_result_can_be_asked_for_again() -> None:
+    sim = SimPlatform()
+    with Store.open("store", PLAIN, platform=sim) as store:
+        ticket = store.submit(USER, Counted(n=1))
+        sim.turns.threads.clear()  # else whoever waits lets them commit it
 
-    for patience in (0, 0.01):
-        with pytest.raises(WaitTimeout) as caught:
-            ticket.result(patience)
-        with pytest.raises(WaitTimeout):
-            ticket.exception(patience)
-        assert caught.value.state is WriteState.UNDECIDED
-        assert caught.value.waited_s == patience
-    assert not ticket.done()
-    assert held.count() == 0
-    assert held.append(USER, Counted(n=2)).sequence == 1
+        for patience in (0, 0.01):
+            with pytest.raises(WaitTimeout) as caught:
+                ticket.result(patience)
+            with pytest.raises(WaitTimeout):
+                ticket.exception(patience)
+            assert caught.value.state is WriteState.UNDECIDED
+            assert caught.value.waited_s == patience
+        assert not ticket.done()
+        assert store.count() == 0
+        assert store.append(USER, Counted(n=2)).sequence == 1
 
-    assert ticket.result() is ticket.result(0)
-    assert ticket.exception(0) is None
-    assert held.get(ticket.result().event_id, Counted).payload.n == 1
+        assert ticket.result() is ticket.result(0)
+        assert ticket.exception(0) is None
+        assert store.get(ticket.result().event_id, Counted).payload.n == 1
 
 
-def test_many_threads_may_wait_for_one_ticket() -> None:
-    with Store.open("store", PLAIN, platform=MemoryDisk().platform()) as store:
+def test_many_threads_may_wait_for_one_ticket(tmp_path: Path) -> None:
+    platform = replace(REAL, thread=SimPlatform().thread)  # the store's own have no turn
+    with Store.open(tmp_path / "store", PLAIN, platform=platform) as store:
         ticket = store.submit(USER, Counted(n=1))
         seen: list[int] = []
 
@@ -467,8 +479,8 @@ def test_only_a_failure_that_nobody_has_seen_is_logged(
 
 
 def test_closing_stores_what_was_submitted_before() -> None:
-    disk = MemoryDisk()
-    store = Store.open("store", PLAIN, platform=disk.platform())  # whose threads never run
+    sim = SimPlatform()
+    store = Store.open("store", PLAIN, platform=sim)
     tickets = [store.submit(USER, Counted(n=n)) for n in range(500)]
     called: list[int] = []
     tickets[-1].add_done_callback(lambda: called.append(1))
@@ -477,7 +489,7 @@ def test_closing_stores_what_was_submitted_before() -> None:
 
     assert [ticket.result(0).sequence for ticket in tickets] == list(range(500))
     assert called == [1]
-    with Store.open_read_only("store", platform=disk.platform()) as reader:
+    with Store.open_read_only("store", platform=sim) as reader:
         assert reader.open_report.clean
         assert reader.count() == 500
 

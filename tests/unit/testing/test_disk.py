@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from batpak.disk.seam import Directory
@@ -90,6 +92,21 @@ def test_a_lock_that_nobody_can_reach_any_more_is_free_and_an_abandoned_one_is_n
     del again
 
     assert directory.lock("lock", b"3", shared=False) is None
+
+
+def test_a_lock_that_is_lost_on_the_way_out_of_the_call_is_free() -> None:
+    sim, directory = started()
+
+    def stop(call: Call) -> None:
+        sim.disk.after = nothing
+        raise KeyboardInterrupt(call.kind)
+
+    sim.disk.after = stop
+    with suppress(KeyboardInterrupt):
+        directory.lock("lock", b"1", shared=False)
+
+    assert sim.disk.after is nothing
+    assert directory.lock("lock", b"2", shared=False) is not None
 
 
 def test_a_lock_is_intact_as_long_as_its_name_leads_to_it() -> None:
