@@ -236,11 +236,14 @@ class _Verification:
                 self._add(name, error.offset, Fault(error.reason, error.detail))
                 continue
             before = headers.get(number - 1)
-            if number == 1 or before is not None:
-                current = headers[number].header
+            current = headers[number].header
+            is_other = current.segment_id != number
+            if is_other or number == 1 or before is not None:
                 bad = decide.link(current, number, None if before is None else before.header)
                 if bad is not None:
                     self._refused(bad)
+            if is_other:  # no frame in it belongs here
+                del headers[number]
         return headers
 
     def _place_of_head(self, headers: dict[int, Ends], first: Header) -> None:
