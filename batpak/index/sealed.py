@@ -1,7 +1,7 @@
 """The index of a sealed segment: look-ups in its mapped footer. Nothing is kept per event.
 
 A column is looked at for the first time: its checksum is verified, then it is cast. One that is
-damaged, or a hit that its frame does not confirm, makes the whole footer anew from the frames; that
+damaged, an entry that leads nowhere, or a hit that its frame does not confirm, makes the whole footer anew from the frames; that
 image takes the place of the file's for as long as this handle lives.
 """
 
@@ -11,7 +11,8 @@ import logging
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Sequence
-from typing import Final
+from functools import wraps
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from batpak import digest
 from batpak.disk.seam import Mapped
@@ -20,6 +21,26 @@ from batpak.index.row import NO_ID
 from batpak.index.sidx import Footer
 
 log: Final = logging.getLogger("batpak.index")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _renewing(
+    ask: Callable[Concatenate[Sealed, P], T],
+) -> Callable[Concatenate[Sealed, P], T]:
+    """A look-up that is made once more if the footer points beyond itself, its checksums right."""
+
+    @wraps(ask)
+    def asked(sealed: Sealed, /, *args: P.args, **named: P.kwargs) -> T:
+        try:
+            return ask(sealed, *args, **named)
+        except (IndexError, UnicodeDecodeError):
+            if not sealed.distrust():
+                raise
+            return ask(sealed, *args, **named)
+
+    return asked
 
 
 class Sealed:
@@ -131,12 +152,14 @@ class Sealed:
             self._first_id = self._column("id_hi")[0] if self._rows else NO_ID
         return self._first_id
 
+    @_renewing
     def with_id(self, id_hi: int) -> int | None:
         """The row whose event id begins with these eight bytes."""
         ids = self._column("id_hi")
         row = bisect_left(ids, id_hi)
         return row if row < self._rows and ids[row] == id_hi else None
 
+    @_renewing
     def last_of(self, entity: str) -> int | None:
         """The newest row of an entity."""
         code = self._code("ent", entity)
@@ -145,11 +168,13 @@ class Sealed:
         row: int = self._column("ent_rows")[self._column("ent_ptr")[code + 1] - 1]
         return row
 
+    @_renewing
     def of_entity(self, entity: str) -> Sequence[int]:
         """The rows of an entity, ascending."""
         code = self._code("ent", entity)
         return () if code is None else self._group("ent", code, code + 1)
 
+    @_renewing
     def codes_under(self, prefix: str) -> Collection[int]:
         """The codes of the entities that a prefix names: one of its own, and a range."""
         longer = self._between(prefix + ":", prefix + ";")
@@ -158,6 +183,7 @@ class Sealed:
             return longer
         return range(own, own + 1) if not longer else {own, *longer}
 
+    @_renewing
     def under(self, prefix: str) -> Sequence[int]:
         """The rows of those entities."""
         longer = self._between(prefix + ":", prefix + ";")
@@ -172,15 +198,18 @@ class Sealed:
         codes, column = self.codes_under(prefix), self._column("ent")
         return array("I", [row for row, code in enumerate(column) if code in codes])
 
+    @_renewing
     def scope_code(self, scope: str) -> int | None:
         """The code of a scope."""
         return self._code("sco", scope)
 
+    @_renewing
     def of_scope(self, scope: str) -> Sequence[int]:
         """The rows of a scope."""
         code = self._code("sco", scope)
         return () if code is None else self._group("sco", code, code + 1)
 
+    @_renewing
     def kind_counts(self) -> dict[int, int]:
         """How many rows each kind has."""
         pointers = self._column("kind_ptr")
@@ -189,6 +218,7 @@ class Sealed:
             for code, kind in enumerate(self._column("kind_vals"))
         }
 
+    @_renewing
     def of_kind(self, kind: int) -> Sequence[int]:
         """The rows of a kind."""
         kinds = self._column("kind_vals")
@@ -197,18 +227,22 @@ class Sealed:
             return ()
         return self._group("kind", code, code + 1)
 
+    @_renewing
     def entity_at(self, row: int) -> str:
         """The entity of a row."""
         return self._name("ent", self._column("ent")[row])
 
+    @_renewing
     def scope_at(self, row: int) -> str:
         """The scope of a row."""
         return self._name("sco", self._column("sco")[row])
 
+    @_renewing
     def entities(self) -> Sequence[str]:
         """The names of entities in byte order."""
         return [self._name("ent", code) for code in range(len(self._column("ent_hash")))]
 
+    @_renewing
     def scopes(self) -> Sequence[str]:
         """The names of scopes in byte order."""
         return [self._name("sco", code) for code in range(len(self._column("sco_hash")))]
@@ -217,14 +251,17 @@ class Sealed:
         """The names of entities by code."""
         return list(self.entities())
 
+    @_renewing
     def with_key(self, key: bytes) -> Sequence[int]:
         """The rows that may have this idempotency key."""
         return self._matching("key_hash", "key_row", sidx.hash_of(key))
 
+    @_renewing
     def correlated(self, low: int) -> Sequence[int]:
         """The rows whose correlation id ends with these eight bytes and is not their own."""
         return self._matching("cor_key", "cor_row", low)
 
+    @_renewing
     def caused_by(self, low: int) -> Sequence[int]:
         """The rows whose causation id ends with these eight bytes."""
         return self._matching("cau_key", "cau_row", low)

@@ -95,7 +95,7 @@ class Table:
                 continue
             try:
                 return self._head_at(part, row, entity)
-            except CorruptStore:
+            except (CorruptStore, IndexError):
                 if not part.distrust():
                     raise
             row = part.last_of(entity)
@@ -127,7 +127,7 @@ class Table:
         sequence = part.first + row
         try:
             return self.frames.version(part.segment_id, part.offsets[row], sequence)
-        except CorruptStore:
+        except (CorruptStore, IndexError):
             if not part.distrust():
                 raise
             return self.frames.version(part.segment_id, part.offsets[row], sequence)
@@ -157,12 +157,25 @@ class Table:
     def with_key(self, key: bytes) -> int | None:
         """The sequence of the event that has an idempotency key."""
         for part in reversed(self._parts):
-            for row in part.with_key(key):
-                if isinstance(part, Tail):
-                    return part.first + row
-                offsets = part.offsets
-                if self.frames.key(part.segment_id, offsets[row], offsets[row + 1]) == key:
-                    return part.first + row
+            try:
+                row = self._row_with(part, key)
+            except (CorruptStore, IndexError):
+                if not part.distrust():
+                    raise
+                row = self._row_with(part, key)
+            if row is not None:
+                return part.first + row
+        return None
+
+    def _row_with(self, part: Part, key: bytes) -> int | None:
+        """The row of one part that has an idempotency key; its frame says so."""
+        rows = part.with_key(key)
+        if isinstance(part, Tail):
+            return rows[0] if rows else None
+        offsets, number = part.offsets, part.segment_id
+        for row in rows:
+            if self.frames.key(number, offsets[row], offsets[row + 1]) == key:
+                return row
         return None
 
     def spans(self, start: int, stop: int, *, reverse: bool = False) -> Iterator[Span]:

@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from batpak import record
+from batpak import codec, record
 from batpak.digest import crc32
 from batpak.disk.seam import Directory, Mapped, ReadFile
 from batpak.errors import CorruptStore, StorageFailed, StoreClosed
@@ -276,8 +276,12 @@ class Segments:
 
     def key(self, segment_id: int, offset: int, end: int) -> bytes | None:
         """The idempotency key of the event whose frame fills that range."""
-        body = self.of(segment_id).record(offset, end, None)
-        opt = record.decode_parts(body).opt
+        segment = self.of(segment_id)
+        body = segment.record(offset, end, None)
+        try:
+            opt = record.decode_parts(body).opt
+        except (codec.DecodeError, UnicodeDecodeError) as error:  # its neighbours are right
+            raise segment.corrupt(offset, Fault(Damage.FRAME, "no frame ends there")) from error
         return None if opt is None else opt[0]
 
     def close(self) -> None:

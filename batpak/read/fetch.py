@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from batpak import record, wire
 from batpak.coordinate import Coordinate
+from batpak.disk.seam import Mapped
 from batpak.errors import CorruptStore, FutureVersion, StoreClosed
 from batpak.event import IndexEntry, Q, StoredEvent
 from batpak.faults import Damage
@@ -66,8 +67,8 @@ class Fetch:
             while at < stop:
                 some = rows[at : at + STEP]
                 try:
-                    starts, ends, sizes = _places(part, some)
-                    mapped = segment.data(max(ends[0], ends[-1]))
+                    starts, ends, sizes = self._places(part, some)
+                    mapped = self._data(segment, part, max(ends[0], ends[-1]))
                     sure = self._check_ahead(segment, part, some)
                     for row, start, end, size in zip(some, starts, ends, sizes, strict=False):
                         if self.closed:
@@ -96,6 +97,26 @@ class Fetch:
                 except _Unconfirmed:
                     rows, at, renewed = _behind(renew(), last, rows), 0, part  # noqa: PLW2901
                     stop = len(rows)
+
+    def _places(
+        self, part: Part, rows: Sequence[int]
+    ) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+        """Where the frames of some rows begin and end; an index without them is made anew."""
+        try:
+            return _places(part, rows)
+        except IndexError:
+            if part.distrust():
+                raise _Unconfirmed from None
+            raise
+
+    def _data(self, segment: Segment, part: Part, end: int) -> Mapped:
+        """A file up to an end; an index that says that it goes on beyond that is made anew."""
+        try:
+            return segment.data(end)
+        except CorruptStore:
+            if part.distrust():
+                raise _Unconfirmed from None
+            raise
 
     def _check(self, segment: Segment, part: Part, start: int, end: int) -> None:
         """Make sure of a frame; an index that is wrong about its place is made anew."""
@@ -139,9 +160,15 @@ class Fetch:
     def _event(self, part: Part, row: int, form: Form[Q]) -> StoredEvent[Q]:
         if self.closed:
             raise StoreClosed
-        segment, offsets = self._segments.of(part.segment_id), part.offsets
-        start, end, size = offsets[row], offsets[row + 1], part.sizes[row]
-        mapped = segment.data(end)
+        segment = self._segments.of(part.segment_id)
+        try:
+            offsets = part.offsets
+            start, end, size = offsets[row], offsets[row + 1], part.sizes[row]
+        except IndexError:
+            if part.distrust():
+                raise _Unconfirmed from None
+            raise
+        mapped = self._data(segment, part, end)
         self._check(segment, part, start, end)
         body: bytes = mapped[start + 8 : end]
         if len(body) < ENTITY_AT:
