@@ -13,6 +13,9 @@ from msgspec import Struct
 
 WALL_MS_MAX: Final = 253_402_300_799_999  # the last millisecond of the year 9999, UTC
 COUNTER_MAX: Final = 0xFFFF_FFFF
+STAMP_NS_MAX: Final = (1 << 64) - 1
+"""What a file can say of when it was written: up to the year 2554. It is for people only."""
+
 _WALL_NS_MAX: Final = WALL_MS_MAX * 1_000_000
 
 

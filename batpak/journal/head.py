@@ -19,6 +19,7 @@ import struct
 from typing import Final, NamedTuple
 
 from batpak import codec, digest
+from batpak.clock import STAMP_NS_MAX
 from batpak.disk.seam import Directory
 from batpak.errors import CorruptStore, FutureVersion
 from batpak.faults import Damage
@@ -50,7 +51,7 @@ _DECODE: Final = codec.decoder(Head).decode
 
 def encode(head: Head) -> bytes:
     """The bytes of the file."""
-    body = codec.encode(head)
+    body = codec.encode(head._replace(written_ns=min(head.written_ns, STAMP_NS_MAX)))
     data = _PREFIX.pack(MAGIC, VERSION, len(body)) + body
     return data + _CRC.pack(digest.crc32(data))
 

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from batpak import codec, digest
+from batpak.clock import STAMP_NS_MAX
 from batpak.disk.seam import Directory
 from batpak.errors import CorruptStore, FutureVersion, InvalidArgument
 from batpak.faults import Damage
@@ -85,7 +86,7 @@ def encode(
             version=VERSION,
             store_id=store_id,
             segment_id=segment_id,
-            created_ns=created_ns,
+            created_ns=min(created_ns, STAMP_NS_MAX),
             first_sequence=first_sequence,
             salt=salt,
             prev=prev,
