@@ -285,9 +285,10 @@ def _give_back(opened: Opened, opener_pid: int) -> None:
     if opened.platform.pid() != opener_pid:
         opened.abandon()
         return
-    warnings.warn(f"unclosed store {opened.report.path}", ResourceWarning, stacklevel=2)
     try:
         if opened.drain_writer is not None:
             opened.drain_writer()
     finally:
         opened.release()
+        # Last: a process that takes warnings for errors goes no further.
+        warnings.warn(f"unclosed store {opened.report.path}", ResourceWarning, stacklevel=2)

@@ -66,7 +66,7 @@ def test_what_was_closed_refuses_like_the_system_does(tmp_path: Path) -> None:
 def test_a_new_directory_whose_name_could_not_be_made_durable_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A later sync of a name that one has failed for says that all is well, and may not be right."""
+    """A later sync of a name that one has failed for says that all is well, and may be wrong."""
     there = posix.open_dir(str(tmp_path), create=False)
 
     def refuse(fd: int) -> None:
