@@ -175,7 +175,7 @@ def decode(data: bytes | memoryview, path: str) -> tuple[Header, int]:
         if version > VERSION:
             raise FutureVersion(path, version, VERSION)
         header = _DECODE(body)
-    except (codec.DecodeError, UnicodeDecodeError) as error:
+    except (codec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _corrupt(path, f"the header is not as described: {error}") from error
     if codec.encode(header) != body or not _is_plausible(header):
         raise _corrupt(path, "the header is not as this format writes it")
@@ -200,7 +200,7 @@ def _refuse_version_1(body: bytes, path: str) -> None:
     """Version 1 has no checksum and no store id; a damaged version 2 is not taken for it."""
     try:
         found = _DECODE_VERSION(body)
-    except (codec.DecodeError, UnicodeDecodeError):
+    except (codec.DecodeError, UnicodeDecodeError, RecursionError):
         return
     if found.version == 1 and found.store_id is None:
         raise InvalidArgument(

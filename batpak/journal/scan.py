@@ -29,7 +29,7 @@ from batpak.journal.frame import (
     pack_place,
     unpack_prefix,
 )
-from batpak.record import MARK, SEQUENCE_AT, STAMP_AT
+from batpak.record import ENTITY_AT, MARK, SEQUENCE_AT, STAMP_AT
 
 SEARCH_FACTOR: Final = 8  # bytes given to CRC while searching, as a multiple of what is searched
 PIECE_BYTES: Final = 4 << 10  # looked at in one piece, so memory does not grow with the file
@@ -189,7 +189,7 @@ def later_frames(
                 yield None
                 return
             body = frame.body_at(data, begin, end, begin, segment_seed)
-            if isinstance(body, bytes):
+            if isinstance(body, bytes) and len(body) >= ENTITY_AT:  # else it has no stamp
                 yield begin, body
                 step = len(body)
         at = _next_mark(data, at + step, end)
