@@ -18,7 +18,9 @@ from __future__ import annotations
 import errno
 import logging
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
@@ -178,6 +180,7 @@ class _Restoration:
         self._segments = Segments(files_max)
         self._parts: list[Part] = []
         self._rebuilt: list[str] = []
+        self._acts: list[Callable[[], None]] = []  # what a writer does when nothing is refused
         self._last: Placed | None = None
         self._clean = state.state == head.CLEAN
         self._scanned_bytes = 0
@@ -189,6 +192,7 @@ class _Restoration:
         try:
             return self._run(writable=writable)
         except BaseException:
+            self._acts.clear()
             self._segments.close()
             raise
 
@@ -209,6 +213,9 @@ class _Restoration:
         else:
             table = self._grow(newest, recorded, writable=writable)
         tip = self._tip(table)
+        for act in self._acts:  # nothing was changed before all of it was read, and judged
+            act()
+        self._acts.clear()  # they hold files
         table.bound = tip.sequence
         return Recovered(
             store_id=self._state.store_id,
@@ -268,15 +275,18 @@ class _Restoration:
         self._rebuilt.append(segment.name)
         self._scanned_bytes += recorded.frames_end - segment.start
         if writable:
-            with suppress(StorageFailed), layout.asking("write", segment.path):
-                file = self._directory.append(segment.name)
-                try:
-                    file.truncate(recorded.frames_end)
-                    layout.write_pieces(file, recorded.frames_end, pieces)
-                finally:
-                    file.close()
-            segment.close()  # what is mapped is longer than the file, or shorter
+            self._acts.append(partial(self._write_footer, segment, recorded.frames_end, pieces))
         return part
+
+    def _write_footer(self, segment: Segment, end: int, pieces: list[bytes]) -> None:
+        with suppress(StorageFailed), layout.asking("write", segment.path):
+            file = self._directory.append(segment.name)
+            try:
+                file.truncate(end)
+                layout.write_pieces(file, end, pieces)
+            finally:
+                file.close()
+        segment.close()  # what is mapped is longer than the file, or shorter
 
     def _require_end(self, ends: Ends, recorded: Recorded) -> None:
         """A log that was closed ends where HEAD says: there is no frame right behind."""
@@ -303,7 +313,7 @@ class _Restoration:
                 salt=self._platform.entropy(header.SALT_BYTES),
                 prev=header.Link(number - 1, recorded.frames_end, recorded.chain_head),
             )
-            layout.replace(self._directory, name, data)
+            self._acts.append(partial(layout.replace, self._directory, name, data))
             decoded, start = header.decode(data, name)
             self._segments.add(Segment(self._directory, decoded, start, start, trusted=True))
         return Tail(number, recorded.next_sequence, start, self._lock)
@@ -325,15 +335,28 @@ class _Restoration:
         segment.end = facts.unit
         content_end = scan.content_end(data, facts.unit)
         if isinstance(verdict, TornAt) or (recorded is None and content_end > facts.unit):
-            self._set_aside(segment, data, facts.unit, content_end, writable=writable)
-        if writable and not self._clean:
-            layout.replace(self._directory, segment.name, data[: facts.unit])
-        elif writable and len(data) > facts.unit:
-            self._cut(segment.name, facts.unit)
+            size = content_end - facts.unit
+            self._torn = Torn(file=segment.name, offset=facts.unit, bytes=size, quarantine=None)
+            if not writable:
+                _log_torn(segment, self._torn)
         if writable:
-            again = Segment(self._directory, current, start, facts.unit, trusted=True)
-            self._segments.renew_newest(again)
+            self._acts.append(partial(self._clear, segment, data, content_end))
         return table
+
+    def _clear(self, segment: Segment, data: memoryview, content_end: int) -> None:
+        """Give the newest file its end: torn bytes are kept elsewhere, and the rest is cut off."""
+        directory, end = self._directory, segment.end
+        if self._torn is not None:
+            number = segment.segment_id
+            kept = layout.quarantine(directory, number, end, data[end:content_end])
+            self._torn = replace(self._torn, quarantine=kept)
+            _log_torn(segment, self._torn)
+        if not self._clean:
+            layout.replace(directory, segment.name, data[:end])
+        elif len(data) > end:
+            self._cut(segment.name, end)
+        again = Segment(directory, segment.header, segment.start, end, trusted=True)
+        self._segments.renew_newest(again)
 
     def _scan(
         self, segment: Segment, data: memoryview, recorded: Recorded | None, table: Table
@@ -405,24 +428,6 @@ class _Restoration:
             raise segment.corrupt(begin, decoded)
         return placed(decoded, begin, segment.end)
 
-    def _set_aside(
-        self, segment: Segment, data: memoryview, start: int, end: int, *, writable: bool
-    ) -> None:
-        """Report bytes that are no events; a writer keeps them as evidence first."""
-        kept: str | None = None
-        if writable:
-            number = segment.header.segment_id
-            kept = layout.quarantine(self._directory, number, start, data[start:end])
-        self._torn = Torn(file=segment.name, offset=start, bytes=end - start, quarantine=kept)
-        log.warning(
-            "%s: %d bytes from offset %d on are no events; %s",
-            segment.path,
-            end - start,
-            start,
-            f"kept in {kept}" if kept else "left out",
-            extra={"path": segment.path, "offset": start},
-        )
-
     def _cut(self, name: str, end: int) -> None:
         """Cut a file that was closed to its recorded end."""
         with layout.asking("cut", layout.path_of(self._directory, name)):
@@ -432,6 +437,17 @@ class _Restoration:
                 file.sync(data_only=False)
             finally:
                 file.close()
+
+
+def _log_torn(segment: Segment, torn: Torn) -> None:
+    log.warning(
+        "%s: %d bytes from offset %d on are no events; %s",
+        segment.path,
+        torn.bytes,
+        torn.offset,
+        f"kept in {torn.quarantine}" if torn.quarantine else "left out",
+        extra={"path": segment.path, "offset": torn.offset},
+    )
 
 
 def _reopen(
