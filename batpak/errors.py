@@ -387,14 +387,14 @@ class StorageFailed(StorageError):
 
 @final
 class DurabilityUnknown(StorageError):
-    """A sync failed after bytes were written: only reopening can tell whether they are there."""
+    """A sync failed, or a write that cannot be undone: only reopening can tell what is there."""
 
     code = "durability-unknown"
 
     def __init__(self, first_sequence: int, last_sequence: int, cause: BaseException) -> None:
         self.first_sequence, self.last_sequence, self.cause = first_sequence, last_sequence, cause
         super().__init__(
-            f"the sync of events {first_sequence}..{last_sequence} failed: {cause}",
+            f"whether events {first_sequence}..{last_sequence} are stored is not known: {cause}",
             hint="open the store again; repeating with the same idempotency key is safe",
         )
 

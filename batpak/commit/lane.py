@@ -257,7 +257,7 @@ class Lane(Line):
             try:
                 self._sync()
             except OSError as error:
-                self._fail_sync(plan, error)
+                self._leave_open(plan, error)
                 return
             self._durable_end = tip.end
             self._step = WRITTEN
@@ -303,17 +303,19 @@ class Lane(Line):
         self._carry_out(plan)
 
     def _undo(self, plan: Plan, error: OSError) -> None:
-        """Cut a refused write away, and make sure of it; else stop writing for good."""
+        """Take a refused write back, and make sure of it; else stop writing for good."""
         rotation = self._rotation
         try:
             rotation.active.undo(plan.offset, len(plan.data))
-        except OSError as worse:
-            self._stop(worse)
+        except OSError as worse:  # whole units of it may be in the file, and be found by an open
+            self._leave_open(plan, worse)
+            return
         failure = layout.failed("write", rotation.newest.path, error)
         self._answer(plan.units, _each(failure, plan.units))
         self._intent = None
 
-    def _fail_sync(self, plan: Plan, error: OSError) -> None:
+    def _leave_open(self, plan: Plan, error: OSError) -> None:
+        """Stop writing: whether these units are stored only the next open can tell."""
         self._stop(error)
         first, stop = self.tip.durable, plan.tip.sequence
         failure = DurabilityUnknown(min(first, stop - 1), stop - 1, error)

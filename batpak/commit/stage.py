@@ -49,8 +49,11 @@ _UUID_7: Final = 0x7000
 _NO_OPT_HASHED: Final = len(NO_OPT).to_bytes(4, "big") + NO_OPT
 
 
-class Plan(Struct, frozen=True, gc=False):
-    """A group that is decided and not yet written."""
+class Plan(Struct, frozen=True):
+    """A group that is decided and not yet written.
+
+    Collected as any object is: a refusal among the answers leads back to it through its traceback.
+    """
 
     offset: int
     data: bytes  # frames, back to back; none if every unit was refused or is a replay

@@ -99,7 +99,7 @@ def test_a_cut_that_fails_poisons(sim: SimPlatform) -> None:
     with open_in(sim) as store:
         kept = store.append(USER, Counted(n=0))
         sim.fail_at(1, errno.EIO, sticky=True, kind=("write", "truncate"))
-        with pytest.raises(StorageFailed):
+        with pytest.raises(DurabilityUnknown):
             store.append(USER, Counted(n=1))
         sim.faults.clear()
 

@@ -6,6 +6,8 @@ first one, a submission that nobody commits, a sync that never comes.
 
 from __future__ import annotations
 
+import errno
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from batpak.commit.ticket import AppendTicket
 from batpak.config import Durability, Limits, StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.errors import (
+    DurabilityUnknown,
     IdempotencyConflict,
     StoreClosed,
     TooLarge,
@@ -28,8 +31,9 @@ from batpak.errors import (
 )
 from batpak.faults import KeyFault, ParentFault, WriteState
 from batpak.store import Store
+from batpak.testing.faults import Part, Partial
 from batpak.testing.platform import SimPlatform
-from tests.facts import FAST, PLAIN, USER, Counted
+from tests.facts import FAST, PLAIN, SMALL, USER, Counted
 
 OTHER: Final = Coordinate("user:2", "acme")
 
@@ -278,3 +282,30 @@ def test_sixteen_threads_with_one_key_store_one_event(tmp_path: Path) -> None:
     assert total == 1
     assert len({receipt.claim.head for receipt in receipts}) == 1
     assert sum(not receipt.replayed for receipt in receipts) == 1
+
+
+def test_a_refused_append_is_forgotten_when_nobody_holds_its_error() -> None:
+    """Its traceback leads to the plan of the group, and the plan to it."""
+    with Store.open("store", SMALL, platform=SimPlatform()) as store:
+        for _ in range(20):
+            with pytest.raises(VersionConflict):
+                store.append(USER, Counted(n=1), expected_version=99)
+        gc.collect()
+        assert sum(isinstance(one, VersionConflict) for one in gc.get_objects()) == 0
+
+
+def test_a_write_that_cannot_be_taken_back_leaves_it_open_what_is_stored() -> None:
+    sim = SimPlatform()
+    store = Store.open("store", SMALL, platform=sim)
+    store.append(USER, Counted(n=0))
+    sim.fail_at(1, Partial(Part.ALL_BUT_ONE, errno.ENOSPC), kind="write")
+    sim.fail_at(2, errno.EIO, kind=("write", "truncate"), sticky=True)
+    tickets = [store.submit(USER, Counted(n=n)) for n in (1, 2)]
+
+    errors = [ticket.exception() for ticket in tickets]
+
+    assert [type(error) for error in errors] == [DurabilityUnknown] * 2
+    sim.faults.clear()
+    store.close()
+    with Store.open("store", SMALL, platform=sim) as again:
+        assert again.count() == 2  # the first of them was written whole
