@@ -260,6 +260,8 @@ class _Composer:
 
     def refuse_cut(self, span: Span) -> None:
         """Refuse a plain expression that ends in a comment: the ` #` may be part of it."""
+        if span.end_line > len(self.rows):  # libyaml ends an unfinished file one line too far
+            return
         row = self.rows[span.end_line - 1]
         rest = row[span.end_column - 1 :].lstrip(" ")
         if rest.startswith("#"):
