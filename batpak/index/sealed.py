@@ -1,8 +1,9 @@
 """The index of a sealed segment: look-ups in its mapped footer. Nothing is kept per event.
 
 A column is looked at for the first time: its checksum is verified, then it is cast. One that is
-damaged, an entry that leads nowhere, or a hit that its frame does not confirm, makes the whole footer anew from the frames; that
-image takes the place of the file's for as long as this handle lives.
+damaged, an entry that leads nowhere, or a hit that its frame does not confirm, makes the whole
+footer anew from the frames; that image takes the place of the file's for as long as this handle
+lives.
 """
 
 from __future__ import annotations

@@ -189,8 +189,9 @@ class Fetch:
     def entry(self, part: Part, row: int) -> IndexEntry:
         """What the index, and the fixed head of the frame, know of a row."""
         body = self.body(part, row)
-        coordinate = self._coordinate(part.entity_at(row), part.scope_at(row))
-        return IndexEntry(body[HEAD], coordinate, part.sizes[row])
+        parts = record.decode_parts(body)
+        coordinate = self._coordinate(parts.entity, parts.scope)
+        return IndexEntry(body[HEAD], coordinate, len(parts.payload))
 
     def entries(
         self,
@@ -203,10 +204,6 @@ class Fetch:
         for part, rows, _ in chunks:
             for row in rows:
                 yield entry(part, row)
-
-    def coordinate_of(self, part: Part, row: int) -> Coordinate:
-        """Where the event of a row lives."""
-        return self._coordinate(part.entity_at(row), part.scope_at(row))
 
     def _coordinate(self, entity: str, scope: str) -> Coordinate:
         known = self._coordinates.get((entity, scope))
