@@ -265,9 +265,11 @@ class Segments:
 
     def _confirmed(self, segment: Segment, offset: int, sequence: int) -> bytes:
         """The record of the frame that begins at an offset, if it is that event."""
-        length = int.from_bytes(segment.data(segment.start)[offset : offset + 4], "big")
+        length, known = 0, segment.start <= offset <= segment.end - 4
+        if known:  # what is mapped may end before it
+            length = int.from_bytes(segment.data(offset + 4)[offset : offset + 4], "big")
         end = offset + 8 + length
-        if not segment.start <= offset <= end <= segment.end or length < record.ENTITY_AT:
+        if not known or end > segment.end or length < record.ENTITY_AT:
             raise segment.corrupt(offset, Fault(Damage.FRAME, "there is no frame here"))
         body = segment.record(offset, end, None)
         if record.unpack_what(body, record.KIND_AT)[2] != sequence:
