@@ -233,8 +233,15 @@ class Lane(Line):
         rotation.forget()
 
     def _require_lock(self) -> None:
-        """Stop for good if somebody else may have locked, and recovered, the same directory."""
-        if not self._rotation.holds_lock:
+        """Stop for good if somebody else may have locked, and recovered, the same directory.
+
+        Raises:
+            StorePoisoned: Somebody may.
+            StorageFailed: The system does not say.
+        """
+        with layout.asking("look at the lock of", self._directory.path):
+            holds_lock = self._rotation.holds_lock
+        if not holds_lock:
             self._stop(OSError("the lock file was replaced while it was held"))
             raise StorePoisoned(self.poison or OSError())
 
@@ -416,6 +423,8 @@ class Lane(Line):
             if unit.error is not None:
                 detail = {"path": self._directory.path}
                 log.warning("no closing event: %s", unit.error, extra=detail)
+                if self.poison is not None:  # it was this that stopped the writing
+                    raise unit.error
         if self.poison is None:
             self._sync_all()
             self._rotation.end(self.tip)

@@ -161,7 +161,8 @@ class RealLock(_Descriptor):
             if self._noted:
                 with suppress(OSError):  # the note is for messages only
                     os.ftruncate(self._fd, 0)
-            fcntl.flock(self._fd, fcntl.LOCK_UN)
+            with suppress(OSError):  # the last close of it unlocks as well
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
         self.close()
 
     def abandon(self) -> None:

@@ -30,6 +30,7 @@ from batpak.journal import layout
 from batpak.reader import StoreReader
 from batpak.store import Store
 from batpak.testing.disk import Call, nothing
+from batpak.testing.handles import SimLock
 from batpak.testing.platform import SimPlatform
 from tests.facts import FAST, PLAIN, SMALL, USER, Counted, Said
 
@@ -297,3 +298,33 @@ def test_an_append_from_inside_an_append_is_refused(sim: SimPlatform) -> None:
         assert [(call.kind, call.path) for call in calls] == [("write", FIRST), ("sync", FIRST)]
         assert refusals == ["thread", "thread"]
         assert store.count() == 2
+
+
+def test_a_close_whose_last_event_cannot_be_stored_says_so(sim: SimPlatform) -> None:
+    """It begins a new file for it, and the directory does not sync; nothing else would tell."""
+    config = replace(SMALL, lifecycle_events=True)
+    store = Store.open("store", config, platform=sim)
+    store.append(USER, Said(text="x" * 5000))
+    sim.fail_at(1, errno.EIO, kind="syncdir")
+
+    with pytest.raises(StorageFailed):
+        store.close()
+
+    with Store.open("store", config, platform=sim) as again:
+        assert not again.open_report.clean
+        assert again.count() >= 2
+
+
+def test_a_lock_that_the_system_says_nothing_of_refuses_the_append_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Store.open("store", SMALL, platform=SimPlatform()) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(SimLock, "intact", refused)
+            with pytest.raises(StorageFailed, match="look at the lock"):
+                store.append(USER, Counted(n=1))
+        assert store.append(USER, Counted(n=1)).sequence == 0
+
+
+def refused(lock: SimLock) -> bool:
+    raise OSError(errno.EIO, "no answer", str(lock))
