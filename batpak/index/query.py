@@ -221,6 +221,15 @@ def entities(table: Table, prefix: str | None, scope: str | None) -> Iterator[st
 
 def _names(part: Part, prefix: str | None, scope: str | None, stop: int) -> list[str]:
     """The names of a part that have a visible row in the scope."""
+    try:
+        return _names_now(part, prefix, scope, stop)
+    except IndexError:  # a footer that leads beyond itself
+        if not part.distrust():
+            raise
+        return _names_now(part, prefix, scope, stop)
+
+
+def _names_now(part: Part, prefix: str | None, scope: str | None, stop: int) -> list[str]:
     names = part.entities()
     if scope is not None or stop < len(part):
         rows = range(stop) if scope is None else _between(part.of_scope(scope), 0, stop)
