@@ -24,7 +24,8 @@ FLOORS = {
         / ids checks / kind coordinate clock codec digest disk / arguments / errors
         / faults override seal""",
     "batpak.disk": "posix / seam",
-    "batpak.testing": "platform / crash handles threads / history disk / image / clock faults",
+    "batpak.testing": """platform sabotage / crash handles threads watched / history disk switches
+        / image / clock faults model""",
     "batpak.cli": "main / schemas stores demo",
     "batpak.read": "ancestry causes projection / fetch page",
     "batpak.upkeep": "verify stats",

@@ -98,8 +98,7 @@ class Line(ABC):
         ):
             self._serve_queue()
         queue.append(unit)
-        self._drain.wake()
-        if self._drain.stopped:  # closed in between: nobody else would answer it
+        if not self._drain.wake():  # closed in between, or the end: nobody else would answer it
             with suppress(StoreClosed):
                 self._serve_queue()
 

@@ -7,6 +7,7 @@ it work once more.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -38,17 +39,19 @@ class Worker:
         self._thread_id: int | None = None  # of the newest thread, once it runs
         self._stopped = False
 
-    @property
-    def stopped(self) -> bool:
-        """Whether it was told to end: nothing that comes now is done."""
-        return self._stopped
+    def wake(self) -> bool:
+        """See to it that `work` is called soon. Cheap if it is awake already.
 
-    def wake(self) -> None:
-        """See to it that `work` is called soon. Cheap if it is awake already."""
+        Returns:
+            Whether it will be. Not if it was stopped, or if the interpreter is at its end, where no
+            thread begins any more: some versions refuse, others would wait for ever.
+        """
         if self._stopped:
-            return
+            return False
         _release(self._bell)
         if self._thread is None:
+            if sys.is_finalizing():
+                return False
             thread = self._platform.thread(self._run, self._name)
             try:
                 thread.start()
@@ -56,8 +59,9 @@ class Worker:
                 # An interrupt while it waits for the thread to begin can come out as this one.
                 if isinstance(error.__context__, KeyboardInterrupt):
                     raise error.__context__ from None
-                raise
+                return False
             self._thread = thread  # if it is lost here, the next wake starts another one
+        return True
 
     def stop(self, timeout_s: float) -> None:
         """Let it finish what it is doing, and end. Twice is harmless; its own work may ask too."""

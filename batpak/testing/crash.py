@@ -44,6 +44,7 @@ class CrashModel(Enum):
     SYNCED = "what was synced, and nothing else"
     ORDERED = "what was synced, then what came first; the last write cut at any byte"
     SUBSET = "what was synced, and any other operations; holes read as zeros, 0xA5, old bytes"
+    NAMES = "all that was written, and any of the names that were given or taken away since a sync"
     TORN = "what was synced, and any sectors (512) or pages (4,096) that were written since"
 
 
@@ -313,8 +314,9 @@ class Points:
         """Of every file and directory, independently, anything that the model leaves of it."""
         history = self._history
         files, directories = history.unsettled()
-        contents = [(n, self._variants(n, saved, model)) for n, saved in files.items()]
-        if model is CrashModel.SUBSET:
+        written = CrashModel.ORDERED if model is CrashModel.NAMES else model  # the whole of it
+        contents = [(n, self._variants(n, saved, written)) for n, saved in files.items()]
+        if model is not CrashModel.TORN:
             named = [
                 [{n: kept} for kept in _any_names(saved, self._random(n))]
                 for n, saved in directories.items()
@@ -391,7 +393,8 @@ def survivors(
                 wanted = None
                 if limit is not None:
                     left = limit - len(seen)
-                    wanted = min(left, int(left / visits + rounding()))
+                    share = left if model is CrashModel.NAMES else int(left / visits + rounding())
+                    wanted = min(left, share)  # names are few, and each matters
                 visits -= 1
                 if wanted == 0 or (
                     # All of it is left by the next barrier too.

@@ -1,0 +1,91 @@
+"""Sabotage: the engine with one line of its reasoning broken, to see whether the tests notice.
+
+    with sabotage("ack-before-sync"):
+        ...                            # COMMIT answers before the data is durable
+
+A test that cannot fail proves nothing. `switches.SWITCHES` lists what can be broken, each as an
+edit of the source of one or more functions. Inside the block they run the edited code, in this
+process and for everybody, whatever name they were imported by.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import textwrap
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from functools import reduce
+from types import CodeType, FunctionType
+from typing import Final
+
+from batpak.errors import InvalidArgument
+from batpak.testing.switches import SWITCHES, Edit
+
+_OUTER: Final = "_outer"
+
+
+@contextmanager
+def sabotage(name: str) -> Generator[None]:
+    """Run the block with a broken engine.
+
+    Args:
+        name: Of a switch in `switches.SWITCHES`.
+
+    Raises:
+        InvalidArgument: There is no such switch.
+        LookupError: The engine has no such line any more: the switch has to be mended.
+    """
+    switch = SWITCHES.get(name)
+    if switch is None:
+        raise InvalidArgument("name", f"no switch is called {name!r}")
+    with ExitStack() as stack:
+        for edit in switch.edits:
+            stack.enter_context(_edited(edit))
+        yield
+
+
+@contextmanager
+def _edited(edit: Edit) -> Generator[None]:
+    """Exchange the code of one function."""
+    function = _function(edit.function)
+    before = function.__code__
+    function.__code__ = _code_of(function, edit)
+    try:
+        yield
+    finally:
+        function.__code__ = before
+
+
+def _function(path: str) -> FunctionType:
+    """The function at `module:name` or `module:Class.name`."""
+    module, _, name = path.partition(":")
+    found: object = importlib.import_module(module)
+    for part in name.split("."):
+        found = inspect.getattr_static(found, part)
+    if not isinstance(found, FunctionType):
+        raise LookupError(f"{path} is no function")
+    return found
+
+
+def _code_of(function: FunctionType, edit: Edit) -> CodeType:
+    """What a function would be if its source were edited."""
+    source = inspect.getsource(function)
+    for old, new in edit.changes:
+        if source.count(old) != 1:
+            raise LookupError(f"{edit.function} has this {source.count(old)} times: {old}")
+        source = source.replace(old, new)
+    free = function.__code__.co_freevars  # such as `__class__`: they have to be somebody's locals
+    outer = f"from __future__ import annotations\ndef {_OUTER}({', '.join(free)}):\n"
+    tree = ast.parse(outer + textwrap.indent(textwrap.dedent(source), "    "))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.decorator_list.clear()
+    whole = compile(tree, function.__code__.co_filename, "exec")
+    return reduce(_inner, (_OUTER, function.__name__), whole)
+
+
+def _inner(code: CodeType, name: str) -> CodeType:
+    """The code of the function of that name inside another code."""
+    return next(c for c in code.co_consts if isinstance(c, CodeType) and c.co_name == name)

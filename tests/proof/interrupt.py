@@ -1,0 +1,205 @@
+"""A reader, and an exception from outside, at every line of the code that commits.
+
+While one thread appends, another one may read between any two of its steps: it sees whole units,
+more of them or the same as before. And an exception such as Ctrl-C may appear there: the unit is
+stored or it is not, whoever asks is told which, and the log goes on. Would slip through without it:
+an event that is visible before the index has it, a commit that is half forgotten, a lane that stays
+taken. Bytecodes, and real signals, are tried by `tests/unit/commit` and `tests/interrupt`.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import count
+from types import FrameType
+from typing import Any, Final
+
+from batpak.append import BatchItem
+from batpak.commit.ticket import interrupted_receipt
+from batpak.config import Durability
+from batpak.coordinate import Coordinate
+from batpak.errors import BatpakError, DurabilityUnknown, StorePoisoned
+from batpak.store import Store
+from batpak.testing.crash import CrashModel
+from batpak.testing.platform import SimPlatform
+from tests.facts import Said
+from tests.proof.family import SEED, Job, Size, Tally
+from tests.proof.oracle import seen
+from tests.proof.workload import config_of
+
+ROOMS: Final = ("/batpak/commit/", "/batpak/index/tail.py", "/batpak/journal/active.py")
+OPAQUE: Final = {"catch_up", "_group_rows"}  # they hold the lock that a reader of a tail takes
+WHOLE: Final = {(1, Durability.COMMIT), (2, Durability.INTERVAL)}  # by default at every line …
+STEP: Final = 31  # … and the others at every so many
+KEY: Final = "the unit"
+BEFORE: Final = 2  # events that are there already
+
+
+class Append:
+    """One append on a store that has some events: with two of them it begins a new file."""
+
+    def __init__(
+        self, sizes: tuple[int, ...], durability: Durability, *, mapped: bool, before: int = BEFORE
+    ) -> None:
+        self.sim = SimPlatform(seed=SEED, mapped=mapped)
+        self.store = Store.open("store", config_of(durability), platform=self.sim)
+        self.items = [
+            BatchItem(Coordinate(f"writer:{n % 2}", "acme"), Said(text=f"{n} " + "x" * size))
+            for n, size in enumerate(sizes)
+        ]
+        self.before = before
+        for n in range(before):
+            self.store.append(Coordinate("writer:0", "acme"), Said(text="y" * 2100 + str(n)))
+
+    def run(self) -> int:
+        """The sequence of its first event."""
+        return self.store.append_batch(self.items, idempotency_key=KEY)[0].sequence
+
+    @property
+    def after(self) -> int:
+        """How many events there are when it is stored."""
+        return self.before + len(self.items)
+
+
+@contextmanager
+def at_each_line(do: Callable[[FrameType], None]) -> Generator[None]:
+    """Call a function at each line of the code that commits, in this thread."""
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:  # noqa: ANN401  as sys.settrace
+        name = frame.f_code.co_filename
+        if not any(room in name for room in ROOMS) or frame.f_code.co_name in OPAQUE:
+            return None
+        if event == "line":
+            do(frame)
+        return trace
+
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(None)
+
+
+def look(sizes: tuple[int, ...], durability: Durability, tally: Tally, _size: Size) -> None:
+    """At every line a reader sees all of the unit, or nothing, and never less than before."""
+    one = Append(sizes, durability, mapped=True)
+    counts = [BEFORE]
+
+    def read(frame: FrameType) -> None:
+        with tally.case(f"{frame.f_code.co_name}:{frame.f_lineno}"):
+            tally.count("looks")
+            events = len(seen(one.store).texts)
+            assert events in (BEFORE, one.after), f"{events} events: a part of a unit"
+            assert one.store.count() == events >= counts[-1], "it goes back"
+            counts.append(events)
+
+    with at_each_line(read):
+        one.run()
+    assert counts[-1] == one.after, "never seen"
+    one.store.close()
+
+
+def stop(sizes: tuple[int, ...], durability: Durability, tally: Tally, size: Size) -> None:
+    """An exception at any line: the outcome is known, a retry stores nothing twice."""
+    whole = size is Size.LONG or (len(sizes), durability) in WHOLE
+    for at in count(1, 1 if whole else STEP):
+        one = Append(sizes, durability, mapped=at % 4 == 1)
+        with interrupted(at) as points:
+            outcome = attempt(one)
+        if points.left > 0:
+            one.store.close()
+            return
+        tally.count("interrupts")
+        with tally.case(f"line {at}, {points.place}"):
+            hold(one, outcome)
+
+
+def stop_refused_sync(tally: Tally, _size: Size) -> None:
+    """An exception at any line while a sync is refused: what is told then survives a power cut.
+
+    The exception may replace the refusal. Nobody knows then that the sync has failed, and another
+    one would say that all is well.
+    """
+    for at in count(1):
+        one = Append((10,), Durability.COMMIT, mapped=at % 4 == 1, before=1)
+        one.sim.fail_at(1, errno.EIO, kind="sync")
+        with interrupted(at) as points, suppress(BatpakError):
+            attempt(one)
+        if points.left > 0:
+            one.store.close()
+            return
+        tally.count("interrupts")
+        with tally.case(f"line {at}, {points.place}"):
+            try:
+                one.run()
+            except (DurabilityUnknown, StorePoisoned):
+                pass
+            else:
+                with Store.open_read_only("store", platform=one.sim.crash()) as after:
+                    assert len(seen(after).texts) == one.after, "told, and gone"
+            one.store.close()
+
+
+class Points:
+    """How many lines there are before the one at which somebody interrupts."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+        self.place = ""
+
+    def meet(self, frame: FrameType) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.place = f"{frame.f_code.co_name}:{frame.f_lineno}"
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def interrupted(at: int) -> Generator[Points]:
+    """Raise KeyboardInterrupt at line number `at` of the code that commits."""
+    points = Points(at)
+    with at_each_line(points.meet):
+        yield points
+
+
+def attempt(one: Append) -> int | None:
+    """The sequence of the first event, as the caller is told it; None: nothing was stored."""
+    try:
+        return one.run()
+    except KeyboardInterrupt as error:
+        receipt = interrupted_receipt(error)
+        return None if receipt is None else receipt.sequence
+
+
+def hold(one: Append, outcome: int | None) -> None:
+    """The truth is what was said; a retry finds it; the log is whole, also after a kill."""
+    store = one.store
+    due = BEFORE if outcome is None else one.after
+    assert len(seen(store).texts) == due, "not what the caller was told"
+    again = store.append_batch(one.items, idempotency_key=KEY)
+    assert [receipt.replayed for receipt in again] == [outcome is not None] * len(one.items)
+    assert again[0].sequence == BEFORE
+    assert len(seen(store).texts) == one.after, "stored twice, or not at all"
+    with Store.open_read_only("store", platform=one.sim.crash(CrashModel.KILL)) as after:
+        assert seen(after) == seen(store), "the files say something else"
+    store.append(Coordinate("writer:0", "acme"), Said(text="on it goes"))
+    store.close()
+    with Store.open_read_only("store", platform=one.sim) as reader:
+        assert reader.open_report.clean, "closed in order, and not clean"
+        assert reader.verify().ok
+
+
+UNITS: Final = {"one": (10,), "a batch": (10, 900)}
+
+JOBS: Final = [
+    Job(
+        "interrupt", f"{name}, {durability.name}, {what.__name__}", partial(what, sizes, durability)
+    )
+    for name, sizes in UNITS.items()
+    for durability in Durability
+    for what in (look, stop)
+] + [Job("interrupt", "one, COMMIT, while a sync is refused", stop_refused_sync)]

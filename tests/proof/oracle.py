@@ -1,0 +1,123 @@
+"""What has to hold of a store after a crash, whatever the program was."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from batpak.coordinate import Coordinate
+from batpak.reader import StoreReader
+from batpak.store import Store
+from batpak.testing.crash import CrashModel
+from batpak.testing.platform import SimPlatform
+from tests.facts import Said
+from tests.proof.workload import Diary
+
+LATER = "on it goes"
+
+
+class Seen(NamedTuple):
+    """All that a store shows of a program's events."""
+
+    texts: list[str]
+    records: list[bytes]
+
+
+def seen(store: StoreReader) -> Seen:
+    """What is there, held against itself: dense sequences, versions without a gap, in every way."""
+    events = list(store.query())
+    versions: dict[str, int] = {}
+    for event in events:
+        entity = event.coordinate.entity
+        versions[entity] = versions.get(entity, 0) + 1
+        assert event.version == versions[entity], f"version {event.version} of {entity}"
+    assert [event.sequence for event in events] == list(range(len(events))), "a gap"
+    assert {entity: store.version(entity) for entity in versions} == versions, "other versions"
+    said = [(one.payload.text, one.record) for one in events if isinstance(one.payload, Said)]
+    return Seen([text for text, _ in said], [record for _, record in said])  # no lifecycle events
+
+
+def prefix_of(units: list[list[str]], texts: list[str]) -> int:
+    """How many whole units some texts are; they must be the first ones, in order."""
+    found = 0
+    for count, unit in enumerate(units):
+        if found == len(texts):
+            return count
+        assert texts[found : found + len(unit)] == unit, f"unit {count} is torn, or another one"
+        found += len(unit)
+    assert found == len(texts), "more than was ever written"
+    return len(units)
+
+
+class Due(NamedTuple):
+    """What there may be after a crash: a prefix of some units, of at least so many."""
+
+    units: list[list[str]]
+    least: int
+
+
+def due(diary: Diary, at: int, *, killed: bool) -> Due:
+    """What is due after a crash.
+
+    Args:
+        diary: What was told when.
+        at: The operation at which it came.
+        killed: Whether only the process was gone, so what the system had is there.
+    """
+    told = diary.answered if killed else diary.durable
+    count = max((units for moment, units in told if moment <= at), default=0)
+    return Due(diary.units_at(at), len(diary.units_at(at, count)))
+
+
+def hold(after: SimPlatform, diary: Diary, wanted: Due, *, thorough: bool) -> None:
+    """Start a machine again and hold it against what the program had done.
+
+    Args:
+        after: The machine.
+        diary: What it had done, and been told.
+        wanted: What is due.
+        thorough: Whether to ask for more than that it opens, has what was told, and goes on: that
+            readers see the same, that a second recovery does, and that none of it is lost when
+            the power goes again.
+    """
+    with Store.open("store", diary.config, platform=after) as store:
+        found = seen(store)
+        whole = prefix_of(wanted.units, found.texts)
+        assert whole >= wanted.least, f"{wanted.least} units were told, {whole} are there"
+        require_tidy(store, after, diary)
+        if thorough:
+            assert store.verify().ok, "verify finds damage after an honest crash"
+            hold_again(after, found, diary)
+        store.append(Coordinate("writer:0", "acme"), Said(text=LATER))
+        store.sync()
+        assert seen(store).texts == [*found.texts, LATER], "it does not go on"
+        cut_off = after.crash(CrashModel.SYNCED) if thorough else None
+    if cut_off is None:
+        return
+    with Store.open_read_only("store", diary.config, platform=after) as reader:
+        assert reader.open_report.clean, "closed in order, and not clean"
+        assert seen(reader).texts == [*found.texts, LATER], "a close changed the log"
+        assert reader.verify().ok, "a close did damage"
+    with Store.open("store", diary.config, platform=cut_off) as store:
+        again = seen(store)
+        assert again.texts == [*found.texts, LATER], "lost by a second power cut"
+        assert again.records[: len(found.records)] == found.records, "changed by a second recovery"
+
+
+def require_tidy(store: Store, after: SimPlatform, diary: Diary) -> None:
+    """What a recovery leaves beside the log: torn bytes as evidence, and nothing half done."""
+    torn, files = store.open_report.torn, after.files()
+    if torn is not None:
+        assert torn.quarantine is not None, "torn bytes are not kept"
+        assert len(files[f"store/{torn.quarantine}"]) == torn.bytes, "not all of them are kept"
+    assert not [name for name in files if name.endswith(".tmp")], "a leftover stays"
+    origin, first = after.origin, after.boots == 1 and not diary.refused
+    if first and origin is not None and origin.model is CrashModel.KILL:
+        assert torn is None, "torn, though every write was a whole one"
+
+
+def hold_again(after: SimPlatform, found: Seen, diary: Diary) -> None:
+    """What one recovery has found the next one finds, whichever way the first one ends."""
+    for model in (CrashModel.KILL, CrashModel.SYNCED):
+        twice = after.crash(model)
+        with Store.open_read_only("store", diary.config, platform=twice) as reader:
+            assert seen(reader).records == found.records, f"{model.name} after the recovery"

@@ -1,0 +1,475 @@
+"""A store and a model that get the same calls, and may never differ.
+
+Whatever the disk does: a call is stored as the model has it, or refused as the model refuses it, or
+refused by the disk. What is found by an open is held against what had to be there, and what may be.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+
+from msgspec.structs import replace
+
+from batpak.append import AppendReceipt, BatchItem, PriorItem, RawPayload
+from batpak.clock import Hlc
+from batpak.commit.ticket import AppendTicket, BatchTicket
+from batpak.config import Durability, Limits, StoreConfig
+from batpak.errors import (
+    BatpakError,
+    ConflictError,
+    DurabilityUnknown,
+    InvalidArgument,
+    StorageError,
+    StorageFailed,
+    StorePoisoned,
+)
+from batpak.event import StoredEvent
+from batpak.report import Frontier, HealthState
+from batpak.store import Store
+from batpak.testing.crash import CrashModel
+from batpak.testing.faults import Kind, Partial
+from batpak.testing.model import Asked, Model, ModelEvent, unstamped
+from batpak.testing.platform import SimPlatform
+from batpak.wire import Form
+from tests.proof.drawn import FAULTS, Cut, Trouble
+from tests.proof.family import Tally
+
+T = TypeVar("T")
+
+Answer: TypeAlias = tuple[AppendReceipt, ...] | BaseException
+
+UNSYNCED_MAX: Final = 4  # events, at INTERVAL
+HEAD: Final = slice(3, 161)  # of a record: the fixed fields up to the stamp …
+HEAD_BYTES: Final = 158  # … which are so many
+STAMP: Final = slice(HEAD_BYTES, HEAD_BYTES + 8)  # of a head
+FOOTER: Final = struct.Struct("<8sQ32x")  # its last bytes: a mark, and where the frames end
+FOOTER_MARK: Final = b"SIDXv2\0\0"
+
+
+class Moment(NamedTuple):
+    """How far the log had come after so many operations of this machine."""
+
+    operations: int
+    events: int
+    durable: int
+    made: bool  # whether there was a store
+
+
+class Pair:
+    """One store, one list, and whatever happens to both.
+
+    Args:
+        durability: Of the store.
+        sim: The machine.
+        tally: Counts faults and crashes.
+    """
+
+    def __init__(self, durability: Durability, sim: SimPlatform, tally: Tally) -> None:
+        self.config = StoreConfig(
+            lifecycle_events=False,
+            durability=durability,
+            sync_every_n_events=UNSYNCED_MAX,
+            limits=Limits(segment_max_bytes=4 << 10),
+        )
+        self.sim, self.tally = sim, tally
+        self.fired = False  # whether a fault that was armed has happened
+        self.poisoned = False
+        self.time = Hlc(-1, 0)
+        self.keyed: list[Asked] = []  # calls that were stored under keys
+        self._refused: list[Asked] = []  # calls of this step that the disk has refused
+        self._in_flight: list[Asked] = []  # those of the last step that has changed the disk
+        self._mixed = False  # whether others were stored in that step
+        self._unknown: list[Asked] = []  # calls of which only an open can tell
+        self._last = self._now = Moment(0, 0, 0, made=False)
+        self.store = Store.open("store", self.config, platform=sim)
+        self.model = Model(self.store.open_report.store_id)
+        self._moved()
+
+    # -------------------------------------------------------------------------------- every step
+
+    @contextmanager
+    def _under(self, trouble: Trouble | None) -> Generator[None]:
+        """Inside the block something may fail; `fired` says whether it did."""
+        faults, before = self.sim.faults, self.sim.faults.fired
+        if trouble is not None:
+            fault = FAULTS[trouble.fault]
+            kinds = trouble.kinds if isinstance(fault, int) else ()
+            sticky = trouble.sticky and isinstance(fault, int)
+            self.sim.fail_at(trouble.n, fault, sticky=sticky, kind=kinds)
+            if isinstance(fault, Partial) and trouble.sticky:  # nor can it be taken back
+                undoing: tuple[Kind, ...] = ("write", "truncate")
+                self.sim.fail_at(trouble.n + 1, fault.error, sticky=True, kind=undoing)
+        try:
+            yield
+        finally:
+            faults.clear()
+            self.fired = faults.fired > before
+            self.tally.count("faults", int(self.fired))
+
+    def _moved(self) -> None:
+        """A step is over that may have changed something."""
+        operations, store, model = len(self.sim.operations), self.store, self.model
+        poisoned = store.health.state is HealthState.POISONED
+        assert self.fired or self.poisoned or not poisoned, f"stopped: {store.health.cause}"
+        self.poisoned = poisoned
+        self.dump = list(store.query(form=Form.RAW))
+        model.durable = max(model.durable, store.frontier().durable)
+        if operations != self._now.operations:
+            self._last, self._in_flight = self._now, self._refused
+            self._mixed = bool(self._refused) and len(model.events) > self._now.events
+        self._refused = []
+        self._now = Moment(operations, len(model.events), model.durable, made=True)
+
+    def read(self, ask: Callable[[], T], trouble: Trouble | None) -> T:
+        """Ask something that changes nothing; if the disk refuses it, it can be asked again."""
+        with self._under(trouble):
+            try:
+                return ask()
+            except StorageFailed as error:
+                refused = error
+        assert self.fired, f"refused without a fault: {refused!r}"
+        return ask()
+
+    def require_same(self, found: Iterable[StoredEvent[Any]], wanted: list[ModelEvent]) -> None:
+        """Events are those of the model, every byte of them but for the stamp."""
+        got = [unstamped(one.record) for one in found]
+        if got != [one.record for one in wanted]:
+            known = {one.record: one.sequence for one in self.model.events}
+            told = [known.get(record, "another one") for record in got]
+            raise AssertionError(f"events {told}, not {[one.sequence for one in wanted]}")
+
+    # ------------------------------------------------------------------------------------ writing
+
+    def write(self, asked: Asked, trouble: Trouble | None) -> None:
+        """One call, in a step of its own."""
+        with self._under(trouble), self._clocked() as time:
+            answer = self._ask(asked)
+        self._take(asked, answer, time)
+        self._moved()
+
+    def submit(
+        self, several: Sequence[Asked], trouble: Trouble | None, *, in_background: bool
+    ) -> None:
+        """Several calls, none of which is waited for before all of them stand in line."""
+        several = [replace(one, alone=one.alone and not _is_raw(one)) for one in several]
+        with self._under(trouble), self._clocked() as time:
+            tickets = [self._put_in_line(one) for one in several]
+            if in_background:
+                self.sim.run_background()
+                assert all(isinstance(one, BatpakError) or one.done() for one in tickets)
+            answers = [one if isinstance(one, BatpakError) else _answer(one) for one in tickets]
+        for asked, answer in zip(several, answers, strict=True):
+            self._take(asked, answer, time)
+        self._moved()
+
+    def _ask(self, asked: Asked) -> Answer:
+        """What the store makes of a call."""
+        store, item = self.store, asked.items[0] if asked.alone else None
+        try:
+            if item is None:
+                return store.append_batch(asked.items, **_of_batch(asked))
+            if isinstance(item.payload, RawPayload):
+                kind, data, version = item.payload.kind, item.payload.data, item.payload.version
+                given = _conditions(item)
+                return (store.append_raw(item.coord, kind, data, payload_version=version, **given),)
+            return (store.append(item.coord, item.payload, **_conditions(item)),)
+        except BatpakError as error:
+            return error
+
+    def _put_in_line(self, asked: Asked) -> AppendTicket | BatchTicket | BatpakError:
+        """A call that is decided later, or refused at once."""
+        try:
+            if not asked.alone:
+                return self.store.submit_batch(asked.items, **_of_batch(asked))
+            item, payload = asked.items[0], asked.items[0].payload
+            assert not isinstance(payload, RawPayload)
+            return self.store.submit(item.coord, payload, **_conditions(item))
+        except BatpakError as error:
+            return error
+
+    @contextmanager
+    def _clocked(self) -> Generator[list[int]]:
+        """The wall clock before and after, in milliseconds."""
+        time = [self.sim.wall_ns() // 1_000_000]
+        yield time
+        time.append(self.sim.wall_ns() // 1_000_000)
+
+    def _take(self, asked: Asked, answer: Answer, time: list[int]) -> None:
+        """Hold an answer against that of the model."""
+        wanted: list[ModelEvent] | BatpakError | None
+        try:
+            wanted = self.model.judge(asked)
+        except (ConflictError, InvalidArgument) as error:
+            wanted = error
+        if isinstance(answer, StorageError | StorePoisoned):
+            self._take_refusal(asked, answer)
+        elif isinstance(answer, BaseException):
+            assert isinstance(wanted, BatpakError), f"refused: {answer!r}"
+            told, due = _details(answer), _details(wanted)
+            assert told == due, f"refused as {told}, not as {due}"
+        else:
+            assert not isinstance(wanted, BatpakError), f"not refused: {wanted!r}"
+            assert not self.poisoned, "stored by a handle that had stopped writing"
+            self._take_receipts(asked, answer, time, is_replay=wanted is not None)
+
+    def _take_refusal(self, asked: Asked, error: StorageError | StorePoisoned) -> None:
+        """The disk did not do what it was asked for: what has become of the call?"""
+        poisoned = self.store.health.state is HealthState.POISONED
+        if isinstance(error, StorePoisoned):
+            assert poisoned, "it says that it does not write, and does"
+            return
+        assert self.fired, f"refused without a fault: {error!r}"
+        self._refused.append(asked)
+        if isinstance(error, DurabilityUnknown):
+            assert poisoned, "a sync has failed, and it goes on writing"
+            first, last = self.store.frontier().durable, error.last_sequence
+            assert error.first_sequence == min(first, last), vars(error)
+            self._unknown.append(asked)
+
+    def _take_receipts(
+        self, asked: Asked, receipts: Sequence[AppendReceipt], time: list[int], *, is_replay: bool
+    ) -> None:
+        """It is stored: as what, how safe, and when?"""
+        events, durable = self.model.append(asked, receipts), self.store.frontier().durable
+        for receipt, event in zip(receipts, events, strict=True):
+            assert receipt.head[:HEAD_BYTES] == event.record[HEAD], f"{receipt!r}, not {event}"
+            assert receipt.coordinate == event.coordinate
+            assert receipt.store_id == self.model.store_id
+            assert receipt.replayed == is_replay
+            was_durable = is_replay and event.sequence < self._now.durable
+            if was_durable or receipt.durability is not self.config.durability:
+                assert receipt.durability is Durability.COMMIT, f"{receipt!r} is durable"
+                assert event.sequence < durable, f"{receipt!r} is not durable"
+            if not is_replay:
+                stamp = int.from_bytes(receipt.head[STAMP], "big")
+                assert stamp <= min(events[0].sequence, durable), "stamped ahead of the disk"
+                self._take_time(receipt.hlc, *time)
+        if asked.idempotency_key is not None or any(one.idempotency_key for one in asked.items):
+            self.keyed.append(asked)
+
+    def _take_time(self, time: Hlc, earliest: int, latest: int) -> None:
+        """The log's clock follows the wall clock where that has gone forward; else it counts."""
+        before, self.time = self.time, time
+        if time.wall_ms == before.wall_ms:
+            assert time.counter == before.counter + 1, f"{time} after {before}"
+            assert earliest <= before.wall_ms, f"{time}, and the wall clock had gone on"
+        else:
+            assert time.wall_ms > before.wall_ms, f"{time} after {before}"
+            assert earliest <= time.wall_ms <= latest, f"{time} is not now"
+            assert time.counter == 0, f"{time} is the first of its millisecond"
+
+    def sync(self, trouble: Trouble | None) -> None:
+        """Make all of it durable."""
+        error: BatpakError | None = None
+        with self._under(trouble):
+            try:
+                bounds = self.store.sync()
+            except (DurabilityUnknown, StorePoisoned) as refusal:
+                error = refusal
+            else:
+                assert bounds.durable == bounds.visible == len(self.model.events), bounds
+        stopped = self.store.health.state is HealthState.POISONED
+        assert stopped == (error is not None), f"sync said {error!r}, and it writes: {not stopped}"
+        assert self.poisoned == isinstance(error, StorePoisoned), f"sync said {error!r}"
+        self._moved()
+
+    def run_background(self, trouble: Trouble | None) -> None:
+        """Let the threads of the store do what waits for them."""
+        with self._under(trouble):
+            self.sim.run_background()
+        self._moved()
+
+    # --------------------------------------------------------------------------- closing, opening
+
+    def reopen(self, stage: str, trouble: Trouble | None) -> None:
+        """Close and open; what fails does so in one of the two, or in the first query.
+
+        Args:
+            stage: "close", "open" or "read".
+            trouble: What fails.
+        """
+        in_order = self._close(trouble if stage == "close" else None)
+        self.model.sync()
+        in_order &= self._open(
+            self._unknown,
+            trouble if stage == "open" else None,
+            trouble if stage == "read" else None,
+        )
+        report = self.store.open_report
+        assert not in_order or (report.clean and report.torn is None), "closed, and not clean"
+        self._moved()
+
+    def read_only(self, which: int, how: str) -> None:
+        """Who only reads changes nothing, and needs no footer; nor does the next writer.
+
+        Args:
+            which: Of the files that have one.
+            how: What is done to the footer: "intact", "gone", "cut", "zeros" or "a byte".
+        """
+        assert self._close(None)
+        self.model.sync()
+        self._spoil(which, how)
+        *sealed, _ = sorted(path for path in self.sim.files() if path.endswith(".fbat"))
+        due = [path.rpartition("/")[2] for path in sealed if path not in self._footers()]
+        before = len(self.sim.operations)
+        with Store.open_read_only("store", self.config, platform=self.sim) as reader:
+            self.require_same(reader.query(form=Form.RAW), self.model.events)
+            assert reader.open_report.clean, "closed, and not clean for a reader"
+            assert reader.verify().ok, "verify finds damage in a footer"
+        assert len(self.sim.operations) == before, "a reader has changed something"
+        self._open([])
+        rebuilt = self.store.open_report.rebuilt
+        assert how == "a byte" or rebuilt == tuple(due), f"{rebuilt} made anew, not {due}"
+        self._moved()
+
+    def _footers(self) -> dict[str, int]:
+        """Where the frames end in the files that have a footer."""
+        marks = {
+            path: FOOTER.unpack(data[-FOOTER.size :])
+            for path, data in sorted(self.sim.files().items())
+            if len(data) > FOOTER.size
+        }
+        return {path: end for path, (mark, end) in marks.items() if mark == FOOTER_MARK}
+
+    def _spoil(self, which: int, how: str) -> None:
+        """Do something to a footer, if there is one."""
+        ends = self._footers()
+        if not ends or how == "intact":
+            return
+        path = list(ends)[which % len(ends)]
+        begin, data = ends[path], bytearray(self.sim.files()[path])
+        if how == "gone":
+            del data[begin:]
+        elif how == "cut":
+            del data[(begin + len(data)) // 2 :]
+        elif how == "zeros":
+            data[begin:] = bytes(len(data) - begin)
+        else:
+            data[begin + which * 41 % (len(data) - begin)] ^= 0xFF
+        with self.sim.pause():
+            directory = self.sim.open_dir(self.store.open_report.path, create=False)
+            file = directory.append(path.rpartition("/")[2])
+            file.truncate(begin)
+            file.write(begin, bytes(data[begin:]))
+            file.close()
+            directory.close()
+
+    def crash(self, cut: Cut, trouble: Trouble | None) -> None:
+        """The power goes, in the last step that has changed the disk or behind it.
+
+        Args:
+            cut: Which crash.
+            trouble: What fails during the recovery.
+        """
+        self.tally.count("crashes")
+        at = self._now.operations
+        if not self._mixed:
+            at = max(self._last.operations, at - cut.back)
+        inside, killed = at < self._now.operations, cut.model is CrashModel.KILL
+        moment = self._last if inside else self._now
+        after = self.sim.crash(cut.model, at, seed=cut.seed)
+        self.store.close()  # on the machine that has not crashed, which goes on
+        self.sim, self.model.durable = after, moment.events if killed else moment.durable
+        may_be_there = self._in_flight if inside and self._in_flight else self._unknown
+        self._open(may_be_there, trouble, made=moment.made)
+        left = len(self.model.events)
+        self._now = Moment(0, left, moment.durable if killed else left, moment.made)
+        self._moved()
+
+    def _close(self, trouble: Trouble | None) -> bool:
+        """Close the store; whether it has ended in order."""
+        with self._under(trouble):
+            try:
+                self.store.close()
+                in_order = not self.poisoned
+            except StorageError:
+                in_order = False
+        assert in_order or self.fired or self.poisoned, "a close was refused without a fault"
+        assert self.store.health.state is HealthState.CLOSED, "closed, and it does not say so"
+        return in_order
+
+    def _open(
+        self,
+        may_be_there: list[Asked],
+        trouble: Trouble | None = None,
+        trouble_later: Trouble | None = None,
+        *,
+        made: bool = True,
+    ) -> bool:
+        """Open the store, and find in it what has to be there, and nothing that may not be.
+
+        Returns:
+            Whether the first open has succeeded. One that is refused may have changed the disk.
+        """
+        store: Store | None = None
+        with self._under(trouble), suppress(StorageError):
+            store = Store.open("store", self.config, platform=self.sim)
+        assert store is not None or self.fired, "an open was refused without a fault"
+        at_once = store is not None
+        self.store = store = store or Store.open("store", self.config, platform=self.sim)
+        if not made and not self.model.events:
+            self.model = Model(store.open_report.store_id)
+        model = self.model
+        assert store.open_report.store_id == model.store_id, "another store"
+        found = self.read(lambda: list(store.query(form=Form.RAW)), trouble_later)
+        for asked in may_be_there:
+            if len(model.events) < len(found):
+                with suppress(ConflictError):  # the log would have refused it
+                    model.append(asked, found[len(model.events) :][: len(asked.items)])
+        assert len(found) in model.survivals(), f"{len(found)} events, not {model.survivals()}"
+        model.crash(len(found))
+        self.require_same(found, model.events)
+        assert store.frontier() == Frontier(len(found), len(found), len(found))
+        assert store.health.state is HealthState.OK
+        files, torn = self.sim.files(), store.open_report.torn
+        assert not [path for path in files if path.endswith(".tmp")], "leftovers of a replace"
+        if torn is not None:
+            kept = files.get(f"store/{torn.quarantine}", b"")
+            assert len(kept) == torn.bytes, "what was torn is not kept"
+        self.poisoned, self._unknown = False, []
+        self.time = found[-1].hlc if found else Hlc(-1, 0)
+        return at_once
+
+
+def _answer(ticket: AppendTicket | BatchTicket) -> Answer:
+    error = ticket.exception()
+    if error is not None:
+        return error
+    result = ticket.result()
+    return (result,) if isinstance(result, AppendReceipt) else result
+
+
+def _details(error: BaseException) -> dict[str, object]:
+    """All that an exception says, for machines."""
+    said = {name: value for name, value in vars(error).items() if name != "__notes__"}
+    return {"type": type(error), "item_index": None, **said}
+
+
+def _is_raw(asked: Asked) -> bool:
+    """Whether it can be submitted only as a batch of one."""
+    return isinstance(asked.items[0].payload, RawPayload)
+
+
+def _conditions(item: BatchItem) -> dict[str, Any]:
+    """The keywords of `append`."""
+    assert not isinstance(item.caused_by, PriorItem)
+    return {
+        "expected_version": item.expected_version,
+        "idempotency_key": item.idempotency_key,
+        "caused_by": item.caused_by,
+        "correlation_id": item.correlation_id,
+        "flags": item.flags,
+        "extensions": item.extensions,
+    }
+
+
+def _of_batch(asked: Asked) -> dict[str, Any]:
+    """The keywords of `append_batch`."""
+    return {
+        "idempotency_key": asked.idempotency_key,
+        "caused_by": asked.caused_by,
+        "correlation_id": asked.correlation_id,
+    }

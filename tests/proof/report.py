@@ -1,0 +1,136 @@
+"""The report: every family run, over all cores; what was explored, and what did not hold.
+
+    python -m tests.proof                   what every test run does, in about 90 seconds
+    python -m tests.proof --long            a million states and more, in about an hour
+    python -m tests.proof --seed 7          other crashes, faults and inputs, which 7 repeats
+    python -m tests.proof --family crash --job "mixed COMMIT"       a part of it
+    python -m tests.proof --sabotage        the engine broken on purpose, one line at a time
+
+It ends with 1 if a promise did not hold, or if less was explored than is due.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import sys
+import time
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from typing import Annotated, Final, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from tests.proof.family import SEED, SEED_NAME, Size, Violation
+
+MIB: Final = 1 << 20
+MEMORY_MAX: Final = 256 * MIB
+
+
+class Done(NamedTuple):
+    """What one job did."""
+
+    family: str
+    name: str
+    counts: Counter[str]
+    violations_count: int
+    violations: list[Violation]
+    seconds: float
+    memory: int  # bytes, the most that its process has had so far
+
+
+def do(family: str, name: str, size: Size) -> Done:
+    """Run one job in this process."""
+    from tests.proof.families import job_of
+
+    warnings.simplefilter("ignore", ResourceWarning)  # who was cut off closes nothing
+    began = time.perf_counter()
+    tally = job_of(family, name).run(size)
+    gc.collect()  # a machine refers to itself, and to a whole disk
+    return Done(
+        family,
+        name,
+        tally.counts,
+        tally.violations_count,
+        tally.violations,
+        time.perf_counter() - began,
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    )
+
+
+def do_all(jobs: Sequence[tuple[str, str]], size: Size) -> Iterator[Done]:
+    """Run jobs over all cores, as they come to an end."""
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(do, *job, size) for job in jobs]):
+            yield future.result()
+
+
+def main(
+    long: Annotated[bool, typer.Option("--long", help="About an hour.")] = False,
+    family: Annotated[str, typer.Option(help="Only this one.")] = "",
+    job: Annotated[str, typer.Option(help="Only jobs with this in their names.")] = "",
+    seed: Annotated[int, typer.Option(help="Of all that is chosen.")] = SEED,
+    sabotage: Annotated[bool, typer.Option("--sabotage", help="Break the engine.")] = False,
+) -> None:
+    """Explore crashes, faults, damage and hostile bytes, and say what was found."""
+    os.environ[SEED_NAME] = str(seed)  # for the processes that do the work
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    if sabotage:
+        from tests.proof.sabotaged import report
+
+        raise typer.Exit(report(console))
+    from tests.proof.families import DUE, JOBS
+
+    size = Size.LONG if long else Size.DEFAULT
+    chosen = [(j.family, j.name) for j in JOBS if family in ("", j.family) and job in j.name]
+    began = time.perf_counter()
+    progress = track(
+        do_all(chosen, size), "exploring", len(chosen), console=console,
+        disable=not console.is_terminal, transient=True,
+    )  # fmt: skip
+    done = list(progress)
+    wall = time.perf_counter() - began
+    due = {} if family or job else DUE[size]
+    console.print(f"seed {seed}, {size.value} run, {len(done)} jobs, {os.cpu_count()} cores")
+    failed = show(console, done, due)
+    memory = max((one.memory for one in done), default=0)
+    console.print(f"{wall:.0f} s; at most {memory // MIB} MiB in a process")
+    if memory > MEMORY_MAX:
+        console.print(f"[red]more than {MEMORY_MAX // MIB} MiB")
+        failed = True
+    raise typer.Exit(int(failed))
+
+
+def show(console: Console, done: list[Done], due: dict[tuple[str, str], int]) -> bool:
+    """Print the table and what did not hold; whether anything did not, or is missing."""
+    by_family: dict[str, list[Done]] = defaultdict(list)
+    for one in done:
+        by_family[one.family].append(one)
+    table = Table("family", "jobs", "explored", "seconds", "violations")
+    missing: list[str] = []
+    for family, jobs in sorted(by_family.items()):
+        counts = sum((one.counts for one in jobs), Counter[str]())
+        table.add_row(
+            family,
+            str(len(jobs)),
+            ", ".join(f"{number:,} {what}" for what, number in counts.items()),
+            f"{sum(one.seconds for one in jobs):.1f}",
+            str(sum(one.violations_count for one in jobs)),
+        )
+        for (name, what), least in due.items():
+            if name == family and counts[what] < least:
+                missing.append(f"{family}: {counts[what]:,} {what}, and {least:,} are due")
+    console.print(table)
+    violations = [(one, violation) for one in done for violation in one.violations]
+    for one, violation in violations:
+        console.print(f"[red]{one.family} / {one.name} / {violation.case}[/]: {violation.what}")
+    for line in missing:
+        console.print(f"[red]{line}")
+    return bool(violations or missing)

@@ -1,0 +1,244 @@
+"""Programs that use a store, and the diary in which each writes down what it did and was told.
+
+Every capability that changes what is on the disk has its program here; the families run them all.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import Final
+
+from batpak.append import BatchItem
+from batpak.config import Durability, Limits, StoreConfig
+from batpak.coordinate import Coordinate
+from batpak.errors import StorageFailed
+from batpak.store import Store
+from batpak.testing.faults import Part, Partial
+from batpak.testing.platform import SimPlatform
+from tests.facts import Said
+
+LARGE: Final = 270_000  # bytes: a file with such an event has a footer also if it is the last one
+
+
+def config_of(durability: Durability, *, lifecycle_events: bool = False) -> StoreConfig:
+    """Small files, so that a short program has several."""
+    return StoreConfig(
+        lifecycle_events=lifecycle_events,
+        durability=durability,
+        sync_every_n_events=4,
+        limits=Limits(segment_max_bytes=4 << 10),
+    )
+
+
+class Diary:
+    """What a program has done, in order, and what it knows of it.
+
+    A unit is what is stored whole or not at all: the texts of one event, or of a batch.
+    """
+
+    def __init__(self, sim: SimPlatform, config: StoreConfig) -> None:
+        self.sim, self.config = sim, config
+        self.units: list[list[str]] = []
+        self.answered: list[tuple[int, int]] = []  # after so many operations: units acknowledged
+        self.durable: list[tuple[int, int]] = []  # likewise, and known to be durable
+        self.refused: dict[int, int] = {}  # unit -> after so many operations its refusal was told
+        self._killed: list[Store] = []  # kept, since whoever collects one would end it in order
+
+    def open(self) -> Store:
+        return Store.open("store", self.config, platform=self.sim)
+
+    def store(self, store: Store, *sizes: int, keyed: bool = False) -> None:
+        """Append one event, or a batch of several."""
+        items = self.unit(sizes)
+        self.attempt(store, items, f"unit {len(self.units) - 1}" if keyed else None)
+
+    def attempt(self, store: Store, items: list[BatchItem], key: str | None) -> None:
+        payload = items[0].payload
+        if len(items) == 1 and isinstance(payload, Said):
+            store.append(items[0].coord, payload, idempotency_key=key)
+        else:
+            store.append_batch(items, idempotency_key=key)
+        self.told(durable=self.config.durability is Durability.COMMIT)
+
+    def store_together(self, store: Store, *units: tuple[int, ...]) -> None:
+        """Submit several units, so that one group has them all, and wait for them."""
+        tickets = [store.submit_batch(self.unit(sizes)) for sizes in units]
+        for ticket in tickets:
+            ticket.result()
+        self.told(durable=self.config.durability is Durability.COMMIT)
+
+    def refuse(self, store: Store, *units: tuple[int, ...]) -> None:
+        """Submit several units whose write is refused when half of it is done."""
+        first = len(self.units)
+        tickets = [store.submit_batch(self.unit(sizes)) for sizes in units]
+        self.sim.fail_at(1, Partial(Part.HALF, errno.EIO), kind="write")
+        for number, ticket in enumerate(tickets, first):
+            assert isinstance(ticket.exception(), StorageFailed), "it was not refused"
+            self.refused[number] = len(self.sim.operations)
+
+    def sync(self, store: Store) -> None:
+        store.sync()
+        self.told(durable=True)
+
+    def close(self, store: Store) -> None:
+        store.close()
+        self.told(durable=True)
+
+    def kill(self, store: Store) -> None:
+        """The process is gone: its lock with it, and nobody closes anything."""
+        self._killed.append(store)
+        self.sim.disk.locks.clear()
+
+    def told(self, *, durable: bool) -> None:
+        now = len(self.sim.operations), len(self.units)
+        self.answered.append(now)
+        if durable:
+            self.durable.append(now)
+
+    def units_at(self, at: int, count: int | None = None) -> list[list[str]]:
+        """Which of the first units there may be after so many operations: not the refused."""
+        return [
+            unit
+            for number, unit in enumerate(self.units[:count])
+            if number not in self.refused or self.refused[number] > at
+        ]
+
+    def unit(self, sizes: tuple[int, ...]) -> list[BatchItem]:
+        number = len(self.units)
+        texts = [f"{number} {n} " + "x" * size for n, size in enumerate(sizes)]
+        self.units.append(texts)
+        return [
+            BatchItem(Coordinate(f"writer:{(number + n) % 3}", "acme"), Said(text=text))
+            for n, text in enumerate(texts)
+        ]
+
+
+Program = Callable[[Diary], None]
+
+
+def singles(diary: Diary) -> None:
+    with diary.open() as store:
+        for n in range(8):
+            diary.store(store, 100 * n)
+        diary.sync(store)
+
+
+def batches(diary: Diary) -> None:
+    with diary.open() as store:
+        diary.store(store, 10, 10, 10)
+        diary.store(store, 1500, 20, 900)
+        diary.store(store, 50)
+        diary.store(store, 5, 5, 5, 5, 5)
+
+
+def groups(diary: Diary) -> None:
+    """Several units in one write; one of them ends behind the size at which a file does."""
+    with diary.open() as store:
+        diary.store_together(store, (10,), (20, 30), (5,))
+        diary.store_together(store, (900, 900), (10,), (2500,), (10, 10, 10))
+        diary.store_together(store, (10,), (10,))
+
+
+def rotations(diary: Diary) -> None:
+    """Several files; a batch that is larger than one; the sealer has its turns."""
+    with diary.open() as store:
+        for n in range(4):
+            diary.store(store, 1500)
+            diary.store(store, 10)
+            if n == 2:
+                diary.sim.run_background()
+        diary.store(store, 3000, 10, 3000)
+        diary.store(store, 20)
+        diary.store(store, 20, 20)
+        diary.sim.run_background()
+
+
+def reopened(diary: Diary) -> None:
+    for n in range(3):
+        store = diary.open()
+        diary.store(store, 700 * n)
+        diary.store(store, 10, 1200)
+        diary.close(store)
+
+
+def footed(diary: Diary) -> None:
+    """The last file has a footer when it is closed, and the next writer begins another one."""
+    for _ in range(2):
+        store = diary.open()
+        diary.store(store, 10)
+        diary.store(store, LARGE)
+        diary.close(store)
+    with diary.open() as store:
+        diary.store(store, 10, 20)
+
+
+def keyed(diary: Diary) -> None:
+    with diary.open() as store:
+        for n in range(6):
+            diary.store(store, *([300] * (n % 3 + 1)), keyed=True)
+
+
+def abandoned(diary: Diary) -> None:
+    """Each process is killed and the next one recovers what it left; the last closes."""
+    for n in range(4):
+        store = diary.open()
+        diary.store(store, 10, 900)
+        diary.store(store, 300 * n)
+        diary.kill(store)
+    with diary.open() as store:
+        diary.store(store, 10)
+
+
+def refused(diary: Diary) -> None:
+    """Writes that a disk refuses half-way; what comes next is as large as the first of them."""
+    with diary.open() as store:
+        diary.store(store, 30)
+        diary.refuse(store, (20,), (30,), (40, 40))
+        diary.store(store, 20)
+        diary.refuse(store, (300,), (10,), (10,))
+        diary.store(store, 300)
+        diary.store(store, 10, 10)
+
+
+def mixed(diary: Diary) -> None:
+    """Some of everything."""
+    store = diary.open()
+    diary.store(store, 200, keyed=True)
+    diary.store_together(store, (10,), (600, 20))
+    diary.store(store, 1200, 1200, 1200)
+    diary.sync(store)
+    diary.store(store, 30)
+    diary.close(store)
+    with diary.open() as store:
+        diary.store(store, 10, keyed=True)
+        diary.sim.run_background()
+        diary.store(store, 2500)
+        diary.store_together(store, (40, 40), (10,))
+
+
+PROGRAMS: Final[dict[str, Program]] = {
+    program.__name__: program
+    for program in (
+        singles,
+        batches,
+        groups,
+        rotations,
+        reopened,
+        footed,
+        keyed,
+        abandoned,
+        refused,
+        mixed,
+    )
+}
+
+
+def played(
+    program: str, durability: Durability, *, mapped: bool, seed: int, lifecycle: bool = False
+) -> Diary:
+    """The diary of one whole run on a machine that nothing happens to."""
+    sim = SimPlatform(seed=seed, mapped=mapped)
+    diary = Diary(sim, config_of(durability, lifecycle_events=lifecycle))
+    PROGRAMS[program](diary)
+    return diary
