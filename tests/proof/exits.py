@@ -28,7 +28,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from batpak.config import Durability, Limits, StoreConfig
-from batpak.errors import StoreClosed, StoreLocked
+from batpak.errors import BatpakError, StoreLocked
 from batpak.store import Store
 from tests.facts import USER, Said
 from tests.proof.child import PATIENCE_S, Ended, Kept, Tell, Told, append, heard, line_of
@@ -98,7 +98,7 @@ def has_daemon_threads(path: Path, tell: Tell) -> None:
     store, units = opened(path), count()
 
     def work() -> None:
-        with suppress(StoreClosed):  # what it may be told when the program is at its end
+        with suppress(BatpakError):  # what it is told when the files are given back under it
             for unit in units:
                 tell(append(store, unit, (100,)))
 

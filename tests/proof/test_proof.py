@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
 from tests.proof.families import JOBS
@@ -12,6 +15,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed store:ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def silence() -> Iterator[None]:
+    """What pytest captures of the log would keep errors, and with them stores, in memory."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.mark.parametrize(
