@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -195,11 +196,33 @@ def hold(one: Append, outcome: int | None) -> None:
 
 UNITS: Final = {"one": (10,), "a batch": (10, 900)}
 
-JOBS: Final = [
-    Job(
-        "interrupt", f"{name}, {durability.name}, {what.__name__}", partial(what, sizes, durability)
-    )
+
+def alone(work: Callable[[Tally, Size], None], tally: Tally, size: Size) -> None:
+    """Do something in a thread of its own.
+
+    An exception that is raised between two lines of a handler can stay the one that is being
+    handled for as long as its thread lives, and with it all that it leads to.
+    """
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work(tally, size)
+        except BaseException as error:  # noqa: BLE001  it is raised below
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if raised:
+        raise raised[0]
+
+
+WORKS: Final = {
+    f"{name}, {durability.name}, {what.__name__}": partial(what, sizes, durability)
     for name, sizes in UNITS.items()
     for durability in Durability
     for what in (look, stop)
-] + [Job("interrupt", "one, COMMIT, while a sync is refused", stop_refused_sync)]
+} | {"one, COMMIT, while a sync is refused": partial(stop_refused_sync)}
+
+JOBS: Final = [Job("interrupt", name, partial(alone, work)) for name, work in WORKS.items()]
