@@ -26,13 +26,24 @@ Names: TypeAlias = Mapping[str, int]
 """The names in a directory, and the number of the file or directory behind each."""
 
 
+_ZEROS: Final = bytes(4096)
+
+
+def _without_zeros(data: bytes) -> bytes:
+    """Data up to its last byte that is not zero; a page at once, since room is mostly zeros."""
+    end = len(data)
+    while end >= len(_ZEROS) and data.endswith(_ZEROS, 0, end):
+        end -= len(_ZEROS)
+    return data[:end].rstrip(b"\0")
+
+
 class Content:
     """The bytes of a file: `data`, and zeros from there up to `size`."""
 
     __slots__ = ("_digest", "data", "size")
 
     def __init__(self, data: bytes, size: int) -> None:
-        self.data = data.rstrip(b"\0") if data.endswith(b"\0") else data
+        self.data = _without_zeros(data) if data.endswith(b"\0") else data
         self.size = size
         self._digest: bytes | None = None
 

@@ -138,7 +138,7 @@ SUBJECTS: Final[dict[str, Subject]] = {
     "segment, right checksums": Subject(fuzz_bytes.parse_checked_segment, _bent(_SEGMENTS), 4_000),
     "segment, right hashes": Subject(fuzz_bytes.parse_hashed_segment, _bent(_SEGMENTS), 4_000),
     "footer": Subject(fuzz_footer.parse_footer, _bent([BEHIND, *fuzz_footer.OTHERS]), 9_000),
-    "footer, right checksums": Subject(fuzz_footer.parse_lying_footer, _lies, 1_500),
+    "footer, right checksums": Subject(fuzz_footer.parse_lying_footer, _lies, 1_000),
     "note": Subject(fuzz_values.parse_note, _bent(NOTES), 10_000),
     "payload": Subject(
         fuzz_values.parse_payload,
@@ -159,8 +159,8 @@ SUBJECTS: Final[dict[str, Subject]] = {
     "message": Subject(
         fuzz_text.parse_message, _text(lambda: list(MESSAGES), EXPRESSION_WORDS), 5_000, MOMENT
     ),
-    "directory": Subject(fuzz_store.parse_directory, fuzz_store.scripts, 3_000),
-    "directory, right checksums": Subject(fuzz_store.parse_mended_directory, _mended, 3_000),
+    "directory": Subject(fuzz_store.parse_directory, fuzz_store.scripts, 1_500),
+    "directory, right checksums": Subject(fuzz_store.parse_mended_directory, _mended, 1_500),
 }
 
 PARSERS: Final[dict[str, Parser]] = {name: subject.parse for name, subject in SUBJECTS.items()}

@@ -34,8 +34,8 @@ from tests.proof.workload import config_of
 
 ROOMS: Final = ("/batpak/commit/", "/batpak/index/tail.py", "/batpak/journal/active.py")
 OPAQUE: Final = {"catch_up", "_group_rows"}  # they hold the lock that a reader of a tail takes
-WHOLE: Final = {(1, Durability.COMMIT), (2, Durability.INTERVAL)}  # by default at every line …
-STEP: Final = 31  # … and the others at every so many
+STEP: Final = 31  # by default at every so many lines …
+STEPS: Final = {(1, Durability.COMMIT): 1, (2, Durability.INTERVAL): 3}  # … except for these
 KEY: Final = "the unit"
 BEFORE: Final = 2  # events that are there already
 
@@ -106,8 +106,8 @@ def look(sizes: tuple[int, ...], durability: Durability, tally: Tally, _size: Si
 
 def stop(sizes: tuple[int, ...], durability: Durability, tally: Tally, size: Size) -> None:
     """An exception at any line: the outcome is known, a retry stores nothing twice."""
-    whole = size is Size.LONG or (len(sizes), durability) in WHOLE
-    for at in count(1, 1 if whole else STEP):
+    step = 1 if size is Size.LONG else STEPS.get((len(sizes), durability), STEP)
+    for at in count(1, step):
         one = Append(sizes, durability, mapped=at % 4 == 1)
         with interrupted(at) as points:
             outcome = attempt(one)

@@ -87,12 +87,13 @@ def hold(after: SimPlatform, diary: Diary, wanted: Due, *, thorough: bool) -> No
         if thorough:
             assert store.verify().ok, "verify finds damage after an honest crash"
             hold_again(after, found, diary)
-        store.append(Coordinate("writer:0", "acme"), Said(text=LATER))
+        later = store.append(Coordinate("writer:0", "acme"), Said(text=LATER))
         store.sync()
-        assert seen(store).texts == [*found.texts, LATER], "it does not go on"
-        cut_off = after.crash(CrashModel.SYNCED) if thorough else None
-    if cut_off is None:
-        return
+        assert store.get(later.event_id).payload == Said(text=LATER), "it does not go on"
+        if not thorough:
+            return
+        assert seen(store).texts == [*found.texts, LATER], "it does not go on from there"
+        cut_off = after.crash(CrashModel.SYNCED)
     with Store.open_read_only("store", diary.config, platform=after) as reader:
         assert reader.open_report.clean, "closed in order, and not clean"
         assert seen(reader).texts == [*found.texts, LATER], "a close changed the log"

@@ -108,15 +108,16 @@ def main(
     raise typer.Exit(int(failed))
 
 
-def show(console: Console, done: list[Done], due: dict[tuple[str, str], int]) -> bool:
+def show(console: Console, done: list[Done], due: dict[str, int]) -> bool:
     """Print the table and what did not hold; whether anything did not, or is missing."""
     by_family: dict[str, list[Done]] = defaultdict(list)
     for one in done:
         by_family[one.family].append(one)
     table = Table("family", "jobs", "explored", "seconds", "violations")
-    missing: list[str] = []
+    total = Counter[str]()
     for family, jobs in sorted(by_family.items()):
         counts = sum((one.counts for one in jobs), Counter[str]())
+        total += counts
         table.add_row(
             family,
             str(len(jobs)),
@@ -124,9 +125,11 @@ def show(console: Console, done: list[Done], due: dict[tuple[str, str], int]) ->
             f"{sum(one.seconds for one in jobs):.1f}",
             str(sum(one.violations_count for one in jobs)),
         )
-        for (name, what), least in due.items():
-            if name == family and counts[what] < least:
-                missing.append(f"{family}: {counts[what]:,} {what}, and {least:,} are due")
+    missing = [
+        f"{total[what]:,} {what}, and {least:,} are due"
+        for what, least in due.items()
+        if total[what] < least
+    ]
     console.print(table)
     violations = [(one, violation) for one in done for violation in one.violations]
     for one, violation in violations:
