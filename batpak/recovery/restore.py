@@ -418,12 +418,15 @@ class _Restoration:
         """The last event of a log whose newest file has none."""
         part, row = table.locate(sequence)
         segment = self._segments.of(part.segment_id)
-        begin = part.last_offset if isinstance(part, Sealed) else part.offsets[row]
-        found = frame.body_at(segment.whole(), begin, segment.end, begin, segment.seed)
-        decoded = frame.decode(found) if isinstance(found, bytes) else found
-        if not isinstance(decoded, Frame) or decoded.sequence != sequence:
-            begin = part.offsets[row]  # whole and checked, or made anew
-            decoded = frame.decode(segment.record(begin, segment.end, None))
+        if isinstance(part, Sealed):
+            last = _placed_at(segment, part.last_offset, sequence)
+            if last is None:  # the entry alone was read; now all of the column, checked
+                last = _placed_at(segment, part.offsets[row], sequence)
+            if last is not None:
+                return last
+            part.distrust()
+        begin = part.offsets[row]
+        decoded = frame.decode(segment.record(begin, segment.end, None))
         if isinstance(decoded, Fault):
             raise segment.corrupt(begin, decoded)
         return placed(decoded, begin, segment.end)
@@ -437,6 +440,15 @@ class _Restoration:
                 file.sync(data_only=False)
             finally:
                 file.close()
+
+
+def _placed_at(segment: Segment, begin: int, sequence: int) -> Placed | None:
+    """The event that begins there, the last of its file, if it is the one with that number."""
+    found = frame.body_at(segment.whole(), begin, segment.end, begin, segment.seed)
+    decoded = frame.decode(found) if isinstance(found, bytes) else found
+    if not isinstance(decoded, Frame) or decoded.sequence != sequence:
+        return None
+    return placed(decoded, begin, segment.end)
 
 
 def _log_torn(segment: Segment, torn: Torn) -> None:

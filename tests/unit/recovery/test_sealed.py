@@ -8,24 +8,19 @@ HEAD that points inside an older file and is not what the log was.
 from __future__ import annotations
 
 import shutil
-import struct
-from array import array
 from pathlib import Path
 
 import pytest
 
-from batpak import codec
 from batpak.coordinate import Coordinate
-from batpak.digest import crc32
 from batpak.errors import CorruptStore
 from batpak.faults import Damage
-from batpak.index import sidx
-from batpak.index.sidx import Column, Footer
 from batpak.journal import head, header
 from batpak.platform import REAL
 from batpak.store import Store
 from batpak.upkeep.verify import verify_path
 from tests.facts import FAST, SMALL, Counted, Said
+from tests.unit.recovery.machines import lie_in
 
 ENTITIES = [Coordinate(f"order:{n}", "shop") for n in range(3)]
 
@@ -42,24 +37,7 @@ def rotated(tmp_path: Path) -> Path:
 
 def lie(file: Path, name: str, change: dict[int, int]) -> None:
     """Change entries of a column, and make every checksum right again."""
-    data = bytearray(file.read_bytes())
-    footer = sidx.read(bytes(data), len(data))
-    assert isinstance(footer, Footer)
-    columns: list[Column] = []
-    for column in footer.toc.columns:
-        raw = bytes(data[column.offset : column.offset + column.bytes])
-        if column.name == name:
-            values = array(column.type, raw)
-            for at, value in change.items():
-                values[at] = value
-            raw = values.tobytes()
-            data[column.offset : column.offset + column.bytes] = raw
-        columns.append(column._replace(crc=crc32(raw)))
-    toc = codec.encode(footer.toc._replace(columns=columns))
-    trailer = struct.unpack("<8sQQQIIII", data[-sidx.TRAILER_BYTES :])
-    fields = struct.pack("<8sQQQIII", *trailer[:4], len(toc), crc32(toc), trailer[6])
-    closing = toc + fields + struct.pack("<I", crc32(fields))
-    file.write_bytes(bytes(data[: trailer[3]]) + closing)
+    file.write_bytes(lie_in(file.read_bytes(), name, change))
 
 
 def answers(path: Path) -> list[object]:
