@@ -15,6 +15,8 @@ from batpak.journal.segment import Segment
 from batpak.record import (
     COVERED,
     EVENT,
+    EVENT_HASH_AT,
+    MARK,
     close_head,
     pack_fields,
     pack_opt,
@@ -42,7 +44,9 @@ class Item(Struct, frozen=True):
 class Log:
     """The bytes of one segment, growing."""
 
-    def __init__(self, segment_id: int = 1, first: int = 0) -> None:
+    def __init__(
+        self, segment_id: int = 1, first: int = 0, prev: header.Link | None = None
+    ) -> None:
         self.data = bytearray(
             header.encode(
                 store_id=STORE_ID,
@@ -50,12 +54,13 @@ class Log:
                 created_ns=MS * 1_000_000,
                 first_sequence=first,
                 salt=bytes(range(8)),
-                prev=None,
+                prev=prev,
             )
         )
         self.header, self.start = header.decode(bytes(self.data), "log")
         self.seed = frame.seed(self.header)
-        self.sequence, self.chain_head = first, digest.ZERO_HASH
+        self.sequence = first
+        self.chain_head = digest.ZERO_HASH if prev is None else prev.chain_head
         self.heads: dict[str, tuple[int, bytes]] = {}
         self.offsets: list[int] = []
         self.bodies: list[bytes] = []
@@ -64,15 +69,40 @@ class Log:
     def end(self) -> int:
         return len(self.data)
 
-    def add(self, item: Item) -> bytes:
-        """Append one event and return its record."""
+    def next(self) -> Log:
+        """The file that follows this one, without a frame."""
+        number = self.header.segment_id
+        after = Log(number + 1, self.sequence, header.Link(number, self.end, self.chain_head))
+        after.heads = dict(self.heads)
+        return after
+
+    def record(self, item: Item, change: Mapping[str, int] | None = None) -> bytes:
+        """The record of an event that would come next.
+
+        Args:
+            item: What it says.
+            change: Numbers of its head that are others than the log gives. Its hash is right.
+        """
         sequence = self.sequence
         version, prev_hash = self.heads.get(item.entity, (0, digest.ZERO_HASH))
-        event_id = ((MS + sequence) << 16 | 0x7000).to_bytes(8, "big")
-        event_id += (1 << 63 | sequence).to_bytes(8, "big")
+        head = {
+            "type": EVENT,
+            "kind": 0x1001,
+            "payload_version": 1,
+            "wall_ms": MS + sequence,
+            "counter": 0,
+            "sequence": sequence,
+            "version": version + 1,
+            "id_hi": (MS + sequence) << 16 | 0x7000,
+            "id_lo": 1 << 63 | sequence,
+            "stamp": sequence - item.index,
+            **(change or {}),
+        }
+        event_id = head["id_hi"].to_bytes(8, "big") + head["id_lo"].to_bytes(8, "big")
         fields = pack_fields(
-            EVENT, 0, 0x1001, 1, 0, item.index, item.count, MS + sequence, 0, sequence,
-            version + 1, event_id, item.correlation or event_id, item.cause,
+            head["type"], 0, head["kind"], head["payload_version"], 0, item.index, item.count,
+            head["wall_ms"], head["counter"], head["sequence"], head["version"], event_id,
+            item.correlation or event_id, item.cause,
         )  # fmt: skip
         opt = pack_opt(item.key, item.extensions)
         own = event_hash(
@@ -85,14 +115,19 @@ class Log:
             opt,
             digest.content_hash(item.payload),
         )
-        head = close_head(fields, prev_hash, own, sequence - item.index)
         names = codec.encode(item.entity) + codec.encode(item.scope)
-        body = b"\x95\xc4\xa6" + head + names + opt + pack_payload(item.payload) + item.payload
+        head_bytes = close_head(fields, prev_hash, own, head["stamp"])
+        return MARK + head_bytes + names + opt + pack_payload(item.payload) + item.payload
+
+    def add(self, item: Item, change: Mapping[str, int] | None = None) -> bytes:
+        """Append one event and return its record."""
+        body = self.record(item, change)
+        own = body[EVENT_HASH_AT : EVENT_HASH_AT + digest.HASH_BYTES]
         self.offsets.append(self.end)
         self.data += frame.encode(body, self.end, self.seed)
         self.bodies.append(body)
-        self.heads[item.entity] = version + 1, own
-        self.sequence, self.chain_head = sequence + 1, own
+        self.heads[item.entity] = self.heads.get(item.entity, (0, b""))[0] + 1, own
+        self.sequence, self.chain_head = self.sequence + 1, own
         return body
 
     def put(self, directory: Directory) -> Segment:

@@ -14,42 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batpak import codec
-from batpak.errors import FutureVersion
 from batpak.journal import frame
-from batpak.journal.chain import Chain, Placed
+from batpak.journal.chain import Chain
 from batpak.journal.frame import Fault, Why
-from batpak.journal.scan import Scan
-from batpak.override import override
 from batpak.record import ENTITY_AT
-from tests.unit.journal.logs import STORE_ID, Item, Log, log_of
+from tests.unit.journal.logs import STORE_ID, Item, log_of
+from tests.unit.journal.ways import LongWay, outcome
 
 LENGTHS: Final = st.sampled_from([0, 1, 3, 30, 31, 32, 33, 200, 255, 256, 257, 65_535, 65_536])
 NAMES: Final = st.sampled_from(
     ["a", "a:1", "é" * 15, "n" * 31, "n" * 32, "n" * 255, "n" * 256, "ключ:7", "𝄞", "batpak:store"]
 )
-
-
-class LongWay(Chain):
-    """A chain to which no frame is an ordinary one."""
-
-    __slots__ = ()
-
-    @override
-    def follow(self, body: bytes, offset: int, end: int) -> Placed | None:
-        del body, offset, end
-        return None
-
-
-def outcome(
-    data: bytes, log: Log, cls: type[Chain], *, hashed: bool
-) -> tuple[list[list[Placed]], list[Placed], Why | Fault | str]:
-    scanned = Scan(data, log.start, len(data), log.seed, cls(STORE_ID, hashed=hashed))
-    units: list[list[Placed]] = []
-    try:
-        units.extend(scanned)
-    except FutureVersion as error:
-        return units, [], str(error)
-    return units, scanned.open_unit, scanned.stop.why
 
 
 @st.composite

@@ -21,7 +21,7 @@ from batpak.journal import frame, header, scan
 from batpak.journal.chain import Chain
 from batpak.journal.frame import Fault, Frame, Why
 from batpak.journal.scan import RestKind, Scan
-from batpak.record import Parts, decode_parts
+from batpak.record import MARK, Parts, decode_parts
 
 FIXTURE: Final = Path(__file__).parents[2] / "fixtures" / "format-v2"
 DATA: Final = (FIXTURE / "000001.fbat").read_bytes()
@@ -51,8 +51,35 @@ def test_a_whole_file_is_three_units_and_its_mark_is_passed() -> None:
 
     assert found == [0, 1, 2, 3]
     assert scanned.stop == (959, Why.END)
-    assert scanned.passed is not None
-    assert scanned.passed[0] == 2
+    assert scanned.passed == (2, parts_at(347).head[126:158])
+
+
+@pytest.mark.parametrize(
+    ("mark", "passed"), [(151, (0, bytes(32))), (None, None), (152, None), (763, None)]
+)
+def test_a_mark_is_passed_only_where_a_unit_ends(
+    mark: int | None, passed: tuple[int, bytes] | None
+) -> None:
+    """763 is inside a batch."""
+    scanned = Scan(DATA, START, len(DATA), SEED, Chain(HEADER.store_id, hashed=True), mark=mark)
+
+    assert (scanned.stop, scanned.unit, scanned.open_unit) == ((151, Why.END), 151, [])
+    assert sum(map(len, scanned)) == 4
+    assert scanned.passed == passed
+    assert (scanned.unit, scanned.sequence) == (959, 4)
+    assert scanned.chain_head == parts_at(763).head[126:158]
+
+
+@pytest.mark.parametrize(
+    ("end", "goes_on"), [(151, True), (567, True), (763, True), (762, False), (959, False)]
+)
+def test_a_scan_reads_nothing_behind_the_end_it_was_given(end: int, goes_on: bool) -> None:
+    scanned = Scan(DATA, START, end, SEED, Chain(HEADER.store_id, hashed=True))
+    found = [placed.sequence for unit in scanned for placed in unit]
+
+    assert found == ([0, 1, 2, 3] if end == 959 else [0, 1] if end > 151 else [])
+    assert scanned.stop.offset == (567 if end == 762 else end)
+    assert scanned.goes_on() == goes_on
 
 
 @pytest.mark.parametrize(
@@ -74,14 +101,44 @@ def test_each_reason_to_stop_is_told_apart(tail: bytes, why: Why) -> None:
     assert scanned.stop == (959, why)
 
 
-@pytest.mark.parametrize("cut", [763, 764, 900, 958])
-def test_a_batch_is_whole_or_absent(cut: int) -> None:
+@pytest.mark.parametrize(
+    ("cut", "why"),
+    [
+        (763, Why.OPEN_UNIT),
+        (764, Why.SHORT_HEADER),
+        (900, Why.SHORT_BODY),
+        (958, Why.SHORT_BODY),
+    ],
+)
+def test_a_batch_is_whole_or_absent(cut: int, why: Why) -> None:
     scanned, found = walk(DATA[:cut])
 
     assert found == [0, 1]
     assert scanned.unit == 567
-    assert scanned.stop.offset == 763
+    assert scanned.stop == (763, why)
     assert [placed.sequence for placed in scanned.open_unit] == [2]
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [(b"", Why.ZERO), (b"x", Damage.FRAME), (bytes(frame.BODY_BYTES_MAX), Damage.FRAME)],
+    ids=["no byte", "one byte", "as many as a frame can have"],
+)
+def test_a_right_checksum_makes_a_frame_of_any_length_but_zero(
+    body: bytes, why: Why | Damage
+) -> None:
+    scanned, found = walk(DATA + frame.encode(body, 959, SEED))
+
+    assert found == [0, 1, 2, 3]
+    said = scanned.stop.why
+    assert (said.reason if isinstance(said, Fault) else said) is why
+
+
+def test_a_right_checksum_does_not_make_a_frame_that_is_too_long() -> None:
+    scanned, found = walk(DATA + frame.encode(bytes(frame.BODY_BYTES_MAX + 1), 959, SEED))
+
+    assert found == [0, 1, 2, 3]
+    assert scanned.stop == (959, Why.LENGTH)
 
 
 def head_with(parts: Parts, at: int, value: bytes) -> Parts:
@@ -144,35 +201,121 @@ def rest(tail: bytes, sequence: int = 4) -> scan.Rest:
     return scan.rest_of(data, 959, len(data), SEED, sequence)
 
 
-def later(sequence: int, at: int, stamp: int) -> bytes:
+def later(sequence: int, at: int, stamp: int, payload: bytes | None = None) -> bytes:
     parts = head_with(parts_at(151), 30, sequence.to_bytes(8, "big"))
-    return framed(head_with(parts, 158, stamp.to_bytes(8, "big")), at)
+    parts = head_with(parts, 158, stamp.to_bytes(8, "big"))
+    return framed(replace(parts, payload=payload or parts.payload), at)
+
+
+NOTHING: Final = scan.Rest(RestKind.EMPTY, None, 0)
+JUNK: Final = scan.Rest(RestKind.JUNK, None, 0)
 
 
 def test_what_lies_behind_a_stop_is_told_apart() -> None:
     hole = bytes(200)
 
-    assert rest(b"").kind is RestKind.EMPTY
-    assert rest(hole).kind is RestKind.EMPTY
-    assert rest(hole + b"x").kind is RestKind.JUNK
+    assert rest(b"") == NOTHING
+    assert rest(hole) == NOTHING
+    assert rest(hole + b"x") == JUNK
     assert rest(hole + later(5, 959 + 200, 3)) == (RestKind.FRAMES, 1159, 3)
-    assert rest(hole + later(5, 959 + 201, 3)).kind is RestKind.JUNK  # at another place
-    assert rest(hole + later(4, 959 + 200, 3)).kind is RestKind.JUNK  # not a later one
-    assert rest(hole + later(900, 959 + 200, 3)).kind is RestKind.JUNK  # no room for so many
+    assert rest(hole + later(5, 959 + 200, 0)) == (RestKind.FRAMES, 1159, 0)
+    assert rest(hole + later(5, 959 + 201, 3)) == JUNK  # at another place
+    assert rest(hole + later(4, 959 + 200, 3)) == JUNK  # not a later one
+    assert rest(hole + later(3, 959 + 200, 3)) == JUNK
 
 
-def test_the_largest_stamp_behind_a_stop_counts() -> None:
+def test_a_later_frame_begins_behind_the_stop_if_only_by_one_byte() -> None:
+    assert rest(later(5, 959, 3)) == JUNK  # it is what was not understood
+    assert rest(b"x" + later(5, 960, 3)) == (RestKind.FRAMES, 960, 3)
+
+
+def test_a_later_frame_has_a_sequence_for_which_there_was_room() -> None:
+    """The smallest frame has 184 bytes, so as many events are between the stop and the end."""
+    room = 184 * 5
+
+    for size in (room - 1, room, room + 1):
+        highest = 4 + size // 184
+        at = 959 + size - len(later(5, 0, 3))
+        hole = bytes(at - 959)
+        assert rest(hole + later(highest, at, 3)) == (RestKind.FRAMES, at, 3)
+        assert rest(hole + later(highest + 1, at, 3)) == JUNK
+
+
+def test_the_first_frame_behind_a_stop_and_the_largest_stamp_count() -> None:
+    first = later(5, 959 + 200, 5)
+    second = later(6, 959 + 200 + len(first), 2)
+
+    assert rest(bytes(200) + first + second) == (RestKind.FRAMES, 1159, 5)
+
     first = later(5, 959 + 200, 2)
     second = later(6, 959 + 200 + len(first), 5)
 
     assert rest(bytes(200) + first + second) == (RestKind.FRAMES, 1159, 5)
 
 
-def test_a_search_over_hostile_bytes_gives_up() -> None:
-    decoy = (1 << 16).to_bytes(4, "big") + bytes(4) + b"\x95\xc4\xa6" + bytes(30)
-    decoy += (5).to_bytes(8, "big")
+def test_a_frame_inside_the_payload_of_a_later_one_says_nothing() -> None:
+    inner_at = 1159 + len(later(5, 1159, 2)) - len(parts_at(151).payload)
+    outer = later(5, 1159, 2, payload=later(6, inner_at, 6))
+    alone = bytes(inner_at - 959) + later(6, inner_at, 6)
 
-    assert rest(decoy * 4000).kind is RestKind.UNSEARCHED
+    assert rest(alone) == (RestKind.FRAMES, inner_at, 6)
+    assert rest(bytes(200) + outer) == (RestKind.FRAMES, 1159, 2)
+
+
+def decoy(length: int) -> bytes:
+    """What looks like a frame of that length until its checksum is computed."""
+    return length.to_bytes(4, "big") + bytes(4) + MARK + bytes(30) + (5).to_bytes(8, "big")
+
+
+def test_a_search_over_hostile_bytes_gives_up() -> None:
+    data = DATA + decoy(1 << 16) * 4000
+
+    assert list(scan.later_frames(data, 959, len(data), SEED, 4)) == [None]
+    assert scan.rest_of(data, 959, len(data), SEED, 4) == (RestKind.UNSEARCHED, None, 0)
+
+
+def test_what_was_found_before_a_search_gave_up_is_said() -> None:
+    first = later(5, 1159, 3)
+
+    found = rest(bytes(200) + first + decoy(1 << 16) * 4000)
+
+    assert found == (RestKind.UNSEARCHED, 1159, 3)
+
+
+@pytest.mark.parametrize(("more", "kind"), [(0, RestKind.JUNK), (1, RestKind.UNSEARCHED)])
+def test_a_search_takes_checksums_of_eight_times_what_it_searches(
+    more: int, kind: RestKind
+) -> None:
+    size = 4096
+    decoys = b"x" + decoy(3000) * 10 + decoy(8 * size - 10 * 3000 + more)
+    data = DATA + decoys + b"\xff" * (size - len(decoys))
+
+    found = list(scan.later_frames(data, 959, len(data), SEED, 4))
+
+    assert found == ([] if kind is RestKind.JUNK else [None])
+    assert scan.rest_of(data, 959, len(data), SEED, 4).kind is kind
+
+
+def test_a_length_that_reaches_beyond_the_end_costs_nothing() -> None:
+    size = 4096
+    decoys = decoy(size + 1) * 70
+
+    assert rest(decoys + b"\xff" * (size - len(decoys))) == JUNK
+
+
+@pytest.mark.parametrize("cut", range(1, 50))
+def test_what_might_be_a_frame_is_cut_anywhere(cut: int) -> None:
+    assert rest(b"x" * 200 + decoy(5)[:-cut]) == JUNK
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "content"),
+    [(0, None, 3), (0, 2, 1), (0, 1, 1), (1, 2, 1), (1, None, 3), (3, None, 3), (5, 4, 5)],
+)
+def test_content_ends_behind_the_last_byte_that_is_not_zero(
+    start: int, end: int | None, content: int
+) -> None:
+    assert scan.content_end(b"\x01\x00\x02\x00\x00", start, end) == content
 
 
 @pytest.mark.parametrize("junk", [*range(scan.PIECE_BYTES - 12, scan.PIECE_BYTES + 4), 20_000])
