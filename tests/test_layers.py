@@ -35,7 +35,7 @@ FLOORS = {
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates / receipt / verdict",
     "batpak_codegen": """run / render write / machine_view / payload_view / checks
-        / namespace link / layout machine gate / fields / literal / ir source / schema expr
+        / namespace link / layout machine gate / fields / literal / ir source / declarations expr
         / types text / names nodes / diagnostic""",
     "batpak_codegen.source": "load / yaml_text",
     "batpak_codegen.expr": """emit / check / operands / layout constants / algebra parse / tokens

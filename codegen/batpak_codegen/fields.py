@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
+from batpak_codegen.declarations import Entries, FieldDecl, Int, SchemaFile, TypeDecl
 from batpak_codegen.diagnostic import Findings, Place, SchemaError, Span, did_you_mean, quoted
 from batpak_codegen.ir import Named, TypeDef, int_range
 from batpak_codegen.literal import Misfit, number, read
 from batpak_codegen.nodes import TextNode
-from batpak_codegen.schema import Entries, FieldDecl, Int, SchemaFile, TypeDecl
 from batpak_codegen.types import (
     SCALARS,
     AliasType,

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from batpak_codegen.declarations import GateDecl, SchemaFile
 from batpak_codegen.diagnostic import Findings, did_you_mean, quoted
 from batpak_codegen.expr.emit import Condition, Message, compile_condition, compile_message
 from batpak_codegen.fields import doc_of, same
 from batpak_codegen.ir import EventDef, GateDef, MachineDef, StateDef
-from batpak_codegen.schema import GateDecl, SchemaFile
 from batpak_codegen.types import EnumType, FieldType, StructType, Type
 
 

@@ -15,13 +15,13 @@ from typing import Final
 import msgspec
 
 from batpak_codegen import names
+from batpak_codegen.declarations import EventDecl, MachineDecl, SchemaFile
 from batpak_codegen.diagnostic import FINDINGS_MAX, Findings, Place, Span, did_you_mean, quoted
 from batpak_codegen.fields import Resolver, doc_of
 from batpak_codegen.gate import link_gates
 from batpak_codegen.ir import EventDef, GateDef, MachineDef, PackageDef, Project, TypeDef
 from batpak_codegen.machine import link_machine
 from batpak_codegen.nodes import TextNode
-from batpak_codegen.schema import EventDecl, MachineDecl, SchemaFile
 from batpak_codegen.types import (
     AliasType,
     EnumType,

@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from batpak_codegen.declarations import MachineDecl, MoveDecl, StateDecl
 from batpak_codegen.diagnostic import Findings, Place, Span, did_you_mean, quoted
 from batpak_codegen.fields import INTEGERS, Resolver, doc_of, same, spelled
 from batpak_codegen.ir import EventDef, MachineDef, MoveDef, StateDef
 from batpak_codegen.nodes import TextNode
-from batpak_codegen.schema import MachineDecl, MoveDecl, StateDecl
 from batpak_codegen.types import FieldType, IdType, Scalar, Type, bare
 
 _ENTITY: Final = re.compile(r"(?P<prefix>[a-z][a-z0-9_-]*):\{(?P<key>[a-z][a-z0-9_]*)\}")

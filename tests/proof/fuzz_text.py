@@ -19,13 +19,13 @@ from typing import Any, Final
 
 import msgspec
 
+from batpak_codegen.declarations import SchemaFile, read_file
 from batpak_codegen.diagnostic import Diagnostic, Findings, SchemaError, Span, render
 from batpak_codegen.expr.emit import Condition, compile_condition, compile_message
 from batpak_codegen.expr.parse import parse as parse_text
 from batpak_codegen.link import link
 from batpak_codegen.nodes import TextNode
 from batpak_codegen.render import render as render_project
-from batpak_codegen.schema import SchemaFile, read_file
 from batpak_codegen.source import yaml_text
 from batpak_codegen.source.load import BOM, load
 from tests.proof.fuzz_schemas import worlds

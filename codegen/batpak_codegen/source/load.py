@@ -12,9 +12,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from batpak_codegen.declarations import SchemaFile, read_file
 from batpak_codegen.diagnostic import FINDINGS_MAX, Findings, Place, SchemaError, Span, quoted
 from batpak_codegen.nodes import Node
-from batpak_codegen.schema import SchemaFile, read_file
 from batpak_codegen.source import yaml_text
 
 SUFFIX = ".batpak.yaml"

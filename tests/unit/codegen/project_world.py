@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from batpak_codegen.declarations import SchemaFile
 from batpak_codegen.diagnostic import Diagnostic, SchemaError
 from batpak_codegen.ir import MachineDef, PackageDef, Project
 from batpak_codegen.link import link
-from batpak_codegen.schema import SchemaFile
 from batpak_codegen.source.load import load
 
 DOORS = """\

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batpak_codegen.declarations import SchemaFile, read_file
 from batpak_codegen.diagnostic import Diagnostic, Findings, SchemaError
-from batpak_codegen.schema import SchemaFile, read_file
 from batpak_codegen.source import yaml_text
 
 HEAD = "batpak: 1\npackage: shop.orders\n"
