@@ -11,10 +11,11 @@ machine stops. A close that is refused has closed all the same.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
+from batpak.arguments import is_count
 from batpak.errors import InvalidArgument
 
 Kind: TypeAlias = Literal[
@@ -23,6 +24,7 @@ Kind: TypeAlias = Literal[
 ]  # fmt: skip
 """A call of the seam: the name of its method. `syncdir` is the sync of a directory."""
 
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 TRANSFERS: Final[tuple[Kind, ...]] = ("write", "pread")
 
 
@@ -77,6 +79,8 @@ class Faults:
     ) -> None:
         """Let the n-th call from now fail; sticky: that one and all after it.
 
+        Faults add up until they are cleared; if several meet one call, the oldest is what happens.
+
         Args:
             n: 1 is the next one.
             fault: What happens to it.
@@ -84,11 +88,11 @@ class Faults:
             kind: Which calls count. By default all, or those that can be done in part.
 
         Raises:
-            InvalidArgument: There is no such call.
+            InvalidArgument: There is no such call, or no such fault.
         """
-        if n < 1:
-            raise InvalidArgument("n", f"{n} is below 1; 1 is the next call")
-        kinds = (kind,) if isinstance(kind, str) else kind
+        if not is_count(n) or n < 1:
+            raise InvalidArgument("n", f"{n!r} is no number from 1 on; 1 is the next call")
+        kinds = _kinds_of(kind)
         possible = _possible(fault)
         if possible and not set(kinds) <= set(possible):
             raise InvalidArgument("kind", f"only {', '.join(possible)} can be done in part")
@@ -112,8 +116,29 @@ class Faults:
         return met
 
 
-def _possible(fault: Fault) -> tuple[Kind, ...]:
+def _kinds_of(kind: Kind | tuple[Kind, ...]) -> tuple[Kind, ...]:
+    """Kinds of calls. One that there is not would never be met, and a test would pass by that."""
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    for one in kinds:
+        if one not in KINDS:
+            raise InvalidArgument("kind", f"{one!r} is none of {', '.join(KINDS)}")
+    return kinds
+
+
+def _possible(fault: object) -> tuple[Kind, ...]:
     """The calls that a fault can happen to; none: any."""
-    if isinstance(fault, int):
+    if _is_errno(fault):
         return ()
-    return TRANSFERS if isinstance(fault, Short) else ("write",)
+    if isinstance(fault, Short) and _is_part(fault.part):
+        return TRANSFERS
+    if isinstance(fault, Partial) and _is_part(fault.part) and _is_errno(fault.error):
+        return ("write",)
+    raise InvalidArgument("fault", f"{fault!r} is no errno, no Short and no Partial of a Part")
+
+
+def _is_errno(value: object) -> bool:
+    return is_count(value) and value > 0
+
+
+def _is_part(value: object) -> bool:
+    return isinstance(value, Part)

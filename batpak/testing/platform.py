@@ -14,6 +14,7 @@ disk, the clocks, what is random, and whose turn it is.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -23,7 +24,9 @@ from typing import Final, Never
 from msgspec import field
 from msgspec.structs import force_setattr
 
+from batpak.arguments import limit_of
 from batpak.digest import blake3_of
+from batpak.errors import InvalidArgument
 from batpak.platform import OpenDirectory, Platform, RawLock, Thread
 from batpak.testing.clock import SimClock
 from batpak.testing.crash import Crash, CrashModel, Points, survivors
@@ -129,9 +132,18 @@ class SimPlatform(Platform, frozen=True, eq=False, kw_only=True):
         return self.disk.paused()
 
     def files(self) -> dict[str, bytes]:
-        """Every file as a reader sees it now, by its path below the directory that was opened."""
+        """Every file as a reader sees it now, by its path from the directory that was opened.
+
+        That one goes by its last name, `shop.store/HEAD`; where two have the same, by their paths.
+        """
         found: dict[str, bytes] = {}
-        pending = [(name.rpartition("/")[2], n) for name, n in self.disk.names(ROOT).items()]
+        opened = self.disk.names(ROOT)
+        count = Counter(path.rpartition("/")[2] for path in opened)
+        pending = [
+            (path if count[name] > 1 else name, inode)
+            for path, inode in opened.items()
+            for name in [path.rpartition("/")[2]]
+        ]
         for path, inode in pending:
             if self.disk.is_dir(inode):
                 pending += [(f"{path}/{name}", n) for name, n in self.disk.names(inode).items()]
@@ -154,7 +166,7 @@ class SimPlatform(Platform, frozen=True, eq=False, kw_only=True):
             kind: Which calls count. By default all, or those that can be done in part.
 
         Raises:
-            InvalidArgument: There is no such call.
+            InvalidArgument: There is no such call, or no such fault.
         """
         self.faults.fail_at(n, fault, sticky=sticky, kind=kind)
 
@@ -188,7 +200,9 @@ class SimPlatform(Platform, frozen=True, eq=False, kw_only=True):
 
         Raises:
             IndexError: There are fewer operations, or choices.
+            InvalidArgument: That is no `CrashModel`.
         """
+        _require_model(model)
         operations = self.disk.operations
         at = len(operations) if at is None else at
         if not 0 <= at <= len(operations):
@@ -221,10 +235,16 @@ class SimPlatform(Platform, frozen=True, eq=False, kw_only=True):
             limit: How many at most, spread over all moments. None: all of them, which for more
                 than 8 pending operations still means samples.
             seed: Of what is chosen.
+
+        Raises:
+            InvalidArgument: One is no `CrashModel`, or there are none; a limit below 1 would try
+                none either.
         """
-        operations = self.disk.operations
-        for crash, image in survivors(self.image, operations, models, limit=limit, seed=seed):
-            yield self._after(crash, image)
+        chosen = _models_of(models)
+        if limit_of("limit", limit) == 0:
+            raise InvalidArgument("limit", "0 crashes prove nothing")
+        found = survivors(self.image, self.disk.operations, chosen, limit=limit, seed=seed)
+        return (self._after(crash, image) for crash, image in found)
 
     def _after(self, crash: Crash, image: Image) -> SimPlatform:
         return SimPlatform(
@@ -235,6 +255,25 @@ class SimPlatform(Platform, frozen=True, eq=False, kw_only=True):
             boots=self.boots + 1,
             image=image,
         )
+
+
+def _require_model(model: object) -> None:
+    """A model that there is not would be tried as another one."""
+    if not isinstance(model, CrashModel):
+        raise InvalidArgument("model", f"{model!r} is no CrashModel")
+
+
+def _models_of(models: Iterable[CrashModel]) -> list[CrashModel]:
+    """Models, at least one."""
+    try:
+        chosen = list(models)
+    except TypeError:
+        raise InvalidArgument("models", f"must be several CrashModels, not {models!r}") from None
+    for model in chosen:
+        _require_model(model)
+    if not chosen:
+        raise InvalidArgument("models", "no crashes prove nothing")
+    return chosen
 
 
 class _Entropy:

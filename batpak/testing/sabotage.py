@@ -5,7 +5,8 @@
 
 A test that cannot fail proves nothing. `switches.SWITCHES` lists what can be broken, each as an
 edit of the source of one or more functions. Inside the block they run the edited code, in this
-process and for everybody, whatever name they were imported by.
+process and for everybody, whatever name they were imported by. Blocks may lie inside each other as
+long as their switches do not edit the same function.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from batpak.errors import InvalidArgument
 from batpak.testing.switches import SWITCHES, Edit
 
 _OUTER: Final = "_outer"
+_BROKEN: Final = set[FunctionType]()  # by some block, at this moment
 
 
 @contextmanager
@@ -34,7 +36,7 @@ def sabotage(name: str) -> Generator[None]:
         name: Of a switch in `switches.SWITCHES`.
 
     Raises:
-        InvalidArgument: There is no such switch.
+        InvalidArgument: There is no such switch, or another block has broken one of its functions.
         LookupError: The engine has no such line any more: the switch has to be mended.
     """
     switch = SWITCHES.get(name)
@@ -50,12 +52,16 @@ def sabotage(name: str) -> Generator[None]:
 def _edited(edit: Edit) -> Generator[None]:
     """Exchange the code of one function."""
     function = _function(edit.function)
+    if function in _BROKEN:
+        raise InvalidArgument("name", f"{edit.function} is broken by another switch already")
     before = function.__code__
     function.__code__ = _code_of(function, edit)
+    _BROKEN.add(function)
     try:
         yield
     finally:
         function.__code__ = before
+        _BROKEN.remove(function)
 
 
 def _function(path: str) -> FunctionType:

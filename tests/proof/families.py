@@ -1,4 +1,28 @@
-"""All families of the proof. A new capability adds its workload to one, or a family of its own."""
+"""All families of the proof. A new capability adds its workload to one, or a family of its own.
+
+    family        its jobs                        what they use
+    crash         crash                           workload (the programs), oracle (what must hold)
+    sweep         sweep                           workload, oracle
+    killread      killread                        workload, oracle
+    interrupt     interrupt                       workload, oracle
+    model         model                           pair (store and model), drawn (what is asked)
+    trace         trace                           workload
+    rot           rot                             golden (the stores), damage (what must be said)
+    files         files, frames, footers, special golden, damage, forge (stores mended again)
+    tamper        tamper, histories               golden, damage, forge
+    fuzz          fuzz; atheris_fuzz is opt-in    fuzz_corpus, fuzz_schemas (valid inputs),
+                                                  fuzz_mutation (how they are bent), fuzz_format,
+                                                  fuzz_msgpack (the format a second time),
+                                                  the other fuzz_* (parsers, and what is due)
+    kill          kill                            child (programs in processes of their own)
+    inject        inject                          child, strace
+    fork          processes                       child
+    exit          exits                           child
+    clock         walks
+
+`family` says what a job is, `report` runs them all at once and `test_proof` one by one; `sabotaged`
+runs them on an engine that was broken on purpose.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +42,13 @@ from tests.proof import (
     rot,
     sweep,
     tamper,
+    trace,
     walks,
 )
 from tests.proof.family import Job, Size
 
 _ROOMS: Final = (
-    crash, sweep, killread, interrupt, model, rot, files, tamper, fuzz, kill, inject,
+    crash, sweep, killread, interrupt, model, trace, rot, files, tamper, fuzz, kill, inject,
     processes, exits, walks,
 )  # fmt: skip
 JOBS: Final[list[Job]] = [job for room in _ROOMS for job in room.JOBS]

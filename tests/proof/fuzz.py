@@ -1,10 +1,10 @@
 """Hostile bytes and hostile text, for everything that reads any.
 
-Each parser gets ten thousand inputs or more: what is valid, bent; checksums made right again, so
-that it is not they that stop it; values misspelt; noise. Whatever it is, the answer is right or a
-typed refusal, at once and in little memory. Would slip through without it: a length that is
-believed, an exception of the standard library, a second spelling of an event, a verdict that
-depends on the way it was come to.
+Each parser gets hundreds of inputs, or thousands, by what one costs; a million if it may take long:
+what is valid, bent; checksums made right again, so that it is not they that stop it; values
+misspelt; noise. Whatever it is, the answer is right or a typed refusal, at once and in little
+memory. Would slip through without it: a length that is believed, an exception of the standard
+library, a second spelling of an event, a verdict that depends on the way it was come to.
 
     PARSERS     what reads bytes, by name; `atheris_fuzz` feeds them as well
 """

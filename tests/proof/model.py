@@ -47,7 +47,6 @@ from batpak.testing.model import Asked, ModelEvent
 from batpak.testing.platform import SimPlatform
 from batpak.wire import Form
 from tests.facts import Said
-from tests.proof import trace
 from tests.proof.drawn import (
     JUMPS_NS,
     NOBODY,
@@ -446,6 +445,5 @@ def steps_of(error: Exception) -> str:
 
 
 JOBS: Final = [
-    *(Job("model", f"runs {part + 1} of {PARTS}", partial(hold, part)) for part in range(PARTS)),
-    *trace.JOBS,
+    Job("model", f"runs {part + 1} of {PARTS}", partial(hold, part)) for part in range(PARTS)
 ]

@@ -6,7 +6,8 @@
     python -m tests.proof --family crash --job "mixed COMMIT"       a part of it
     python -m tests.proof --sabotage        the engine broken on purpose, one line at a time
 
-It ends with 1 if a promise did not hold, or if less was explored than is due.
+It ends with 1 if a promise did not hold, if less was explored than is due, or if a job did nothing.
+`families` says which families there are, and what is in which module.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -73,23 +75,27 @@ def do_all(jobs: Sequence[tuple[str, str]], size: Size) -> Iterator[Done]:
 
 
 def main(
-    long: Annotated[bool, typer.Option("--long", help="About an hour.")] = False,
-    family: Annotated[str, typer.Option(help="Only this one.")] = "",
+    long: Annotated[bool, typer.Option("--long", help="All of it, in about an hour.")] = False,
+    family: Annotated[str, typer.Option(help="Only this family, such as crash.")] = "",
     job: Annotated[str, typer.Option(help="Only jobs with this in their names.")] = "",
     seed: Annotated[int, typer.Option(help="Of all that is chosen.")] = SEED,
-    sabotage: Annotated[bool, typer.Option("--sabotage", help="Break the engine.")] = False,
+    sabotage: Annotated[
+        bool, typer.Option("--sabotage", help="Break the engine, and see that it is noticed.")
+    ] = False,
 ) -> None:
     """Explore crashes, faults, damage and hostile bytes, and say what was found."""
+    if sabotage and (long or family or job or seed != SEED):
+        raise typer.BadParameter("--sabotage goes alone: each switch has a job that notices it")
     os.environ[SEED_NAME] = str(seed)  # for the processes that do the work
     console = Console(width=None if sys.stdout.isatty() else 120)
     if sabotage:
         from tests.proof.sabotaged import report
 
-        raise typer.Exit(report(console))
-    from tests.proof.families import DUE, JOBS
+        raise typer.Exit(report(console) > 0)
+    from tests.proof.families import DUE
 
     size = Size.LONG if long else Size.DEFAULT
-    chosen = [(j.family, j.name) for j in JOBS if family in ("", j.family) and job in j.name]
+    chosen = jobs_of(family, job)
     began = time.perf_counter()
     progress = track(
         do_all(chosen, size), "exploring", len(chosen), console=console,
@@ -106,6 +112,23 @@ def main(
         console.print(f"[red]more than {MEMORY_MAX // MIB} MiB")
         failed = True
     raise typer.Exit(int(failed))
+
+
+def jobs_of(family: str, job: str) -> list[tuple[str, str]]:
+    """The names of the jobs that are asked for.
+
+    Raises:
+        BadParameter: There are none: a run of nothing would find nothing.
+    """
+    from tests.proof.families import FAMILIES, JOBS
+
+    if family and family not in FAMILIES:
+        raise typer.BadParameter(f"no family is called {family!r}: {', '.join(FAMILIES)}")
+    chosen = [(j.family, j.name) for j in JOBS if family in ("", j.family) and job in j.name]
+    if not chosen:
+        of = f"of {family} " if family else ""
+        raise typer.BadParameter(f"no job {of}has {job!r} in its name")
+    return chosen
 
 
 def show(console: Console, done: list[Done], due: dict[str, int]) -> bool:
@@ -130,10 +153,12 @@ def show(console: Console, done: list[Done], due: dict[str, int]) -> bool:
         for what, least in due.items()
         if total[what] < least
     ]
+    missing += [f"{one.family} / {one.name} did nothing" for one in done if not one.counts.total()]
     console.print(table)
     violations = [(one, violation) for one in done for violation in one.violations]
     for one, violation in violations:
-        console.print(f"[red]{one.family} / {one.name} / {violation.case}[/]: {violation.what}")
+        case = escape(f"{one.family} / {one.name} / {violation.case}")
+        console.print(f"[red]{case}[/]: {escape(violation.what)}")
     for line in missing:
         console.print(f"[red]{line}")
     return bool(violations or missing)

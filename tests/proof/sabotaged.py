@@ -10,6 +10,7 @@ import time
 from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from batpak.testing.sabotage import sabotage
@@ -98,7 +99,7 @@ def report(console: Console) -> int:
         found = noticed(name)
         seconds = f"{time.perf_counter() - began:.2f}"
         missed += not found
-        seen = found[0].what.partition("\n")[0][:60] if found else "[red]NOT NOTICED"
+        seen = escape(found[0].what.partition("\n")[0][:60]) if found else "[red]NOT NOTICED"
         table.add_row(name, switch.breaks, " / ".join(NOTICED_BY[name]), seconds, seen)
     console.print(table)
     console.print(f"{len(SWITCHES) - missed} of {len(SWITCHES)} noticed")

@@ -39,3 +39,5 @@ def test_every_promise_holds(job: Job, size: Size) -> None:
 
     assert tally.violations_count == 0, tally.violations
     assert tally.counts.total() > 0
+    if all(what.startswith("skipped") for what in tally.counts):
+        pytest.skip(", ".join(tally.counts))

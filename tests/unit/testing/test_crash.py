@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 from batpak.disk.seam import Directory
+from batpak.errors import InvalidArgument
 from batpak.testing.crash import CrashModel
 from batpak.testing.platform import SimPlatform
 
@@ -399,6 +400,34 @@ def test_going_back_and_forth_in_time_gives_what_going_once_gives() -> None:
 def test_a_crash_that_cannot_be_is_refused(at: int, choice: int | None) -> None:
     with pytest.raises(IndexError):
         SimPlatform().crash(CrashModel.KILL, at, choice)
+
+
+@pytest.mark.parametrize("model", ["KILL", None, 1])
+def test_a_model_that_nobody_knows_is_refused(model: CrashModel) -> None:
+    with pytest.raises(InvalidArgument, match="model"):
+        SimPlatform().crash(model, choice=0)
+    with pytest.raises(InvalidArgument, match="model"):
+        SimPlatform().crashes([model])
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1.5, "3"])
+def test_a_limit_that_leaves_no_crash_to_try_is_refused(limit: int) -> None:
+    with pytest.raises(InvalidArgument, match="limit"):
+        SimPlatform().crashes(limit=limit)
+
+
+@pytest.mark.parametrize("models", [[], CrashModel.KILL, None])
+def test_models_are_one_or_more(models: list[CrashModel]) -> None:
+    with pytest.raises(InvalidArgument, match="models"):
+        SimPlatform().crashes(models)
+
+
+def test_directories_of_the_same_name_are_told_apart() -> None:
+    sim = SimPlatform()
+    for path in ("/one/store", "/two/store", "/two/other"):
+        sim.open_dir(path, create=True).create("a").close()
+
+    assert set(sim.files()) == {"/one/store/a", "/two/store/a", "other/a"}
 
 
 def test_the_machine_after_a_crash_has_no_locks_and_draws_other_bytes() -> None:

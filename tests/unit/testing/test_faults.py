@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 from contextlib import suppress
-from typing import Final
+from typing import Final, cast
 
 import pytest
 
@@ -177,10 +177,33 @@ def test_inside_a_pause_nothing_is_refused_counted_or_traced_and_changes_are_cha
     ("n", "fault", "kind"),
     [
         (0, errno.EIO, "write"),
+        (1.5, errno.EIO, "write"),
+        ("1", errno.EIO, "write"),
+        (1, 0, "write"),
+        (1, -errno.EIO, "write"),
+        (1, "EIO", "write"),
+        (1, OSError(errno.EIO, "no"), "write"),
+        (1, None, "write"),
+        (1, Short, "write"),
+        (1, Short(cast(Part, "half")), "write"),
+        (1, Partial(Part.ONE, cast(int, "EIO")), "write"),
         (1, Short(Part.ONE), "sync"),
         (1, Partial(Part.ONE, errno.EIO), "pread"),
+        (1, errno.EIO, "fsync"),
+        (1, errno.EIO, ("write", "fsync")),
+        (1, errno.EIO, None),
     ],
 )
 def test_a_fault_that_can_never_happen_is_refused(n: int, fault: Fault, kind: Kind) -> None:
     with pytest.raises(InvalidArgument):
         SimPlatform().fail_at(n, fault, kind=kind)
+
+
+def test_a_fault_can_be_of_several_kinds_of_calls() -> None:
+    sim, directory = started()
+    sim.fail_at(2, errno.EIO, kind=("unlink", "create"))
+
+    directory.create("a").close()
+
+    with pytest.raises(OSError, match="EIO"):
+        directory.unlink("a")

@@ -53,6 +53,26 @@ def test_a_switch_that_nobody_knows_is_refused() -> None:
         pass
 
 
+@pytest.mark.parametrize("other", ["no-dirsync-replace", "no-dirsync-create"])
+def test_a_function_is_broken_by_one_block_at_a_time(other: str) -> None:
+    code = layout.publish.__code__
+
+    with sabotage("no-dirsync-replace"):
+        broken = layout.publish.__code__
+        with pytest.raises(InvalidArgument, match="already"), sabotage(other):
+            pass
+        assert layout.publish.__code__ is broken
+
+    assert layout.publish.__code__ is code
+
+
+def test_blocks_that_break_different_functions_may_lie_inside_each_other() -> None:
+    with sabotage("no-dirsync-replace"), sabotage("ack-before-sync"):
+        inside = syncs_of_names()
+
+    assert inside < syncs_of_names()
+
+
 def test_a_line_that_is_not_there_any_more_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     edit = Edit("batpak.journal.layout:publish", (("directory.sync_all()", "pass"),))
     monkeypatch.setitem(switches.SWITCHES, "old", Switch("nothing", (edit,)))
