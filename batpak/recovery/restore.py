@@ -334,7 +334,7 @@ class _Restoration:
             raise refusal(self._directory, verdict)
         segment.end = facts.unit
         content_end = scan.content_end(data, facts.unit)
-        if isinstance(verdict, TornAt) or (recorded is None and content_end > facts.unit):
+        if isinstance(verdict, TornAt):
             size = content_end - facts.unit
             self._torn = Torn(file=segment.name, offset=facts.unit, bytes=size, quarantine=None)
             if not writable:
