@@ -78,9 +78,7 @@ class Tail:
         at = row - base
         if at == len(waiting) < CATCH_UP:
             waiting.extend(rows)
-        elif at < len(waiting):  # once more
-            waiting[at : at + len(rows)] = rows
-        else:
+        elif at >= len(waiting):  # else they are there: it is published once more
             self.catch_up()
             self._chunk = row, list(rows)
         if change.entities:
@@ -233,7 +231,7 @@ class Tail:
 
     def entities(self) -> Sequence[str]:
         """The names of entities in byte order."""
-        return sorted(self._names[:], key=str.encode)
+        return sorted(self._names[:])  # UTF-8 sorts as code points do
 
     def entity_names(self) -> list[str]:
         """The names of entities by code."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dis
 import sys
+from array import array
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from itertools import count, pairwise
@@ -175,6 +176,47 @@ def test_some_thousand_rows_wait_and_no_more() -> None:
     tail.catch_up()
     assert len(tail.sizes) == len(tail.kinds) == 9000
     assert list(tail.of_entity(event(0).entity)) == [*range(9000)]
+
+
+def test_a_chunk_of_rows_ends_with_the_first_commit_that_finds_it_full() -> None:
+    tail = empty_tail()
+    tail.publish(change_of(tail, [event(0)] * 4095))
+    found: list[int] = []
+    for _ in range(3):
+        tail.publish(change_of(tail, [event(0)]))
+        found.append(waiting(tail))
+
+    assert found == [4096, 1, 2]
+
+
+def test_rows_are_sorted_by_kind_and_cause_once_and_only_if_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sorted_: list[tuple[int, ...]] = []
+    group = module._group
+
+    def noted(groups: dict[int, array[int]], values: Sequence[int | None], base: int) -> None:
+        sorted_.append(tuple(value or 0 for value in values))
+        group(groups, values, base)
+
+    monkeypatch.setattr(module, "_group", noted)
+    tail = empty_tail()
+    tail.publish(change_of(tail, [Event(kind=7), Event(kind=8)]))
+
+    assert [list(tail.of_kind(kind)) for kind in (7, 8, 7)] == [[0], [1], [0]]
+    assert sorted_ == [(7, 8), (0, 0)]  # kinds, then the codes of scopes
+
+
+def test_what_one_entity_or_none_has_is_found_without_a_look_at_every_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events = [event(number) for number in range(20)]
+    tail = tail_of(events)
+    tail.catch_up()
+    monkeypatch.setattr(tail, "entity_codes", None)
+
+    assert list(tail.under("ab")) == under(events, "ab")
+    assert list(tail.under("nobody")) == []
 
 
 def test_a_frozen_part_keeps_its_answers_and_lets_go_of_the_rows() -> None:
