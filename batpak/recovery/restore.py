@@ -420,8 +420,6 @@ class _Restoration:
         segment = self._segments.of(part.segment_id)
         if isinstance(part, Sealed):
             last = _placed_at(segment, part.last_offset, sequence)
-            if last is None:  # the entry alone was read; now all of the column, checked
-                last = _placed_at(segment, part.offsets[row], sequence)
             if last is not None:
                 return last
             part.distrust()
