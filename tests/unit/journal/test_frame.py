@@ -162,6 +162,7 @@ def test_what_is_spelt_wrong_is_a_fault_of_the_frame(body: bytes) -> None:
         ((None, (("a.x", b""), ("b.x", b""))), True),
         ((None, (("b.x", b""), ("a.x", b""))), False),
         ((None, (("a.x", b""), ("a.x", b""))), False),
+        ((None, tuple((f"{letter}.x", b"") for letter in "abcdefghijklmnop")), True),
     ],
 )
 def test_a_key_and_extensions_have_one_spelling(opt: Opt | None, is_ours: bool) -> None:
