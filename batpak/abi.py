@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from batpak.checks import (
+    UNRECOGNIZED,
     Problems,
     canonical_decimal,
     canonical_each,
@@ -104,7 +105,7 @@ def text(value: object) -> str:
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, Enum):
-        return str(value.value)
+        return value.name if value.value == UNRECOGNIZED else str(value.value)
     if isinstance(value, UUID):
         return value.hex
     if isinstance(value, dt.datetime):
