@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from batpak.checks import (
+    UNRECOGNIZED,
     Problems,
     canonical_decimal,
     canonical_each,
@@ -39,12 +40,13 @@ from batpak.checks import (
 )
 from batpak.errors import RegistryError
 from batpak.guard.gates import Rule
-from batpak.payload import WireEnum
+from batpak.payload import OpenEnum, WireEnum
 from batpak.registry import canonical_for, check_for
 from batpak.typestate import Edge, StateData
 
 __all__ = [
     "Edge",
+    "OpenEnum",
     "Problems",
     "Rule",
     "StateData",
@@ -103,7 +105,7 @@ def text(value: object) -> str:
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, Enum):
-        return str(value.value)
+        return value.name if value.value == UNRECOGNIZED else str(value.value)
     if isinstance(value, UUID):
         return value.hex
     if isinstance(value, dt.datetime):

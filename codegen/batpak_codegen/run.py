@@ -19,6 +19,7 @@ from msgspec import Struct, ValidationError, convert
 from batpak_codegen import names
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, quoted
 from batpak_codegen.diagnostic import render as spell
+from batpak_codegen.installed import installed_kinds
 from batpak_codegen.link import link
 from batpak_codegen.render import render
 from batpak_codegen.source.load import load
@@ -90,6 +91,7 @@ def run(config: Config, *, check: bool) -> Report:
             out_module=config.out_module,
             package_root=config.package_root,
             system=config.system,
+            installed=installed_kinds(config.out_module),
         )
     except SchemaError as error:
         error.texts = loaded.texts
