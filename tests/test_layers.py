@@ -22,7 +22,7 @@ FLOORS = {
         / recovery / journal index / machine abi / guard / typestate append / note event
         / record system / diagnostics / wire region / payload / registry / config platform / report
         / ids checks / kind coordinate clock codec digest disk / arguments / errors
-        / faults override seal""",
+        / exact faults override seal""",
     "batpak.disk": "posix / seam",
     "batpak.testing": """platform sabotage / crash handles threads watched / history disk switches
         / image / clock faults model""",
