@@ -38,8 +38,8 @@ FLOORS = {
         / namespace link / layout machine gate / fields / literal / ir source / declarations expr
         / types text / names nodes / diagnostic""",
     "batpak_codegen.source": "load / yaml_text",
-    "batpak_codegen.expr": """emit / check / operands / layout constants / algebra parse / tokens
-        / nodes""",
+    "batpak_codegen.expr": """emit evaluate / check / operands / layout constants / algebra parse
+        / tokens / nodes""",
 }
 RANK = {
     package: {name: depth for depth, floor in enumerate(table.split("/")) for name in floor.split()}
