@@ -34,9 +34,9 @@ FLOORS = {
     "batpak.journal": "active scan head / segment chain / frame / header / layout",
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates / receipt / verdict",
-    "batpak_codegen": """run / render write / machine_view / payload_view / checks
-        / namespace link / layout machine gate / fields / literal / ir source / declarations expr
-        / types text / names nodes / diagnostic""",
+    "batpak_codegen": """run / render write / machine_view gate_view / payload_view / checks
+        / namespace link / layout machine gate hook / step context example advice / fields
+        / literal / ir source / declarations expr / types text / names nodes / diagnostic""",
     "batpak_codegen.source": "load / yaml_text",
     "batpak_codegen.expr": """emit evaluate / check / operands / layout constants / algebra parse
         / tokens / nodes""",
