@@ -39,6 +39,7 @@ from batpak.checks import (
     is_uuid,
 )
 from batpak.errors import RegistryError
+from batpak.exact import exact
 from batpak.guard.gates import Rule
 from batpak.payload import OpenEnum, WireEnum
 from batpak.registry import canonical_for, check_for
@@ -60,6 +61,7 @@ __all__ = [
     "check_for",
     "decimal",
     "duration",
+    "exact",
     "is_bool",
     "is_bytes",
     "is_date",

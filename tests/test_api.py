@@ -40,7 +40,7 @@ FRONT = """
     abi override system
 """
 ABI = """
-    require_abi
+    require_abi exact
     WireEnum OpenEnum StateData Edge Rule Problems check_for canonical_for
     is_bool is_int is_float is_text is_bytes is_decimal is_uuid is_timestamp is_date is_duration
     is_member is_list is_set is_map is_exactly

@@ -22,7 +22,7 @@ FLOORS = {
         / recovery / journal index / machine abi / guard / typestate append / note event
         / record system / diagnostics / wire region / payload / registry / config platform / report
         / ids checks / kind coordinate clock codec digest disk / arguments / errors
-        / faults override seal""",
+        / exact faults override seal""",
     "batpak.disk": "posix / seam",
     "batpak.testing": """platform sabotage / crash handles threads watched / history disk switches
         / image / clock faults model""",
@@ -34,12 +34,13 @@ FLOORS = {
     "batpak.journal": "active scan head / segment chain / frame / header / layout",
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates / receipt / verdict",
-    "batpak_codegen": """run / render write installed / machine_view / payload_view / checks
-        / namespace link compiled / layout machine gate / fields kinds / literal stored / ir source
-        / declarations expr / types text / names nodes pattern / diagnostic""",
+    "batpak_codegen": """run / render write installed / machine_view gate_view / payload_view
+        / checks / namespace link compiled / layout machine gate hook / step context example advice
+        / fields kinds / literal stored / ir source / declarations expr / types text
+        / names nodes pattern / diagnostic""",
     "batpak_codegen.source": "load / yaml_text",
-    "batpak_codegen.expr": """emit / check / operands / layout constants / algebra parse / tokens
-        / nodes""",
+    "batpak_codegen.expr": """emit evaluate / check / operands / layout constants / algebra parse
+        / tokens / nodes""",
 }
 RANK = {
     package: {name: depth for depth, floor in enumerate(table.split("/")) for name in floor.split()}

@@ -8,17 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from decimal import (
-    MAX_EMAX,
-    MIN_EMIN,
-    ROUND_HALF_EVEN,
-    Context,
-    DivisionByZero,
-    Inexact,
-    InvalidOperation,
-    Overflow,
-    localcontext,
-)
+from decimal import localcontext
 from typing import Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar, cast, final
 
 from msgspec.structs import replace
@@ -26,6 +16,7 @@ from msgspec.structs import replace
 from batpak import wire
 from batpak.errors import InvalidArgument
 from batpak.event import P
+from batpak.exact import EXACT
 from batpak.guard.receipt import Receipt, mint
 from batpak.guard.verdict import (
     GATE_DEFECT,
@@ -46,17 +37,6 @@ D_contra = TypeVar("D_contra", contravariant=True)
 P_contra = TypeVar("P_contra", bound=EventPayload, contravariant=True)
 
 _NAME: Final = re.compile(r"[ -~]{1,128}")
-
-# Decimal arithmetic of a declared gate is exact or it is a defect, in whatever thread it runs.
-_EXACT: Final = Context(
-    prec=100,
-    rounding=ROUND_HALF_EVEN,
-    Emin=MIN_EMIN,
-    Emax=MAX_EMAX,
-    capitals=1,
-    clamp=0,
-    traps=[DivisionByZero, Inexact, InvalidOperation, Overflow],
-)
 
 
 class Gate(Protocol[C_contra, D_contra, P_contra]):
@@ -106,7 +86,7 @@ class Rule(Generic[C_contra, D_contra, P_contra]):
         """Ask the function."""
         if not self._exact:
             return self._judge(ctx, state, event)
-        with localcontext(_EXACT):
+        with localcontext(EXACT):
             return self._judge(ctx, state, event)
 
 

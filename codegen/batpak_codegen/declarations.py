@@ -25,6 +25,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -410,6 +411,8 @@ class MoveDecl(Declaration):
     to: Text
     event: Text
     gates: Annotated[tuple[Text, ...], BeforeValidator(_list)] = ()
+    set_: Annotated[Entries[Text], BeforeValidator(_entries(names.field_name))] = ()
+    evolve: Text | None = None
     doc: Text | None = None
 
 
@@ -430,13 +433,41 @@ class DenyDecl(Declaration):
     message: Text
 
 
+class ExampleDecl(Declaration):
+    """What a gate is to say to some values, which are read by the types they stand for."""
+
+    expect: Text
+    event: MapNode | None = None
+    state: MapNode | None = None
+    ctx: MapNode | None = None
+
+    @field_validator("event", "state", "ctx", mode="before")
+    @classmethod
+    def values(cls, node: object, info: ValidationInfo) -> object:
+        """Refuse what is no map; what is in it waits for its type."""
+        if isinstance(node, TextNode | SeqNode):
+            return _misfit(info, node, "a map", "an empty one is {}")
+        return node
+
+
 class GateDecl(Declaration):
-    """A gate: the condition under which an event passes."""
+    """A gate: `require` and `deny`, or the codes and messages of a gate written in Python."""
 
     event: Text
     machine: Text | None = None
-    require: Text
-    deny: DenyDecl
+    context: Text | None = None
+    require: Text | None = None
+    deny: DenyDecl | None = None
+    python: Annotated[Entries[Text], BeforeValidator(_entries(names.denial_code))] | None = None
+    examples: Annotated[tuple[ExampleDecl, ...], BeforeValidator(_list)] = ()
+    doc: Text | None = None
+
+
+class PolicyDecl(Declaration):
+    """Gates for an event that is no move of a machine, in the order they are asked."""
+
+    event: Text
+    gates: Annotated[tuple[Text, ...], BeforeValidator(_list)]
     doc: Text | None = None
 
 
@@ -455,7 +486,9 @@ class SchemaFile(Declaration):
     events: Annotated[Entries[EventDecl], BeforeValidator(_entries(names.class_name))] = ()
     retired: Annotated[Entries[EventName], BeforeValidator(_entries(_number))] = ()
     machines: Annotated[Entries[MachineDecl], BeforeValidator(_entries(names.class_name))] = ()
+    contexts: Annotated[Entries[Fields], BeforeValidator(_entries(names.class_name))] = ()
     gates: Annotated[Entries[GateDecl], BeforeValidator(_entries(names.lower_name))] = ()
+    policies: Annotated[Entries[PolicyDecl], BeforeValidator(_entries(names.class_name))] = ()
 
 
 def _file(node: object, info: ValidationInfo) -> object:

@@ -32,13 +32,17 @@ class Place(Struct, frozen=True):
 
 
 class Diagnostic(Struct, frozen=True):
-    """One finding. `span` is None only when there is no text to point at (a missing directory)."""
+    """One finding. `span` is None only when there is no text to point at (a missing directory).
+
+    `severity` is "error" or "warning"; warnings do not end a phase.
+    """
 
     code: str
     message: str
     span: Span | None = None
     help: str | None = None
     also: tuple[Place, ...] = ()
+    severity: str = "error"
 
 
 class SchemaError(Exception):
@@ -107,8 +111,8 @@ class Findings:
         raise SchemaError(self.diagnostics)
 
     def finish(self) -> None:
-        """End the phase: raise `SchemaError` if anything was found."""
-        if self.diagnostics:
+        """End the phase: raise `SchemaError` if anything was found that is an error."""
+        if any(diagnostic.severity == "error" for diagnostic in self.diagnostics):
             raise SchemaError(self.diagnostics)
 
 
@@ -168,7 +172,8 @@ def render(diagnostics: Iterable[Diagnostic], texts: Mapping[str, str]) -> str:
 def _one(diagnostic: Diagnostic, rows: Sequence[str]) -> str:
     span = diagnostic.span
     where = f"{_position(span)}: " if span else ""
-    lines = [f"{where}error[{diagnostic.code}] {printable(diagnostic.message)}"]
+    head = f"{where}{diagnostic.severity}[{diagnostic.code}]"
+    lines = [f"{head} {printable(diagnostic.message)}"]
     if span and span.line <= len(rows):
         lines += _frame(span, rows[span.line - 1].removesuffix("\r"))
     lines += [f"    also: {_position(p.span)}  {printable(p.note)}" for p in diagnostic.also]

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from batpak_codegen.diagnostic import Diagnostic
 from batpak_codegen.expr.emit import Condition, Message
 from batpak_codegen.types import (
     AliasType,
@@ -61,7 +62,13 @@ class StateDef(Struct, frozen=True):
 
 
 class MoveDef(Struct, frozen=True):
-    """A legal move. `origins` says for each field of the target: from "event" or "state"."""
+    """A legal move.
+
+    `origins` says for each field of the target: from "event", "state" or "set", which is what
+    `sets` computes, in the same order. If the step is left to the user, `is_evolved_by_hand`,
+    `origins` has what could be derived and `underived` the rest.
+    `context` is what the gates of the move look at besides state and event.
+    """
 
     name: str
     sources: tuple[str, ...]
@@ -70,17 +77,66 @@ class MoveDef(Struct, frozen=True):
     gates: tuple[str, ...]
     origins: tuple[tuple[str, str], ...]
     doc: str | None
+    sets: tuple[tuple[str, Condition], ...] = ()
+    is_evolved_by_hand: bool = False
+    underived: tuple[str, ...] = ()
+    context: str | None = None
+
+
+class Given(Struct, frozen=True):
+    """A struct in an example, with the fields that were given; values are as `literal` reads them.
+
+    A list is a tuple, a set a frozenset, a map a dict, a struct another `Given`.
+    """
+
+    type: StructType
+    fields: Mapping[str, object]
+
+
+class ExampleDef(Struct, frozen=True):
+    """What a gate says to some values: `code` None is a permission. `state` has its state's name.
+
+    Fields that the condition does not read may be missing.
+    """
+
+    code: str | None
+    ctx: Given | None
+    state: Given | None
+    event: Given
 
 
 class GateDef(Struct, frozen=True):
-    """A gate as one machine uses it. `states` are all states it may be asked in."""
+    """A gate as one machine uses it, or a policy; `states` are all states it may be asked in.
+
+    It looks at the state only if it names the `machine`. Without a condition it is asked in
+    Python. `denials` are its codes with their messages.
+    """
 
     name: str
     event: str
+    machine: str | None
+    context: str | None
     states: tuple[str, ...]
-    condition: Condition
-    code: str
-    message: Message
+    condition: Condition | None
+    denials: tuple[tuple[str, Message], ...]
+    doc: str | None
+    examples: tuple[ExampleDef, ...] = ()
+
+
+class ContextDef(Struct, frozen=True):
+    """What a caller passes to gates; never stored."""
+
+    name: str
+    fields: tuple[FieldType, ...]
+
+
+class PolicyDef(Struct, frozen=True):
+    """A gate set for an event that is no move; `gates` in the order they are asked."""
+
+    name: str
+    event: str
+    context: str | None
+    gates: tuple[GateDef, ...]
     doc: str | None
 
 
@@ -134,15 +190,21 @@ class PackageDef(Struct, frozen=True):
     machines: tuple[MachineDef, ...]
     renamed: Mapping[tuple[str, str], str]
     retired: tuple[tuple[int, str], ...] = ()
+    contexts: tuple[ContextDef, ...] = ()
+    policies: tuple[PolicyDef, ...] = ()
 
 
 class Project(Struct, frozen=True):
-    """All packages by name; `parts` says of each where it goes below the output directory."""
+    """All packages by name; `parts` says of each where it goes below the output directory.
+
+    `warnings` are for the reader of the schema: nothing behind `link` looks at them.
+    """
 
     packages: tuple[PackageDef, ...]
     parts: Mapping[str, tuple[str, ...]]
     out_module: str
     system: bool
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 INT_RANGES: Final[Mapping[str, tuple[int, int]]] = {

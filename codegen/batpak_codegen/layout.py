@@ -6,6 +6,7 @@ that the generator writes are known here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -43,6 +44,11 @@ class Paren(Struct, frozen=True):
 
 
 Doc: TypeAlias = str | Call | Chain | Paren
+
+
+def any_of(items: Sequence[str]) -> Doc:
+    """Return the union of some types."""
+    return Chain("|", tuple(items)) if len(items) > 1 else items[0]
 
 
 def flat(doc: Doc) -> str:

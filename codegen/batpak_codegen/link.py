@@ -14,15 +14,18 @@ from typing import Final
 
 import msgspec
 
-from batpak_codegen import names
+from batpak_codegen import hook, names
+from batpak_codegen.advice import advise
+from batpak_codegen.context import link_contexts
 from batpak_codegen.declarations import EventDecl, MachineDecl, SchemaFile
 from batpak_codegen.diagnostic import FINDINGS_MAX, Findings, Place, Span, did_you_mean, quoted
 from batpak_codegen.fields import Resolver, doc_of
-from batpak_codegen.gate import link_gates
-from batpak_codegen.ir import EventDef, GateDef, MachineDef, PackageDef, Project, TypeDef
+from batpak_codegen.gate import Gates, World, link_gates
+from batpak_codegen.ir import EventDef, MachineDef, PackageDef, Project, TypeDef
 from batpak_codegen.kinds import CATEGORY_MAX, SYSTEM_CATEGORIES, TYPE_ID_MAX, Kinds
 from batpak_codegen.machine import link_machine
 from batpak_codegen.nodes import TextNode
+from batpak_codegen.step import link_steps
 from batpak_codegen.types import (
     AliasType,
     EnumType,
@@ -39,13 +42,15 @@ from batpak_codegen.types import (
 
 # Capitalised names that generated modules import or assign; a declared name may not be one.
 _IMPORTED: Final = """ABC Any ClassVar DATA DEPRECATED Decimal Denial EDGES ENTITY Edge EventKind
-    EventPayload Final GateSet Generic Guarded HANDLES Handle Iterable KIND KINDS Ledger MOVES
-    Machine Mapping NAME Never NewType OpenEnum PERMIT POLICY Problems Rule SCOPE STATE StateData
-    StoredEvent Struct TYPE_CHECKING Transition TypeAlias TypeGuard TypeVar UUID VERSION Verdict
-    WireEnum"""
+    EventPayload Final GateSet Generic Guarded HANDLES Handle Iterable KIND KINDS Ledger Literal
+    MOVES Machine Mapping NAME Never NewType OpenEnum PERMIT POLICY Permit Problems Rule SCOPE STATE
+    StateData StoredEvent Struct TYPE_CHECKING Transition TypeAlias TypeGuard TypeVar UUID VERSION
+    Verdict WireEnum"""
 RESERVED: Final = frozenset(_IMPORTED.split())
 # What stands beside the directories of packages; a package may not be called so.
-_MODULES: Final = frozenset({"registry", "types", "events", "checks", "handlers"})
+_MODULES: Final = frozenset(
+    {"registry", "types", "contexts", "events", "checks", "hooks", "handlers", "policies"}
+)
 
 
 def link(
@@ -93,7 +98,8 @@ class _Linker:
         self._directories(packages)
         self.findings.finish()
         parts = {package.name: package.parts for package in packages}
-        return Project(packages, parts, out_module, self.system)
+        warnings = tuple(found for _, file in sorted(self.files.items()) for found in advise(file))
+        return Project(packages, parts, out_module, self.system, warnings)
 
     def _imports(self, file: SchemaFile) -> dict[str, str]:
         """Return alias → package; what does not exist is reported and left out."""
@@ -144,9 +150,16 @@ class _Linker:
             if machine:
                 self._prefix(machine, decl.entity.span)
                 generated |= self._machine_names(name, decl, machine, taken)
-        renamed = self._renamed(file, taken | generated)
+        hooks = {names.snake(hook.class_name(package)): file.package}
+        renamed = self._renamed(file, taken | generated | hooks)
         enums = self._enums(package, renamed)
-        gates = link_gates(file, machines, events, enums, self.findings)
+        for name, decl in file.machines:
+            machine = machines[name.value]
+            if machine:
+                machines[name.value] = link_steps(decl, machine, events, enums, self.findings)
+        contexts = link_contexts(file, self.resolver, self.findings)
+        gates = link_gates(file, World(machines, events, contexts, enums), self.findings)
+        self._hook_names(file, taken | generated)
         return PackageDef(
             package,
             file.path,
@@ -157,7 +170,33 @@ class _Linker:
             tuple(_with_gates(machine, gates) for machine in machines.values() if machine),
             renamed,
             self.kinds.retired(package),
+            tuple(context for context in contexts.values() if context),
+            gates.policies,
         )
+
+    def _hook_names(self, file: SchemaFile, package: Mapping[str, TextNode]) -> None:
+        """Claim what the module of hooks defines and imports, beside the names of the package."""
+        taken: dict[str, TextNode] = {}
+        states: dict[str, TextNode] = {}  # state → the machine that it is imported from
+        steps: dict[str, TextNode] = {}
+        python = {name.value: name for name, decl in file.gates if decl.python is not None}
+        stateful = {name.value for name, decl in file.gates if decl.machine} & python.keys()
+        for node in python.values():
+            self._derive(taken, node, hook.verdict_name(node.value), package)
+        for machine, decl in file.machines:
+            for name, move in decl.moves:
+                nodes = [*move.from_, move.to] if move.evolve else []
+                nodes += move.from_ if any(gate.value in stateful for gate in move.gates) else ()
+                for node in {node.value: node for node in nodes}.values():
+                    if states.setdefault(node.value, machine) is not machine:
+                        message = f"two machines leave steps or gates with {node.value} to you"
+                        hint = "rename one of the states: their hooks stand in one module"
+                        self.findings.add("E0411", message, node.span, help=hint)
+                method = hook.step_method(machine.value, name.value)
+                if move.evolve and steps.setdefault(method, name) is not name:
+                    self.findings.add("E0411", f"there are two hooks {method}", name.span)
+        if states or python:
+            self._derive(taken, file.package, hook.class_name(file.package.value), package)
 
     def _parts(self, node: TextNode) -> tuple[str, ...]:
         """Return the directories of a package below `out`."""
@@ -223,7 +262,7 @@ class _Linker:
     def _names(self, file: SchemaFile) -> dict[str, TextNode]:
         """Return what a package declares, by module spelling; clashes are reported."""
         taken: dict[str, TextNode] = {}
-        for node, _ in (*file.types, *file.events):
+        for node, _ in (*file.types, *file.events, *file.contexts, *file.policies):
             self._claim(taken, node, node.value)
             if node.value in RESERVED:
                 message = f"{quoted(node.value)} is a name that generated code imports"
@@ -341,8 +380,13 @@ class _Linker:
                 self.findings.add("E0411", message, node.span, help="choose another name")
 
 
-def _with_gates(machine: MachineDef, gates: Mapping[str, tuple[GateDef, ...]]) -> MachineDef:
-    return msgspec.structs.replace(machine, gates=gates.get(machine.name, ()))
+def _with_gates(machine: MachineDef, gates: Gates) -> MachineDef:
+    moves = (
+        msgspec.structs.replace(move, context=gates.contexts.get((machine.name, move.name)))
+        for move in machine.moves
+    )
+    found = gates.machines.get(machine.name, ())
+    return msgspec.structs.replace(machine, gates=found, moves=tuple(moves))
 
 
 def _in_order(package: str, types: Mapping[str, TypeDef]) -> tuple[TypeDef, ...]:

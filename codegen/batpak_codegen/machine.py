@@ -55,7 +55,7 @@ def link_machine(
     resolver: Resolver,
     findings: Findings,
 ) -> MachineDef | None:
-    """Return a machine without its gates, or None if something is wrong with it.
+    """Return a machine without its gates and what `set:` computes; None if something is wrong.
 
     Args:
         package: Where it is declared; its events come from there.
@@ -323,13 +323,20 @@ class _Machine:
         given = {field.name: field.type for field in event.fields} if event else {}
         sources = tuple(dict.fromkeys(node.value for node in decl.from_))
         kept = [{field.name: field.type for field in states[source]} for source in sources]
+        computed = {node.value for node, _ in decl.set_} - {states[decl.to.value][0].name}
+        by_hand = self._is_by_hand(decl)
         origins: list[tuple[str, str]] = []
+        underived: list[str] = []
         for field in states[decl.to.value]:
             wanted = field.type
-            if field.name in given and same(given[field.name], wanted):
+            if field.name in computed:
+                origins.append((field.name, "set"))
+            elif field.name in given and same(given[field.name], wanted):
                 origins.append((field.name, "event"))
             elif all(field.name in have and same(have[field.name], wanted) for have in kept):
                 origins.append((field.name, "state"))
+            elif by_hand:
+                underived.append(field.name)
             else:
                 self._underivable(decl, field, given, sources)
         order = list(states)
@@ -341,7 +348,17 @@ class _Machine:
             tuple(dict.fromkeys(node.value for node in decl.gates)),
             tuple(origins),
             doc_of(decl.doc),
+            is_evolved_by_hand=by_hand,
+            underived=tuple(underived),
         )
+
+    def _is_by_hand(self, decl: MoveDecl) -> bool:
+        node = decl.evolve
+        if node is not None and node.value != "python":
+            message = f"{quoted(node.value)} is not a way to evolve"
+            hint = "write `evolve: python`, or leave it out"
+            self.findings.add("E0106", message, node.span, help=hint)
+        return node is not None
 
     def _underivable(
         self,
@@ -356,5 +373,5 @@ class _Machine:
             f"state {decl.to.value} needs {field.name} ({spelled(field.type)}):"
             f" {where} {decl.event.value}, not in {' and '.join(sources)}"
         )
-        hint = f"add it to {decl.event.value}, with that type"
+        hint = f"add it to {decl.event.value}, or write set: or evolve: python"
         self.findings.add("E0410", message, decl.to.span, help=hint)

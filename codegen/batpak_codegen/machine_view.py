@@ -1,4 +1,4 @@
-"""What the templates of states, gates and the machine itself are filled with."""
+"""What the templates of states and the machine itself are filled with."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from batpak_codegen import names
+from batpak_codegen import hook, names
 from batpak_codegen.checks import article
-from batpak_codegen.ir import EventDef, GateDef, MachineDef, MoveDef, StateDef
-from batpak_codegen.layout import COLUMNS_MAX, Call, Chain, Doc, flat, statement
+from batpak_codegen.ir import EventDef, MachineDef, MoveDef, StateDef
+from batpak_codegen.layout import COLUMNS_MAX, Call, Doc, any_of, flat, statement
 from batpak_codegen.namespace import Namespace
 from batpak_codegen.payload_view import (
     STRUCT,
@@ -31,36 +31,6 @@ class StateItem(Struct, frozen=True):
     head: Code
     doc: Words | None
     rows: tuple[Row, ...]
-
-
-class GateItem(Struct, frozen=True):
-    """The function of a gate."""
-
-    head: Code
-    doc: Words | None
-    condition: Code
-    name: Code
-    code: Code
-    message: Code
-
-
-class RuleItem(Struct, frozen=True):
-    """A gate in a gate set."""
-
-    name: Code
-    judge: Code
-    source: Code
-    code: Code
-    exact: bool
-
-
-class PolicyItem(Struct, frozen=True):
-    """The gate set of a move."""
-
-    head: Code
-    doc: Words
-    label: Code
-    rules: tuple[RuleItem, ...]
 
 
 class StepItem(Struct, frozen=True):
@@ -87,12 +57,16 @@ class HandleItem(Struct, frozen=True):
 
 
 class MoveItem(Struct, frozen=True):
-    """A move beside its handles: its type and its evolve function."""
+    """A move beside its handles: its type and its evolve function, unless that is left to the user.
+
+    `exact` decorates a function that does decimal arithmetic.
+    """
 
     label: Code
     where: Code
     alias: Code
-    head: Code
+    head: Code | None
+    exact: Code | None
     target: Code
     arguments: tuple[Code, ...]
 
@@ -109,7 +83,7 @@ class Policy(Struct, frozen=True):
     """A gate set that the machine owns."""
 
     attribute: Code
-    name: Code
+    made: Code
 
 
 class Method(Struct, frozen=True):
@@ -129,16 +103,13 @@ class MachineItem(Struct, frozen=True):
     scope: Code
     entity: Code
     kinds: Code
+    init: Code
     edges: tuple[Edge, ...]
     policies: tuple[Policy, ...]
     policy_tuple: Code
     new: Method
     load: Method
     replay: Method
-
-
-def _any_of(items: Sequence[str]) -> Doc:
-    return Chain("|", tuple(items)) if len(items) > 1 else items[0]
 
 
 def state_items(space: Namespace, machine: MachineDef) -> tuple[StateItem, ...]:
@@ -157,78 +128,11 @@ def state_items(space: Namespace, machine: MachineDef) -> tuple[StateItem, ...]:
 
 def union(name: str, members: Sequence[str]) -> Code:
     """Return an alias for one of several classes."""
-    return code(statement(f"{ident(name)}: TypeAlias = ", _any_of(members)))
-
-
-def gate_items(space: Namespace, machine: MachineDef) -> tuple[GateItem, ...]:
-    """Return the functions of the gates that a machine uses."""
-    return tuple(_gate_item(space, machine, gate) for gate in machine.gates)
-
-
-def _gate_item(space: Namespace, machine: MachineDef, gate: GateDef) -> GateItem:
-    for name in ("PERMIT", "Denial", "Verdict"):
-        space.public(name)
-    roots = gate.condition.roots | gate.message.roots
-    if gate.condition.abi or gate.message.uses_text:
-        space.use("batpak", "abi")
-    if gate.condition.needs_decimal:
-        space.use("decimal", "Decimal")
-    for package, name in sorted(gate.condition.enums):
-        space.type(package, name)
-    states: Doc = "state: object"
-    if "state" in roots:
-        known = [_state(space, machine, state) for state in gate.states]
-        states = _any_of([f"state: {known[0]}", *known[1:]])
-    event = space.near("events", gate.event) if "event" in roots else "object"
-    parameters = ("ctx: object", states, f"event: {event}")
-    head = Call(f"def judge_{gate.name}(", parameters, ") -> Verdict:")
-    return GateItem(
-        code(statement("", head)),
-        words(gate.doc, 4),
-        code(gate.condition.layout(4)),
-        code(python_literal(gate.name)),
-        code(python_literal(gate.code)),
-        code(gate.message.layout(8)),
-    )
+    return code(statement(f"{ident(name)}: TypeAlias = ", any_of(members)))
 
 
 def _state(space: Namespace, machine: MachineDef, state: str) -> str:
-    return space.near(f"{names.snake(machine.name)}_states", state)
-
-
-def policy_items(space: Namespace, machine: MachineDef) -> tuple[PolicyItem, ...]:
-    """Return the gate sets of the moves that have gates."""
-    gates = {gate.name: gate for gate in machine.gates}
-    found: list[PolicyItem] = []
-    for move in machine.moves:
-        if not move.gates:
-            continue
-        space.typing("ClassVar", "final")
-        space.use("batpak", "abi")
-        sources = [_state(space, machine, state) for state in move.sources]
-        event = space.near("events", move.event)
-        base = Call(f"{space.public('GateSet')}[", ("None", _any_of(sources), event), "]")
-        name = machine.policy(move.name)
-        label = f"{space.package.name}.{machine.name}.{move.name}"
-        found.append(
-            PolicyItem(
-                code(statement("", Call(f"class {ident(name)}(", (base,), "):"))),
-                doc(_arrow(move.sources, move.target)),
-                code(python_literal(label)),
-                tuple(_rule(gates[gate]) for gate in move.gates),
-            )
-        )
-    return tuple(found)
-
-
-def _rule(gate: GateDef) -> RuleItem:
-    return RuleItem(
-        code(python_literal(gate.name)),
-        code(f"judge_{gate.name}"),
-        code(gate.condition.source_layout(16)),
-        code(python_literal(gate.code)),
-        gate.condition.exact,
-    )
+    return space.near(hook.states_module(machine), state)
 
 
 def _arrow(sources: Sequence[str], target: str) -> str:
@@ -321,26 +225,44 @@ def move_items(space: Namespace, machine: MachineDef) -> tuple[MoveItem, ...]:
         handles = [machine.handle(state) for state in move.sources]
         *most, last = handles
         where = f"{', '.join(most)} or {last}" if most else last
-        arguments: list[Doc] = [_any_of(handles), machine.handle(move.target), move.event]
+        arguments: list[Doc] = [any_of(handles), machine.handle(move.target), move.event]
         if move.gates:
             arguments.append(machine.policy(move.name))
         kind = space.public("Guarded" if move.gates else "Transition")
         alias = Call(f"{kind}[", tuple(arguments), "]")
         states = [_state(space, machine, state) for state in move.sources]
         target = _state(space, machine, move.target)
-        parameters = (_any_of([f"state: {states[0]}", *states[1:]]), f"event: {move.event}")
+        parameters = (any_of([f"state: {states[0]}", *states[1:]]), f"event: {move.event}")
         evolve = Call(f"def _evolve_{move.name}(", parameters, f") -> {target}:")
+        exact = any(value.exact for _, value in move.sets)
         found.append(
             MoveItem(
                 code(python_literal(move.name)),
                 code(python_literal(where)),
                 code(statement(f"{machine.transition(move.name)}: TypeAlias = ", alias)),
-                code(statement("", evolve)),
+                None if move.is_evolved_by_hand else code(statement("", evolve)),
+                code(f"@{space.abi('exact')}") if exact else None,
                 code(target),
-                tuple(code(f"{name}={origin}.{name}") for name, origin in move.origins),
+                () if move.is_evolved_by_hand else _arguments(space, move),
             )
         )
     return tuple(found)
+
+
+def _arguments(space: Namespace, move: MoveDef) -> tuple[Code, ...]:
+    """Return where each field of the target comes from."""
+    sets = dict(move.sets)
+    for value in sets.values():
+        if value.abi:
+            space.use("batpak", "abi")
+        if value.needs_decimal:
+            space.use("decimal", "Decimal")
+        for package, name in sorted(value.enums):
+            space.type(package, name)
+    return tuple(
+        code(sets[name].argument(name, 8) if name in sets else f"{name}={origin}.{name}")
+        for name, origin in move.origins
+    )
 
 
 def machine_item(space: Namespace, machine: MachineDef) -> MachineItem:
@@ -354,6 +276,10 @@ def machine_item(space: Namespace, machine: MachineDef) -> MachineItem:
     attributes = [f"self.{move.name}_gates" for move in gated]
     closing = ",)" if len(attributes) == 1 else ")"
     owned = Call("(", tuple(attributes), closing, display=True)
+    parameters = ["self", "ledger: Ledger"]
+    if hook.needs_hooks(machine):
+        parameters.append(f"hooks: {space.near('hooks', hook.class_name(space.package.name))}")
+    by_hand = {gate.name for gate in machine.gates if gate.condition is None}
     return MachineItem(
         code(f"class {ident(machine.name + 'Machine')}(Machine[{machine.name}State]):"),
         words(machine.doc, 4),
@@ -361,9 +287,13 @@ def machine_item(space: Namespace, machine: MachineDef) -> MachineItem:
         code(python_literal(machine.scope)),
         code(python_literal(machine.prefix)),
         kinds(space, machine.events),
+        code(statement("", Call("def __init__(", tuple(parameters), ") -> None:"), indent=4)),
         tuple(_edge(machine, move, state) for move in machine.moves for state in move.sources),
         tuple(
-            Policy(code(f"self.{move.name}_gates"), code(machine.policy(move.name)))
+            Policy(
+                code(f"self.{move.name}_gates"),
+                code(f"{machine.policy(move.name)}({'hooks' if by_hand & {*move.gates} else ''})"),
+            )
             for move in gated
         ),
         code(statement("", owned, ",", indent=12).removesuffix(",") if attributes else "()"),
@@ -374,7 +304,10 @@ def machine_item(space: Namespace, machine: MachineDef) -> MachineItem:
 def _edge(machine: MachineDef, move: MoveDef, state: str) -> Edge:
     policy = (machine.policy(move.name),) if move.gates else ()
     value = Call("Edge(", (machine.handle(move.target), *policy))
-    return Edge(code(f"({state}, {move.event})"), code(flat(value)), code(f"_evolve_{move.name}"))
+    step = f"_evolve_{move.name}"
+    if move.is_evolved_by_hand:
+        step = f"hooks.{hook.step_method(machine.name, move.name)}"
+    return Edge(code(f"({state}, {move.event})"), code(flat(value)), code(step))
 
 
 def _methods(space: Namespace, machine: MachineDef) -> tuple[Method, Method, Method]:

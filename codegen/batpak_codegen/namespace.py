@@ -58,10 +58,16 @@ _DIGITS: Final = re.compile(r"(\d+)")
 
 
 class Namespace:
-    """The names of `module` of a package, such as `events`; of one package, `system`."""
+    """The names of `module` of a package, such as `events`; of one package, `system`.
 
-    def __init__(self, project: Project, package: PackageDef, module: str) -> None:
-        self.project, self.package = project, package
+    With `reexports`, whoever imports this module finds there what it imports itself, apart from
+    the standard library.
+    """
+
+    def __init__(
+        self, project: Project, package: PackageDef, module: str, *, reexports: bool = False
+    ) -> None:
+        self.project, self.package, self.reexports = project, package, reexports
         self.module = "system" if project.system else module
         self._homes = project.parts
         self._whole: set[str] = set()
@@ -213,7 +219,8 @@ class Namespace:
         for module in sorted(self._members, key=_module_key):
             part = standard if module in _STANDARD else relative if module[0] == "." else others
             members = sorted(self._members[module], key=lambda member: import_key(member[0]))
-            part += _from(module, members)
+            kept = self.reexports and module not in _STANDARD
+            part += [_as_itself(module, m) for m in members] if kept else _from(module, members)
         blocks = ["\n".join(part) for part in (standard, others, relative) if part]
         return "\n\n".join([*blocks, *self._checked_block()])
 
@@ -234,6 +241,11 @@ def _is_third_party(module: str) -> bool:
 def _module_key(module: str) -> tuple[int, str]:
     stem = module.lstrip(".")
     return (len(stem) - len(module), stem)
+
+
+def _as_itself(module: str, member: tuple[str, str]) -> str:
+    """Return the line that imports a name for others too: type checkers want to see `as`."""
+    return f"from {module} import {member[0]} as {member[1]}"
 
 
 def _from(module: str, members: Sequence[tuple[str, str]]) -> list[str]:

@@ -15,12 +15,14 @@ from typing import Final, TypeAlias
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from batpak_codegen import gate_view as gating
+from batpak_codegen import hook, names
 from batpak_codegen import machine_view as machines
-from batpak_codegen import names
 from batpak_codegen import payload_view as payloads
 from batpak_codegen.checks import Checks, is_plain
 from batpak_codegen.diagnostic import Diagnostic, SchemaError
-from batpak_codegen.ir import EventDef, MachineDef, Named, PackageDef, Project
+from batpak_codegen.expr.emit import Condition
+from batpak_codegen.ir import EventDef, GateDef, MachineDef, Named, PackageDef, Project
 from batpak_codegen.layout import Call, statement
 from batpak_codegen.namespace import Namespace, constant, import_key, listing
 from batpak_codegen.text import Code, Doc, Ident, Literal, code, doc, python_literal
@@ -76,6 +78,7 @@ class _Package:
         self.where = f"{package.name} ({package.path})"
         self.type_names = [definition.type.name for definition in package.types]
         self.events = {event.name: event for event in package.events}
+        self.hooks = hook.hooks(package)
         self.event_names = list(self.events)
         self.event_names += [f"{machine.name}Event" for machine in package.machines]
 
@@ -87,6 +90,12 @@ class _Package:
         if self.package.events:
             found["events"] = self._events()
         found |= self._checks()
+        if self.package.contexts:
+            found["contexts"] = self._contexts()
+        if self.hooks:
+            found["hooks"] = self._hooks()
+        if self.package.policies:
+            found["policies"] = self._policies()
         if self.package.machines:
             found["handlers"] = self._handlers()
         for machine in self.package.machines:
@@ -179,16 +188,48 @@ class _Package:
 
     def _gates(self, machine: MachineDef) -> str:
         space = self._space(f"{names.snake(machine.name)}_gates")
-        gates = machines.gate_items(space, machine)
-        policies = machines.policy_items(space, machine)
+        gates = gating.gate_items(space, machine.gates, machine)
+        policies = gating.move_policy_items(space, machine)
         body = fill("gates", gates=gates, policies=policies)
         classes = [machine.policy(move.name) for move in machine.moves if move.gates]
         sentence = f"Gates and policies of machine {machine.name}."
-        pragmas = UNJUDGED if any(gate.condition.narrows for gate in machine.gates) else ()
+        pragmas = _unjudged(gate.condition for gate in machine.gates)
         text = _frame(doc(sentence), space, listing(classes), body, pragmas)
-        outline: Outline = {"__all__": ()}
-        outline |= {f"judge_{gate.name}": () for gate in machine.gates}
-        return verified(text, outline | dict.fromkeys(classes, ("POLICY", "__init__")))
+        return verified(text, _gates_outline(machine.gates, classes))
+
+    def _contexts(self) -> str:
+        space = self._space("contexts")
+        contexts = self.package.contexts
+        body = fill("types", items=gating.context_items(space, contexts))
+        sentence = f"Gate contexts of {self.package.name}:"
+        more = "what a gate may look at besides state and event. Never stored."
+        shown = listing([context.name for context in contexts])
+        text = _frame(doc(f"{sentence} {more}"), space, shown, body)
+        outline = {context.name: _field_names(context.fields) for context in contexts}
+        return verified(text, {"__all__": (), **outline})
+
+    def _hooks(self) -> str:
+        space = Namespace(self.project, self.package, "hooks", reexports=True)
+        body = fill("hooks", hooks=gating.hooks_item(space, self.hooks))
+        name = hook.class_name(self.package.name)
+        sentence = f"What the schema of {self.package.name} leaves to you."
+        place = hook.user_file(self.project.out_module, self.package.parts)
+        text = _frame(doc(f"{sentence} Subclass {name} in {place}."), space, "", body)
+        outline: Outline = {item.result.name: () for item in self.hooks if item.codes}
+        outline[name] = tuple(item.method for item in self.hooks)
+        return verified(text, outline)
+
+    def _policies(self) -> str:
+        space = self._space("policies")
+        policies = self.package.policies
+        gates = {gate.name: gate for policy in policies for gate in policy.gates}
+        items = gating.gate_items(space, gates.values())
+        body = fill("gates", gates=items, policies=gating.policy_items(space, policies))
+        classes = [policy.name for policy in policies]
+        sentence = f"Policies of {self.package.name} for events that are not moves of a machine."
+        pragmas = _unjudged(gate.condition for gate in gates.values())
+        text = _frame(doc(sentence), space, listing(classes), body, pragmas)
+        return verified(text, _gates_outline(gates.values(), classes))
 
     def _machine(self, machine: MachineDef) -> str:
         space = self._space(f"{names.snake(machine.name)}_machine")
@@ -205,8 +246,11 @@ class _Package:
         sentence = "one handle class per state, and moves only where they are legal."
         words = f"Machine {machine.name}: {sentence}\n\n{machines.diagram(machine)}\n"
         shown = listing([*moves, *handles, state, name])
+        pragmas = _unjudged(value for move in machine.moves for _, value in move.sets)
         old = any(self.events[event].deprecated for event in machine.events)
-        text = _frame(Doc(f'"""{words}"""'), space, shown, body, OLD if old else ())  # arrows only
+        pragmas += OLD if old else ()
+        # names and arrows only
+        text = _frame(Doc(f'"""{words}"""'), space, shown, body, pragmas)
         return verified(text, _machine_outline(machine))
 
     def system(self) -> str:
@@ -266,6 +310,16 @@ def _check_outline(package: PackageDef, checks: Checks) -> Outline:
     return outline
 
 
+def _unjudged(conditions: Iterable[Condition | None]) -> tuple[Code, ...]:
+    return UNJUDGED if any(one is not None and one.narrows for one in conditions) else ()
+
+
+def _gates_outline(gates: Iterable[GateDef], classes: Iterable[str]) -> Outline:
+    outline: Outline = {"__all__": ()}
+    outline |= {f"judge_{gate.name}": () for gate in gates}
+    return outline | dict.fromkeys(classes, ("POLICY", "__init__"))
+
+
 def _machine_outline(machine: MachineDef) -> Outline:
     outline: Outline = {"__all__": (), "_MOVES": ()}
     for state in machine.states:
@@ -273,7 +327,8 @@ def _machine_outline(machine: MachineDef) -> Outline:
         outline[machine.handle(state.name)] = ("STATE", "DATA", "MOVES", "__slots__", *moves)
     outline[f"{machine.name}State"] = ()
     outline |= {machine.transition(move.name): () for move in machine.moves}
-    outline |= {f"_evolve_{move.name}": () for move in machine.moves}
+    derived = (move for move in machine.moves if not move.is_evolved_by_hand)
+    outline |= {f"_evolve_{move.name}": () for move in derived}
     constants = ("NAME", "SCOPE", "ENTITY", "HANDLES", "EDGES", "KINDS")
     outline[f"{machine.name}Machine"] = (*constants, "__init__", "new", "load", "replay")
     return outline

@@ -10,6 +10,7 @@ import sys
 import time
 import tomllib
 import traceback
+from collections.abc import Mapping
 from os.path import realpath
 from pathlib import Path
 from typing import Final
@@ -58,7 +59,8 @@ class _Keys(Struct):
 class Report(Struct, frozen=True):
     """What a run did; with `check`, what it would have done and why.
 
-    `written` and `removed` are paths below `out`; `drift` says the same to a reader.
+    `written` and `removed` are paths below `out`; `drift` says the same to a reader. `warnings`
+    are about the schemas, whose `texts` are by path.
     """
 
     packages: int
@@ -67,6 +69,8 @@ class Report(Struct, frozen=True):
     removed: tuple[str, ...]
     unchanged: int
     drift: tuple[Diagnostic, ...]
+    warnings: tuple[Diagnostic, ...] = ()
+    texts: Mapping[str, str] = {}
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -108,6 +112,8 @@ def run(config: Config, *, check: bool) -> Report:
         planned.stale,
         planned.unchanged,
         tuple(planned.drift(config.out)),
+        project.warnings,
+        loaded.texts,
     )
 
 
@@ -221,6 +227,8 @@ def main(*, check: bool, config: Path | None) -> int:
         traceback.print_exc()
         print("batpak gen: internal error; nothing of yours was changed", file=sys.stderr)
         return INTERNAL
+    if report.warnings:
+        print(spell(report.warnings, report.texts), file=sys.stderr)
     if check and report.drift:
         print(spell(report.drift, {}), file=sys.stderr)
         return FINDINGS

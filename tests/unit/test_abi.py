@@ -91,3 +91,30 @@ def test_a_decimal_literal_is_exact_under_any_context() -> None:
         value = abi.decimal("12345678901234567890.123456789")
 
     assert str(value) == "12345678901234567890.123456789"
+
+
+def test_an_exact_function_does_not_depend_on_the_context_of_the_thread() -> None:
+    @abi.exact
+    def added(left: Decimal, right: Decimal) -> Decimal:
+        """Add."""
+        return left + right
+
+    with decimal.localcontext(decimal.Context(prec=5, traps=[])) as mine:
+        found = added(Decimal("123456.78"), right=Decimal("0.000001"))
+
+        assert found == Decimal("123456.780001")
+        assert decimal.getcontext().prec == 5
+        assert not mine.flags[decimal.Inexact]
+    assert (added.__name__, added.__doc__) == ("added", "Add.")
+
+
+def test_an_exact_function_that_would_round_raises_and_the_context_is_restored() -> None:
+    @abi.exact
+    def added(left: Decimal, right: Decimal) -> Decimal:
+        return left + right
+
+    before = decimal.getcontext().prec
+
+    with pytest.raises(decimal.Inexact):
+        added(Decimal("1E60"), Decimal("1E-60"))
+    assert decimal.getcontext().prec == before

@@ -49,6 +49,7 @@ from batpak_codegen.expr.operands import (
     boolean,
     counted,
     cut,
+    fitted,
     guess,
     listed,
     meet,
@@ -86,6 +87,18 @@ def check(node: Expression, scope: Mapping[str, Type], enums: Enums) -> Checked:
     """
     checker = _Checker(scope, enums)
     return Checked(boolean(checker.typed(node)).node, checker.exact)
+
+
+def check_value(node: Expression, wanted: Type, scope: Mapping[str, Type], enums: Enums) -> Checked:
+    """Check what is to be a value of `wanted`, which `None` is too if that may be null.
+
+    Raises:
+        ExpressionError: As `check`; E0412 for a value of another type.
+    """
+    if isinstance(node, Null) and isinstance(bare(wanted), OptionalOf):
+        return Checked(node, exact=False)
+    checker = _Checker(scope, enums)
+    return Checked(fitted(checker.typed(node), wanted, enums).node, checker.exact)
 
 
 def check_path(path: Path, scope: Mapping[str, Type]) -> Type:

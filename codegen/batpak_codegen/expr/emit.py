@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from batpak_codegen.diagnostic import Findings
 from batpak_codegen.expr import algebra
-from batpak_codegen.expr.check import check, check_path
+from batpak_codegen.expr.check import Checked, check, check_path, check_value
 from batpak_codegen.expr.layout import LINE_CHARS_MAX, PYTHON, SCHEMA, python_lines, run
 from batpak_codegen.expr.nodes import (
     AsDecimal,
@@ -43,7 +43,7 @@ _PRINTABLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A checked condition.
+    """A checked condition, or what a `set:` computes.
 
     Attributes:
         node: The checked tree.
@@ -78,6 +78,11 @@ class Condition:
         if indent + len(f"if {line}:") <= LINE_CHARS_MAX:
             return line
         return "\n".join(["(", *python_lines(self.node, indent + 4), " " * indent + ")"])
+
+    def argument(self, name: str, indent: int) -> str:
+        """The argument `name=…` of a call, on a line of its own with `indent` spaces before it."""
+        lines = python_lines(self.node, indent, before=f"{name}=", after=",")
+        return "\n".join(lines)[indent:].removesuffix(",")
 
     def source_layout(self, indent: int) -> str:
         """The value of a `source=` argument on a line with `indent` spaces before it.
@@ -153,10 +158,29 @@ def compile_condition(
     """
     try:
         written = parse(node.value)
-        checked = check(written, scope, enums)
+        return _compiled(written, check(written, scope, enums), scope)
     except ExpressionError as error:
         _report(error, node, findings)
         return None
+
+
+def compile_value(
+    node: TextNode,
+    wanted: Type,
+    scope: Mapping[str, Type],
+    enums: Mapping[str, EnumType],
+    findings: Findings,
+) -> Condition | None:
+    """Read and check what is to be a value of `wanted`; otherwise as `compile_condition`."""
+    try:
+        written = parse(node.value)
+        return _compiled(written, check_value(written, wanted, scope, enums), scope)
+    except ExpressionError as error:
+        _report(error, node, findings)
+        return None
+
+
+def _compiled(written: Expression, checked: Checked, scope: Mapping[str, Type]) -> Condition:
     parts = tuple(walk(checked.node))
     return Condition(
         checked.node,

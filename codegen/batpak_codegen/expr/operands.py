@@ -15,6 +15,7 @@ from batpak_codegen.expr.algebra import Digits
 from batpak_codegen.expr.layout import SCHEMA
 from batpak_codegen.expr.nodes import (
     AsDecimal,
+    Conditional,
     Expression,
     ExpressionError,
     Member,
@@ -123,6 +124,24 @@ def alike(items: Sequence[Typed], enums: Enums) -> tuple[list[Typed], Type]:
     if all(algebra.same(first.type, item.type) for item in found):
         return found, first.type
     return [_as_decimal(item) for item in found], algebra.DECIMAL
+
+
+def fitted(typed: Typed, wanted: Type, enums: Enums) -> Typed:
+    """A value as it is needed: of that type, and null only where that may be null."""
+    of = bare(wanted)
+    inner = bare(of.of) if isinstance(of, OptionalOf) else of
+    typed = member(typed if of is not inner else present(typed), inner, enums)
+    given = bare(typed.type.of) if isinstance(typed.type, OptionalOf) else typed.type
+    if isinstance(typed.node, Conditional) and isinstance(inner, EnumType):  # of two literals
+        node = typed.node
+        body, orelse = (fitted(Typed(part, given), of, enums) for part in (node.body, node.orelse))
+        return Typed(replace(node, body=body.node, orelse=orelse.node), of)
+    if algebra.same(given, inner):
+        return typed
+    if given is typed.type and algebra.kind(given) == "int" and algebra.kind(inner) == "decimal":
+        return _as_decimal(typed)
+    message = f"this is {algebra.described(typed.type)}, {algebra.described(wanted)} is needed"
+    raise ExpressionError.at(typed.node, "E0412", message)
 
 
 def member(typed: Typed, enum: Type, enums: Enums) -> Typed:

@@ -42,6 +42,12 @@ PLACES = [
     "machines:\n  M:\n    moves:\n      pay:\n        from: @",
     "gates:\n  g:\n    require: @",
     "gates:\n  g:\n    deny:\n      message: @",
+    "gates:\n  g:\n    python: {A: @}",
+    "gates:\n  g:\n    examples:\n      - {expect: permit, event: {a: @}}",
+    "contexts:\n  C:\n    a: @",
+    "policies:\n  P:\n    gates: [@]",
+    "machines:\n  M:\n    moves:\n      pay:\n        set: {a: @}",
+    "machines:\n  M:\n    moves:\n      pay:\n        evolve: @",
 ]
 ATTACKS = [
     "*a",

@@ -56,7 +56,8 @@ def generated(name: str) -> list[Path]:
 @pytest.mark.parametrize("name", sorted(path.name for path in CASES.iterdir()))
 def test_the_layout_is_what_a_formatter_would_make_of_it(name: str, tmp_path: Path) -> None:
     for path in generated(name):
-        if "_gates" not in path.name:  # long conditions keep their own, more readable layout
+        # Long conditions keep their own, more readable layout.
+        if "_gates" not in path.name and path.name != "policies.py":
             copy = tmp_path / "-".join(path.relative_to(CASES).parts)
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             copy.write_text("".join([lines[0], *lines[3:]]), encoding="utf-8")
@@ -364,8 +365,15 @@ def _with_words(project: Project, words: str) -> Project:
         )
         for machine in package.machines
     )
+    policies = tuple(replace(policy, doc=words) for policy in package.policies)
     changed_ = replace(
-        package, doc=words, path=words, types=types, events=events, machines=machines
+        package,
+        doc=words,
+        path=words,
+        types=types,
+        events=events,
+        machines=machines,
+        policies=policies,
     )
     return replace(project, packages=(changed_,))
 

@@ -1,0 +1,38 @@
+"""Contexts: what a caller passes to gates. Never stored, so nothing is promised about them."""
+
+from __future__ import annotations
+
+from batpak_codegen.declarations import FieldDecl, SchemaFile
+from batpak_codegen.diagnostic import Findings
+from batpak_codegen.fields import Resolver
+from batpak_codegen.ir import ContextDef
+from batpak_codegen.nodes import TextNode
+
+_CHECKED = ("ge", "gt", "le", "lt", "min_length", "max_length")  # when something is appended
+
+
+def link_contexts(
+    file: SchemaFile, resolver: Resolver, findings: Findings
+) -> dict[str, ContextDef | None]:
+    """Return the contexts of a file; None for one that is broken and was reported."""
+    found: dict[str, ContextDef | None] = {}
+    for name, entries in file.contexts:
+        if not entries:
+            message = f"context {name.value} has no field"
+            findings.add("E0106", message, name.span, help="leave it out: gates need none")
+        fine = [_is_unchecked(node, decl, findings) for node, decl in entries]
+        fields = resolver.fields(file.package.value, entries)
+        complete = entries and all(fine) and len(fields) == len(entries)
+        found[name.value] = ContextDef(name.value, fields) if complete else None
+    return found
+
+
+def _is_unchecked(name: TextNode, decl: FieldDecl, findings: Findings) -> bool:
+    """Whether a field asks for no check: only what is appended is checked."""
+    for option in _CHECKED:
+        given = getattr(decl, option)
+        if given is not None:
+            message = f"`{option}` of {name.value} would never be checked: a context is not stored"
+            findings.add("E0303", message, given.span, help="test it in a gate")
+            return False
+    return True

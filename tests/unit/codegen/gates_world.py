@@ -1,0 +1,450 @@
+"""What a user writes beside the golden case `gates`, and what must hold of it when it runs.
+
+Every public function without arguments is one promise. They run in processes of their own: the
+classes here claim kinds that other examples claim too.
+"""
+
+# ruff: noqa: ARG002  a hook takes what the schema says, whether it needs it or not
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import tempfile
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast, final
+from uuid import UUID
+
+import pytest
+from msgspec.structs import replace
+
+from batpak import (
+    PERMIT,
+    Denial,
+    IllegalTransition,
+    Store,
+    new_id,
+    override,
+)
+from batpak.exact import EXACT
+from batpak.guard.verdict import GATE_DEFECT
+from batpak_codegen import names
+from batpak_codegen.example import examples
+from batpak_codegen.ir import Given
+from batpak_codegen.link import link
+from batpak_codegen.run import configure
+from batpak_codegen.source.load import load
+from batpak_codegen.types import EnumType, ListOf, OptionalOf, Type, bare
+from tests.golden.cases_out.gates.expected.common.types import Currency, Money
+from tests.golden.cases_out.gates.expected.depot.parcels import (
+    Noted,
+    Packed,
+    ParcelId,
+    Repacked,
+    Size,
+    Weighed,
+)
+from tests.golden.cases_out.gates.expected.depot.parcels import hooks as p
+from tests.golden.cases_out.gates.expected.depot.parcels.contexts import Scale
+from tests.golden.cases_out.gates.expected.depot.parcels.parcel_gates import RepackParcelGates
+from tests.golden.cases_out.gates.expected.depot.parcels.parcel_machine import (
+    ParcelMachine,
+    SealedParcel,
+)
+from tests.golden.cases_out.gates.expected.depot.parcels.policies import Notes
+from tests.golden.cases_out.gates.expected.orders import (
+    CancelReason,
+    Carrier,
+    CustomerId,
+    OrderId,
+    OrderLine,
+    OrderRefunded,
+)
+from tests.golden.cases_out.gates.expected.orders import hooks as h
+from tests.golden.cases_out.gates.expected.orders.contexts import Checkout, Desk, Refund
+from tests.golden.cases_out.gates.expected.orders.order_machine import (
+    CancelledOrder,
+    OrderMachine,
+    PaidOrder,
+    PlacedOrder,
+    PlaceOrder,
+    ShippedOrder,
+)
+from tests.golden.cases_out.gates.expected.orders.policies import RefundPolicy
+
+GENERATED = "tests.golden.cases_out.gates.expected"
+CASE = Path(__file__).parents[2] / "golden" / "cases_out" / "gates"
+NOON = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
+BLOCKED = CustomerId(UUID(int=13))
+CHECKOUT = Checkout(
+    credit_limit=Money(amount=Decimal(100), currency=Currency.EUR), blocked=frozenset({BLOCKED})
+)
+
+
+@final
+class Hooks(h.OrdersHooks):
+    @h.override
+    def gate_credit_ok(self, ctx: h.Checkout, event: h.OrderPlaced, /) -> h.CreditOkVerdict:
+        if event.customer_id in ctx.blocked:
+            return "CREDIT_HOLD"
+        if event.total.amount > ctx.credit_limit.amount:
+            return "CREDIT_LIMIT"
+        return h.PERMIT
+
+    @h.override
+    def evolve_order_ship(self, state: h.Paid, event: h.OrderShipped, /) -> h.Shipped:
+        return h.Shipped(
+            order_id=state.order_id,
+            customer_id=state.customer_id,
+            lines=state.lines,
+            total=state.total,
+            placed_at=state.placed_at,
+            payment_id=state.payment_id,
+            paid_at=state.paid_at,
+            carrier=event.carrier,
+            label=f"{event.carrier.value}/{event.tracking or state.order_id.hex}",
+        )
+
+
+@final
+class Answering(h.OrdersHooks):
+    """Says what no type checker would let it say."""
+
+    def __init__(self, answer: Callable[[], object]) -> None:
+        self.answer = answer
+
+    @h.override
+    def gate_credit_ok(self, ctx: h.Checkout, event: h.OrderPlaced, /) -> h.CreditOkVerdict:
+        return cast("h.CreditOkVerdict", self.answer())
+
+    @h.override
+    def evolve_order_ship(self, state: h.Paid, event: h.OrderShipped, /) -> h.Shipped:
+        return cast("h.Shipped", self.answer())
+
+
+@final
+class ParcelHooks(p.ParcelsHooks):
+    @override
+    def gate_careful(
+        self, ctx: p.Scale, state: p.Full | p.Sealed, event: p.Repacked, /
+    ) -> p.CarefulVerdict:
+        return "SEALED" if ctx.sealed and isinstance(state, p.Sealed) else p.PERMIT
+
+    @override
+    def gate_a_gate_whose_name_is_as_long_as_names_of_gates_can_be_it_seems(
+        self, state: p.Full | p.Sealed, event: p.Lost, /
+    ) -> p.AGateWhoseNameIsAsLongAsNamesOfGatesCanBeItSeemsVerdict:
+        return "NOBODY_HAS_EVER_HEARD_OF_IT"
+
+    @override
+    def gate_noted(self, event: p.Noted, /) -> p.NotedVerdict:
+        return "RUDE" if "blast" in event.text else p.PERMIT
+
+    @override
+    def evolve_parcel_lose(self, state: p.Full | p.Sealed, event: p.Lost, /) -> p.Gone:
+        return p.Gone(
+            parcel_id=event.parcel_id,
+            weight=state.weight,
+            was=state.remark,
+            label="lost",
+            a_very_long_word_about_it="incomprehensible",
+        )
+
+
+def placing(orders: OrderMachine, customer: CustomerId, price: str) -> PlaceOrder:
+    line = OrderLine(
+        sku="BOOK-1",
+        quantity=3,
+        unit_price=Money(amount=Decimal(price), currency=Currency.EUR),
+    )
+    return orders.new(new_id(OrderId)).place(
+        customer_id=customer,
+        customer_email="ada@example.org",
+        lines=(line, line),
+        total=Money(amount=Decimal(price) * 6, currency=Currency.EUR),
+        placed_at=NOON,
+    )
+
+
+def placed(orders: OrderMachine) -> PlacedOrder:
+    move = placing(orders, new_id(CustomerId), "2.50")
+    verdict = orders.place_gates.evaluate(CHECKOUT, move)
+    assert not isinstance(verdict, Denial), verdict
+    return orders.commit(verdict)
+
+
+def paid(orders: OrderMachine) -> PaidOrder:
+    order = placed(orders)
+    move = order.pay(payment_id=UUID(int=1), amount=order.data.total, paid_at=NOON)
+    verdict = orders.pay_gates.evaluate(None, move)
+    assert not isinstance(verdict, Denial), verdict
+    return orders.commit(verdict)
+
+
+def denied(verdict: object) -> Denial:
+    assert isinstance(verdict, Denial), verdict
+    return verdict
+
+
+def a_python_gate_permits_or_denies_with_the_message_of_the_schema() -> None:
+    with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
+        orders = OrderMachine(store, Hooks())
+        too_much = placing(orders, new_id(CustomerId), "25.00")
+        blocked = placing(orders, BLOCKED, "1.00")
+
+        first = denied(orders.place_gates.evaluate(CHECKOUT, too_much))
+        second = denied(orders.place_gates.evaluate(CHECKOUT, blocked))
+
+        assert (first.gate, first.code) == ("credit_ok", "CREDIT_LIMIT")
+        assert first.message == "150.00 is over the limit of 100"
+        assert (second.code, second.defect) == ("CREDIT_HOLD", None)
+        assert second.message == f"orders of {BLOCKED.hex} are on hold"
+        assert placed(orders).version == 1
+
+
+def whatever_else_a_python_gate_answers_is_a_defect_and_denies() -> None:
+    def fails() -> object:
+        raise LookupError("no such customer")
+
+    async def later() -> object:
+        return PERMIT
+
+    answers: list[Callable[[], object]] = [
+        lambda: "CREDIT_LIMITS",
+        lambda: "",
+        lambda: None,
+        lambda: True,
+        lambda: b"CREDIT_HOLD",
+        object,
+        lambda: Denial("credit_ok", "CREDIT_HOLD", "by hand"),
+        fails,
+    ]
+    with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
+        for answer in answers:
+            orders = OrderMachine(store, Answering(answer))
+            move = placing(orders, new_id(CustomerId), "1.00")
+
+            denial = denied(orders.place_gates.evaluate(CHECKOUT, move))
+
+            assert (denial.gate, denial.code) == ("credit_ok", GATE_DEFECT)
+            assert denial.defect is not None
+        coroutine = later()
+        orders = OrderMachine(store, Answering(lambda: coroutine))
+        move = placing(orders, new_id(CustomerId), "1.00")
+        assert denied(orders.place_gates.evaluate(CHECKOUT, move)).code == GATE_DEFECT
+        coroutine.close()
+
+
+def a_python_gate_that_gets_the_wrong_context_or_no_hooks_denies() -> None:
+    with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
+        orders = OrderMachine(store, Hooks())
+        move = placing(orders, new_id(CustomerId), "1.00")
+        gates: Any = orders.place_gates
+
+        verdict = gates.evaluate(Desk(roles=frozenset()), move)
+        nothing: Any = None
+        alone = RepackParcelGates(nothing)
+
+        assert denied(verdict).code == GATE_DEFECT
+        full = p.Full(
+            parcel_id=ParcelId(UUID(int=1)),
+            weight=1,
+            price=Money(amount=Decimal(1), currency=Currency.EUR),
+            size=Size.SMALL,
+        )
+        event = Repacked(parcel_id=full.parcel_id, grams=(), at=NOON)
+        scale = Scale(off_by=Decimal(0), sealed=False)
+        assert [d.code for d in alone.evaluate_all(scale, full, event)] == [GATE_DEFECT]
+
+
+def a_context_decides_what_the_event_alone_cannot() -> None:
+    with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
+        orders = OrderMachine(store, Hooks())
+        order = placed(orders)
+        move = order.cancel(reason=CancelReason.STOCK, cancelled_at=NOON + dt.timedelta(days=2))
+
+        late = orders.cancel_gates.evaluate(Desk(roles=frozenset({"sales"})), move)
+        helped = orders.cancel_gates.evaluate(Desk(roles=frozenset({"support"})), move)
+
+        assert denied(late).code == "TOO_LATE"
+        assert not isinstance(helped, Denial)
+        cancelled: CancelledOrder = orders.commit(helped)
+        assert cancelled.data.pieces == 6
+        again = orders.load(order.data.order_id)
+        assert isinstance(again, CancelledOrder)
+        assert again.data == cancelled.data
+
+
+def a_step_of_the_users_own_runs_on_every_load() -> None:
+    with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
+        orders = OrderMachine(store, Hooks())
+        order = paid(orders)
+        shipped: ShippedOrder = orders.apply(
+            order.ship(carrier=Carrier.DHL, tracking="JD1", shipped_at=NOON)
+        )
+        assert shipped.data.label == "dhl/JD1"
+
+        other = OrderMachine(store, Answering(lambda: replace(shipped.data, label="another rule")))
+        again = other.load(order.data.order_id)
+
+        assert isinstance(again, ShippedOrder)
+        assert again.data.label == "another rule"
+
+
+def a_step_that_fails_or_gives_another_state_leaves_nothing_behind() -> None:
+    with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
+        order = paid(OrderMachine(store, Hooks()))
+        for answer in (lambda: order.data, lambda: None):
+            orders = OrderMachine(store, Answering(answer))
+            with pytest.raises(IllegalTransition, match="the step of Paid"):
+                orders.apply(order.ship(carrier=Carrier.UPS, shipped_at=NOON))
+            assert len(list(store.stream(order.coordinate.entity))) == 2
+
+
+def what_a_move_computes_is_exact_under_any_context_of_the_thread() -> None:
+    parcel = ParcelId(UUID(int=7))
+    history: list[Packed | Repacked | Weighed] = [
+        Packed(
+            parcel_id=parcel,
+            grams=(600, 500),
+            price=Money(amount=Decimal("1234567.89"), currency=Currency.EUR),
+            size=Size.LARGE,
+            note="fragile",
+        ),
+        Weighed(parcel_id=parcel, at=NOON),
+    ]
+    with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
+        parcels = ParcelMachine(store, ParcelHooks())
+        with decimal.localcontext(decimal.Context(prec=5, traps=[])):
+            found = parcels.replay(parcel, history)
+
+        assert isinstance(found, SealedParcel)
+        assert found.data.fee == Decimal("18518.51835")
+        assert found.data.due == NOON + dt.timedelta(days=2)
+        assert (found.data.weight, found.data.remark) == (1100, "fragile")
+
+
+def a_move_computes_enums_and_nulls_and_forgets_the_rest() -> None:
+    parcel = ParcelId(UUID(int=7))
+    history: list[Packed | Repacked] = [
+        Packed(
+            parcel_id=parcel,
+            grams=(1,),
+            price=Money(amount=Decimal(1), currency=Currency.EUR),
+            size=Size.SMALL,
+            note="fragile",
+        ),
+        Repacked(parcel_id=parcel, grams=(-1, *range(10)), at=NOON),
+    ]
+    with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
+        found = ParcelMachine(store, ParcelHooks()).replay(parcel, history)
+
+        assert isinstance(found.data, p.Full)
+        assert (found.data.weight, found.data.size, found.data.remark) == (45, Size.LARGE, None)
+
+
+def a_policy_judges_an_event_that_is_no_move() -> None:
+    amount = Money(amount=Decimal("5.00"), currency=Currency.EUR)
+    event = OrderRefunded(order_id=new_id(OrderId), amount=amount, refunded_at=NOON)
+    policy = RefundPolicy()
+
+    assert policy.evaluate_all(Refund(paid=amount, approved_by="ada"), None, event) == ()
+    (denial,) = policy.evaluate_all(Refund(paid=amount), None, event)
+
+    assert (denial.policy, denial.code) == ("shop.orders.RefundPolicy", "REFUND_TOO_HIGH")
+    assert denial.message == "a refund of 5.00 needs approval and at least that payment"
+
+
+def a_policy_asks_hooks_as_a_machine_does() -> None:
+    policy = Notes(ParcelHooks())
+
+    def codes(text: str) -> list[str]:
+        event = Noted(parcel_id=ParcelId(UUID(int=1)), text=text)
+        return [denial.code for denial in policy.evaluate_all(None, None, event)]
+
+    assert codes("mind the step") == []
+    assert codes("blast it") == ["RUDE"]
+    assert codes("blast " * 20) == ["LONG", "RUDE"]
+
+
+class Loose:
+    """Has the values of an example, and for a message something else under every other name."""
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self.values = values
+
+    def __getattr__(self, name: str) -> object:
+        return self.values.get(name, "?")
+
+
+def classes(package: str) -> dict[str, Any]:
+    """The types that a package knows, its own and those it imports."""
+    parts = package.split(".")[1:]
+    module = import_module(f"{GENERATED}.{'.'.join(parts)}.types")
+    return {**vars(import_module(f"{GENERATED}.common.types")), **vars(module)}
+
+
+def made(known: dict[str, Any], type_: Type, value: object) -> object:
+    """A value of an example as generated code gets it."""
+    of = bare(type_)
+    of = bare(of.of) if isinstance(of, OptionalOf) else of
+    if isinstance(value, Given):
+        fields = {
+            f.name: made(known, f.type, value.fields[f.name])
+            for f in value.type.fields
+            if f.name in value.fields
+        }
+        whole = len(fields) == len(value.type.fields)
+        return known[value.type.name](**fields) if whole else Loose(fields)
+    if isinstance(of, EnumType) and value is not None:
+        return known[of.name](value)
+    if isinstance(of, ListOf):
+        return tuple(made(known, of.item, item) for item in cast("tuple[object, ...]", value))
+    return value
+
+
+def every_example_of_the_schema_holds_for_the_python_that_was_printed() -> None:
+    config = configure(CASE / "pyproject.toml")
+    files = load([CASE / "schemas"], CASE).files
+    project = link(files, out_module=config.out_module, package_root=config.package_root)
+    judged = 0
+    for package in project.packages:
+        known = classes(package.name)
+        modules = [f"{names.snake(machine.name)}_gates" for machine in package.machines]
+        modules += ["policies"] if package.policies else []
+        judges: dict[str, Any] = {}
+        for module in modules:
+            path = ".".join((GENERATED, *package.parts, module))
+            judges |= vars(import_module(path))
+        for gate, example in examples(package):
+            given = [
+                Loose(
+                    {
+                        f.name: made(known, f.type, part.fields[f.name])
+                        for f in part.type.fields
+                        if f.name in part.fields
+                    }
+                )
+                if part
+                else None
+                for part in (example.ctx, example.state, example.event)
+            ]
+            with decimal.localcontext(EXACT):
+                verdict = judges[f"judge_{gate.name}"](*given)
+            assert getattr(verdict, "code", None) == example.code, (gate.name, example)
+            judged += 1
+    assert judged >= 9
+
+
+def hooks_that_miss_a_method_cannot_be_made() -> None:
+    class Partial(h.OrdersHooks):
+        @override
+        def gate_credit_ok(self, ctx: h.Checkout, event: h.OrderPlaced, /) -> h.CreditOkVerdict:
+            return PERMIT
+
+    partial: Any = Partial
+
+    with pytest.raises(TypeError, match="evolve_order_ship"):
+        partial()
