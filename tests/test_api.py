@@ -17,7 +17,7 @@ from batpak import abi
 ROOT = Path(__file__).parents[1]
 
 FRONT = """
-    Coordinate Region KindFilter EventKind EventPayload EventFlags EventId CorrelationId new_id
+    Coordinate Region KindFilter EventKind AnyPayload EventPayload FormerPayload EventFlags EventId CorrelationId new_id
     operation_key Hlc
     Gate GateSet Verdict PERMIT Permit Denial Receipt
     Machine Handle Transition Guarded Ledger
@@ -42,6 +42,7 @@ FRONT = """
 ABI = """
     require_abi
     WireEnum StateData Edge Rule Problems check_for canonical_for
+    upcast_from install_upcast
     is_bool is_int is_float is_text is_bytes is_decimal is_uuid is_timestamp is_date is_duration
     is_member is_list is_set is_map is_exactly
     canonical_decimal canonical_float canonical_each canonical_items canonical_set

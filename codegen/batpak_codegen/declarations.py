@@ -352,14 +352,18 @@ def _gather_alias(node: MapNode, options: Sequence[str]) -> MapNode:
 Type: TypeAlias = Annotated[TypeDecl, BeforeValidator(_type)]
 
 
+Hop: TypeAlias = TextNode | SeqNode | MapNode
+
+
 class EventDecl(Declaration):
-    """An event: its number, its version, its fields in declared order."""
+    """An event: its number, its version, its fields in declared order; hops are read later."""
 
     id: WholeNumber
     category: WholeNumber | None = None
     version: WholeNumber | None = None
     doc: Text | None = None
     fields: Fields
+    upcasts: Annotated[Entries[Hop], BeforeValidator(_entries(names.version))] = ()
 
 
 class StateDecl(Declaration):

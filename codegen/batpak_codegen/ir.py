@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from msgspec import Struct
 
 from batpak_codegen.expr.emit import Condition, Message
+from batpak_codegen.hop import Past
 from batpak_codegen.types import AliasType, EnumType, FieldType, IdType, Scalar, StructType
 
 Named: TypeAlias = AliasType | EnumType | IdType | StructType
@@ -126,12 +128,16 @@ class PackageDef(Struct, frozen=True):
 
 
 class Project(Struct, frozen=True):
-    """All packages by name; `parts` says of each where it goes below the output directory."""
+    """All packages by name; `parts` says of each where it goes below the output directory.
+
+    `pasts` are the former versions of their events, by package.
+    """
 
     packages: tuple[PackageDef, ...]
     parts: Mapping[str, tuple[str, ...]]
     out_module: str
     system: bool
+    pasts: Mapping[str, Past] = MappingProxyType({})
 
 
 INT_RANGES: Final[Mapping[str, tuple[int, int]]] = {

@@ -38,15 +38,16 @@ from batpak_codegen.types import (
 SYSTEM_CATEGORIES: Final = frozenset({0x0, 0xD})
 CATEGORY_MAX: Final = 0xF
 TYPE_ID_MAX: Final = 0xFFF
+VERSION_MAX: Final = 1000
 
 # Capitalised names that generated modules import or assign; a declared name may not be one.
 _IMPORTED: Final = """ABC Any ClassVar DATA Decimal Denial EDGES ENTITY Edge EventKind EventPayload
-    Final GateSet Generic Guarded HANDLES Handle Iterable KIND KINDS Ledger MOVES Machine Mapping
+    Final FormerPayload GateSet Generic Guarded HANDLES Handle Iterable KIND KINDS Ledger MOVES Machine Mapping
     NAME NewType PERMIT POLICY Problems Rule SCOPE STATE StateData StoredEvent Struct Transition
     TypeAlias TypeGuard TypeVar UUID VERSION Verdict WireEnum"""
 RESERVED: Final = frozenset(_IMPORTED.split())
 # What stands beside the directories of packages; a package may not be called so.
-_MODULES: Final = frozenset({"registry", "types", "events", "checks", "handlers"})
+_MODULES: Final = frozenset({"registry", "types", "events", "checks", "handlers", "former", "upcasts"})
 
 
 def link(
@@ -181,12 +182,9 @@ class _Linker:
             message = f"id {decl.id.value:#x} is out of range"
             self.findings.add("E0204", message, decl.id.span, help="it is 0x000 to 0xFFF")
         version = decl.version.value if decl.version else 1
-        if decl.version and version < 1:
-            self.findings.add("E0106", "versions count from 1", decl.version.span)
-        elif decl.version and version > 1:
-            message = f"{name.value} is version {version}: there is no upcast from version 1"
-            hint = "give the new shape an event of its own"
-            self.findings.add("E0801", message, decl.version.span, help=hint)
+        if decl.version and not 1 <= version <= VERSION_MAX:
+            message = f"versions count from 1 to {VERSION_MAX}"
+            self.findings.add("E0106", message, decl.version.span)
         if len(self.findings.diagnostics) > before and not broken:
             return None
         doc = doc_of(decl.doc)
