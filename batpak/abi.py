@@ -41,12 +41,13 @@ from batpak.checks import (
 )
 from batpak.errors import RegistryError
 from batpak.guard.gates import Rule
-from batpak.payload import AnyPayload, FormerPayload, WireEnum
+from batpak.payload import AnyPayload, FormerPayload, OpenEnum, WireEnum
 from batpak.registry import canonical_for, check_for
 from batpak.typestate import Edge, StateData
 
 __all__ = [
     "Edge",
+    "OpenEnum",
     "Problems",
     "Rule",
     "StateData",

@@ -37,10 +37,12 @@ class EventPayload(AnyPayload, frozen=True, kw_only=True):
             already has this kind.
     """
 
+    DEPRECATED: ClassVar[str]  # what to do instead; only where an event is not to be written
+
     @override
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        registry.register(cls, *_number(cls))
+        registry.register(cls, *_number(cls), cls.__dict__.get("DEPRECATED"))
 
 
 class FormerPayload(AnyPayload, frozen=True, kw_only=True):
@@ -78,3 +80,16 @@ class WireEnum(Enum):
         if type(other) is not type(self):
             return NotImplemented
         return str(self.value) < str(other.value)
+
+
+class OpenEnum(WireEnum):
+    r"""An enum that grows: stored text that this program does not know reads as UNRECOGNIZED.
+
+    Subclasses end with `UNRECOGNIZED = "\0"`. That member stands for what was read and is not
+    known any more, so it cannot be appended.
+    """
+
+    @classmethod
+    @override
+    def _missing_(cls, value: object) -> Self | None:
+        return cls.__members__.get("UNRECOGNIZED") if isinstance(value, str) else None

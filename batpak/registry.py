@@ -37,6 +37,7 @@ class Entry(msgspec.Struct):
     reserved: bool = False  # an event of the store itself
     former: bool = False
     upcast: Upcast[msgspec.Struct] | None = None  # of a former version: to the next one
+    deprecated: str | None = None  # what to do instead; None once that was said
 
 
 _BY_KIND: Final[dict[int, Entry]] = {}  # current versions
@@ -48,13 +49,23 @@ class UpcastFailed(Exception):
     """An upcast raised, or gave something else than the next version."""
 
 
-def register(cls: type[msgspec.Struct], kind: object, version: object) -> None:
+def register(
+    cls: type[msgspec.Struct], kind: object, version: object, deprecated: object = None
+) -> None:
     """Take a payload class in. The same class again (a reload) replaces the old one.
+
+    Args:
+        cls: The class.
+        kind: Its KIND.
+        version: Its VERSION.
+        deprecated: Its DEPRECATED, if it has one: what to write instead.
 
     Raises:
         RegistryError: A bad KIND or VERSION, or another class has this kind.
     """
     kind, version = _numbers(cls, kind, version)
+    if deprecated is not None and type(deprecated) is not str:
+        raise RegistryError(f"{_name(cls)}.DEPRECATED must be text: what to write instead")
     former = _FORMER.get((kind, version))
     if former is not None:
         raise _claimed(kind, version, former.cls, cls)
@@ -63,7 +74,9 @@ def register(cls: type[msgspec.Struct], kind: object, version: object) -> None:
         if not _same(old, cls, version):
             raise _claimed(kind, version, old.cls, cls)
         del _BY_CLASS[old.cls]
-    _BY_KIND[kind] = _BY_CLASS[cls] = Entry(cls, kind, version, reserved=kind.reserved)
+    _BY_KIND[kind] = _BY_CLASS[cls] = Entry(
+        cls, kind, version, reserved=kind.reserved, deprecated=deprecated
+    )
 
 
 def register_former(cls: type[msgspec.Struct], kind: object, version: object) -> None:

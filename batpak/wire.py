@@ -7,6 +7,8 @@ equal value, which encodes to the same bytes.
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar, cast
 
@@ -52,6 +54,8 @@ def encode(payload: EventPayload, entry: registry.Entry | None = None) -> Encode
         entry = registry.of_class(type(payload))
         if entry is None:
             raise not_a_fact(type(payload))
+    if entry.deprecated is not None:
+        _warn_once(entry)
     value: msgspec.Struct = payload
     check, canonical = entry.check, entry.canonical
     if check is not None:
@@ -68,6 +72,16 @@ def encode(payload: EventPayload, entry: registry.Entry | None = None) -> Encode
     if check is None:
         _read_back(entry, payload, data)
     return Encoded(entry.kind, entry.version, data, blake3_of(data).digest())
+
+
+def _warn_once(entry: registry.Entry) -> None:
+    """Say where an event is written that is not to be written any more, the first time."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "batpak":
+        frame, level = frame.f_back, level + 1
+    message = f"{entry.cls.__qualname__} is deprecated: {entry.deprecated}"
+    warnings.warn(message, DeprecationWarning, stacklevel=level)
+    entry.deprecated = None
 
 
 def not_a_fact(cls: type) -> InvalidArgument:

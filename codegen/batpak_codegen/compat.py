@@ -7,7 +7,7 @@ The rules: docs/reference/compatibility.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
@@ -163,33 +163,26 @@ class _Judge:
         self.breaks.append(Diagnostic(rule, message, span, hint, also))
 
     def between(self, promise: Promise, name: TextNode) -> None:
-        """Cite what hops take care of; old code refuses a new version, and in full mode counts."""
+        """Cite what a new hop takes care of; in full mode, old code still refuses the result."""
         frozen = self.versions.get(promise.kind, {})
-        for version in range(1, promise.version):
-            newer = frozen.get(version + 1)
-            new = newer[max(newer)][0].shape if newer else promise.shape
-            old = frozen.get(version)
-            if not old or (newer and version + 1 != promise.version):
-                continue
-            head = old[max(old)][0]
-            for change in changes(self.freezing.lock, head.shape, new):
-                if change.backward:
-                    by = f"mitigated by {promise.name}.upcasts[{version}]"
-                    said = f"{promise.name}: {change.path} {change.words} [{change.rule}]"
-                    self.notes.append(f"{said}, {by}")
-            full = self.modes[promise.package] == "full_transitive"
-            if full and version + 1 == promise.version and not newer:
-                for change in changes(self.freezing.lock, head.shape, new):
-                    if change.full:
-                        who = f"code of version {version} refuses version {promise.version}"
-                        message = f"{promise.name}: {change.path} {change.words}; {who}"
-                        hint = "a hop helps new code only: in this mode, use a new event"
-                        target = f"{promise.package}.{promise.name}"
-                        self.found(change.rule, target, message, name.span, hint, head.span)
+        version = promise.version - 1
+        if promise.version in frozen or version not in frozen:
+            return
+        head = frozen[version][max(frozen[version])][0]
+        for change in changes(self.freezing.lock, head.shape, promise.shape):
+            words = f"{promise.name}: {change.path} {change.words}"
+            if change.backward:
+                by = f"mitigated by {promise.name}.upcasts[{version}]"
+                self.notes.append(f"{words} [{change.rule}], {by}")
+            if change.full and self.modes[promise.package] == "full_transitive":
+                message = f"{words}; code of version {version} refuses version {promise.version}"
+                hint = "a hop helps new code only: in this mode, use a new event"
+                target = f"{promise.package}.{promise.name}"
+                self.found(change.rule, target, message, name.span, hint, head.span)
 
     def numbers(self) -> None:
         """Find kinds that nobody declares any more."""
-        retired = {kind for file in self.files.values() for kind in retired_kinds(file)}
+        retired = {kind for package in self.project.packages for kind, _ in package.retired}
         for kind, names in sorted(self.freezing.base.kinds.items()):
             if kind in self.freezing.promises or kind in retired:
                 continue
@@ -223,11 +216,3 @@ class _Judge:
                         message = f"{full} was an id that is written `{prefix}:` in text"
                         hint = "texts with it are out there: put it back"
                         self.found("C120", full, message, names[type_.name], hint, frozen)
-
-
-def retired_kinds(file: SchemaFile) -> Iterator[int]:
-    """Yield the kinds that a file has retired."""
-    category = file.category.value if file.category else 0
-    for key, _ in file.retired:
-        number = int(key.value, 0)
-        yield number if number > 0xFFF else category << 12 | number

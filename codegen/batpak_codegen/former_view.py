@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec import Struct
 
@@ -30,12 +31,15 @@ from batpak_codegen.shape import Ref
 from batpak_codegen.text import Code, code
 from batpak_codegen.text import Doc as Docstring
 from batpak_codegen.text import doc as docstring
-from batpak_codegen.types import EnumType, StructType, Type
+from batpak_codegen.types import EnumType, StructType, Type, UnionType
 
 if sys.version_info >= (3, 12):
     from typing import override
 else:
     from typing_extensions import override  # pydantic brings it
+
+
+RELICS: Final = (StructType, EnumType, UnionType)
 
 
 class FormerSpace(Namespace):
@@ -69,12 +73,12 @@ class Upcasts(Struct, frozen=True):
 
 def relic_names(past: Past) -> frozenset[str]:
     """Return the decode-only types of a package."""
-    return frozenset(type_.name for type_ in past.relics if isinstance(type_, StructType | EnumType))
+    return frozenset(type_.name for type_ in past.relics if isinstance(type_, RELICS))
 
 
 def relic_items(space: Namespace, past: Past) -> tuple[Item, ...]:
     """Return the decode-only types."""
-    kept = (type_ for type_ in past.relics if isinstance(type_, StructType | EnumType))
+    kept = (type_ for type_ in past.relics if isinstance(type_, RELICS))
     return type_items(space, [TypeDef(type_, None) for type_ in kept])
 
 
@@ -92,6 +96,8 @@ def former_items(space: Namespace, past: Past) -> tuple[EventItem, ...]:
                 code(f"{space.near('events', former.event)}.KIND"),
                 code(str(former.version)),
                 field_rows(space, former.fields),
+                None,
+                None,
             )
         )
     return tuple(items)

@@ -15,6 +15,7 @@ from batpak_codegen.diagnostic import Findings, Span
 from batpak_codegen.ir import MachineDef, Named, PackageDef, Project
 from batpak_codegen.lock import Lock, newest_revisions, read
 from batpak_codegen.shape import (
+    TAG_KEY,
     Box,
     Frozen,
     Maybe,
@@ -36,7 +37,9 @@ from batpak_codegen.types import (
     Scalar,
     SetOf,
     StructType,
+    Tag,
     Type,
+    UnionType,
     bare,
 )
 
@@ -56,14 +59,17 @@ class Promise(Struct, frozen=True):
 
 
 class Freeze(Struct, frozen=True):
-    """`lock` is what `base` would become; `current` says what each named type is now,
-    of those that something stored mentions.
+    """What is frozen, and what would be: `lock` is what `base` would become.
+
+    `current` says what each named type is now, of those that something stored mentions, and
+    `declared` the fields of the structs among them in declared order.
     """
 
     base: Lock
     lock: Lock
     promises: Mapping[int, Promise]
     current: Mapping[str, Ref]
+    declared: Mapping[Ref, Shape]
 
     def promise_hop(self, kind: int, version: int, text: str, span: Span) -> None:
         """Promise what leads from a version to the next one."""
@@ -85,6 +91,7 @@ class _Freezer:
     def __init__(self, base: Lock) -> None:
         self.base = base
         self.refs: dict[tuple[str, str], Ref] = {}
+        self.declared: dict[Ref, Shape] = {}
         self.lines: set[str] = {"wire 1"}
         self.newest_types = newest_revisions(base.types)
         self.newest_enums = newest_revisions(base.enums)
@@ -102,7 +109,7 @@ class _Freezer:
         lock = read("\n".join(sorted(lines)), self.base.path, Findings())
         _keep_places(lock, self.base)
         current = {f"{package}.{name}": ref for (package, name), ref in self.refs.items()}
-        return Freeze(self.base, lock, promises, current)
+        return Freeze(self.base, lock, promises, current, self.declared)
 
     def package(self, package: PackageDef) -> list[Promise]:
         found: list[Promise] = []
@@ -129,8 +136,7 @@ class _Freezer:
         default = None
         if field.has_default and field.default is not None:
             default = spell_value(field.default)
-        wire: str | None = getattr(field, "wire", None)
-        return ShapeField(field.name, self.type(field.type), wire, default)
+        return ShapeField(field.name, self.type(field.type), field.wire, default)
 
     def type(self, type_: Type) -> Frozen:
         type_ = bare(type_)
@@ -153,17 +159,21 @@ class _Freezer:
                 self.refs[key] = self.struct(name, type_)
             elif isinstance(type_, EnumType):
                 self.refs[key] = self.enum(name, type_)
+            elif isinstance(type_, UnionType):
+                self.refs[key] = self.union(name, type_)
             elif isinstance(type_, IdType):
                 self.refs[key] = Ref(name)
                 self.lines.add(f"id {name} {type_.prefix}")
         return self.refs[key]
 
     def struct(self, name: str, type_: StructType) -> Ref:
-        text = spell(self.shape(type_.fields))
+        shape = self.shape(type_.fields)
+        text = spell(shape)
         revision = self.newest_types.get(name, 0)
         if list(self.base.types.get(Ref(name, revision), {})) != [text]:
             revision += 1
         self.lines.add(f"type {name}#{revision} {text}")
+        self.declared[Ref(name, revision)] = shape
         return Ref(name, revision)
 
     def enum(self, name: str, type_: EnumType) -> Ref:
@@ -172,9 +182,30 @@ class _Freezer:
         known = self.base.enums.get(ref)
         if known and any(now.get(member) != stored for member, stored in known.stored.items()):
             ref = Ref(name, max(ref.revision, 1) + 1)
-        word = "open" if getattr(type_, "open", False) else "closed"
+        word = "open" if type_.open else "closed"
         self.lines |= {f"enum {spell_ref(ref)} {word} {m}={stored}" for m, stored in now.items()}
         return ref
+
+    def union(self, name: str, type_: UnionType) -> Ref:
+        now = {spell_tag(member.tag): self.promised(member) for member in type_.members}
+        ref = Ref(name, self.newest_tags.get(name, 0))
+        known = self.base.tags.get(ref, {})
+        lost = [t for t, refs in known.items() if t not in now or _others(refs, now[t])]
+        if lost:
+            ref = Ref(name, max(ref.revision, 1) + 1)
+        self.lines |= {f"tag {spell_ref(ref)} {t} {spell_ref(of)}" for t, of in now.items()}
+        return ref
+
+
+def _others(refs: set[Ref], now: Ref) -> bool:
+    return any(ref.name != now.name for ref in refs)
+
+
+def spell_tag(tag: Tag | None) -> str:
+    """Spell the tag of a member of a union: `card`, or `kind=card` if it is under another key."""
+    if tag is None:
+        raise TypeError("a member of a union has a tag")
+    return tag.value if tag.key == TAG_KEY else f"{tag.key}={tag.value}"
 
 
 def entity_line(package: PackageDef, machine: MachineDef) -> str:

@@ -11,32 +11,32 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from batpak_codegen.lock import Lock
-from batpak_codegen.shape import INTEGERS, Box, Frozen, Maybe, Plain, Ref, Shape
+from batpak_codegen.shape import INTEGERS, Box, Frozen, Maybe, Plain, Ref, Shape, parse_tag
 
 HEAD: Final = (
     "# Frozen bytes, written by `batpak lock`. Lines are only ever added:"
     " kind, version.revision, payload."
 )
 _NOON: Final = 1_784_894_400  # 2026-07-24T12:00:00Z
-
 Packed: TypeAlias = bytes
 
 
-def line(lock: Lock, kind: int, version: int, revision: int, shape: Shape) -> str:
-    """Return a line of a `.frozen` file: a payload in which nothing is null or empty."""
-    return f"0x{kind:04x} {version}.{revision} {_Sample(lock).shape(shape).hex()}"
+def payload(lock: Lock, shape: Shape, declared: Mapping[Ref, Shape]) -> bytes:
+    """Return the stored form of a value of a shape in which nothing is null or empty.
 
-
-def payload(lock: Lock, shape: Shape) -> bytes:
-    """Return the stored form of a sample of a shape, fields in the order given."""
-    return _Sample(lock).shape(shape)
+    Args:
+        lock: What the named types are.
+        shape: Its fields are written in the order given.
+        declared: Structs whose fields have an order as well; others are written by name.
+    """
+    return _Sample(lock, declared).shape(shape)
 
 
 class _Sample:
     """Writes one value of every type; the same one every time."""
 
-    def __init__(self, lock: Lock) -> None:
-        self.lock = lock
+    def __init__(self, lock: Lock, declared: Mapping[Ref, Shape]) -> None:
+        self.lock, self.declared = lock, declared
         self.writers: Mapping[str, Callable[[], Packed]] = {
             "bool": lambda: b"\xc3",
             "string": lambda: text("x"),
@@ -70,12 +70,14 @@ class _Sample:
         if ref in self.lock.enums:
             return text(min(self.lock.enums[ref].stored.items())[1])
         if ref in self.lock.types:
-            return self.shape(next(iter(self.lock.types[ref].values())).shape)
+            return self.shape(self.struct(ref))
         if ref in self.lock.tags:
             tag, members = min(self.lock.tags[ref].items())
-            shape = next(iter(self.lock.types[max(members)].values())).shape
-            return self.shape(shape, ("type", tag))
+            return self.shape(self.struct(max(members)), parse_tag(tag))
         return self.writers["uuid"]()
+
+    def struct(self, ref: Ref) -> Shape:
+        return self.declared.get(ref) or next(iter(self.lock.types[ref].values())).shape
 
 
 def _one(type_: Plain) -> str:

@@ -73,7 +73,13 @@ class _History:
 
     def past(self) -> Past:
         relics = tuple(self.thaw.relics[name] for name in self.thaw.relics)
-        return Past(tuple(self.formers), tuple(self.hops), relics, dict(self.thaw.types), self.freezing.base.path)
+        return Past(
+            tuple(self.formers),
+            tuple(self.hops),
+            relics,
+            dict(self.thaw.types),
+            self.freezing.base.path,
+        )
 
     def event(self, promise: Promise, name: TextNode, decl: EventDecl) -> None:
         """Look at one event: its number, its versions, its hops."""
@@ -146,9 +152,7 @@ class _History:
         revisions = self.versions.get(promise.kind, {}).get(version, {})
         return revisions[max(revisions)][0].shape if revisions else None
 
-    def hop(
-        self, promise: Promise, version: int, former: Shape, key: TextNode, node: Node
-    ) -> None:
+    def hop(self, promise: Promise, version: int, former: Shape, key: TextNode, node: Node) -> None:
         fields = self.thaw.fields(former)
         definition = FormerDef(promise.name, version, fields)
         self.formers.append(definition)
@@ -168,9 +172,7 @@ class _History:
         last = version + 1 == promise.version
         target = promise.name if last else f"{promise.name}V{version + 1}"
         changed = self.changed(former, new)
-        self.hops.append(
-            HopDef(promise.name, version, definition.name, target, values, changed)
-        )
+        self.hops.append(HopDef(promise.name, version, definition.name, target, values, changed))
 
     def keep(self, promise: Promise, version: int, text: str, span: Span) -> None:
         """Hold a hop against the one that was frozen."""
@@ -197,9 +199,7 @@ class _History:
         if held is None:
             return None
         wanted = {field.name: field for field in new}
-        problems = [
-            f"{name} is left over: drop it" for name in sorted(held.keys() - wanted.keys())
-        ]
+        problems = [f"{name} is left over: drop it" for name in sorted(held.keys() - wanted.keys())]
         problems += [
             f"{name}: {spell_type(wanted[name].type)} is missing: add it"
             for name in sorted(wanted.keys() - held.keys())

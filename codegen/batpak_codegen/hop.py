@@ -1,4 +1,4 @@
-"""Former versions and what leads on from them, as data: what `history` finds and `render` prints."""
+"""Former versions and what leads on from them: what `history` finds and `render` prints."""
 
 from __future__ import annotations
 

@@ -15,9 +15,17 @@ from msgspec import Struct
 
 from batpak_codegen.expr.emit import Condition, Message
 from batpak_codegen.hop import Past
-from batpak_codegen.types import AliasType, EnumType, FieldType, IdType, Scalar, StructType
+from batpak_codegen.types import (
+    AliasType,
+    EnumType,
+    FieldType,
+    IdType,
+    Scalar,
+    StructType,
+    UnionType,
+)
 
-Named: TypeAlias = AliasType | EnumType | IdType | StructType
+Named: TypeAlias = AliasType | EnumType | IdType | StructType | UnionType
 
 
 class TypeDef(Struct, frozen=True):
@@ -36,6 +44,7 @@ class EventDef(Struct, frozen=True):
     version: int
     fields: tuple[FieldType, ...]
     doc: str | None
+    deprecated: str | None = None
 
     @property
     def kind(self) -> int:
@@ -115,6 +124,7 @@ class PackageDef(Struct, frozen=True):
     aliases of built-in types before the first struct.
     `renamed` says what an imported type is called here, if not by its own name, because another
     name of this package is the same or nearly so: (package, name) → local name.
+    `retired` are kinds that no event may have again, with the names that had them.
     """
 
     name: str
@@ -125,6 +135,7 @@ class PackageDef(Struct, frozen=True):
     events: tuple[EventDef, ...]
     machines: tuple[MachineDef, ...]
     renamed: Mapping[tuple[str, str], str]
+    retired: tuple[tuple[int, str], ...] = ()
 
 
 class Project(Struct, frozen=True):

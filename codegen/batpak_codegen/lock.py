@@ -9,7 +9,7 @@ The lines: docs/reference/lock-file.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Final, TypeVar
 
@@ -95,6 +95,8 @@ class _Reader:
         if word not in self.readers:
             message = f"`batpak lock` writes no line that begins with {quoted(word)}"
             hint = "restore the file, or use the batpak that wrote it"
+            if word[:7] in ("<<<<<<<", "=======", ">>>>>>>"):
+                hint = "keep the lines of both sides; .gitattributes: batpak.lock merge=union"
             self.findings.add("E0804", message, span, help=hint)
             return
         count, read = self.readers[word]
@@ -216,45 +218,53 @@ def _finite(lock: Lock, findings: Findings) -> None:
         lock.tags.clear()
 
 
-def check(lock: Lock, findings: Findings) -> None:
+def check(
+    lock: Lock, findings: Findings, joining: Collection[tuple[int, int]] = frozenset()
+) -> None:
     """Report what a merge left behind.
 
     E0805, a type that is mentioned and has no line; E0806, a newest revision that two branches
-    froze in two ways.
+    froze in two ways. Versions that are `joining`, and types with them, get one head now.
     """
-    mentions = [frozen for of in (lock.types, lock.shapes) for f in of.values() for frozen in f.values()]
+    mentions = [
+        frozen for of in (lock.types, lock.shapes) for f in of.values() for frozen in f.values()
+    ]
     for frozen in mentions:
         for ref in references(frozen.shape):
-            if not any((ref in lock.types, ref in lock.enums, ref in lock.tags, ref.name in lock.ids)):
+            if not any(
+                (ref in lock.types, ref in lock.enums, ref in lock.tags, ref.name in lock.ids)
+            ):
                 message = f"the line that says what {spell_ref(ref)} is was lost"
                 hint = "lines are never removed: restore it from the history of this file"
                 findings.add("E0805", message, frozen.span, help=hint)
-    for what, shapes in _newest(lock):
-        if len(shapes) > 1:
+    for what, version, shapes in _newest(lock):
+        if len(shapes) > 1 and not (joining and (version is None or version in joining)):
             one, other = list(shapes.values())[:2]
             message = f"{what} has two heads"
             hint = "two branches froze it; run `batpak lock`: what it writes must read both"
             also = [Place(one.span, "the other one")]
             findings.add("E0806", message, other.span, help=hint, also=also)
-    for (kind, version), hops in sorted(lock.hops.items()):
+    for (kind, start), hops in sorted(lock.hops.items()):
         if len(hops) > 1:
             one_span, other_span = list(hops.values())[:2]
-            message = f"the hop of 0x{kind:04x} from version {version} is frozen in two ways"
+            message = f"the hop of 0x{kind:04x} from version {start} is frozen in two ways"
             hint = "events mean one thing only: give one branch's change a version of its own"
             also = [Place(one_span, "the other one")]
             findings.add("E0806", message, other_span, help=hint, also=also)
 
 
-def _newest(lock: Lock) -> Iterator[tuple[str, dict[str, Frozen]]]:
+def _newest(
+    lock: Lock,
+) -> Iterator[tuple[str, tuple[int, int] | None, dict[str, Frozen]]]:
     shapes: dict[tuple[int, int], tuple[int, dict[str, Frozen]]] = {}
     for (kind, version, revision), found in lock.shapes.items():
         if revision > shapes.get((kind, version), (0, {}))[0]:
             shapes[kind, version] = revision, found
     for (kind, version), (revision, found) in sorted(shapes.items()):
-        yield f"0x{kind:04x} {version}.{revision}", found
+        yield f"0x{kind:04x} {version}.{revision}", (kind, version), found
     for name, revision in sorted(newest_revisions(lock.types).items()):
         ref = Ref(name, revision)
-        yield spell_ref(ref), lock.types[ref]
+        yield spell_ref(ref), None, lock.types[ref]
 
 
 def newest_revisions(of: Mapping[Ref, X]) -> dict[str, int]:

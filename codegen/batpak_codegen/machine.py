@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from batpak_codegen.declarations import MachineDecl, MoveDecl, StateDecl
+from batpak_codegen.declarations import FieldDecl, MachineDecl, MoveDecl, StateDecl
 from batpak_codegen.diagnostic import Findings, Place, Span, did_you_mean, quoted
 from batpak_codegen.fields import INTEGERS, Resolver, doc_of, same, spelled
 from batpak_codegen.ir import EventDef, MachineDef, MoveDef, StateDef
 from batpak_codegen.nodes import TextNode
+from batpak_codegen.stored import key_of
 from batpak_codegen.types import FieldType, IdType, Scalar, Type, bare
 
 _ENTITY: Final = re.compile(r"(?P<prefix>[a-z][a-z0-9_-]*):\{(?P<key>[a-z][a-z0-9_]*)\}")
@@ -243,7 +244,9 @@ class _Machine:
         taken = {field.name: state.extends.span for field in inherited or () if state.extends}
         match = _ENTITY.fullmatch(self.decl.entity.value)
         taken |= {match["key"]: self.decl.entity.span} if match else {}
-        fine = all(self._field_fits(node, taken) for node, _ in state.data)
+        keys = {field.key: state.extends.span for field in inherited or () if state.extends}
+        keys |= {match["key"]: self.decl.entity.span} if match else {}
+        fine = all(self._field_fits(node, decl, taken, keys) for node, decl in state.data)
         own = self.resolver.fields(self.package, state.data)
         if inherited is None or not fine or len(own) < len(state.data):
             return None
@@ -267,16 +270,24 @@ class _Machine:
             return None
         return self._data(node.value)
 
-    def _field_fits(self, node: TextNode, taken: Mapping[str, Span]) -> bool:
-        if node.value == TAG:
+    def _field_fits(
+        self, node: TextNode, decl: FieldDecl, taken: Mapping[str, Span], keys: Mapping[str, Span]
+    ) -> bool:
+        key = key_of(node, decl)
+        if key.value == TAG:
             message = "a field of state data may not be called `state`"
             hint = "that key says which state it is when the data is stored"
-            self.findings.add("E0311", message, node.span, help=hint)
+            self.findings.add("E0311", message, key.span, help=hint)
             return False
         if node.value in taken:
             message = f"`{node.value}` is part of this state already"
             place = Place(taken[node.value], "from here")
             self.findings.add("E0202", message, node.span, also=[place])
+            return False
+        if key.value in keys:
+            message = f"`{key.value}` is a key of this state already"
+            place = Place(keys[key.value], "from here")
+            self.findings.add("E0311", message, key.span, also=[place])
             return False
         return True
 

@@ -22,11 +22,11 @@ from batpak_codegen import payload_view as payloads
 from batpak_codegen.checks import Checks, is_plain
 from batpak_codegen.diagnostic import Diagnostic, SchemaError
 from batpak_codegen.hop import Past
-from batpak_codegen.ir import MachineDef, Named, PackageDef, Project
+from batpak_codegen.ir import EventDef, MachineDef, Named, PackageDef, Project
 from batpak_codegen.layout import Call, statement
 from batpak_codegen.namespace import Namespace, constant, import_key, listing
 from batpak_codegen.text import Code, Doc, Ident, Literal, code, doc, python_literal
-from batpak_codegen.types import AliasType, EnumType, FieldType, StructType
+from batpak_codegen.types import AliasType, EnumType, FieldType, StructType, UnionType
 
 Outline: TypeAlias = dict[str, tuple[str, ...]]  # class -> what it declares, in order
 
@@ -36,8 +36,12 @@ UNJUDGED: Final = (
     code('# mypy: disable-error-code="comparison-overlap, redundant-expr, unreachable"'),
     code("# pyright: reportUnnecessaryComparison=false, reportUnnecessaryContains=false"),
 )
+# A move of an event that is deprecated makes one; that is the machine's business, not the caller's.
+OLD: Final = (
+    code('# mypy: disable-error-code="deprecated"'),
+    code("# pyright: reportDeprecated=false"),
+)
 
-RELICS: Final = (StructType, EnumType)
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
@@ -148,15 +152,17 @@ class _Package:
         types, events = self.package.types, self.package.events
         constants = payloads.alias_constants(space, checks, types)
         functions = payloads.check_functions(space, checks, types, events)
+        patterns = payloads.pattern_constants(checks)
         gap = code("\n" if self.project.system else "")  # there, classes stand before them
+        constants = patterns + constants if constants else patterns[:-1]
         body = fill("checks", constants=constants, functions=functions, gap=gap)
-        return body, _check_outline(self.package, checks)
+        return body, dict.fromkeys(checks.patterns.names, ()) | _check_outline(self.package, checks)
 
     def _former(self) -> str:
         space = formers.FormerSpace(self.project, self.package, "former")
         body = fill("types", items=formers.relic_items(space, self.past))
         body += fill("former", formers=formers.former_items(space, self.past))
-        relics = {r.name: _members(r) for r in self.past.relics if isinstance(r, RELICS)}
+        relics = {r.name: _members(r) for r in self.past.relics if isinstance(r, formers.RELICS)}
         outline: Outline = {"__all__": (), **relics}
         for former in self.past.formers:
             outline[former.name] = ("KIND", "VERSION", *_field_names(former.fields))
@@ -236,7 +242,8 @@ class _Package:
         sentence = "one handle class per state, and moves only where they are legal."
         words = f"Machine {machine.name}: {sentence}\n\n{machines.diagram(machine)}\n"
         shown = listing([*moves, *handles, state, name])
-        text = _frame(Doc(f'"""{words}"""'), space, shown, body)  # names and arrows only
+        old = any(self.events[event].deprecated for event in machine.events)
+        text = _frame(Doc(f'"""{words}"""'), space, shown, body, OLD if old else ())  # arrows only
         return verified(text, _machine_outline(machine))
 
     def system(self) -> str:
@@ -259,14 +266,20 @@ class _Package:
 
     def _event_outline(self) -> Outline:
         events = self.package.events
-        outline = {e.name: ("KIND", "VERSION", *_field_names(e.fields)) for e in events}
+        outline = {event.name: _event_members(event) for event in events}
         return outline | {f"{machine.name}Event": () for machine in self.package.machines}
 
 
 def _members(type_: Named) -> tuple[str, ...]:
     if isinstance(type_, EnumType):
-        return tuple(member for member, _ in type_.members)
+        known = tuple(member for member, _ in type_.members)
+        return (*known, "UNRECOGNIZED") if type_.open else known
     return _field_names(type_.fields) if isinstance(type_, StructType) else ()
+
+
+def _event_members(event: EventDef) -> tuple[str, ...]:
+    more = ("DEPRECATED",) if event.deprecated else ()
+    return ("KIND", "VERSION", *more, *_field_names(event.fields))
 
 
 def _field_names(fields: Iterable[FieldType]) -> tuple[str, ...]:
@@ -279,8 +292,9 @@ def _check_outline(package: PackageDef, checks: Checks) -> Outline:
     structs = [t for t in types if isinstance(t, StructType)]
     outline: Outline = {constant(name): () for name in aliases}
     outline |= {f"is_{names.snake(name)}": () for name in aliases}
-    outline |= {f"check_{names.snake(struct.name)}": () for struct in structs}
-    canonical = (struct.name for struct in structs if checks.has_canonical(struct))
+    walked: list[Named] = [*structs, *(t for t in types if isinstance(t, UnionType))]
+    outline |= {f"check_{names.snake(type_.name)}": () for type_ in walked}
+    canonical = (type_.name for type_ in walked if checks.has_canonical(type_))
     outline |= {f"canonical_{names.snake(name)}": () for name in canonical}
     for event in package.events:
         outline[f"check_{names.snake(event.name)}"] = ()
@@ -312,6 +326,7 @@ def _registry(project: Project) -> str:
     rows = tuple(entries[kind] for kind in sorted(entries))
     head = "KINDS: Final[Mapping[int, tuple[str, str, int]]] = "
     kinds = statement(head, Call("{", rows, "}", display=True, open=bool(rows)))
+    kinds += f"\n\n{_retired(project)}"
     imports = (
         "from collections.abc import Mapping\n"
         "from importlib import import_module\n"
@@ -327,7 +342,15 @@ def _registry(project: Project) -> str:
         preamble=code(kinds),
         body=code(fill("registry").removesuffix("\n")),
     )
-    return verified(text, {"KINDS": (), "load": ()})
+    return verified(text, {"KINDS": (), "RETIRED": (), "load": ()})
+
+
+def _retired(project: Project) -> str:
+    """Return the table of the kinds that were given up, with the names that had them."""
+    gone = sorted(entry for package in project.packages for entry in package.retired)
+    rows = tuple(f"0x{kind:04X}: {python_literal(name)}" for kind, name in gone)
+    head = "RETIRED: Final[Mapping[int, str]] = "
+    return statement(head, Call("{", rows, "}", display=True, open=bool(rows)))
 
 
 def _frame(

@@ -10,11 +10,13 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Final, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 DEPTH_MAX: Final = 24
+TAG_KEY: Final = "type"
 FIELDS_MAX: Final = 10_000
 
 INTEGERS: Final = ("i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64")
@@ -120,10 +122,10 @@ def _spell_field(field: ShapeField) -> str:
 
 
 def spell_value(value: object) -> str:
-    """Spell a default: exact built-in types as JSON, anything else as its text."""
-    if value is None or type(value) in (bool, int, float, str):
-        return json.dumps(value, allow_nan=False)
-    return json.dumps(f"{value:f}" if hasattr(value, "as_tuple") else str(value))
+    """Spell a default as JSON: times, ids and decimals as the text that is stored."""
+    if isinstance(value, Decimal):
+        return json.dumps(f"{value:f}")
+    return json.dumps(to_builtins(value), allow_nan=False)
 
 
 def references(shape: Shape) -> Iterator[Ref]:
@@ -134,6 +136,12 @@ def references(shape: Shape) -> Iterator[Ref]:
             type_ = type_.of if isinstance(type_, Maybe) else type_.item
         if isinstance(type_, Ref):
             yield type_
+
+
+def parse_tag(text: str) -> tuple[str, str]:
+    """Return the key and the value of a tag: of `card`, or of `kind=card`."""
+    key, other, value = text.partition("=")
+    return (key, value) if other else (TAG_KEY, text)
 
 
 class NotAShape(ValueError):

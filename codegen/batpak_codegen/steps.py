@@ -189,9 +189,10 @@ class _Walk:
 
     def typed(self, step: Step) -> tuple[Frozen, bool, Source]:
         """Return what a field holds besides null, whether it may be null, and where it is from."""
-        held, type_ = self.kept(step), self.kept(step).type
-        inner = type_.of if isinstance(type_, Maybe) else type_
-        return inner, inner is not type_, held.source
+        held = self.kept(step)
+        if isinstance(held.type, Maybe):
+            return held.type.of, True, held.source
+        return held.type or Plain("string"), False, held.source
 
     def free(self, name: str) -> None:
         if not _NAME.fullmatch(name):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 from decimal import Decimal
-from typing import Final
 from uuid import UUID
 
 from msgspec import convert
@@ -17,7 +16,7 @@ from msgspec import convert
 from batpak_codegen.difference import reads
 from batpak_codegen.freeze import Freeze
 from batpak_codegen.ir import Named, Project
-from batpak_codegen.shape import Box, Frozen, Maybe, Plain, Ref, Shape, ShapeField
+from batpak_codegen.shape import Box, Frozen, Maybe, Plain, Ref, Shape, ShapeField, parse_tag
 from batpak_codegen.types import (
     EnumType,
     FieldType,
@@ -28,11 +27,11 @@ from batpak_codegen.types import (
     Scalar,
     SetOf,
     StructType,
+    Tag,
     Type,
+    UnionType,
     bare,
 )
-
-_BOXES: Final = {"list": ListOf, "set": SetOf, "map": MapOf}
 
 
 class Thaw:
@@ -56,18 +55,18 @@ class Thaw:
     def field(self, field: ShapeField) -> FieldType:
         """Return a field; its default is the value that was frozen."""
         type_ = self.type(field.type)
-        found = FieldType(field.name, type_, has_default=field.may_be_absent)
-        if field.default is None:
-            return found
-        value = _value(type_, json.loads(field.default))
-        return FieldType(field.name, type_, has_default=True, default=value)
+        value = None if field.default is None else _value(type_, json.loads(field.default))
+        has_default = field.may_be_absent
+        return FieldType(field.name, type_, has_default=has_default, default=value, wire=field.wire)
 
     def type(self, frozen: Frozen) -> Type:
         """Return a type; one that is equal to another is the same Python."""
         if isinstance(frozen, Maybe):
             return OptionalOf(self.type(frozen.of))
         if isinstance(frozen, Box):
-            return _BOXES[frozen.base](self.type(frozen.item))
+            item = self.type(frozen.item)
+            boxes: dict[str, Type] = {"list": ListOf(item), "set": SetOf(item), "map": MapOf(item)}
+            return boxes[frozen.base]
         if isinstance(frozen, Plain):
             digits = (frozen.precision, frozen.scale) if frozen.name == "decimal" else (None, None)
             return Scalar(frozen.name, precision=digits[0], scale=digits[1])
@@ -84,21 +83,41 @@ class Thaw:
             return declared
         return self.relic(ref)
 
-    def relic(self, ref: Ref) -> Type:
+    def relic(self, ref: Ref, tag: Tag | None = None) -> Named:
         """Return a decode-only class of a frozen type, made once."""
-        lock, fields = self.freeze.lock, None
+        lock = self.freeze.lock
         if ref in lock.types:
             fields = self.fields(next(iter(lock.types[ref].values())).shape)
+            return self.keep(StructType(self.package, self.name(ref), fields, tag))
+        if ref in lock.tags:
+            tags = sorted(lock.tags[ref].items())
+            members = tuple(self.member(max(of), Tag(*parse_tag(text))) for text, of in tags)
+            return self.keep(UnionType(self.package, self.name(ref), members))
+        enum = lock.enums[ref]
+        members_of = tuple(sorted(enum.stored.items()))
+        return self.keep(EnumType(self.package, self.name(ref), members_of, enum.open))
+
+    def member(self, ref: Ref, tag: Tag) -> StructType:
+        """Return a struct that is stored with a tag."""
+        known = self.type(ref)
+        if isinstance(known, StructType) and known.tag == tag:
+            return known
+        made = self.relic(ref, tag)
+        if not isinstance(made, StructType):
+            raise TypeError(f"{ref.name} is no struct")
+        return made
+
+    def name(self, ref: Ref) -> str:
+        """Return a free name for a relic: `OrderLineR1`."""
         package, _, name = ref.name.rpartition(".")
         name = f"{self.local.get((package, name), name)}R{ref.revision or 1}"
         while name in self.relics:
             name = "".join(word.title() for word in package.split(".")) + name
-        made: Named
-        if fields is not None:
-            made = StructType(self.package, name, fields)
-        else:
-            made = EnumType(self.package, name, tuple(sorted(lock.enums[ref].stored.items())))
-        self.relics[name] = made
+        return name
+
+    def keep(self, made: Named) -> Named:
+        """Remember a relic, so that it is printed."""
+        self.relics[made.name] = made
         return made
 
 
