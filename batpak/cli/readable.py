@@ -23,7 +23,7 @@ CLEAN, FINDINGS, COULD_NOT_RUN = 0, 1, 2
 
 
 class Trouble(Struct, frozen=True):
-    """Events of one kind and version that cannot be read: how many, which first, why, what to do."""
+    """Events of one kind and version that cannot be read: how many, the first, why, the way out."""
 
     kind: int
     version: int
@@ -141,10 +141,10 @@ def tell(report: Readable, store: Path) -> int:
         count = f"{trouble.events:,} of its events, the first is event {trouble.first}"
         print(f"not readable: {what}: {count}: {trouble.reason}", file=sys.stderr)
         print(f"    = help: {trouble.hint}", file=sys.stderr)
-    for kind, count in sorted(report.retired.items()):
-        print(f"0x{kind:04x} is retired: {count:,} events stay readable as plain values")
+    for kind, events in sorted(report.retired.items()):
+        print(f"0x{kind:04x} is retired: its events ({events:,}) stay readable as plain values")
     if report.troubles:
         return FINDINGS
-    events, kinds = sum(report.read.values()), len({kind for kind, _ in report.read})
-    print(f"{store}: all {events:,} events of {kinds:,} kinds are readable")
+    kinds = len({kind for kind, _ in report.read})
+    print(f"{store}: all {sum(report.read.values()):,} events of {kinds:,} kinds are readable")
     return CLEAN

@@ -1,9 +1,9 @@
-"""`batpak lock` and `batpak compat`: what has been promised to stored events, and what breaks it."""
+"""`batpak lock` and `batpak compat`: what is promised to stored events, and what breaks it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias, cast
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
@@ -68,11 +68,10 @@ def compat(
     _need_generator("compat")
     from batpak_codegen import versions
 
-    if mode not in (None, *MODES):
+    if mode is not None and mode not in MODES:
         raise typer.BadParameter(f"{mode!a} is no mode: {' or '.join(MODES)}")
-    chosen = cast("Mode | None", mode)
-    status = versions.main_compat(against=against, mode=chosen, config=config)
-    if store is not None and status in (versions.CLEAN, versions.FINDINGS):
+    status = versions.main_compat(against=against, mode=mode, config=config)
+    if store is not None and status in (readable.CLEAN, readable.FINDINGS):
         status = max(status, readable.main(store, config))
     raise typer.Exit(status)
 
