@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from batpak import registry, wire
 from batpak.errors import BatpakError, DecodeFailed, FutureVersion, RegistryError, UnknownKind
@@ -53,7 +54,7 @@ def check(store: Path, retired: Mapping[int, str]) -> Readable:
     """
     read: Counter[tuple[int, int]] = Counter()
     gone: Counter[int] = Counter()
-    failed: dict[tuple[int, int], tuple[int, int, str, str]] = {}
+    failed: dict[tuple[int, int], Trouble] = {}
     with Store.open_read_only(store) as reader:
         for event in reader.query(form=RAW):
             kind, version = int(event.kind), event.payload_version
@@ -64,11 +65,12 @@ def check(store: Path, retired: Mapping[int, str]) -> Readable:
                 wire.decode(kind, version, event.payload, event.sequence)
                 read[kind, version] += 1
             except (UnknownKind, FutureVersion, DecodeFailed, RegistryError) as error:
-                count, first, reason, hint = failed.get(
-                    (kind, version), (0, event.sequence, str(error), _hint(error, kind, version))
+                new = Trouble(
+                    kind, version, 0, event.sequence, str(error), _hint(error, kind, version)
                 )
-                failed[kind, version] = count + 1, first, reason, hint
-    troubles = tuple(Trouble(*key, *found) for key, found in sorted(failed.items()))
+                known = failed.get((kind, version), new)
+                failed[kind, version] = replace(known, events=known.events + 1)
+    troubles = tuple(failed[key] for key in sorted(failed))
     return Readable(dict(read), troubles, dict(gone))
 
 

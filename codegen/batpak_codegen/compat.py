@@ -115,7 +115,7 @@ class _Judge:
         seen: set[tuple[str, str]] = set()
         for revision, heads in sorted(revisions.items(), reverse=True):
             for head in heads:
-                for change in changes(self.freezing.lock, head.shape, promise.shape):
+                for change in self.changes(head, promise):
                     change = self.reused(change, newest)  # noqa: PLW2901  seen in another light
                     if (change.rule, change.path) in seen:
                         continue
@@ -124,6 +124,10 @@ class _Judge:
                     span = places.get(first, name.span)
                     number = f"{promise.version}.{revision}"
                     self.change(promise, change, span, head.span, number)
+
+    def changes(self, head: Frozen, promise: Promise) -> list[Change]:
+        was, now = self.freezing.base, self.freezing.lock
+        return changes(was, now, head.shape, promise.shape)
 
     def reused(self, change: Change, newest: set[str]) -> Change:
         """Tell a field that changed from a name that was free for a while."""
@@ -169,7 +173,7 @@ class _Judge:
         if promise.version in frozen or version not in frozen:
             return
         head = frozen[version][max(frozen[version])][0]
-        for change in changes(self.freezing.lock, head.shape, promise.shape):
+        for change in self.changes(head, promise):
             words = f"{promise.name}: {change.path} {change.words}"
             if change.backward:
                 by = f"mitigated by {promise.name}.upcasts[{version}]"

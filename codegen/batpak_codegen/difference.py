@@ -27,7 +27,6 @@ from batpak_codegen.shape import (
 )
 
 _TEXTUAL: Final = frozenset(["decimal", "uuid", "date"])
-_UUID: Final = Plain("uuid")
 
 
 class Change(Struct, frozen=True):
@@ -41,19 +40,22 @@ class Change(Struct, frozen=True):
     note: bool = False  # nothing breaks, and it is worth a word
 
 
-def changes(lock: Lock, old: Shape, new: Shape, at: str = "") -> list[Change]:
-    """Return what is different in `new`; types are looked up in `lock`."""
-    return list(_Compare(lock).shapes(old, new, at))
+def changes(was: Lock, now: Lock, old: Shape, new: Shape) -> list[Change]:
+    """Return what is different in `new`; `was` and `now` say what named types are in each."""
+    return list(_Compare(was, now).shapes(old, new, ""))
 
 
 def reads(lock: Lock, old: Frozen, new: Frozen) -> bool:
     """Whether code of the type `new` reads the bytes of the type `old`, meaning the same."""
-    return not any(change.backward for change in _Compare(lock).types(old, new, ""))
+    return not any(change.backward for change in _Compare(lock, lock).types(old, new, ""))
+
+
+_UUID: Final = Plain("uuid")  # what an id is to those who read it; names of ids are not stored
 
 
 class _Compare:
-    def __init__(self, lock: Lock) -> None:
-        self.lock = lock
+    def __init__(self, was: Lock, now: Lock) -> None:
+        self.was, self.now = was, now
 
     def shapes(self, old: Shape, new: Shape, at: str) -> Iterator[Change]:
         before = {field.key: field for field in old}
@@ -92,10 +94,10 @@ class _Compare:
         yield from self.values(_inner(old), _inner(new), at)
 
     def values(self, old: Frozen, new: Frozen, at: str) -> Iterator[Change]:
-        if isinstance(old, Ref):
-            old = self.plain(old)
-        if isinstance(new, Ref):
-            new = self.plain(new)
+        if isinstance(old, Ref) and old.name in self.was.ids:
+            old = _UUID
+        if isinstance(new, Ref) and new.name in self.now.ids:
+            new = _UUID
         if isinstance(old, Box) and isinstance(new, Box) and old.base == new.base:
             yield from self.types(old.item, new.item, f"{at}[]")
         elif isinstance(old, Ref) and isinstance(new, Ref):
@@ -103,25 +105,21 @@ class _Compare:
         elif old != new:
             yield self.retyped(old, new, at)
 
-    def plain(self, ref: Ref) -> Frozen:
-        """An id is a UUID to those who read it; names of ids are not stored."""
-        return _UUID if ref.name in self.lock.ids and ref not in self.lock.enums else ref
-
     def named(self, old: Ref, new: Ref, at: str) -> Iterator[Change]:
-        lock = self.lock
-        if old in lock.types and new in lock.types:
-            for before in lock.types[old].values():
-                for after in lock.types[new].values():
+        was, now = self.was, self.now
+        if old in was.types and new in now.types:
+            for before in was.types[old].values():
+                for after in now.types[new].values():
                     yield from self.shapes(before.shape, after.shape, f"{at}.")
-        elif old in lock.enums and new in lock.enums:
+        elif old in was.enums and new in now.enums:
             yield from self.enums(old, new, at)
-        elif old in lock.tags and new in lock.tags:
+        elif old in was.tags and new in now.tags:
             yield from self.unions(old, new, at)
         else:
             yield self.retyped(old, new, at)
 
     def enums(self, old: Ref, new: Ref, at: str) -> Iterator[Change]:
-        before, after = self.lock.enums[old], self.lock.enums[new]
+        before, after = self.was.enums[old], self.now.enums[new]
         gone = sorted(m for m, v in before.stored.items() if after.stored.get(m) != v)
         if gone:
             words = f"lost {', '.join(gone)} of {old.name}, or stores it otherwise"
@@ -134,7 +132,7 @@ class _Compare:
             yield Change("C116", at, "is open now or is not any more", False, False, note=True)
 
     def unions(self, old: Ref, new: Ref, at: str) -> Iterator[Change]:
-        before, after = self.lock.tags[old], self.lock.tags[new]
+        before, after = self.was.tags[old], self.now.tags[new]
         gone = sorted(before.keys() - after.keys())
         if gone:
             words = f"lost {', '.join(gone)} of {old.name}, or tags it otherwise"
@@ -158,7 +156,7 @@ class _Compare:
             return Change("C110", at, words, False, False, note=True)
         if {before, after} <= {"f64", *INTEGERS}:
             return Change("C108", at, words, True, True)
-        enum = isinstance(new, Ref) and new in self.lock.enums
+        enum = isinstance(new, Ref) and new in self.now.enums
         if before == "string" and (after in _TEXTUAL or enum):
             return Change("C109", at, f"{words}: not every text is one", True, True)
         return Change("C111", at, words, True, True)

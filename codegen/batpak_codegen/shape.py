@@ -206,14 +206,14 @@ class _Reader:
 
     def literal(self) -> str:
         begin = self.at
+        if self.text[begin : begin + 1] not in _LITERAL:
+            raise NotAShape("a default is text, a number, true, false or null")
         try:
-            if self.text[begin : begin + 1] not in _LITERAL:
-                raise NotAShape("a default is text, a number, true, false or null")
             value, self.at = json.JSONDecoder().raw_decode(self.text, begin)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise NotAShape("a default is finite")
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise NotAShape("a default that is no literal") from error
+        if isinstance(value, float) and not math.isfinite(value):
+            raise NotAShape("a default is finite")
         return self.text[begin : self.at]
 
     def type(self, depth: int) -> Frozen:

@@ -91,7 +91,8 @@ from shop.gen.orders import Paid, Placed
 with Store.open_read_only("log") as store:
     for fact in (Placed, Paid):
         for event in store.by_fact(fact):
-            assert type(event.payload) is fact and store.get(event.sequence).payload == event.payload
+            assert type(event.payload) is fact
+            assert store.get(event.sequence).payload == event.payload
             row = {n: getattr(event.payload, n) for n in fact.__struct_fields__ if n != "order_id"}
             print(event.payload_version, row)
 """
