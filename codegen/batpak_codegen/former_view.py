@@ -171,10 +171,12 @@ class _Values:
         if isinstance(source, Wrapped):
             struct = self.named(source.struct)
             return Call(f"{struct}(", (self.argument(source.field, source.of),))
-        if isinstance(source, Cast | Mapped):
+        if isinstance(source, Mapped):
+            return self.mapped(source, flat(self.value(source.of)))
+        if isinstance(source, Cast):
             of = flat(self.value(source.of))
-            made = self.cast(source, of) if isinstance(source, Cast) else self.mapped(source, of)
-            return f"None if {of} is None else {flat(made)}" if source.nullable else made
+            made = self.cast(source, of)
+            return f"None if {of} is None else {made}" if source.nullable and made != of else made
         raise TypeError(f"no value for {type(source).__name__}")
 
     def cast(self, source: Cast, of: str) -> str:
@@ -187,8 +189,9 @@ class _Values:
 
     def mapped(self, source: Mapped, of: str) -> Call:
         old, new = self.named(source.enum), self.named(source.to)
-        rows = tuple(f"{old}.{before}: {new}.{after}" for before, after in source.members)
-        return Call("{", rows, f"}}[{of}]", display=True)
+        rows = [f"{old}.{before}: {new}.{after}" for before, after in source.members]
+        rows += ["None: None"] if source.nullable else []
+        return Call("{", tuple(rows), f"}}[{of}]", display=True)
 
     def named(self, ref: Ref) -> str:
         type_ = self.types[ref]

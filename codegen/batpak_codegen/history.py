@@ -246,7 +246,8 @@ class _History:
                 found.append(f"``{name}`` is new")
             elif not _is(self.thaw.type(before[name]), self.thaw.type(after[name])):
                 words = [_short(spell_type(type_)) for type_ in (before[name], after[name])]
-                found.append(f"``{name}`` from {words[0]} to {words[1]}")
+                how = f"from {words[0]} to {words[1]}" if words[0] != words[1] else "within"
+                found.append(f"``{name}`` {how}")
         return tuple(found)
 
 
