@@ -68,7 +68,7 @@ class Kinds:
                 self._findings.add("E0205", message, number.span, also=[other])
             self._retired.setdefault(kind, Place(number.span, f"retired {name.value}"))
             if name.value in names:
-                message = f"{name.value} is retired, and there is a {name.value}"
+                message = f"{name.value} is retired and declared as well"
                 also = [Place(names[name.value].span, name.value)]
                 hint = "the name of a stored event is not given again"
                 self._findings.add("E0202", message, name.span, help=hint, also=also)

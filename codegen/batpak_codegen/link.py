@@ -43,8 +43,8 @@ VERSION_MAX: Final = 1000
 _IMPORTED: Final = """ABC Any ClassVar DATA DEPRECATED Decimal Denial EDGES ENTITY Edge EventKind
     EventPayload Final FormerPayload GateSet Generic Guarded HANDLES Handle Iterable KIND KINDS
     Ledger MOVES Machine Mapping NAME Never NewType OpenEnum PERMIT POLICY Problems Rule SCOPE STATE
-    StateData StoredEvent Struct Transition TypeAlias TypeGuard TypeVar UUID VERSION Verdict
-    WireEnum"""
+    StateData StoredEvent Struct TYPE_CHECKING Transition TypeAlias TypeGuard TypeVar UUID VERSION
+    Verdict WireEnum"""
 RESERVED: Final = frozenset(_IMPORTED.split())
 # What stands beside the directories of packages; a package may not be called so.
 _MODULES: Final = frozenset(

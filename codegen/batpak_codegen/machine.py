@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from batpak_codegen import pattern
 from batpak_codegen.declarations import FieldDecl, MachineDecl, MoveDecl, StateDecl
 from batpak_codegen.diagnostic import Findings, Place, Span, did_you_mean, quoted
 from batpak_codegen.fields import INTEGERS, Resolver, doc_of, same, spelled
@@ -22,9 +23,28 @@ from batpak_codegen.types import FieldType, IdType, Scalar, Type, bare
 _ENTITY: Final = re.compile(r"(?P<prefix>[a-z][a-z0-9_-]*):\{(?P<key>[a-z][a-z0-9_]*)\}")
 _SCOPE_BAD: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/|=]|\.\.")
 SCOPE_BYTES_MAX: Final = 1024
+ENTITY_BYTES_MAX: Final = 1024
+_ENTITY_BAD: Final = ((0, 31), (46, 47), (61, 61), (124, 124), (127, 159))  # . / = | and controls
 EXTENDS_MAX: Final = 64
 STATES_MAX: Final = 256  # and moves: a union of very many classes is too deep for Python's parser
 TAG: Final = "state"
+
+
+def _names_an_entity(type_: Type, template: str) -> bool:
+    """Whether every value of a type fits into a coordinate, and no two of them look alike there."""
+    type_ = bare(type_)
+    if not isinstance(type_, Scalar):
+        return isinstance(type_, IdType)
+    if type_.name != "string" or type_.bounds.pattern is None:
+        return type_.name in INTEGERS or type_.name == "uuid"
+    read = pattern.read(type_.bounds.pattern)
+    ends = [end for end in (read.longest, type_.bounds.max_length) if end is not None]
+    last = read.ranges[-1][1]
+    width = 1 if last < 0x80 else 2 if last < 0x800 else 3 if last < 0x10000 else 4
+    size = len(template) + min(ends) * width if ends else ENTITY_BYTES_MAX + 1
+    shortest = max(read.shortest, type_.bounds.min_length or 0)
+    fits = shortest > 0 and size <= ENTITY_BYTES_MAX
+    return fits and pattern.common(read.ranges, _ENTITY_BAD) is None
 
 
 def link_machine(
@@ -199,6 +219,7 @@ class _Machine:
             self.findings.add("E0405", message, node.span, help="add the first move")
             return None
         found: FieldType | None = None
+        keys: list[FieldType] = []
         broken = False
         for _, move in moves:
             event = self.events[move.event.value]
@@ -218,13 +239,14 @@ class _Machine:
                 self.findings.add("E0405", message, move.event.span)
                 broken = True
             found = found or field
+            keys += [field] if field else []
         if broken or found is None:
             return None
-        type_ = bare(found.type)
-        fits = isinstance(type_, Scalar) and type_.name in INTEGERS | {"uuid"}
-        if not fits and not isinstance(type_, IdType):
+        if not all(_names_an_entity(field.type, node.value) for field in keys):
             message = f"`{key}` is {spelled(found.type)}, which cannot name an entity"
             hint = "use an id, a uuid or an integer: they always fit into a coordinate"
+            if isinstance(type_ := bare(found.type), Scalar) and type_.name == "string":
+                hint = "text needs a pattern like [A-Z0-9-]{1,40}: short, without . / | and ="
             self.findings.add("E0407", message, node.span, help=hint)
             return None
         return FieldType(key, found.type)
