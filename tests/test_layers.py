@@ -34,11 +34,11 @@ FLOORS = {
     "batpak.journal": "active scan head / segment chain / frame / header / layout",
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates / receipt / verdict",
-    "batpak_codegen": """versions / run / render write installed promises / machine_view former_view
-        / payload_view / checks / namespace link compiled compat history
+    "batpak_codegen": """versions / run / render write installed promises
+        / machine_view former_view / payload_view / checks / namespace link compiled compat history
         / layout machine gate thaw / fields kinds steps freeze / literal stored / ir source
-        / declarations expr difference hop frozen_bytes / types text lock / names nodes pattern shape
-        / diagnostic""",
+        / declarations expr difference hop frozen_bytes / types text lock
+        / names nodes pattern shape / diagnostic""",
     "batpak_codegen.source": "load / yaml_text",
     "batpak_codegen.expr": """emit / check / operands / layout constants / algebra parse / tokens
         / nodes""",

@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import Final
 
 KINDS: Final[Mapping[int, tuple[str, str, int]]] = {
-    0x2001: ("shop.gen.orders.events", "Placed", 3),
-    0x2002: ("shop.gen.orders.events", "Sent", 2),
-    0x2003: ("shop.gen.orders.events", "Paid", 2),
+    0x2001: ("expected.orders.events", "Placed", 3),
+    0x2002: ("expected.orders.events", "Sent", 2),
+    0x2003: ("expected.orders.events", "Paid", 2),
 }
 
 RETIRED: Final[Mapping[int, str]] = {}
