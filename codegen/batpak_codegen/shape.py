@@ -11,12 +11,14 @@ import math
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from msgspec import Struct, to_builtins
 
 DEPTH_MAX: Final = 24
 TAG_KEY: Final = "type"
+PARSED_MAX: Final = 16_384
 FIELDS_MAX: Final = 10_000
 
 INTEGERS: Final = ("i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64")
@@ -148,8 +150,9 @@ class NotAShape(ValueError):
     """The text is no shape, and what it looks like instead."""
 
 
+@lru_cache(maxsize=PARSED_MAX)
 def parse(text: str) -> Shape:
-    """Read a shape.
+    """Read a shape; the same text is read once.
 
     Raises:
         NotAShape: It is none, or not in the one spelling.

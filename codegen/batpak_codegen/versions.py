@@ -20,6 +20,7 @@ from batpak_codegen.freeze import Freeze, freeze
 from batpak_codegen.frozen_bytes import HEAD, payload
 from batpak_codegen.history import recall
 from batpak_codegen.ir import Project
+from batpak_codegen.installed import installed_kinds
 from batpak_codegen.link import link
 from batpak_codegen.lock import Lock, spell_file
 from batpak_codegen.promises import Settled, Terms, parse_lock, read_lock, settle
@@ -135,6 +136,7 @@ def _linked(config: Config, loaded: Loaded) -> Project:
         out_module=config.out_module,
         package_root=config.package_root,
         system=config.system,
+        installed=installed_kinds(config.out_module),
     )
 
 
