@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
 
 from batpak import codec, registry
-from batpak.checks import Problems
+from batpak.checks import UNRECOGNIZED, Problems
 from batpak.digest import blake3_of, content_hash
 from batpak.errors import DecodeFailed, FutureVersion, InvalidArgument, PayloadInvalid, UnknownKind
 from batpak.faults import DecodeStage
 from batpak.kind import EventKind
 from batpak.override import override
-from batpak.payload import EventPayload
+from batpak.payload import EventPayload, OpenEnum
 
 Q = TypeVar("Q")
 
 Decode: TypeAlias = Callable[[bytes], Any]
+
+_UNRECOGNIZED: Final = codec.encode(UNRECOGNIZED)
 
 
 class Encoded(Struct, frozen=True, gc=False):
@@ -109,6 +111,21 @@ def _read_back(entry: registry.Entry, payload: msgspec.Struct, data: bytes) -> N
         raise PayloadInvalid(name, entry.kind, (f"$: does not decode: {error}",)) from error
     if not same:
         raise PayloadInvalid(name, entry.kind, _changed(payload, again))
+    if _UNRECOGNIZED in data and _is_unrecognized(payload):
+        raise PayloadInvalid(name, entry.kind, ("$: UNRECOGNIZED stands for what was read only",))
+
+
+def _is_unrecognized(value: object) -> bool:
+    """Whether the member of an open enum that is not to be stored is somewhere in a value."""
+    if isinstance(value, OpenEnum):
+        return bool(value.value == UNRECOGNIZED)
+    if isinstance(value, Struct):
+        return any(_is_unrecognized(getattr(value, name)) for name in value.__struct_fields__)
+    if isinstance(value, Mapping):
+        return any(map(_is_unrecognized, cast("Mapping[object, object]", value).values()))
+    if isinstance(value, tuple | list | frozenset | set):
+        return any(map(_is_unrecognized, cast("Iterable[object]", value)))
+    return False
 
 
 def _changed(payload: msgspec.Struct, again: msgspec.Struct) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ A kind means one event for as long as a stored event lives, so a number is never
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from batpak_codegen.declarations import SchemaFile, whole_number
@@ -18,17 +18,25 @@ CATEGORY_MAX: Final = 0xF
 TYPE_ID_MAX: Final = 0xFFF
 
 
+def _declared(file: SchemaFile) -> Iterator[int]:
+    """Yield what the events of a file ask for."""
+    for _, event in file.events:
+        if category := event.category or file.category:
+            yield category.value << 12 | event.id.value
+
+
 class Kinds:
     """Every number of a project, with the place that has it."""
 
     def __init__(
-        self, files: Iterable[SchemaFile], installed: Mapping[int, Place], findings: Findings
+        self, files: Sequence[SchemaFile], installed: Mapping[int, Place], findings: Findings
     ) -> None:
         """Take in the numbers that are gone; `installed` are those of other distributions."""
         self._findings = findings
         self._installed = installed
         self._events: dict[int, Place] = {}
         self._retired: dict[int, Place] = {}
+        self._declared = frozenset(kind for file in files for kind in _declared(file))
         self._by_package = {file.package.value: tuple(self._gone(file)) for file in files}
 
     def retired(self, package: str) -> tuple[tuple[int, str], ...]:
@@ -51,12 +59,12 @@ class Kinds:
 
     def _free(self, event: EventDef) -> str | None:
         first = event.category << 12
-        taken = (self._events, self._retired, self._installed)
+        taken = (self._declared, self._retired, self._installed)
         free = (n for n in range(TYPE_ID_MAX + 1) if not any(first | n in of for of in taken))
         found = next(free, None)
         return None if found is None else f"0x{found:03x} is free"
 
-    def _gone(self, file: SchemaFile) -> Iterable[tuple[int, str]]:
+    def _gone(self, file: SchemaFile) -> Iterator[tuple[int, str]]:
         names = {name.value: name for name, _ in (*file.events, *file.types)}
         for number, name in file.retired:
             kind = self._kind_of(file, number)

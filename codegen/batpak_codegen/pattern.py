@@ -24,6 +24,7 @@ from msgspec import Struct
 CHARS_MAX: Final = 512
 TIMES_MAX: Final = 1000
 DEPTH_MAX: Final = 32
+WAYS_MAX: Final = 64
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]  # sorted, apart from each other, ends included
 
@@ -329,14 +330,19 @@ def _others(ranges: Ranges) -> Ranges:
 
 def common(left: Ranges, right: Ranges) -> int | None:
     """Return a character that is in both, one that can be shown if possible."""
-    found = [
-        (max(low, other_low), min(high, other_high))
-        for low, high in left
-        for other_low, other_high in right
-        if max(low, other_low) <= min(high, other_high)
-    ]
-    shown = [max(low, 33) for low, high in found if max(low, 33) <= min(high, 126)]
-    return shown[0] if shown else found[0][0] if found else None
+    found: int | None = None
+    i = j = 0
+    while i < len(left) and j < len(right):
+        low, high = max(left[i][0], right[j][0]), min(left[i][1], right[j][1])
+        if max(low, 33) <= min(high, 126):
+            return max(low, 33)
+        if low <= high and found is None:
+            found = low
+        if left[i][1] < right[j][1]:
+            i += 1
+        else:
+            j += 1
+    return found
 
 
 def _facts(node: Node) -> Facts:
@@ -360,8 +366,8 @@ def _joined(one: Facts, two: Facts) -> Facts:
     after = (*one.after, *two.first) if two.empty else ()
     return Facts(
         one.empty and two.empty,
-        (*one.first, *two.first) if one.empty else one.first,
-        (*after, *two.after),
+        _few((*one.first, *two.first)) if one.empty else one.first,
+        _few((*after, *two.after)),
         one.shortest + two.shortest,
         None if one.longest is None or two.longest is None else one.longest + two.longest,
     )
@@ -372,6 +378,7 @@ def _chosen(node: Choice, facts: list[Facts]) -> Facts:
     for found in facts:
         _apart(first, found.first)
         first += found.first
+        _few(tuple(first))
     if sum(found.empty for found in facts) > 1:
         message = "more than one of these branches may be empty"
         hint = "put ? behind the group instead"
@@ -379,8 +386,8 @@ def _chosen(node: Choice, facts: list[Facts]) -> Facts:
     ends = [found.longest for found in facts if found.longest is not None]
     return Facts(
         any(found.empty for found in facts),
-        tuple(first),
-        tuple(way for found in facts for way in found.after),
+        _few(tuple(first)),
+        _few(tuple(way for found in facts for way in found.after)),
         min(found.shortest for found in facts),
         max(ends) if len(ends) == len(facts) else None,
     )
@@ -404,6 +411,14 @@ def _repeated(node: Repeat, body: Facts) -> Facts:
         body.shortest * node.low,
         None if body.longest is None or node.high is None else body.longest * node.high,
     )
+
+
+def _few(ways: tuple[Way, ...]) -> tuple[Way, ...]:
+    """Return the ways if they are so few that holding each against each takes no time."""
+    if len(ways) > WAYS_MAX:
+        message = f"more than {WAYS_MAX} parts of this pattern could come next"
+        raise PatternError("E0306", message, ways[-1].place, "a class holds many characters: [...]")
+    return ways
 
 
 def _apart(one: Iterable[Way], two: Iterable[Way]) -> None:

@@ -76,9 +76,8 @@ def _no_field_called(
 
 def _count(name: TextNode, union: Entries[TextNode], findings: Findings) -> None:
     if not MEMBERS_MIN <= len(union) <= MEMBERS_MAX:
-        message = (
-            f"a union has {MEMBERS_MIN} to {MEMBERS_MAX} members, {name.value} has {len(union)}"
-        )
+        limits = f"{MEMBERS_MIN} to {MEMBERS_MAX}"
+        message = f"a union has {limits} members, {name.value} has {len(union)}"
         hint = "write them as tag: Struct"
         findings.add("E0307", message, name.span, help=hint)
 

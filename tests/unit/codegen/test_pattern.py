@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import assume, given
@@ -122,6 +123,25 @@ def test_patterns_are_short_and_shallow() -> None:
     assert refused("a" * (CHARS_MAX + 1)).code == "E0306"
     assert refused("(" * (DEPTH_MAX + 2) + "a" + ")" * (DEPTH_MAX + 2)).code == "E0306"
     assert read("(" * DEPTH_MAX + "a" + ")" * DEPTH_MAX).regex == "a"
+
+
+BOMBS = {
+    "pieces that may be missing": "".join(f"{chr(0x4E00 + n)}?" for n in range(256)),
+    "branches": "|".join(chr(0x4E00 + n) for n in range(256)),
+    "groups": "(" * DEPTH_MAX + "a?" + ")?" * DEPTH_MAX,
+    "classes": "([" + "".join(chr(0x4E00 + 2 * n) for n in range(250)) + "]?[^" + "b" * 240 + "])*",
+    "rounds": "((((a{1000}){1000}){1000}){1000}){1000}b",
+    "backslashes": "\\" * CHARS_MAX,
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_pattern_that_is_meant_to_take_long_is_judged_in_no_time(kind: str) -> None:
+    begin = time.perf_counter()
+    with suppress(PatternError):
+        assert not read(BOMBS[kind]).matches("a" * 1000)
+
+    assert time.perf_counter() - begin < 0.1
 
 
 # The classic ways to make a backtracking matcher run for ever, 200 and more of them.
