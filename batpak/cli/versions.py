@@ -37,9 +37,10 @@ def lock(
 
     Exits with 0 if all is frozen, 1 if something was found, 2 if the run could not be made.
     """
-    _need_generator("lock")
-    from batpak_codegen import versions
-
+    try:
+        from batpak_codegen import versions
+    except ModuleNotFoundError as error:
+        raise _without("lock", error) from error
     kind = None if retire is None else _kind(retire)
     raise typer.Exit(versions.main_lock(check=check, retire=kind, config=config))
 
@@ -65,9 +66,10 @@ def compat(
 
     Exits with 0 if nothing breaks, 1 if something does, 2 if the run could not be made.
     """
-    _need_generator("compat")
-    from batpak_codegen import versions
-
+    try:
+        from batpak_codegen import versions
+    except ModuleNotFoundError as error:
+        raise _without("compat", error) from error
     if mode is not None and mode not in MODES:
         raise typer.BadParameter(f"{mode!a} is no mode: {' or '.join(MODES)}")
     status = versions.main_compat(against=against, mode=mode, config=config)
@@ -86,10 +88,8 @@ def _kind(text: str) -> int:
     return kind
 
 
-def _need_generator(name: str) -> None:
-    try:
-        import batpak_codegen.run  # noqa: F401  its requirements may be missing
-    except ModuleNotFoundError as error:
-        message = f"error[E0008] `batpak {name}` needs {error.name}: pip install 'batpak[gen]'"
-        typer.echo(message, err=True)
-        raise typer.Exit(2) from error
+def _without(name: str, error: ModuleNotFoundError) -> typer.Exit:
+    """Say which extra is missing."""
+    message = f"error[E0008] `batpak {name}` needs {error.name}: pip install 'batpak[gen]'"
+    typer.echo(message, err=True)
+    return typer.Exit(2)

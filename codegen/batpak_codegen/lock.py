@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Final, TypeVar
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from batpak_codegen.diagnostic import FINDINGS_MAX, Findings, Place, Span, quoted
 from batpak_codegen.shape import NotAShape, Ref, Shape, parse, parse_ref, references, spell_ref
@@ -50,15 +50,15 @@ class Lock(Struct):
     """All lines, by what they are about. A revision with two shapes has two heads."""
 
     path: str
-    lines: set[str] = field(default_factory=set)
-    kinds: dict[int, dict[str, Span]] = field(default_factory=dict)
-    shapes: dict[tuple[int, int, int], dict[str, Frozen]] = field(default_factory=dict)
-    hops: dict[tuple[int, int], dict[str, Span]] = field(default_factory=dict)
-    types: dict[Ref, dict[str, Frozen]] = field(default_factory=dict)
-    enums: dict[Ref, Members] = field(default_factory=dict)
-    tags: dict[Ref, dict[str, set[Ref]]] = field(default_factory=dict)
-    ids: dict[str, dict[str, Span]] = field(default_factory=dict)
-    entities: dict[str, dict[tuple[str, str], Span]] = field(default_factory=dict)
+    lines: set[str] = set()
+    kinds: dict[int, dict[str, Span]] = {}
+    shapes: dict[tuple[int, int, int], dict[str, Frozen]] = {}
+    hops: dict[tuple[int, int], dict[str, Span]] = {}
+    types: dict[Ref, dict[str, Frozen]] = {}
+    enums: dict[Ref, Members] = {}
+    tags: dict[Ref, dict[str, set[Ref]]] = {}
+    ids: dict[str, dict[str, Span]] = {}
+    entities: dict[str, dict[tuple[str, str], Span]] = {}
 
     def versions(self) -> dict[int, dict[int, dict[int, list[Frozen]]]]:
         """Return kind → version → revision → shapes, in order."""

@@ -19,8 +19,8 @@ from batpak_codegen.diagnostic import Diagnostic, Findings, SchemaError, quoted,
 from batpak_codegen.freeze import Freeze, freeze
 from batpak_codegen.frozen_bytes import HEAD, payload
 from batpak_codegen.history import recall
-from batpak_codegen.ir import Project
 from batpak_codegen.installed import installed_kinds
+from batpak_codegen.ir import Project
 from batpak_codegen.link import link
 from batpak_codegen.lock import Lock, spell_file
 from batpak_codegen.promises import Settled, Terms, parse_lock, read_lock, settle
