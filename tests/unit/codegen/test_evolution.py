@@ -234,3 +234,26 @@ def test_a_store_that_the_schemas_do_not_read_is_told_kind_by_kind(world: World)
     assert "or run `batpak lock --retire 0x2009`" in told.stderr
     assert "kind 0x2002 (Paid) version 4: 1 of its events" in told.stderr
     assert "these schemas are older than the store" in told.stderr
+
+
+def test_a_store_is_not_read_with_code_that_is_not_there(world: World) -> None:
+    write(world, ADDED, f"Placed({ID}, email='a@x'),")
+    world.schema(RENAMED)
+    old_code = world.batpak("compat", "--store", "log")
+    world.freeze()
+    world.freeze(SPLIT)
+
+    no_upcast = world.batpak("compat", "--store", "log")
+    no_store = world.batpak("compat", "--store", "nowhere")
+    no_mode = world.batpak("compat", "--mode", "sideways")
+
+    assert old_code.returncode == 1
+    assert "shop/gen/orders/former.py is missing" in old_code.stderr
+    assert no_upcast.returncode == 1
+    assert "not readable: Placed v2 -> v3 is not installed: OrdersUpcasts.placed_v2" in (
+        no_upcast.stderr
+    )
+    assert no_mode.returncode == 2
+    (world.root / "shop" / "orders_hooks.py").write_text(HOOKS)
+    assert world.batpak("compat", "--store", "nowhere").returncode == 2
+    assert no_store.returncode == 1
