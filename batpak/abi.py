@@ -17,6 +17,7 @@ import msgspec
 
 from batpak import registry
 from batpak.checks import (
+    UNRECOGNIZED,
     Problems,
     canonical_decimal,
     canonical_each,
@@ -134,7 +135,7 @@ def text(value: object) -> str:
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, Enum):
-        return str(value.value)
+        return value.name if value.value == UNRECOGNIZED else str(value.value)
     if isinstance(value, UUID):
         return value.hex
     if isinstance(value, dt.datetime):

@@ -78,7 +78,7 @@ def encode(payload: EventPayload, entry: registry.Entry | None = None) -> Encode
 
 def _warn_once(entry: registry.Entry) -> None:
     """Say where an event is written that is not to be written any more, the first time."""
-    frame, level = sys._getframe(1), 2
+    frame, level = sys._getframe(1), 2  # pyright: ignore[reportPrivateUsage]  as `inspect` does
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "batpak":
         frame, level = frame.f_back, level + 1
     message = f"{entry.cls.__qualname__} is deprecated: {entry.deprecated}"

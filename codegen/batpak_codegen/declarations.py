@@ -84,7 +84,8 @@ def _not(node: TextNode, wanted: str) -> str:
 
 
 def _text(node: object, info: ValidationInfo) -> object:
-    return _misfit(info, node, "text") if isinstance(node, MapNode | SeqNode) else node
+    hint = "put quotes around it, if it is text"
+    return _misfit(info, node, "text", hint) if isinstance(node, MapNode | SeqNode) else node
 
 
 def _int(node: object, info: ValidationInfo) -> object:

@@ -13,7 +13,7 @@ from typing import ClassVar, final
 import pytest
 from msgspec import Struct
 
-from batpak import codec, registry, wire
+from batpak import abi, codec, registry, wire
 from batpak.checks import is_member
 from batpak.errors import DecodeFailed, PayloadInvalid, RegistryError
 from batpak.kind import EventKind
@@ -111,6 +111,11 @@ def test_unrecognized_is_not_stored_by_a_class_without_checks_either(event: Ende
         wire.encode(event)
 
 
+def test_a_message_says_unrecognized_and_not_a_nul() -> None:
+    assert abi.text(Reason.UNRECOGNIZED) == "UNRECOGNIZED"
+    assert abi.text(Reason.FRAUD) == "fraud"
+
+
 def test_text_that_looks_like_it_is_text() -> None:
     event = Ended(reason=Reason.FRAUD, pairs=(Pair(Reason.STOCK),), note="\0")
 
@@ -152,3 +157,20 @@ def test_what_to_do_instead_is_text() -> None:
         registry.register(Pair, EventKind.custom(0xE, 0x303), 1, deprecated=True)
 
     assert registry.lookup(0xE303) is None
+
+
+class Before(Struct, frozen=True, kw_only=True):
+    last4: str
+
+
+class After(Struct, frozen=True, kw_only=True, tag_field="type", tag="card"):
+    last4: str
+
+
+def test_a_struct_that_becomes_a_member_of_a_union_reads_what_it_was_before() -> None:
+    before, after = codec.encode(Before(last4="1234")), codec.encode(After(last4="1234"))
+
+    assert codec.decoder(After).decode(before) == After(last4="1234")
+    assert codec.decoder(Before).decode(after) == Before(last4="1234")
+    assert codec.decode_plain(after) == {"type": "card", "last4": "1234"}
+    assert after.index(b"type") < after.index(b"last4")

@@ -137,11 +137,11 @@ BOMBS = {
 
 @pytest.mark.parametrize("kind", BOMBS)
 def test_a_pattern_that_is_meant_to_take_long_is_judged_in_no_time(kind: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with suppress(PatternError):
         assert not read(BOMBS[kind]).matches("a" * 1000)
 
-    assert time.perf_counter() - begin < 0.1
+    assert time.process_time() - begin < 0.1
 
 
 # The classic ways to make a backtracking matcher run for ever, 200 and more of them.
@@ -201,9 +201,9 @@ def test_matching_is_linear_in_the_text(source: str, part: str) -> None:
 
 
 def _seconds(pattern: Pattern, text: str) -> float:
-    begin = time.perf_counter()
+    begin = time.process_time()
     pattern.matches(text)
-    return time.perf_counter() - begin
+    return time.process_time() - begin
 
 
 ATOMS = st.sampled_from(["a", "b", "c", "[ab]", "[^a]", "[b-c]", ".", r"\w"])
