@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 import msgspec
 
+from batpak import registry
 from batpak.checks import (
     UNRECOGNIZED,
     Problems,
@@ -41,7 +43,7 @@ from batpak.checks import (
 from batpak.errors import RegistryError
 from batpak.exact import exact
 from batpak.guard.gates import Rule
-from batpak.payload import OpenEnum, WireEnum
+from batpak.payload import AnyPayload, FormerPayload, OpenEnum, WireEnum
 from batpak.registry import canonical_for, check_for
 from batpak.typestate import Edge, StateData
 
@@ -62,6 +64,7 @@ __all__ = [
     "decimal",
     "duration",
     "exact",
+    "install_upcast",
     "is_bool",
     "is_bytes",
     "is_date",
@@ -80,9 +83,13 @@ __all__ = [
     "require_abi",
     "text",
     "timestamp",
+    "upcast_from",
 ]
 
 ABI: Final = 1
+
+Old = TypeVar("Old", bound=FormerPayload)
+New = TypeVar("New", bound=AnyPayload)
 
 
 def require_abi(version: int, module: str) -> None:
@@ -96,6 +103,29 @@ def require_abi(version: int, module: str) -> None:
             f"{module} was generated for version {version} of batpak.abi, this is version {ABI};"
             " run: batpak gen"
         )
+
+
+def upcast_from(old: type[Old]) -> Callable[[Callable[[Old], New]], Callable[[Old], New]]:
+    """Bind a pure function that turns a former version into the next one.
+
+    Raises:
+        RegistryError: `old` is not a registered former version.
+    """
+
+    def bind(upcast: Callable[[Old], New]) -> Callable[[Old], New]:
+        registry.install_upcast(old, upcast)
+        return upcast
+
+    return bind
+
+
+def install_upcast(old: type[Old], upcast: Callable[[Old], New]) -> None:
+    """Bind an upcast that the user wrote; binding again replaces.
+
+    Raises:
+        RegistryError: `old` is not a registered former version.
+    """
+    registry.install_upcast(old, upcast)
 
 
 def text(value: object) -> str:

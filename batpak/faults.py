@@ -69,6 +69,7 @@ class DecodeStage(StrEnum):
 
     MSGPACK = "msgpack"
     SHAPE = "shape"
+    UPCAST = "upcast"
 
 
 class ReceiptFault(StrEnum):

@@ -22,7 +22,14 @@ from batpak.kind import EventKind
 from batpak.override import override
 
 
-class EventPayload(msgspec.Struct, frozen=True, kw_only=True):
+class AnyPayload(msgspec.Struct, frozen=True, kw_only=True):
+    """A payload in any of its versions: what an upcast may lead to."""
+
+    KIND: ClassVar[EventKind]
+    VERSION: ClassVar[int]
+
+
+class EventPayload(AnyPayload, frozen=True, kw_only=True):
     """What happened. Subclassing registers the class for its KIND.
 
     Raises:
@@ -30,19 +37,37 @@ class EventPayload(msgspec.Struct, frozen=True, kw_only=True):
             already has this kind.
     """
 
-    KIND: ClassVar[EventKind]
-    VERSION: ClassVar[int]
     DEPRECATED: ClassVar[str]  # what to do instead; only where an event is not to be written
 
     @override
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        for name in ("KIND", "VERSION"):
-            if name not in cls.__dict__:
-                raise RegistryError(f"{cls.__module__}.{cls.__qualname__} has no {name}")
-        registry.register(
-            cls, cls.__dict__["KIND"], cls.__dict__["VERSION"], cls.__dict__.get("DEPRECATED")
-        )
+        registry.register(cls, *_number(cls), cls.__dict__.get("DEPRECATED"))
+
+
+class FormerPayload(AnyPayload, frozen=True, kw_only=True):
+    """A version that an event had before: decoded, upcast, and never appended.
+
+    Subclassing registers the class for its KIND and VERSION; an upcast from it has to be
+    installed before a store is opened.
+
+    Raises:
+        RegistryError: At class creation: KIND or VERSION is missing or bad, or another class
+            already has this version.
+    """
+
+    @override
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        registry.register_former(cls, *_number(cls))
+
+
+def _number(cls: type[AnyPayload]) -> tuple[object, object]:
+    """KIND and VERSION, which every class says itself and inherits from none."""
+    for name in ("KIND", "VERSION"):
+        if name not in cls.__dict__:
+            raise RegistryError(f"{cls.__module__}.{cls.__qualname__} has no {name}")
+    return cls.__dict__["KIND"], cls.__dict__["VERSION"]
 
 
 class WireEnum(Enum):

@@ -90,6 +90,13 @@ def not_a_fact(cls: type) -> InvalidArgument:
     """What to say of a payload that no registered class is the class of."""
     if issubclass(cls, type):
         return InvalidArgument("payload", "must be an instance of a payload class, not the class")
+    former = registry.former_of_class(cls)
+    current = None if former is None else registry.lookup(former.kind)
+    if former is not None and current is not None:
+        now = f"append a {current.cls.__qualname__}"
+        return InvalidArgument(
+            "payload", f"{cls.__qualname__} is a former version, which can only be read; {now}"
+        )
     return InvalidArgument("payload", f"{cls.__qualname__} is not a registered EventPayload class")
 
 
@@ -154,7 +161,8 @@ def check_raw(kind: EventKind, data: object, version: object) -> Encoded:
     if entry is not None:
         name = entry.cls.__qualname__
         if version != entry.version:
-            raise PayloadInvalid(name, kind, (f"$: there is no version {version} of it",))
+            current = f"the current one is {entry.version}"
+            raise PayloadInvalid(name, kind, (f"$: version {version} is not appended; {current}",))
         try:
             again = encode(decode(kind, version, data))
         except DecodeFailed as error:
@@ -197,21 +205,38 @@ def decoder(kind: int, version: int, form: Form[Any], sequence: int | None) -> D
     Raises:
         UnknownKind: TYPED, and no imported class has this kind.
         FutureVersion: TYPED, and the bytes were written by a newer schema.
+        RegistryError: An upcast between this version and the current one is missing.
     """
     if form is RAW:
         return bytes
-    if form is DICT:
-        return codec.decode_plain
     entry = registry.lookup(kind)
+    if form is DICT:
+        if entry is None or version >= entry.version:
+            return codec.decode_plain
+        return _plain(registry.former_decoder(entry.kind, version))
     if entry is None:
         raise UnknownKind(kind, version, sequence)
-    if version != entry.version:
+    if version > entry.version:
         raise FutureVersion(f"payload {entry.cls.__qualname__}", version, entry.version)
+    if version < entry.version:
+        return registry.former_decoder(entry.kind, version)
     return registry.decoder(entry)
+
+
+def _plain(typed: registry.Decode) -> Decode:
+    """What gives the plain values of the current version of a payload in a former one."""
+
+    def decode(data: bytes) -> object:
+        codec.decode_plain(data)  # refuses what no class looks at, such as a key twice
+        return codec.decode_plain(codec.encode(typed(data)))
+
+    return decode
 
 
 def decode_failed(error: Exception, kind: int, version: int, sequence: int | None) -> DecodeFailed:
     """What a decoder raised, as the exception that callers see."""
+    if isinstance(error, registry.UpcastFailed):
+        return DecodeFailed(kind, version, sequence, DecodeStage.UPCAST, str(error))
     shape = isinstance(error, codec.ValidationError)
     stage = DecodeStage.SHAPE if shape else DecodeStage.MSGPACK
     return DecodeFailed(kind, version, sequence, stage, _without_values(str(error)))
@@ -231,7 +256,7 @@ UNDECODABLE: Final = (Exception,)
 
 
 def decode(kind: int, version: int, data: bytes, sequence: int | None = None) -> EventPayload:
-    """Decode stored bytes as the class that this program has for their kind.
+    """Decode stored bytes as the class they were written as, and upcast it to the current one.
 
     Args:
         kind: As stored.
@@ -242,7 +267,8 @@ def decode(kind: int, version: int, data: bytes, sequence: int | None = None) ->
     Raises:
         UnknownKind: No imported class has this kind.
         FutureVersion: The bytes were written by a newer schema.
-        DecodeFailed: The kind is right and the bytes do not decode.
+        RegistryError: An upcast between this version and the current one is missing.
+        DecodeFailed: The kind is right and the bytes do not decode, or an upcast fails.
     """
     decode_it = decoder(kind, version, TYPED, sequence)
     try:

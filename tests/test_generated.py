@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from batpak_codegen import run
+from batpak_codegen import run, versions
 
 ROOT = Path(__file__).parents[1]
 PROJECTS = [ROOT, *sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))]
@@ -39,3 +39,9 @@ def test_the_system_module_is_made_by_the_same_command_as_everything_else(tmp_pa
 
     fresh = (tmp_path / "batpak" / "system.py").read_text(encoding="utf-8")
     assert fresh == (ROOT / "batpak" / "system.py").read_text(encoding="utf-8")
+
+
+def test_our_own_events_are_frozen() -> None:
+    config = run.configure(ROOT / "pyproject.toml")
+
+    assert versions.lock(config, check=True).drift == ()

@@ -26,7 +26,7 @@ FLOORS = {
     "batpak.disk": "posix / seam",
     "batpak.testing": """platform sabotage / crash handles threads watched / history disk switches
         / image / clock faults model""",
-    "batpak.cli": "main / schemas stores demo",
+    "batpak.cli": "main / schemas stores demo versions / readable",
     "batpak.read": "ancestry causes projection / fetch page",
     "batpak.upkeep": "verify stats",
     "batpak.recovery": "restore / footer / decide",
@@ -34,10 +34,12 @@ FLOORS = {
     "batpak.journal": "active scan head / segment chain / frame / header / layout",
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates / receipt / verdict",
-    "batpak_codegen": """run / render write installed / machine_view gate_view / payload_view
-        / checks / namespace link compiled / layout machine gate hook / step context example advice
-        / fields kinds / literal stored / ir source / declarations expr / types text
-        / names nodes pattern / diagnostic""",
+    "batpak_codegen": """versions / run / render write installed promises
+        / machine_view gate_view former_view / payload_view / checks
+        / namespace link compiled compat history / layout machine gate hook thaw
+        / step context example advice / fields kinds steps freeze / literal stored / ir source
+        / declarations expr difference hop frozen_bytes / types text lock
+        / names nodes pattern shape / diagnostic""",
     "batpak_codegen.source": "load / yaml_text",
     "batpak_codegen.expr": """emit evaluate / check / operands / layout constants / algebra parse
         / tokens / nodes""",

@@ -19,7 +19,7 @@ def main() -> None:
         import typer
     except ModuleNotFoundError:
         _fail("the batpak command needs the extra `cli`: pip install 'batpak[cli]'")
-    from batpak.cli import demo, schemas, stores
+    from batpak.cli import demo, schemas, stores, versions
 
     app = typer.Typer(
         name="batpak",
@@ -43,6 +43,8 @@ def main() -> None:
 
     app.command()(demo.demo)
     app.command()(schemas.gen)
+    app.command()(versions.lock)
+    app.command()(versions.compat)
     app.command()(stores.verify)
     try:
         app()

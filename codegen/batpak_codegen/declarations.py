@@ -381,10 +381,11 @@ Type: TypeAlias = Annotated[TypeDecl, BeforeValidator(_type)]
 
 FieldName: TypeAlias = Annotated[TextNode, BeforeValidator(_named(names.field_name))]
 EventName: TypeAlias = Annotated[TextNode, BeforeValidator(_named(names.class_name))]
+Hop: TypeAlias = TextNode | SeqNode | MapNode
 
 
 class EventDecl(Declaration):
-    """An event: its number, its version, its fields in declared order."""
+    """An event: its number, its version, its fields in declared order; hops are read later."""
 
     id: WholeNumber
     category: WholeNumber | None = None
@@ -392,6 +393,7 @@ class EventDecl(Declaration):
     doc: Text | None = None
     deprecated: Text | None = None
     fields: Fields
+    upcasts: Annotated[Entries[Hop], BeforeValidator(_entries(names.version))] = ()
     reserved: Annotated[tuple[FieldName, ...], BeforeValidator(_list)] = ()
 
 

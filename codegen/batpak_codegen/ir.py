@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from msgspec import Struct
 
 from batpak_codegen.diagnostic import Diagnostic
 from batpak_codegen.expr.emit import Condition, Message
+from batpak_codegen.hop import Past
 from batpak_codegen.types import (
     AliasType,
     EnumType,
@@ -197,7 +199,8 @@ class PackageDef(Struct, frozen=True):
 class Project(Struct, frozen=True):
     """All packages by name; `parts` says of each where it goes below the output directory.
 
-    `warnings` are for the reader of the schema: nothing behind `link` looks at them.
+    `warnings` are for the reader of the schema: nothing behind `link` looks at them. `pasts` are
+    the former versions of their events, by package.
     """
 
     packages: tuple[PackageDef, ...]
@@ -205,6 +208,7 @@ class Project(Struct, frozen=True):
     out_module: str
     system: bool
     warnings: tuple[Diagnostic, ...] = ()
+    pasts: Mapping[str, Past] = MappingProxyType({})
 
 
 INT_RANGES: Final[Mapping[str, tuple[int, int]]] = {

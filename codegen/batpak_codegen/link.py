@@ -40,16 +40,30 @@ from batpak_codegen.types import (
     bare,
 )
 
+VERSION_MAX: Final = 1000
+
 # Capitalised names that generated modules import or assign; a declared name may not be one.
 _IMPORTED: Final = """ABC Any ClassVar DATA DEPRECATED Decimal Denial EDGES ENTITY Edge EventKind
-    EventPayload Final GateSet Generic Guarded HANDLES Handle Iterable KIND KINDS Ledger Literal
-    MOVES Machine Mapping NAME Never NewType OpenEnum PERMIT POLICY Permit Problems Rule SCOPE STATE
+    EventPayload Final FormerPayload GateSet Generic Guarded HANDLES Handle Iterable KIND KINDS
+    Ledger Literal MOVES Machine Mapping NAME Never NewType OpenEnum PERMIT POLICY Permit Problems
+    Rule SCOPE STATE
     StateData StoredEvent Struct TYPE_CHECKING Transition TypeAlias TypeGuard TypeVar UUID VERSION
     Verdict WireEnum"""
 RESERVED: Final = frozenset(_IMPORTED.split())
 # What stands beside the directories of packages; a package may not be called so.
 _MODULES: Final = frozenset(
-    {"registry", "types", "contexts", "events", "checks", "hooks", "handlers", "policies"}
+    {
+        "registry",
+        "types",
+        "contexts",
+        "events",
+        "former",
+        "checks",
+        "upcasts",
+        "hooks",
+        "handlers",
+        "policies",
+    }
 )
 
 
@@ -233,12 +247,9 @@ class _Linker:
             self.findings.add("E0204", message, decl.id.span, help="it is 0x000 to 0xFFF")
         self._reserved(decl)
         version = decl.version.value if decl.version else 1
-        if decl.version and version < 1:
-            self.findings.add("E0106", "versions count from 1", decl.version.span)
-        elif decl.version and version > 1:
-            message = f"{name.value} is version {version}: there is no upcast from version 1"
-            hint = "give the new shape an event of its own"
-            self.findings.add("E0801", message, decl.version.span, help=hint)
+        if decl.version and not 1 <= version <= VERSION_MAX:
+            message = f"versions count from 1 to {VERSION_MAX}"
+            self.findings.add("E0106", message, decl.version.span)
         if len(self.findings.diagnostics) > before and not broken:
             return None
         doc = doc_of(decl.doc)

@@ -18,6 +18,7 @@ CLASS = re.compile(r"[A-Z][A-Za-z0-9]{0,63}")
 LOWER = re.compile(r"[a-z][a-z0-9_]{0,62}")
 UPPER = re.compile(r"[A-Z][A-Z0-9_]*")
 REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,63}")
+VERSION = re.compile(r"[1-9][0-9]{0,4}")
 PREFIX = re.compile(r"[a-z][a-z0-9_-]*")
 TAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -114,6 +115,11 @@ def _upper(name: str) -> str | None:
     if len(name) > UPPER_CHARS_MAX or not UPPER.fullmatch(name):
         return "this name is written like TOO_LATE: capitals, digits and _"
     return None
+
+
+def version(name: str) -> str | None:
+    """A former version that an upcast leads on from: `1`."""
+    return None if VERSION.fullmatch(name) else "this is a version, like 1"
 
 
 def union_tag(name: str) -> str | None:

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from batpak_codegen import former_view as formers
 from batpak_codegen import gate_view as gating
 from batpak_codegen import hook, names
 from batpak_codegen import machine_view as machines
@@ -22,6 +23,7 @@ from batpak_codegen import payload_view as payloads
 from batpak_codegen.checks import Checks, is_plain
 from batpak_codegen.diagnostic import Diagnostic, SchemaError
 from batpak_codegen.expr.emit import Condition
+from batpak_codegen.hop import Past
 from batpak_codegen.ir import EventDef, GateDef, MachineDef, Named, PackageDef, Project
 from batpak_codegen.layout import Call, statement
 from batpak_codegen.namespace import Namespace, constant, import_key, listing
@@ -76,6 +78,7 @@ class _Package:
     ) -> None:
         self.project, self.package, self.reaches = project, package, reaches
         self.where = f"{package.name} ({package.path})"
+        self.past = project.pasts.get(package.name, Past((), (), (), {}))
         self.type_names = [definition.type.name for definition in package.types]
         self.events = {event.name: event for event in package.events}
         self.hooks = hook.hooks(package)
@@ -96,6 +99,9 @@ class _Package:
             found["hooks"] = self._hooks()
         if self.package.policies:
             found["policies"] = self._policies()
+        if self.past.formers:
+            found["former"] = self._former()
+            found["upcasts"] = self._upcasts()
         if self.package.machines:
             found["handlers"] = self._handlers()
         for machine in self.package.machines:
@@ -112,6 +118,7 @@ class _Package:
     def _front(self) -> str:
         package = self.package
         pairs = [("checks", "")] if package.events else []
+        pairs += [("upcasts", "")] if self.past.formers else []
         pairs += [(name, "events") for name in self.event_names]
         pairs += [(name, "types") for name in self.type_names]
         pairs.sort(key=lambda pair: (pair[1], import_key(pair[0])))
@@ -159,6 +166,36 @@ class _Package:
         constants = patterns + constants if constants else patterns[:-1]
         body = fill("checks", constants=constants, functions=functions, gap=gap)
         return body, dict.fromkeys(checks.patterns.names, ()) | _check_outline(self.package, checks)
+
+    def _former(self) -> str:
+        space = formers.FormerSpace(self.project, self.package, "former")
+        body = fill("types", items=formers.relic_items(space, self.past))
+        body += fill("former", formers=formers.former_items(space, self.past))
+        relics = {r.name: _members(r) for r in self.past.relics if isinstance(r, formers.RELICS)}
+        outline: Outline = {"__all__": (), **relics}
+        for former in self.past.formers:
+            outline[former.name] = ("KIND", "VERSION", *_field_names(former.fields))
+        where = f"as frozen in {self.past.lock}: read, never appended."
+        words = doc(f"Former versions of {self.package.name}, {where}")
+        shown = listing([*relics, *(former.name for former in self.past.formers)])
+        return verified(_frame(words, space, shown, body), outline)
+
+    def _upcasts(self) -> str:
+        space = formers.FormerSpace(self.project, self.package, "upcasts")
+        left = formers.upcasts(space, self.past)
+        functions = formers.hop_functions(space, self.past)
+        body = fill("upcasts", functions=functions, left=left)
+        declared = [hop for hop in self.past.hops if hop.values is not None]
+        outline: Outline = {"__all__": ()} if left else {}
+        outline |= {f"upcast_{names.snake(hop.former)}": () for hop in declared}
+        if left:
+            methods = [names.snake(h.former) for h in self.past.hops if h.values is None]
+            outline[left.name.text] = tuple(methods)
+            outline["install_upcasts"] = ()
+        sentence = "They run when a former version is read; stored bytes never change."
+        words = doc(f"Upcasts of {self.package.name}. {sentence}")
+        shown = listing([left.name.text, "install_upcasts"]) if left else ""
+        return verified(_frame(words, space, shown, body), outline)
 
     def _handlers(self) -> str:
         space = self._space("handlers")

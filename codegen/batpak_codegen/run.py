@@ -6,6 +6,7 @@ everything is known to be right.
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 import time
 import tomllib
@@ -18,16 +19,22 @@ from typing import Final
 from msgspec import Struct, ValidationError, convert
 
 from batpak_codegen import names
+from batpak_codegen.compat import RULES, Mode, Suppression
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, quoted
 from batpak_codegen.diagnostic import render as spell
 from batpak_codegen.installed import installed_kinds
 from batpak_codegen.link import link
+from batpak_codegen.promises import Terms, read_lock, settle
 from batpak_codegen.render import render
 from batpak_codegen.source.load import load
 from batpak_codegen.write import plan, write
 
 PYPROJECT: Final = "pyproject.toml"
-KEYS: Final = ("schemas", "out", "out_module", "package_root", "system")
+LOCK: Final = "batpak.lock"
+KEYS: Final = (
+    *("schemas", "out", "out_module", "package_root", "system"),
+    *("lock", "tests", "mode", "modes", "suppress"),
+)
 _MINIMAL: Final = 'at least: [tool.batpak] out = "myapp/gen"'
 
 CLEAN, FINDINGS, COULD_NOT_RUN, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
@@ -44,6 +51,18 @@ class Config(Struct, frozen=True):
     out_module: str
     package_root: str = ""
     system: bool = False
+    lock: str = LOCK
+    tests: str | None = None
+    terms: Terms = Terms()
+
+
+class _Suppress(Struct):
+    """A row of `[[tool.batpak.suppress]]`."""
+
+    rule: str
+    target: str
+    reason: str
+    until: dt.date
 
 
 class _Keys(Struct):
@@ -54,6 +73,11 @@ class _Keys(Struct):
     out_module: str = ""
     package_root: str = ""
     system: bool = False
+    lock: str | None = None
+    tests: str | None = None
+    mode: Mode = "backward_transitive"
+    modes: dict[str, Mode] = {}
+    suppress: tuple[_Suppress, ...] = ()
 
 
 class Report(Struct, frozen=True):
@@ -100,7 +124,11 @@ def run(config: Config, *, check: bool) -> Report:
     except SchemaError as error:
         error.texts = loaded.texts
         raise
-    files = render(project)
+    base, promised = read_lock(config.root, config.lock)
+    settled = settle(project, loaded, base, promised, config.terms)
+    if settled.verdict.breaks:
+        raise SchemaError(settled.verdict.breaks, settled.texts)
+    files = render(settled.project)
     out = config.root / config.out
     planned = plan(out, files)
     if not check:
@@ -189,7 +217,48 @@ def _config(root: Path, table: dict[str, object] | None, file: str) -> Config:
     if not all(map(_is_identifier, module.split("."))):
         hint = 'say how it is imported: out_module = "myapp.gen"'
         raise _refused("E0003", f"{file}: {quoted(module)} cannot be imported", hint)
-    return Config(root, given.schemas, out, module, given.package_root, given.system)
+    return Config(
+        root,
+        given.schemas,
+        out,
+        module,
+        given.package_root,
+        given.system,
+        _below(root, given.lock or _lock_of(root, given.schemas), "lock", file),
+        given.tests and _below(root, given.tests, "tests", file),
+        Terms(given.mode, given.modes, _suppressions(given.suppress, file)),
+    )
+
+
+def _lock_of(root: Path, schemas: tuple[str, ...]) -> str:
+    """Return where the lock is, if nobody says: in the first directory of schemas."""
+    first = schemas[0] if schemas else "."
+    folder = first if (root / first).is_dir() else Path(first).parent.as_posix()
+    return f"{folder}/{LOCK}"
+
+
+def _below(root: Path, path: str, key: str, file: str) -> str:
+    if path.startswith(("/", "~")) or "\\" in path or ".." in path.split("/"):
+        hint = "a path below the configuration file, with slashes"
+        raise _refused("E0704", f"{file}: {key} {quoted(path)} leads out of the project", hint)
+    if not Path(realpath(root / path)).is_relative_to(realpath(root)):
+        message = f"{file}: {key} {quoted(path)} is behind a link that leads out of the project"
+        raise _refused("E0704", message)
+    return "/".join(part for part in path.split("/") if part not in ("", "."))
+
+
+def _suppressions(given: tuple[_Suppress, ...], file: str) -> tuple[Suppression, ...]:
+    """Return what may break; one whose day has come is an error."""
+    today = dt.datetime.now(dt.UTC).date()
+    for one in given:
+        if one.rule not in RULES:
+            message = f"{file}: suppress: there is no rule {quoted(one.rule)}"
+            raise _refused("E0003", message, "rules are C101 to C123")
+        if one.until < today or not one.reason.strip():
+            message = f"{file}: the suppression of {one.rule} for {quoted(one.target)}"
+            ended = f"{message} ended on {one.until}" if one.reason.strip() else f"{message}: why?"
+            raise _refused("E0003", ended, "mend what it hides, or give it a reason and a day")
+    return tuple(Suppression(one.rule, one.target, one.reason) for one in given)
 
 
 def _is_identifier(word: str) -> bool:

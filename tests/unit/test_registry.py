@@ -30,7 +30,10 @@ class Visited(EventPayload, frozen=True, kw_only=True):
 def restored() -> Iterator[None]:
     """Forget the classes that a test has registered."""
     by_kind, by_class = dict(registry._BY_KIND), dict(registry._BY_CLASS)
+    former = dict(registry._FORMER)
     yield
+    registry._FORMER.clear()
+    registry._FORMER.update(former)
     registry._BY_KIND.clear()
     registry._BY_KIND.update(by_kind)
     registry._BY_CLASS.clear()
@@ -133,7 +136,7 @@ def test_validate_names_every_class_that_cannot_be_read() -> None:
 
     said = "; ".join(bad.value.problems)
     assert "one.Visited cannot be decoded" in said
-    assert "Second v2: there is no upcast from v1" in said
+    assert "Second v1 -> v2: there is no class for version 1" in said
     assert registry.of_class(Second) is not None
 
 

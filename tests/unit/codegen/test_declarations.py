@@ -193,7 +193,10 @@ def test_an_unknown_key_comes_with_the_nearest_one(key: str, suggestion: str | N
     if suggestion:
         assert found.help == f"did you mean `{suggestion}`?"
     else:
-        assert found.help == "keys here: id, category, version, doc, deprecated, fields, reserved"
+        assert (
+            found.help
+            == "keys here: id, category, version, doc, deprecated, fields, upcasts, reserved"
+        )
 
 
 def test_everything_wrong_with_a_file_is_reported_at_once() -> None:

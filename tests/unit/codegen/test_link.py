@@ -166,7 +166,7 @@ def test_a_tower_of_types_is_refused_and_not_climbed(tmp_path: Path) -> None:
         ("id: 9, category: 0xd", "E0204", "0xd"),
         ("id: 9, category: 16", "E0204", "16"),
         ("id: 2", "E0203", "2"),
-        ("id: 9, version: 2", "E0801", "2"),
+        ("id: 9, version: 1001", "E0106", "1001"),
         ("id: 9, version: 0", "E0106", "0"),
     ],
 )

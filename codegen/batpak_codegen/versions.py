@@ -1,0 +1,352 @@
+"""`batpak lock` and `batpak compat`: freeze what is new, and say what a change would break."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from batpak_codegen.compat import Mode, Verdict, judge
+from batpak_codegen.declarations import SchemaFile
+from batpak_codegen.diagnostic import Diagnostic, Findings, SchemaError, quoted, render
+from batpak_codegen.freeze import Freeze, freeze
+from batpak_codegen.frozen_bytes import HEAD, payload
+from batpak_codegen.history import recall
+from batpak_codegen.installed import installed_kinds
+from batpak_codegen.ir import Project
+from batpak_codegen.link import link
+from batpak_codegen.lock import Lock, spell_file
+from batpak_codegen.promises import Settled, Terms, parse_lock, read_lock, settle
+from batpak_codegen.run import CLEAN, FINDINGS, INTERNAL, INTERRUPTED, Config, configure, exit_code
+from batpak_codegen.shape import ShapeField
+from batpak_codegen.source.load import SUFFIX, Loaded, load
+
+GIT: Final = "git:"
+GIT_SECONDS_MAX: Final = 30
+_NUMBERS: Final = frozenset(["E0203", "E0807", "E0808", "E0810"])
+_REF: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./@{}^~-]{0,199}")
+
+
+class LockReport(Struct, frozen=True):
+    """What `batpak lock` added, or would add: lines of the lock, and files of frozen bytes."""
+
+    added: tuple[str, ...]
+    frozen: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+
+    @property
+    def drift(self) -> tuple[Diagnostic, ...]:
+        """What is not frozen, as findings."""
+        rest = [line for line in self.added if not line.startswith(("shape", "wire"))]
+        shapes = [line.split(" ")[1:3] for line in self.added if line.startswith("shape")]
+        found = [f"kind {kind} {revision}" for kind, revision in shapes]
+        found += [f"`{' '.join(line.split(' ')[:3])}`" for line in rest if not shapes]
+        found += [f"{path} ({len(lines)} lines)" for path, lines in self.frozen.items()]
+        return tuple(
+            Diagnostic("E0809", f"{what} is not frozen", None, "run batpak lock and commit it")
+            for what in found
+        )
+
+
+def lock(config: Config, *, check: bool, retire: int | None = None) -> LockReport:
+    """Freeze what is not frozen yet.
+
+    Args:
+        config: Of the project.
+        check: Write nothing.
+        retire: A kind whose event is gone from the schemas: write it under `retired` first.
+
+    Raises:
+        SchemaError: The schemas, the lock, or what freezing would break.
+    """
+    if retire is not None:
+        _retire(config, retire)
+    settled, _ = _settled(config, is_locking=True)
+    if settled.verdict.breaks:
+        raise SchemaError(settled.verdict.breaks, settled.texts)
+    freezing = settled.freezing
+    frozen = _missing_bytes(config, settled) if config.tests else {}
+    if not check:
+        if freezing.added:
+            _replace(config.root / config.lock, spell_file(freezing.lock.lines))
+        for path, lines in frozen.items():
+            _append(config.root / path, lines)
+    return LockReport(freezing.added, frozen, settled.verdict.notes)
+
+
+def compat(config: Config, against: str = "lock", mode: Mode | None = None) -> Verdict:
+    """Say what the schemas break of what was promised before.
+
+    Args:
+        config: Of the project.
+        against: `lock`; `git:REF`, the lock as it was there; or a directory with schemas, a lock,
+            or both.
+        mode: Instead of what the configuration says.
+
+    Raises:
+        SchemaError: The schemas or a lock are wrong; E0805, the lock has lost lines; E0003, there
+            is nothing to compare with.
+    """
+    terms = config.terms if mode is None else replace(config.terms, mode=mode, modes={})
+    settled, loaded = _settled(config, terms)
+    if against == "lock":
+        return settled.verdict
+    if against.startswith(GIT):
+        text = _git_show(config, against.removeprefix(GIT))
+        base = parse_lock(text, f"{config.lock} at {against}")
+        _refuse_lost(base, settled.freezing.base)
+    else:
+        base = _directory(config, Path(against))
+    return _judged(settled.project, loaded.files, base, terms)
+
+
+def _judged(project: Project, files: tuple[SchemaFile, ...], base: Lock, terms: Terms) -> Verdict:
+    """Judge against a lock that is not the project's own."""
+    findings = Findings()
+    recall(project, files, base, findings)
+    numbers = [found for found in findings.diagnostics if found.code in _NUMBERS]
+    verdict = judge(project, files, freeze(project, base), terms.of(project), terms.suppressed)
+    return Verdict((*numbers, *verdict.breaks), verdict.notes)
+
+
+def _settled(
+    config: Config, terms: Terms | None = None, *, is_locking: bool = False
+) -> tuple[Settled, Loaded]:
+    loaded = load([config.root / path for path in config.schemas], config.root)
+    base, text = read_lock(config.root, config.lock)
+    try:
+        project = _linked(config, loaded)
+        settled = settle(project, loaded, base, text, terms or config.terms, is_locking=is_locking)
+    except SchemaError as error:
+        error.texts = {**loaded.texts, base.path: text}
+        raise
+    return settled, loaded
+
+
+def _linked(config: Config, loaded: Loaded) -> Project:
+    return link(
+        loaded.files,
+        out_module=config.out_module,
+        package_root=config.package_root,
+        system=config.system,
+        installed=installed_kinds(config.out_module),
+    )
+
+
+def _directory(config: Config, folder: Path) -> Lock:
+    """Return what a directory promises: its lock, and its schemas on top of it."""
+    if not folder.is_dir():
+        hint = "compare with lock, git:REF or a directory"
+        raise _refused("E0003", f"there is no directory {quoted(str(folder))}", hint)
+    base, _ = read_lock(folder, Path(config.lock).name)
+    if not any(folder.rglob(f"*{SUFFIX}")):
+        if not base.lines:
+            raise _refused("E0003", f"{quoted(str(folder))} has no schemas and no lock", None)
+        return base
+    loaded = load([folder], folder)
+    findings = Findings()
+    project, freezing = recall(_linked(config, loaded), loaded.files, base, findings)
+    del project
+    return freezing.lock
+
+
+def _git_show(config: Config, ref: str) -> str:
+    """Return the lock as it was at a revision; where there was none, nothing."""
+    if not _REF.fullmatch(ref):
+        raise _refused("E0003", f"{quoted(ref)} is no revision", "like git:main or git:HEAD~1")
+    _git(config, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+    listed = _git(config, "ls-tree", "--name-only", ref, "--", config.lock)
+    return _git(config, "show", f"{ref}:./{config.lock}") if listed.strip() else ""
+
+
+def _git(config: Config, *words: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603  the words are ours, and a revision that was checked
+            ["git", *words],  # noqa: S607  whichever git the user has
+            cwd=config.root,
+            capture_output=True,
+            timeout=GIT_SECONDS_MAX,
+            check=True,
+        )
+        return done.stdout.decode("utf-8")
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as error:
+        told = error.stderr if isinstance(error, subprocess.CalledProcessError) else b""
+        reason = (told or b"").decode("utf-8", "replace").strip() or f"{error}"
+        hint = "it must be a revision of this repository"
+        raise _refused("E0003", f"git {words[0]} failed: {reason}", hint) from error
+
+
+def _refuse_lost(base: Lock, ours: Lock) -> None:
+    lost = sorted(base.lines - ours.lines)
+    if lost:
+        hint = f"lines are never removed: put them back from {base.path.rpartition(' ')[2]}"
+        raise SchemaError(
+            Diagnostic("E0805", f"{ours.path} has lost a line: {quoted(line)}", None, hint)
+            for line in lost
+        )
+
+
+def _missing_bytes(config: Config, settled: Settled) -> dict[str, tuple[str, ...]]:
+    """Return path → lines of frozen bytes that are not there yet."""
+    lock, declared = settled.freezing.lock, settled.freezing.declared
+    shapes = _promised(settled.freezing)
+    found: dict[str, tuple[str, ...]] = {}
+    for package in settled.project.packages:
+        path = f"{config.tests}/{package.name.replace('.', '_')}.frozen"
+        known = _known_bytes(config.root / path)
+        kinds = {
+            kind
+            for kind, names in lock.kinds.items()
+            for name in names
+            if name.rpartition(".")[0] == package.name
+        }
+        lines = tuple(
+            f"0x{kind:04x} {version}.{revision} {payload(lock, shape, declared).hex()}"
+            for (kind, version, revision), shape in sorted(shapes.items())
+            if kind in kinds and f"0x{kind:04x} {version}.{revision}" not in known
+        )
+        if lines:
+            found[path] = lines
+    return found
+
+
+def _promised(freezing: Freeze) -> dict[tuple[int, int, int], tuple[ShapeField, ...]]:
+    """Return every frozen shape; what is declared now has its fields in declared order."""
+    lock = freezing.lock
+    found = {key: next(iter(shapes.values())).shape for key, shapes in lock.shapes.items()}
+    for promise in freezing.promises.values():
+        found[promise.kind, promise.version, promise.revision] = promise.shape
+    return found
+
+
+def _known_bytes(path: Path) -> set[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return set()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _refused("E0005", f"cannot read {quoted(path.name)}: {error}", None) from error
+    return {line.rpartition(" ")[0] for line in lines if not line.startswith("#")}
+
+
+def _append(path: Path, lines: Iterable[str]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        old = path.read_text(encoding="utf-8") if path.exists() else f"{HEAD}\n"
+    except (OSError, UnicodeDecodeError) as error:
+        raise _refused("E0703", f"cannot extend {quoted(path.name)}: {error}", None) from error
+    _replace(path, old + "".join(f"{line}\n" for line in lines))
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put a text in the place of a file, whole or not at all."""
+    staged = path.with_name(f".{path.name}.batpak-new")
+    try:
+        if path.is_symlink():
+            raise OSError(0, "it is a link")
+        staged.write_text(text, encoding="utf-8", newline="\n")
+        staged.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise _refused("E0703", f"cannot replace {quoted(path.name)}: {reason}", None) from error
+
+
+def _retire(config: Config, kind: int) -> None:
+    """Write a kind under `retired` of the package whose event it was."""
+    base, _ = read_lock(config.root, config.lock)
+    full = base.name_of(kind)
+    if full is None:
+        hint = "retire a kind that the lock has"
+        raise _refused("E0205", f"kind 0x{kind:04x} was never frozen", hint)
+    loaded = load([config.root / path for path in config.schemas], config.root)
+    package, _, name = full.rpartition(".")
+    file = next((file for file in loaded.files if file.package.value == package), None)
+    if file is None:
+        raise _refused("E0205", f"no schema declares {package} any more", "declare the package")
+    for declared, decl in file.events:
+        if declared.value == name:
+            hint = f"take {name} out of the schema first: its events stay readable as plain values"
+            message = f"{full} is still declared"
+            found = Diagnostic("E0205", message, decl.id.span, hint)
+            raise SchemaError([found], loaded.texts)
+    if any(retired.value == name for _, retired in file.retired):
+        return
+    category = file.category.value if file.category else -1
+    key = f"0x{kind & 0xFFF:03x}" if kind >> 12 == category else f"0x{kind:04x}"
+    _replace(config.root / file.path, _with_retired(loaded.texts[file.path], f"{key}: {name}"))
+
+
+def _with_retired(text: str, entry: str) -> str:
+    """Return a schema with one more entry at the top of `retired`; no other line is touched."""
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        if line.rstrip() == "retired:" or line.startswith("retired: #"):
+            return "\n".join([*lines[: number + 1], f"  {entry}", *lines[number + 1 :]])
+        if line.startswith("retired:"):
+            hint = f"write it yourself: {entry}"
+            raise _refused("E0205", "`retired` is written on one line", hint)
+    end = "" if text.endswith("\n") else "\n"
+    return f"{text}{end}\nretired:\n  {entry}\n"
+
+
+def _refused(code: str, message: str, hint: str | None) -> SchemaError:
+    return SchemaError([Diagnostic(code, message, None, hint)])
+
+
+def main_lock(*, check: bool, retire: int | None, config: Path | None) -> int:
+    """Run `batpak lock`, print, and return the exit code of the process."""
+
+    def action() -> int:
+        found = configure(config)
+        report = lock(found, check=check, retire=retire)
+        if check and report.drift:
+            print(render(report.drift, {}), file=sys.stderr)
+            return FINDINGS
+        shapes = sum(line.startswith("shape") for line in report.added)
+        print(f"{found.lock}: {len(report.added)} lines added, {shapes} of them shapes")
+        return CLEAN
+
+    return _spoken("lock", action)
+
+
+def main_compat(*, against: str, mode: Mode | None, config: Path | None) -> int:
+    """Run `batpak compat`, print, and return the exit code of the process."""
+
+    def action() -> int:
+        found = configure(config)
+        verdict = compat(found, against, mode)
+        for note in verdict.notes:
+            print(note)
+        if verdict.breaks:
+            print(render(verdict.breaks, _texts(found)), file=sys.stderr)
+            return FINDINGS
+        print(f"compatible with {against}")
+        return CLEAN
+
+    return _spoken("compat", action)
+
+
+def _texts(config: Config) -> Mapping[str, str]:
+    loaded = load([config.root / path for path in config.schemas], config.root)
+    return loaded.texts
+
+
+def _spoken(name: str, action: Callable[[], int]) -> int:
+    try:
+        return action()
+    except SchemaError as error:
+        print(render(error.diagnostics, error.texts), file=sys.stderr)
+        return exit_code(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception:  # noqa: BLE001  a defect of ours must end in code 3, whatever it is
+        traceback.print_exc()
+        print(f"batpak {name}: internal error", file=sys.stderr)
+        return INTERNAL

@@ -1,0 +1,266 @@
+"""The lock file: one spelling, a union of lines, and nothing that a hostile one can do.
+
+Without this, an edited or merged lock could be read as a promise that nobody made, or the reader
+could be brought down by a pull request.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batpak_codegen import lock as locks
+from batpak_codegen import shape, versions
+from batpak_codegen.diagnostic import Findings, SchemaError
+from batpak_codegen.lock import Lock, spell_file
+from batpak_codegen.promises import parse_lock, read_lock
+from batpak_codegen.shape import Box, Maybe, Plain, Ref, ShapeField
+from tests.unit.codegen.version_world import LOCK, World, codes
+
+FACTS = """\
+wire 1
+kind 0x2001 shop.orders.OrderPlaced
+kind 0x2006 shop.orders.OrderArchived
+shape 0x2001 2.1 {lines:list<shop.orders.Line#1>,total:string}
+shape 0x2001 10.1 {from/to:string,lines:map<list<i64>>,n:i32=3,total:decimal(18.2)?}
+hop 0x2001 1 rename(email,customer_email) add(note,null) drop(promo_code)
+type shop.orders.Line#1 {pay:shop.orders.Pay,sku:string}
+type shop.orders.Card#1 {last4:string="a, {b}"}
+tag shop.orders.Pay card shop.orders.Card#1
+enum shop.orders.Reason open LATE=too late
+id shop.orders.OrderId order
+entity shop.orders.Order order:{order_id} shop.orders
+"""
+
+
+def read(text: str) -> tuple[Lock, Findings]:
+    findings = Findings()
+    return locks.read(text, "batpak.lock", findings), findings
+
+
+def test_what_is_spelled_is_read_and_spelled_the_same() -> None:
+    lock, findings = read(FACTS)
+
+    assert findings.diagnostics == []
+    text = spell_file(lock.lines)
+    assert spell_file(read(text)[0].lines) == text
+    assert text.splitlines()[1:6] == [*FACTS.splitlines()[:3], *FACTS.splitlines()[3:5]]
+    assert lock.enums[Ref("shop.orders.Reason")].stored == {"LATE": "too late"}
+
+
+def test_order_and_doubles_of_lines_mean_nothing() -> None:
+    lines = [*FACTS.splitlines(), *FACTS.splitlines()]
+    random.Random(4).shuffle(lines)  # noqa: S311  any order
+
+    assert spell_file(read("\r\n".join(lines))[0].lines) == spell_file(read(FACTS)[0].lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("shape 0x2001 1.1 {b:string,a:string}", "not how `batpak lock` spells it"),
+        ("shape 0x2001 1.1 {a:text}", "`text` is no type"),
+        ("shape 0x2001 1.1 {a:string,a:string}", "a field stands twice"),
+        ("shape 0x2001 1.1 {a/k:string,b/k:string}", "a field stands twice"),
+        ("shape 0x2001 1.1 {a:string=[1]}", "a default is text"),
+        ("shape 0x2001 1.1 {a:string=-Infinity}", "a default"),
+        ("shape 0x2001 1.1 {a:f64=1e999}", "a default"),
+        ("shape 0x2001 1.1 {a:string", "a , or } is missing"),
+        ("shape 0x2001 1.1 {a:string} x", "text behind the shape"),
+        ("shape 0x2001 1.1 {a:" + "list<" * 5000 + "i8" + ">" * 5000 + "}", "nested too deep"),
+        ("shape 0x2001 1 {a:string}", "a revision is written like 3.1"),
+        ("shape 8193 1.1 {a:string}", "a kind is written like 0x2001"),
+        ("kind 0x2001 OrderPlaced", "no name of a type"),
+        ("kind 0x2001", "has 2 parts"),
+        ("kindly 0x2001 a.B", "no line that begins with `kindly`"),
+        ("<<<<<<< HEAD", "no line that begins with"),
+        ("wire 2", "wire rules `2` are not known"),
+        ("type shop.Money {a:string}", "a struct has a revision"),
+        ("type shop.A#1 {a:shop.A#1}", "types contain each other"),
+        ("enum shop.E closed a=b", "an enum is written like"),
+        ("hop 0x2001 one python", "a version is a number"),
+        ("kind 0x2001 shop.orders.Other", "belongs to shop.orders.OrderPlaced and to"),
+    ],
+)
+def test_what_is_no_line_is_told_with_its_place(line: str, said: str) -> None:
+    _, findings = read(FACTS + line + "\n")
+
+    (found,) = findings.diagnostics
+    assert said in found.message
+    assert found.code in ("E0804", "E0203")
+    assert found.span is not None
+    assert found.span.line in (1, len(FACTS.splitlines()) + 1)
+
+
+def test_a_chain_of_types_has_an_end() -> None:
+    lines = [f"type s.T#{n} {{a:s.T#{n + 1}}}" for n in range(1, 5000)]
+
+    _, findings = read("\n".join(lines))
+
+    assert "nested more than 64 levels deep" in findings.diagnostics[0].message
+
+
+def test_findings_have_an_end() -> None:
+    _, findings = read("nonsense\n" * 100_000)
+
+    assert 50 <= len(findings.diagnostics) <= 100
+
+
+def test_a_mutated_lock_is_a_typed_error_or_means_what_it_says() -> None:
+    chance = random.Random(15)  # noqa: S311  a test
+    letters = [*sorted(set(FACTS)), "\0", "é", "\N{RIGHT-TO-LEFT OVERRIDE}", "{" * 40]
+    refused = 0
+    for _ in range(1000):
+        text = list(FACTS)
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(text))
+            text[at : at + chance.randint(0, 3)] = chance.choice(letters)
+        lock, findings = read("".join(text))
+        refused += bool(findings.diagnostics)
+        assert set(codes(tuple(findings.diagnostics))) <= {"E0203", "E0804"}
+        if not findings.diagnostics:
+            again = parse_lock(spell_file(lock.lines), "batpak.lock")
+            assert (again.lines, again.shapes.keys()) == (lock.lines, lock.shapes.keys())
+    assert 100 < refused < 1000
+
+
+def test_a_lock_has_at_most_16_mib_and_is_text(tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(b"#" * (16 * 1024 * 1024 + 1))
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    (tmp_path / "folder").mkdir()
+
+    for path, code in (("big", "E0804"), ("bytes", "E0005"), ("folder", "E0005")):
+        with pytest.raises(SchemaError) as caught:
+            read_lock(tmp_path, path)
+        assert codes(caught.value.diagnostics) == [code]
+    assert read_lock(tmp_path, "nothing")[0].lines == set()
+
+
+NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
+TYPES = st.recursive(
+    st.sampled_from(sorted(shape.PLAIN)).map(Plain)
+    | st.just(Plain("decimal", 18, 2))
+    | st.just(Ref("shop.orders.Line", 2))
+    | st.just(Ref("shop.orders.Side")),
+    lambda inner: (
+        st.builds(Box, st.sampled_from(["list", "set", "map"]), inner)
+        | inner.filter(lambda type_: not isinstance(type_, Maybe)).map(Maybe)
+    ),
+    max_leaves=4,
+)
+FIELDS = st.builds(
+    ShapeField,
+    NAMES,
+    TYPES,
+    st.none() | st.just("from"),
+    st.none() | st.text().map(shape.spell_value) | st.integers().map(shape.spell_value),
+)
+
+
+@given(st.lists(FIELDS, max_size=4, unique_by=(lambda f: f.name, lambda f: f.key)))
+def test_every_shape_is_read_as_it_was_spelled(fields: list[ShapeField]) -> None:
+    frozen = tuple(sorted(fields, key=lambda field: field.name))
+
+    assert shape.parse(shape.spell(frozen)) == frozen
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+EVENTS = """\
+types:
+  Side: {enum: {IN: in, OUT: out}}
+events:
+  A: {id: 1, fields: {a: string, s: Side}}
+  B: {id: 2, fields: {b: {type: i64, default: 3}}}
+"""
+
+
+def test_lock_writes_what_is_new_and_check_says_it_first(world: World) -> None:
+    world.schema(EVENTS)
+
+    before = world.batpak("lock", "--check")
+    written = world.batpak("lock")
+    after = world.batpak("lock", "--check")
+
+    assert (before.returncode, written.returncode, after.returncode) == (1, 0, 0)
+    assert "error[E0809] kind 0x2001 1.1 is not frozen" in before.stderr
+    assert world.lines == [
+        "wire 1",
+        "kind 0x2001 shop.orders.A",
+        "kind 0x2002 shop.orders.B",
+        "shape 0x2001 1.1 {a:string,s:shop.orders.Side}",
+        "shape 0x2002 1.1 {b:i64=3}",
+        "enum shop.orders.Side closed IN=in",
+        "enum shop.orders.Side closed OUT=out",
+    ]
+    frozen = (world.root / "tests/batpak/shop_orders.frozen").read_text().splitlines()
+    assert frozen[1:] == ["0x2001 1.1 82a161a178a173a2696e", "0x2002 1.1 81a16201"]
+
+
+def test_what_would_break_is_not_frozen(world: World) -> None:
+    world.freeze(EVENTS)
+    before = world.lines
+    world.schema(EVENTS.replace("a: string", "a: i64"))
+
+    told = world.batpak("lock")
+
+    assert told.returncode == 1
+    assert "error[C111] A: a is i64, which was string" in told.stderr
+    assert world.lines == before
+
+
+def test_retire_keeps_a_number_taken(world: World) -> None:
+    world.freeze(EVENTS)
+    gone = "\n".join(line for line in EVENTS.splitlines() if "B:" not in line) + "\n"
+
+    still = world.batpak("lock", "--retire", "0x2002")
+    unknown = world.batpak("lock", "--retire", "0x2abc")
+    odd = world.batpak("lock", "--retire", "many")
+    world.schema(gone)
+    (missing,) = world.breaks(gone)
+    done = world.batpak("lock", "--retire", "0x2002")
+    again = world.batpak("lock", "--retire", "0x2002")
+
+    assert (still.returncode, unknown.returncode, odd.returncode) == (1, 1, 2)
+    assert "shop.orders.B is still declared" in still.stderr
+    assert missing.code == "C121"
+    assert missing.help == "put it back, or run `batpak lock --retire 0x2002`"
+    assert (done.returncode, again.returncode) == (0, 0)
+    text = (world.root / "schemas/orders.batpak.yaml").read_text()
+    assert text.endswith("\nretired:\n  0x002: B\n")
+    assert versions.compat(world.config).breaks == ()
+
+
+@pytest.mark.parametrize("name", ["lock", "compat"])
+def test_the_commands_end_with_the_codes_of_the_others(world: World, name: str) -> None:
+    world.schema(EVENTS)
+
+    fine = world.batpak(name)
+    world.schema(EVENTS.replace("a: string", "a: strin"))
+    wrong = world.batpak(name)
+    (world.root / "pyproject.toml").write_text("[tool.batpak]\nnonsense = 1\n")
+    nothing = world.batpak(name)
+
+    assert (fine.returncode, wrong.returncode, nothing.returncode) == (0, 1, 2)
+    assert "error[E0302]" in wrong.stderr
+    assert "error[E0002]" in nothing.stderr
+
+
+def test_a_lock_that_is_a_link_is_not_replaced(world: World, tmp_path: Path) -> None:
+    target = tmp_path / "elsewhere"
+    target.write_text("")
+    (world.root / LOCK).symlink_to(target)
+    world.schema(EVENTS)
+
+    told = world.batpak("lock")
+
+    assert told.returncode == 2
+    assert "error[E0703]" in told.stderr
+    assert target.read_text() == ""
