@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HOME = {"batpak": ROOT, "batpak_codegen": ROOT / "codegen"}
+HOME = {"batpak": ROOT, "batpak_codegen": ROOT / "codegen", "batpak_command": ROOT / "codegen"}
 LINES_MAX = 500
 
 # One table per package, top floor first, floors parted by "/". A module imports from lower floors
@@ -26,7 +26,7 @@ FLOORS = {
     "batpak.disk": "posix / seam",
     "batpak.testing": """platform sabotage / crash handles threads watched / history disk switches
         / image / clock faults model""",
-    "batpak.cli": "main / schemas stores demo",
+    "batpak.cli": "main / schemas stores demo / manner",
     "batpak.read": "ancestry causes projection / fetch page",
     "batpak.upkeep": "verify stats",
     "batpak.recovery": "restore / footer / decide",
@@ -34,9 +34,12 @@ FLOORS = {
     "batpak.journal": "active scan head / segment chain / frame / header / layout",
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates / receipt / verdict",
-    "batpak_codegen": """run / render write / machine_view / payload_view / checks
-        / namespace link / layout machine gate / fields / literal / ir source / declarations expr
-        / types text / names nodes / diagnostic""",
+    "batpak_codegen": """commands / console stamp / formats watch / codes
+        / run / render write / machine_view / payload_view / checks
+        / namespace link / layout machine gate ids / fields / literal / ir source / declarations
+        expr / types text / names nodes / diagnostic""",
+    "batpak_command": "main",
+    "batpak_codegen.codes": "table / environment text types machines expressions / code",
     "batpak_codegen.source": "load / yaml_text",
     "batpak_codegen.expr": """emit / check / operands / layout constants / algebra parse / tokens
         / nodes""",
@@ -57,11 +60,12 @@ FOLDERS = {"codegen", "schemas", "tests", "examples", "docs"}  # importable by a
 NEVER = {
     "batpak": {"pydantic", "jinja2", "libcst", "yaml", "pickle", "concurrent"} | FOLDERS,
     "batpak_codegen": {"batpak", "pickle"} | FOLDERS,
+    "batpak_command": {"typer", "rich", "pickle"} | FOLDERS,
 }
 
 
 def modules() -> list[str]:
-    """Return the dotted name of every module of both houses; package fronts are left out."""
+    """Return the dotted name of every module of all houses; package fronts are left out."""
     return [
         ".".join(path.relative_to(home).with_suffix("").parts)
         for house, home in HOME.items()

@@ -42,7 +42,8 @@ def main() -> None:
             raise typer.Exit
 
     app.command()(demo.demo)
-    app.command()(schemas.gen)
+    for command in (schemas.gen, schemas.check, schemas.explain):
+        app.command()(command)
     app.command()(stores.verify)
     try:
         app()

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from batpak_codegen.diagnostic import Diagnostic
 from batpak_codegen.expr.emit import Condition, Message
 from batpak_codegen.types import AliasType, EnumType, FieldType, IdType, Scalar, StructType
 
@@ -126,12 +127,16 @@ class PackageDef(Struct, frozen=True):
 
 
 class Project(Struct, frozen=True):
-    """All packages by name; `parts` says of each where it goes below the output directory."""
+    """All packages by name; `parts` says of each where it goes below the output directory.
+
+    `warnings` are what `link` found that does not keep code from being generated.
+    """
 
     packages: tuple[PackageDef, ...]
     parts: Mapping[str, tuple[str, ...]]
     out_module: str
     system: bool
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 INT_RANGES: Final[Mapping[str, tuple[int, int]]] = {

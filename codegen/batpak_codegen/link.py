@@ -19,6 +19,7 @@ from batpak_codegen.declarations import EventDecl, MachineDecl, SchemaFile
 from batpak_codegen.diagnostic import FINDINGS_MAX, Findings, Place, Span, did_you_mean, quoted
 from batpak_codegen.fields import Resolver, doc_of
 from batpak_codegen.gate import link_gates
+from batpak_codegen.ids import TYPE_ID_MAX, propose
 from batpak_codegen.ir import EventDef, GateDef, MachineDef, PackageDef, Project, TypeDef
 from batpak_codegen.machine import link_machine
 from batpak_codegen.nodes import TextNode
@@ -37,7 +38,6 @@ from batpak_codegen.types import (
 
 SYSTEM_CATEGORIES: Final = frozenset({0x0, 0xD})
 CATEGORY_MAX: Final = 0xF
-TYPE_ID_MAX: Final = 0xFFF
 
 # Capitalised names that generated modules import or assign; a declared name may not be one.
 _IMPORTED: Final = """ABC Any ClassVar DATA Decimal Denial EDGES ENTITY Edge EventKind EventPayload
@@ -82,7 +82,7 @@ class _Linker:
         self._directories(packages)
         self.findings.finish()
         parts = {package.name: package.parts for package in packages}
-        return Project(packages, parts, out_module, self.system)
+        return Project(packages, parts, out_module, self.system, tuple(self.findings.diagnostics))
 
     def _imports(self, file: SchemaFile) -> dict[str, str]:
         """Return alias → package; what does not exist is reported and left out."""
@@ -191,16 +191,16 @@ class _Linker:
             return None
         doc = doc_of(decl.doc)
         event = EventDef(name.value, category.value, decl.id.value, version, fields, doc)
-        self._kind(event, name, decl.id.span)
+        self._kind(event, file.package.value, name, decl.id.span)
         return None if broken else event
 
-    def _kind(self, event: EventDef, name: TextNode, span: Span) -> None:
+    def _kind(self, event: EventDef, package: str, name: TextNode, span: Span) -> None:
         other, place = self.kinds.setdefault(event.kind, (name, span))
         if other is not name:
             message = f"kind 0x{event.kind:04x} is used twice"
-            first = event.category << 12
-            free = (n for n in range(TYPE_ID_MAX + 1) if first | n not in self.kinds)
-            hint = f"0x{next(free, 0):03x} is free" if len(self.kinds) <= TYPE_ID_MAX else None
+            taken = {kind & TYPE_ID_MAX for kind in self.kinds if kind >> 12 == event.category}
+            free = propose(full := f"{package}.{event.name}", taken)
+            hint = None if free is None else f"`batpak id next {full}` proposes 0x{free:03x}"
             also = [Place(place, other.value)]
             self.findings.add("E0203", message, span, help=hint, also=also)
 

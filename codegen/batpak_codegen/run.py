@@ -6,26 +6,40 @@ everything is known to be right.
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 import tomllib
 import traceback
+from collections.abc import Iterable, Mapping
 from os.path import realpath
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct, ValidationError, convert
+from msgspec.structs import replace
 
 from batpak_codegen import names
-from batpak_codegen.diagnostic import Diagnostic, SchemaError, quoted
+from batpak_codegen.diagnostic import Diagnostic, SchemaError, did_you_mean, quoted
 from batpak_codegen.diagnostic import render as spell
+from batpak_codegen.ir import Project
 from batpak_codegen.link import link
 from batpak_codegen.render import render
 from batpak_codegen.source.load import load
 from batpak_codegen.write import plan, write
 
 PYPROJECT: Final = "pyproject.toml"
-KEYS: Final = ("schemas", "out", "out_module", "package_root", "system")
+KEYS: Final = (
+    "schemas",
+    "out",
+    "out_module",
+    "package_root",
+    "system",
+    "ignore",
+    "warnings_as_errors",
+)
+_WARNING: Final = re.compile(r"W\d{4}")
 _MINIMAL: Final = 'at least: [tool.batpak] out = "myapp/gen"'
 
 CLEAN, FINDINGS, COULD_NOT_RUN, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
@@ -34,7 +48,10 @@ _COULD_NOT_RUN: Final = frozenset(_ENVIRONMENT.split())
 
 
 class Config(Struct, frozen=True):
-    """`[tool.batpak]` of one project. Paths are relative to `root`, with slashes."""
+    """`[tool.batpak]` of one project. Paths are relative to `root`, with slashes.
+
+    `file` is the name of the file that says so, in `root`; `ignore` are codes of warnings.
+    """
 
     root: Path
     schemas: tuple[str, ...]
@@ -42,6 +59,9 @@ class Config(Struct, frozen=True):
     out_module: str
     package_root: str = ""
     system: bool = False
+    ignore: tuple[str, ...] = ()
+    warnings_as_errors: bool = False
+    file: str = PYPROJECT
 
 
 class _Keys(Struct):
@@ -52,12 +72,15 @@ class _Keys(Struct):
     out_module: str = ""
     package_root: str = ""
     system: bool = False
+    ignore: tuple[str, ...] = ()
+    warnings_as_errors: bool = False
 
 
 class Report(Struct, frozen=True):
     """What a run did; with `check`, what it would have done and why.
 
-    `written` and `removed` are paths below `out`; `drift` says the same to a reader.
+    `written` and `removed` are paths below `out`; `drift` says the same to a reader. `files` are
+    the texts of everything that belongs there.
     """
 
     packages: int
@@ -66,6 +89,8 @@ class Report(Struct, frozen=True):
     removed: tuple[str, ...]
     unchanged: int
     drift: tuple[Diagnostic, ...]
+    warnings: tuple[Diagnostic, ...] = ()
+    files: Mapping[str, str] = MappingProxyType({})
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -73,30 +98,25 @@ class Report(Struct, frozen=True):
         return tuple(sorted((*self.written, *self.removed)))
 
 
-def run(config: Config, *, check: bool) -> Report:
+def run(config: Config, *, check: bool, package: str | None = None) -> Report:
     """Generate the code of a project.
 
     Args:
         config: What to read and where to write.
         check: Write nothing; compare, and say in `drift` what is out of date.
+        package: Look at the files of this package only.
 
     Raises:
         SchemaError: What one stage found; nothing was written.
     """
-    loaded = load([config.root / path for path in config.schemas], config.root)
-    try:
-        project = link(
-            loaded.files,
-            out_module=config.out_module,
-            package_root=config.package_root,
-            system=config.system,
-        )
-    except SchemaError as error:
-        error.texts = loaded.texts
-        raise
+    project, _ = understand(config)
     files = render(project)
     out = config.root / config.out
     planned = plan(out, files)
+    if package is not None:
+        folder = _folder(project, package)
+        files = {path: text for path, text in files.items() if path.startswith(folder)}
+        planned = planned.below(folder, len(files))
     if not check:
         write(out, files, planned)
     return Report(
@@ -106,7 +126,42 @@ def run(config: Config, *, check: bool) -> Report:
         planned.stale,
         planned.unchanged,
         tuple(planned.drift(config.out)),
+        project.warnings,
+        files,
     )
+
+
+def _folder(project: Project, package: str) -> str:
+    """Return where the files of a package go below `out`, with a slash at the end."""
+    if package not in project.parts:
+        hint = did_you_mean(package, project.parts) or f"packages: {', '.join(project.parts)}"
+        raise _refused("E0003", f"there is no package {quoted(package)}", hint)
+    return "".join(f"{part}/" for part in project.parts[package])
+
+
+def understand(config: Config) -> tuple[Project, Mapping[str, str]]:
+    """Do everything before rendering: return what the schemas mean, and the texts they are.
+
+    Warnings that the configuration ignores are left out.
+
+    Raises:
+        SchemaError: What one stage found; with `warnings_as_errors`, also warnings.
+    """
+    loaded = load([config.root / path for path in config.schemas], config.root)
+    try:
+        project = link(
+            loaded.files,
+            out_module=config.out_module,
+            package_root=config.package_root,
+            system=config.system,
+        )
+        warnings = tuple(one for one in project.warnings if one.code not in config.ignore)
+        if warnings and config.warnings_as_errors:
+            raise SchemaError(warnings)
+    except SchemaError as error:
+        error.texts = loaded.texts
+        raise
+    return replace(project, warnings=warnings), loaded.texts
 
 
 def configure(file: Path | None = None, start: Path | None = None) -> Config:
@@ -156,10 +211,8 @@ def _table(path: Path) -> dict[str, object] | None:
 def _config(root: Path, table: dict[str, object] | None, file: str) -> Config:
     if table is None:
         raise _refused("E0003", f"{file} has no [tool.batpak]", _MINIMAL)
-    for key in table:
-        if key not in KEYS:
-            hint = f"keys: {', '.join(KEYS)}"
-            raise _refused("E0002", f"{file}: unknown key {quoted(key)} in [tool.batpak]", hint)
+    if strangers := [key for key in table if key not in KEYS]:
+        raise SchemaError(_unknown(key, file) for key in strangers)
     try:
         given = convert(table, _Keys)
     except ValidationError as error:
@@ -181,7 +234,30 @@ def _config(root: Path, table: dict[str, object] | None, file: str) -> Config:
     if not all(map(_is_identifier, module.split("."))):
         hint = 'say how it is imported: out_module = "myapp.gen"'
         raise _refused("E0003", f"{file}: {quoted(module)} cannot be imported", hint)
-    return Config(root, given.schemas, out, module, given.package_root, given.system)
+    _refuse_ignored(given.ignore, file)
+    return Config(
+        root,
+        given.schemas,
+        out,
+        module,
+        given.package_root,
+        given.system,
+        given.ignore,
+        given.warnings_as_errors,
+        file,
+    )
+
+
+def _unknown(key: str, file: str) -> Diagnostic:
+    hint = did_you_mean(key, KEYS) or f"keys: {', '.join(KEYS)}"
+    return Diagnostic("E0002", f"{file}: unknown key {quoted(key)} in [tool.batpak]", None, hint)
+
+
+def _refuse_ignored(codes: Iterable[str], file: str) -> None:
+    for code in codes:
+        if not _WARNING.fullmatch(code):
+            message = f"{file}: {quoted(code)} cannot be ignored"
+            raise _refused("E0003", message, "ignore lists codes of warnings, like W0402")
 
 
 def _is_identifier(word: str) -> bool:
@@ -222,6 +298,8 @@ def main(*, check: bool, config: Path | None) -> int:
     if check and report.drift:
         print(spell(report.drift, {}), file=sys.stderr)
         return FINDINGS
+    if report.warnings:
+        print(spell(report.warnings, {}), file=sys.stderr)
     print(summary(report, time.perf_counter() - started, check=check))
     return CLEAN
 
@@ -236,14 +314,15 @@ def exit_code(error: SchemaError) -> int:
 
 def summary(report: Report, seconds: float, *, check: bool) -> str:
     """Return the line of success: `1 package, 4 events: 9 files written, 0 removed, …`."""
-    head = f"{_count(report.packages, 'package')}, {_count(report.events, 'event')}: "
+    head = f"{counted(report.packages, 'package')}, {counted(report.events, 'event')}: "
     if check:
-        return f"{head}{_count(report.unchanged, 'file')} up to date ({seconds:.2f} s)"
+        return f"{head}{counted(report.unchanged, 'file')} up to date ({seconds:.2f} s)"
     return (
-        f"{head}{_count(len(report.written), 'file')} written, {len(report.removed)} removed,"
+        f"{head}{counted(len(report.written), 'file')} written, {len(report.removed)} removed,"
         f" {report.unchanged} unchanged ({seconds:.2f} s)"
     )
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return `1 file`, `2 files`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
