@@ -26,7 +26,7 @@ FLOORS = {
     "batpak.disk": "posix / seam",
     "batpak.testing": """platform sabotage / crash handles threads watched / history disk switches
         / image / clock faults model""",
-    "batpak.cli": "main / schemas stores demo / manner",
+    "batpak.cli": "main / schemas pictures stores decode demo / manner",
     "batpak.read": "ancestry causes projection / fetch page",
     "batpak.upkeep": "verify stats",
     "batpak.recovery": "restore / footer / decide",
@@ -34,7 +34,8 @@ FLOORS = {
     "batpak.journal": "active scan head / segment chain / frame / header / layout",
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates / receipt / verdict",
-    "batpak_codegen": """commands / console stamp / formats watch / codes
+    "batpak_codegen": """commands / console stamp scaffold numbering plain page
+        / catalog canonical / language splice formats watch graph / codes escape
         / run / render write / machine_view / payload_view / checks
         / namespace link / layout machine gate ids / fields / literal / ir source / declarations
         expr / types text / names nodes / diagnostic""",

@@ -19,7 +19,7 @@ def main() -> None:
         import typer
     except ModuleNotFoundError:
         _fail("the batpak command needs the extra `cli`: pip install 'batpak[cli]'")
-    from batpak.cli import demo, schemas, stores
+    from batpak.cli import decode, demo, pictures, schemas, stores
 
     app = typer.Typer(
         name="batpak",
@@ -42,8 +42,17 @@ def main() -> None:
             raise typer.Exit
 
     app.command()(demo.demo)
-    for command in (schemas.gen, schemas.check, schemas.explain):
-        app.command()(command)
+    app.command()(schemas.gen)
+    app.command()(schemas.init)
+    app.command()(schemas.check)
+    app.command()(schemas.fmt)
+    app.add_typer(schemas.ids, name="id", no_args_is_help=True)
+    app.command()(pictures.graph)
+    app.command()(pictures.docs)
+    app.command()(pictures.ir)
+    app.command()(pictures.schema)
+    app.command()(pictures.explain)
+    app.command()(decode.decode)
     app.command()(stores.verify)
     try:
         app()

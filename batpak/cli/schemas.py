@@ -121,16 +121,100 @@ def _watched(manner: Manner) -> list[Path]:
     return [found.root / path for path in (found.file, *found.schemas)]
 
 
-def explain(
-    topic: Annotated[str, typer.Argument(metavar="CODE", help="A code, or `versions`.")],
+def fmt(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files or folders; default: all schemas.")
+    ] = None,
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 if anything would change.")
+    ] = False,
+    config: ConfigFile = None,
+    form: Form = None,
+    color: Color = When.AUTO,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
 ) -> None:
-    """Tell what a code means."""
-    from batpak_codegen.codes import table
+    """Bring schemas into one order and spelling; comments stay."""
+    manner = Manner("fmt", config, form, color, quiet, verbose, exit_zero)
 
-    told = table.explain(topic)
-    if told is None:
-        near = table.nearest(topic)
-        hint = f"; did you mean {near}?" if near else ""
-        typer.echo(f"batpak explain: there is no code {topic!a}{hint}", err=True)
-        raise typer.Exit(2)
-    typer.echo(told, nl=False)
+    def action() -> Outcome:
+        from batpak_codegen import commands
+
+        return commands.fmt(manner.configured(), paths or (), check=check)
+
+    manner.run(action)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where; its name names the package.")] = Path(),
+    *,
+    form: Form = None,
+    color: Color = When.AUTO,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
+) -> None:
+    """Begin a project: configuration, a first schema, hooks for git and CI.
+
+    What is there already is never changed.
+    """
+    manner = Manner("init", None, form, color, quiet, verbose, exit_zero)
+
+    def action() -> Outcome:
+        from batpak_codegen import console, scaffold
+
+        return console.Outcome(summary="\n".join([*scaffold.init(folder), "next: batpak gen"]))
+
+    manner.run(action)
+
+
+ids = typer.Typer(help="Propose the number of a new event, or list those in use.")
+
+
+@ids.command("next")
+def next_id(
+    name: Annotated[str, typer.Argument(help="The event: shop.orders.OrderReturned.")],
+    *,
+    write: Annotated[
+        bool, typer.Option("--write", help="Put it into the schema, with the event if it is new.")
+    ] = False,
+    config: ConfigFile = None,
+    form: Form = None,
+    color: Color = When.AUTO,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
+) -> None:
+    """Propose the number of an event that two branches rarely share."""
+    manner = Manner("id next", config, form, color, quiet, verbose, exit_zero)
+
+    def action() -> Outcome:
+        from batpak_codegen import commands
+
+        return commands.next_id(manner.configured(), name, write=write)
+
+    manner.run(action)
+
+
+@ids.command("list")
+def list_ids(
+    *,
+    config: ConfigFile = None,
+    form: Form = None,
+    color: Color = When.AUTO,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
+) -> None:
+    """List the numbers in use."""
+    manner = Manner("id list", config, form, color, quiet, verbose, exit_zero)
+
+    def action() -> Outcome:
+        from batpak_codegen import console, numbering, run
+
+        project, texts = run.understand(manner.configured())
+        return console.Outcome(numbering.listed(project), "", (), project.warnings, texts)
+
+    manner.run(action)

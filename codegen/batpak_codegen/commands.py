@@ -1,4 +1,4 @@
-"""`gen` and `check`: one configuration in, what there is to say out."""
+"""What the commands do: a configuration in, what there is to say out."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import difflib
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from batpak_codegen import stamp
+from batpak_codegen import catalog, numbering, page, stamp
+from batpak_codegen.canonical import canonical
 from batpak_codegen.console import Outcome, Reason
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, printable
 from batpak_codegen.run import Config, Report, counted, run, summary, understand
+from batpak_codegen.source import yaml_text
+from batpak_codegen.source.load import read_texts
+from batpak_codegen.splice import replace_file
 
 
 class Request(Struct, frozen=True):
@@ -120,6 +125,71 @@ def check(config: Config, paths: Sequence[Path] = ()) -> Outcome:
     details = tuple(f"{path} read" for path in sorted(texts))
     found = _near(project.warnings, config, paths) if paths else project.warnings
     return Outcome("", f"{head}: all well ({seconds:.2f} s)", details, found, texts)
+
+
+def fmt(config: Config, paths: Sequence[Path], *, check: bool) -> Outcome:
+    """Bring schemas into their one order and spelling.
+
+    Args:
+        config: Which schemas there are.
+        paths: Files or folders; none: all schemas.
+        check: Write nothing; say which would change.
+
+    Raises:
+        SchemaError: A file cannot be read or replaced, or is no YAML.
+    """
+    started = time.perf_counter()
+    named = [path.absolute() for path in paths]
+    texts = read_texts(named or [config.root / path for path in config.schemas], config.root)
+    shaped = {path: canonical(text, path) for path, text in texts.items()}
+    changed = [path for path in texts if shaped[path] != texts[path]]
+    if check and changed:
+        hint = "run batpak fmt"
+        message = "is not in the order and spelling of batpak fmt"
+        found = tuple(Diagnostic("E0706", f"{path} {message}", None, hint) for path in changed)
+        return Outcome(diagnostics=found, reason="drift")
+    for path in changed:
+        replace_file(config.root / path, shaped[path])
+    seconds = time.perf_counter() - started
+    rest = f"{len(texts) - len(changed)} unchanged ({seconds:.2f} s)"
+    said = f"{counted(len(changed), 'file')} formatted, {rest}"
+    return Outcome("", said, tuple(f"{path} formatted" for path in changed))
+
+
+def next_id(config: Config, name: str, *, write: bool) -> Outcome:
+    """Propose the number of an event; with `write`, put it into the schema.
+
+    Raises:
+        SchemaError: The name is none, the package is unknown, or no number is free.
+    """
+    texts = read_texts([config.root / path for path in config.schemas], config.root)
+    found = numbering.next_id(name, texts)
+    if write:
+        yaml_text.parse(found.text, found.path)
+        replace_file(config.root / found.path, found.text)
+    details = (f"kind 0x{found.kind:04x}, in {found.path}",)
+    return Outcome(f"0x{found.number:03x}\n", "", details)
+
+
+def docs(config: Config, form: Literal["md", "html"], out: Path | None) -> Outcome:
+    """Write the catalog, as one file in `out`, or to standard output.
+
+    Raises:
+        SchemaError: What one stage found; E0703, the file cannot be written.
+    """
+    project, texts = understand(config)
+    blocks = catalog.catalog(project)
+    text = catalog.markdown(blocks) if form == "md" else page.html(blocks)
+    if out is None:
+        return Outcome(text, "", (), project.warnings, texts)
+    file = out / f"catalog.{form}"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"cannot write {printable(str(file))}: {error.strerror}"
+        raise SchemaError([Diagnostic("E0703", message)]) from error
+    return Outcome("", f"{file} written", (), project.warnings, texts)
 
 
 def _near(

@@ -97,4 +97,12 @@ CODES: Final = (
         "report it with the schema.",
         "A class that the schema declares is not in the rendered events.py.",
     ),
+    Code(
+        "E0706",
+        "a schema that is not in its one order and spelling",
+        "`batpak fmt --check` found keys in another order than `batpak fmt` brings them into, or "
+        "numbers that are spelled otherwise. `batpak fmt` changes the text and nothing of its "
+        "meaning; comments stay with what they stand above.",
+        "`package` stands above `batpak`, and `batpak fmt --check` runs in CI.",
+    ),
 )
