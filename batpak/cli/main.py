@@ -8,17 +8,34 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from batpak.errors import BatpakError, CorruptStore, DecodeFailed
+
+if TYPE_CHECKING:
+    import typer
 
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     try:
-        import typer
-    except ModuleNotFoundError:
+        app = application()
+    except ModuleNotFoundError as error:
+        if error.name not in ("typer", "rich"):
+            raise
         _fail("the batpak command needs the extra `cli`: pip install 'batpak[cli]'")
+    try:
+        app()
+    except (CorruptStore, DecodeFailed) as error:
+        _fail(_told(error), status=3)
+    except BatpakError as error:
+        _fail(_told(error))
+
+
+def application() -> typer.Typer:
+    """Put the commands together. What is said of each is in `batpak_command` once more."""
+    import typer
+
     from batpak.cli import decode, demo, pictures, schemas, stores
 
     app = typer.Typer(
@@ -41,9 +58,8 @@ def main() -> None:
             print(f"batpak {version('batpak')}")
             raise typer.Exit
 
-    app.command()(demo.demo)
-    app.command()(schemas.gen)
     app.command()(schemas.init)
+    app.command()(schemas.gen)
     app.command()(schemas.check)
     app.command()(schemas.fmt)
     app.add_typer(schemas.ids, name="id", no_args_is_help=True)
@@ -52,14 +68,10 @@ def main() -> None:
     app.command()(pictures.ir)
     app.command()(pictures.schema)
     app.command()(pictures.explain)
-    app.command()(decode.decode)
     app.command()(stores.verify)
-    try:
-        app()
-    except (CorruptStore, DecodeFailed) as error:
-        _fail(_told(error), status=3)
-    except BatpakError as error:
-        _fail(_told(error))
+    app.command()(decode.decode)
+    app.command()(demo.demo)
+    return app
 
 
 def _told(error: BatpakError) -> str:

@@ -156,7 +156,7 @@ def init(
     verbose: Verbose = False,
     exit_zero: ExitZero = False,
 ) -> None:
-    """Begin a project: configuration, a first schema, hooks for git and CI.
+    """Begin a project: configuration, a schema, hooks for git and CI.
 
     What is there already is never changed.
     """

@@ -233,7 +233,8 @@ def _workflow_command(diagnostic: Diagnostic) -> str:
     words = [diagnostic.message]
     words += [f"also: {p.span.path}:{p.span.line}  {p.note}" for p in diagnostic.also]
     words += [f"help: {diagnostic.help}"] if diagnostic.help else []
-    return f"::{diagnostic.severity} {listed}::{_data(chr(10).join(words))}"
+    text = "\n".join(printable(line) for line in words)
+    return f"::{diagnostic.severity} {listed}::{_data(text)}"
 
 
 def _data(text: str) -> str:

@@ -11,13 +11,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+VERSION = "0.1.0"  # as in pyproject.toml; asking importlib.metadata takes longer than all else
 HELP = """\
 Usage: batpak COMMAND [OPTIONS]
 
 Describe events once; get typed Python and a tamper-evident event store.
 
 Schemas:
-  init      Begin a project: configuration, a first schema, hooks for git and CI.
+  init      Begin a project: configuration, a schema, hooks for git and CI.
   gen       Compile the schemas into typed Python.
   check     Find every error of the schemas; write nothing.
   fmt       Bring schemas into one order and spelling; comments stay.
@@ -45,9 +46,7 @@ def main() -> None:
     if words in ([], ["--help"], ["-h"], ["help"]):
         print(HELP, end="")
     elif words == ["--version"]:
-        from importlib.metadata import version
-
-        print(f"batpak {version('batpak')}")
+        print(f"batpak {VERSION}")
     elif words[0] != "gen" or not _nothing_to_do(words[1:]):
         from batpak.cli.main import main as app
 
