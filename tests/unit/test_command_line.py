@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -305,6 +306,26 @@ def test_findings_and_help_are_whole_at_any_width_of_the_terminal(
     assert "did you mean `Carrier`?" in found.stderr
     assert helped.returncode == 0
     assert max(map(len, helped.stdout.splitlines())) <= int(columns)
+
+
+def test_a_terminal_is_told_what_goes_on_and_a_pipe_is_not(project: Path) -> None:
+    (project / "schemas" / "orders.batpak.yaml").write_text("batpak: 1\npackage: [\n")
+    ours, theirs = pty.openpty()
+    environment = {name: os.environ[name] for name in os.environ if name != "NO_COLOR"}
+    program = [sys.executable, "-c", DOOR, "check"]
+
+    subprocess.run(
+        program, cwd=project, stderr=theirs, check=False, env=environment | {"TERM": "xterm"}
+    )
+    shown = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    os.close(theirs)
+    piped = batpak("check", cwd=project).stderr
+
+    assert shown.startswith("batpak check …\r\x1b[K\x1b[1mschemas/orders.batpak.yaml:")
+    assert "\x1b[1;31merror[E0101]" in shown
+    assert piped.startswith("schemas/orders.batpak.yaml:")
+    assert "\x1b" not in piped
 
 
 def test_watching_writes_after_a_change_and_ends_with_130(project: Path) -> None:

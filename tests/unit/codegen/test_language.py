@@ -80,7 +80,7 @@ def _map(value: dict[str, object], schema: Schema, whole: Schema, at: str) -> li
 
 
 def _is(value: object, names: object) -> bool:
-    kinds = {
+    kinds: dict[object, bool] = {
         "string": isinstance(value, str),
         "integer": isinstance(value, int) and not isinstance(value, bool),
         "number": isinstance(value, int | float) and not isinstance(value, bool),
