@@ -16,7 +16,6 @@ from batpak_codegen.expr.emit import Message
 from batpak_codegen.fields import spelled
 from batpak_codegen.ir import EventDef, GateDef, MachineDef, PackageDef, Project, TypeDef
 from batpak_codegen.types import (
-    AliasType,
     Bounds,
     EnumType,
     FieldType,
@@ -203,7 +202,7 @@ def _type(package: PackageDef, definition: TypeDef) -> Iterator[Block]:
         )
     elif isinstance(type_, IdType):
         yield Paragraph(f"An id: a uuid, in text with {type_.prefix}: before it.")
-    elif isinstance(type_, AliasType):
+    else:
         rules = ", ".join([spelled(type_.of), *_limits(type_.of)])
         yield Paragraph(f"Another name for {rules}.")
 

@@ -54,7 +54,7 @@ def gen(config: Config, request: Request) -> Outcome:
         _write_depfile(request.depfile, out, report, config)
     if request.list_outputs:
         listed = "".join(f"{config.out}/{path}\n" for path in sorted(report.files))
-        return Outcome(product=listed, diagnostics=report.warnings)
+        return Outcome(product=listed, diagnostics=report.warnings, texts=report.texts)
     if dry:
         return _compared(report, out, config.out, request, time.perf_counter() - started)
     if config is configured and request.package is None:
@@ -62,7 +62,7 @@ def gen(config: Config, request: Request) -> Outcome:
     said = summary(report, time.perf_counter() - started, check=False)
     details = [f"{config.out}/{path} written" for path in report.written]
     details += [f"{config.out}/{path} removed" for path in report.removed]
-    return Outcome("", said, tuple(details), report.warnings)
+    return Outcome("", said, tuple(details), report.warnings, report.texts)
 
 
 def _compared(report: Report, out: Path, shown: str, request: Request, seconds: float) -> Outcome:
@@ -70,7 +70,7 @@ def _compared(report: Report, out: Path, shown: str, request: Request, seconds: 
     product = _diff(report, out, shown) if request.diff else ""
     told = report.drift if request.check or not request.diff else ()
     said = "" if report.drift else summary(report, seconds, check=True)
-    return Outcome(product, said, (), (*told, *report.warnings), reason=reason)
+    return Outcome(product, said, (), (*told, *report.warnings), report.texts, reason)
 
 
 def _diff(report: Report, out: Path, shown: str) -> str:
@@ -167,8 +167,7 @@ def next_id(config: Config, name: str, *, write: bool) -> Outcome:
     if write:
         yaml_text.parse(found.text, found.path)
         replace_file(config.root / found.path, found.text)
-    details = (f"kind 0x{found.kind:04x}, in {found.path}",)
-    return Outcome(f"0x{found.number:03x}\n", "", details)
+    return Outcome(f"0x{found.number:03x}\n")
 
 
 def docs(config: Config, form: Literal["md", "html"], out: Path | None) -> Outcome:

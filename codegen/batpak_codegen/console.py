@@ -59,7 +59,7 @@ class Console(Struct, frozen=True):
             return self.tell(outcome)
         except SchemaError as error:
             status = exit_code(error)
-            self._print(error.diagnostics, error.texts, "schema")
+            self._print(error.diagnostics, error.texts, "schema" if status == FINDINGS else None)
             return CLEAN if status == FINDINGS and self.exit_zero else status
         except KeyboardInterrupt:
             return INTERRUPTED

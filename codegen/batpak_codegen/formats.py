@@ -233,7 +233,7 @@ def _workflow_command(diagnostic: Diagnostic) -> str:
     words = [diagnostic.message]
     words += [f"also: {p.span.path}:{p.span.line}  {p.note}" for p in diagnostic.also]
     words += [f"help: {diagnostic.help}"] if diagnostic.help else []
-    text = "\n".join(printable(line) for line in words)
+    text = "\n".join(printable(line) for line in "\n".join(words).split("\n"))
     return f"::{diagnostic.severity} {listed}::{_data(text)}"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Final, TypeAlias, Union, get_args, get_origin
 
@@ -37,7 +37,7 @@ _SLOTS: Final[Mapping[str, Json]] = {
     "text": {"type": ["string", "number", "boolean", "null"]},  # YAML guesses what text means
     "whole": {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[+-]?[0-9][0-9_]*$"}]},
 }
-_PATTERNS: Final[Mapping[Callable[[str], str | None], str]] = {
+_PATTERNS: Final[Mapping[object, str]] = {  # of the rules of names
     names.package: names.PACKAGE.pattern,
     names.class_name: names.CLASS.pattern,
     names.lower_name: names.LOWER.pattern,
@@ -51,7 +51,7 @@ _PATTERNS: Final[Mapping[Callable[[str], str | None], str]] = {
 
 def language_schema() -> str:
     """Return the JSON Schema as text that ends in a line feed."""
-    definitions = dict(_SLOTS)
+    definitions: dict[str, Json] = dict(_SLOTS)
     root = _object(SchemaFile, definitions)
     file = {
         "$schema": _DIALECT,
@@ -154,6 +154,6 @@ def _rule(metadata: Sequence[object]) -> str | None:
     for one in metadata:
         if isinstance(one, BeforeValidator) and inspect.isfunction(one.func):
             demanded = inspect.getclosurevars(one.func).nonlocals.get("rule")
-            if callable(demanded) and demanded in _PATTERNS:
+            if demanded in _PATTERNS:
                 return _PATTERNS[demanded]
     return None

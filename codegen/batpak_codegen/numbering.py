@@ -24,7 +24,6 @@ class Proposal(Struct, frozen=True):
     """A free number for an event of one file, and that file with the number in it."""
 
     number: int
-    kind: int
     path: str
     text: str
 
@@ -60,7 +59,7 @@ def next_id(name: str, texts: Mapping[str, str]) -> Proposal:
         hint = "give the event a category of its own"
         _refuse("E0203", f"all ids of category {category:#x} are taken", hint)
     text = _written(texts[path], root, event, f"0x{number:03x}")
-    return Proposal(number, category << 12 | number, path, text)
+    return Proposal(number, path, text)
 
 
 def listed(project: Project) -> str:

@@ -9,8 +9,9 @@ from batpak_codegen import escape
 from batpak_codegen.catalog import TITLE, Block, Cell, Heading, Listing, Paragraph
 
 _STYLE: Final = """\
-:root { color-scheme: light dark; --line: light-dark(#d4d7dd, #3a3f47);
-  --soft: light-dark(#f5f6f8, #1d2025); --link: light-dark(#0a58ca, #7ab7ff); }
+:root { color-scheme: light dark; --line: #d4d7dd; --soft: #f5f6f8; --link: #0a58ca; }
+@media (prefers-color-scheme: dark) {
+  :root { --line: #3a3f47; --soft: #1d2025; --link: #7ab7ff; } }
 * { box-sizing: border-box; }
 body { margin: 0; font: 16px/1.55 system-ui, sans-serif; display: flex; }
 nav { width: 18rem; height: 100vh; position: sticky; top: 0; overflow: auto; flex: none;

@@ -11,7 +11,7 @@ import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 from uuid import UUID
 
 from msgspec import Struct
@@ -43,11 +43,12 @@ def plain(value: object) -> Json:
     if dataclasses.is_dataclass(value):
         return _record(value, [field.name for field in dataclasses.fields(value)])
     if isinstance(value, Mapping):
-        return {_key(key): plain(item) for key, item in value.items()}
+        entries = cast("Mapping[object, object]", value)
+        return {_key(key): plain(item) for key, item in entries.items()}
     if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
+        return [plain(item) for item in cast("Sequence[object]", value)]
     if isinstance(value, frozenset | set):
-        return [plain(item) for item in sorted(value)]
+        return [plain(item) for item in sorted(cast("frozenset[str]", value))]
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, UUID):
@@ -67,4 +68,4 @@ def _record(value: object, names: Sequence[str]) -> dict[str, Json]:
 
 
 def _key(key: object) -> str:
-    return ".".join(key) if isinstance(key, tuple) else str(key)
+    return ".".join(cast("tuple[str, ...]", key)) if isinstance(key, tuple) else str(key)

@@ -79,8 +79,9 @@ class _Keys(Struct):
 class Report(Struct, frozen=True):
     """What a run did; with `check`, what it would have done and why.
 
-    `written` and `removed` are paths below `out`; `drift` says the same to a reader. `files` are
-    the texts of everything that belongs there.
+    `written` and `removed` are paths below `out`; `drift` says the same to a reader. `warnings`
+    are about the schemas, whose `texts` are by path. `files` are the texts of all that belongs
+    below `out`.
     """
 
     packages: int
@@ -90,6 +91,7 @@ class Report(Struct, frozen=True):
     unchanged: int
     drift: tuple[Diagnostic, ...]
     warnings: tuple[Diagnostic, ...] = ()
+    texts: Mapping[str, str] = MappingProxyType({})
     files: Mapping[str, str] = MappingProxyType({})
 
     @property
@@ -109,7 +111,7 @@ def run(config: Config, *, check: bool, package: str | None = None) -> Report:
     Raises:
         SchemaError: What one stage found; nothing was written.
     """
-    project, _ = understand(config)
+    project, texts = understand(config)
     files = render(project)
     out = config.root / config.out
     planned = plan(out, files)
@@ -127,6 +129,7 @@ def run(config: Config, *, check: bool, package: str | None = None) -> Report:
         planned.unchanged,
         tuple(planned.drift(config.out)),
         project.warnings,
+        texts,
         files,
     )
 
@@ -299,7 +302,7 @@ def main(*, check: bool, config: Path | None) -> int:
         print(spell(report.drift, {}), file=sys.stderr)
         return FINDINGS
     if report.warnings:
-        print(spell(report.warnings, {}), file=sys.stderr)
+        print(spell(report.warnings, report.texts), file=sys.stderr)
     print(summary(report, time.perf_counter() - started, check=check))
     return CLEAN
 

@@ -90,7 +90,7 @@ def test_an_annotation_is_one_line_whatever_the_text_says() -> None:
 
     assert line == (
         "::error title=E0102,file=a%2Cb%3Ac%0A.yaml,line=1,col=2,endLine=3,endColumn=4"
-        "::50%25 of\ufffd\ufffd::error::x%0Ahelp: no"
+        "::50%25 of\ufffd%0A::error::x%0Ahelp: no"
     )
     assert told("github", WARNING).startswith("::warning title=W0402,")
 
