@@ -40,7 +40,7 @@ FLOORS = {
         / namespace link / layout machine gate ids / fields / literal / ir source / declarations
         expr / types text / names nodes / diagnostic""",
     "batpak_command": "main",
-    "batpak_codegen.codes": "table / environment text types machines expressions / code",
+    "batpak_codegen.codes": "table / environment text types machines expressions versions / code",
     "batpak_codegen.source": "load / yaml_text",
     "batpak_codegen.expr": """emit / check / operands / layout constants / algebra parse / tokens
         / nodes""",

@@ -105,4 +105,25 @@ CODES: Final = (
         "meaning; comments stay with what they stand above.",
         "`package` stands above `batpak`, and `batpak fmt --check` runs in CI.",
     ),
+    Code(
+        "E0601",
+        "a hooks file that cannot be extended safely",
+        "`gen` only adds lines to your files. This file cannot be read, or adding the missing "
+        "method would change one of your lines; nothing was written. Mend the file, or paste what "
+        "the help shows.",
+        "shop/orders_hooks.py has a syntax error.",
+    ),
+    Code(
+        "E0602",
+        "a hooks file without a place for what is missing",
+        "No class in the file implements the generated one, several do, or it is written on one "
+        "line. Paste what the help shows.",
+        "shop/orders_hooks.py has no class that derives from OrdersHooks.",
+    ),
+    Code(
+        "W0603",
+        "a method that no schema asks for any more",
+        "The schema has changed, and your method stayed. It is never deleted for you.",
+        "A Python gate was removed, and its `judge_` method is still there.",
+    ),
 )

@@ -102,4 +102,31 @@ CODES: Final = (
         "gates:\n  paid_in_full:\n    event: OrderPayed\n    require: 'True'\n"
         "    deny: {code: NOT_PAID, message: not paid}",
     ),
+    Code(
+        "E0513",
+        "two contexts in one set of gates",
+        "The gates of a move or a policy are asked together and get one context. Put into it what "
+        "all of them need.",
+        "A move lists a gate with `context: Checkout` and one with `context: Desk`.",
+    ),
+    Code(
+        "E0515",
+        "an example that does not hold",
+        "Examples are judged when schemas are checked. This one expects another answer, does not "
+        "fit the event, or belongs to a Python gate, which is not judged here.",
+        "An example expects `permit`, and `require` denies its event.",
+    ),
+    Code(
+        "E0516",
+        "a gate that is neither declared nor Python, or both",
+        "A declared gate has `require` and `deny`, a Python gate has `python` with the codes it "
+        "may answer and their messages.",
+        "gates:\n  paid_in_full:\n    event: OrderPaid\n    require: event.paid_times > 0",
+    ),
+    Code(
+        "W0402",
+        "a gate that nobody asks",
+        "No move and no policy lists the gate, so it judges nothing. List it, or delete it.",
+        "A gate is declared, and its move does not list it.",
+    ),
 )

@@ -106,4 +106,25 @@ CODES: Final = (
         "Mapping. A declared name, or one that is made from it, is one of them. Choose another.",
         "events:\n  Mapping: {id: 1, fields: {}}",
     ),
+    Code(
+        "E0412",
+        "what a move computes",
+        "`set` names fields of the target state, not its key, and each expression has the type of "
+        "its field. Beside `evolve: python` nothing is computed: the method makes the whole state.",
+        _order("Draft: {initial: true}, Placed: {}", _PLACE.replace("}", ", set: {total: 1}}")),
+    ),
+    Code(
+        "W0401",
+        "a state that no way leads out of",
+        "From here no sequence of moves leads to a final state, so an entity would stay open for "
+        "ever. Mark the state `final: true` if it is meant to be an end.",
+        "Placed has no moves, and does not say `final: true`.",
+    ),
+    Code(
+        "W0403",
+        "an event that nothing handles",
+        "The event is in no machine, policy, handler or projection. It can be appended by hand; "
+        "often a move was forgotten.",
+        "OrderNoted is declared, and no move has it.",
+    ),
 )

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from textwrap import dedent, fill, indent
 from typing import Final
 
-from batpak_codegen.codes import environment, expressions, machines, text, types
+from batpak_codegen.codes import environment, expressions, machines, text, types, versions
 from batpak_codegen.codes.code import Code
 from batpak_codegen.diagnostic import closest
 
-_AREAS: Final = (environment, text, types, machines, expressions)
+_AREAS: Final = (environment, text, types, machines, expressions, versions)
 CODES: Final[Mapping[str, Code]] = {
     code.code: code
     for code in sorted((one for area in _AREAS for one in area.CODES), key=lambda one: one.code)

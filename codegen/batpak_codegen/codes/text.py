@@ -134,10 +134,25 @@ CODES: Final = (
         'package_root = "shop", and a file says `package: store.orders`.',
     ),
     Code(
-        "E0801",
-        "a version that nothing leads to",
-        "An event with a version above 1 has older shapes in stores. Each of them needs a step "
-        "that leads to the next one; without it, stored events could not be read.",
-        "events:\n  OrderPaid: {id: 1, version: 2, fields: {}}",
+        "E0111",
+        "a schema module that cannot be loaded",
+        "A module of `python_schemas` is imported in a process of its own, with a limit of time. "
+        "It may not import what is generated, and it has to be found where the project's modules "
+        "are. What it raised is in the message.",
+        "A module of `python_schemas` imports shop.gen.",
+    ),
+    Code(
+        "E0112",
+        "something in a schema module that has no place in a schema",
+        "A class of a schema holds fields of the types that schemas know, and nothing that runs: "
+        "no validators, computed fields, aliases, generics or inheritance between events.",
+        "An Event has a field of the type Any.",
+    ),
+    Code(
+        "E0205",
+        "a retired kind",
+        "The number belonged to an event that is gone, and stored events still have it. Take the "
+        "id that the help proposes.",
+        "retired: {0x001: OrderArchived}\nevents:\n  OrderPaid: {id: 1, fields: {}}",
     ),
 )

@@ -81,4 +81,27 @@ CODES: Final = (
         "or move of that name would hide the type below it in the class. Choose another name.",
         "types:\n  Line: {struct: {str: string}}",
     ),
+    Code(
+        "E0305",
+        "a pattern that is ambiguous",
+        "At every point of a pattern the next character decides where to go; then matching takes "
+        "one look at each character, whatever the text. Here two places accept the same one. Make "
+        "them differ, or count: {3}.",
+        "types:\n  Sku: {alias: string, pattern: '[a-z]*a'}",
+    ),
+    Code(
+        "E0306",
+        "a pattern that is not in the language",
+        "Patterns have literals, classes, \\d \\w \\s, groups, | and the quantifiers ? * + {m,n}. "
+        "They match the whole text, so there are no anchors; there are no references, lookaround "
+        "or flags.",
+        "types:\n  Sku: {alias: string, pattern: '^[A-Z]+$'}",
+    ),
+    Code(
+        "E0307",
+        "the members of a union",
+        "A union has 2 to 64 members, each a tag and a struct of the same package. A struct is in "
+        "unions with one tag only, because its class carries it.",
+        "types:\n  Card: {struct: {last4: string}}\n  Method: {union: {card: Card}}",
+    ),
 )
