@@ -81,7 +81,7 @@ class Report(Struct, frozen=True):
 
     `written` and `removed` are paths below `out`; `drift` says the same to a reader. `warnings`
     are about the schemas, whose `texts` are by path. `files` are the texts of all that belongs
-    below `out`.
+    below `out`; `beside` are other files that were read or written, below the root.
     """
 
     packages: int
@@ -93,6 +93,7 @@ class Report(Struct, frozen=True):
     warnings: tuple[Diagnostic, ...] = ()
     texts: Mapping[str, str] = MappingProxyType({})
     files: Mapping[str, str] = MappingProxyType({})
+    beside: tuple[str, ...] = ()
 
     @property
     def changed(self) -> tuple[str, ...]:

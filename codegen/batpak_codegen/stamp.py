@@ -45,6 +45,8 @@ def unchanged(file: Path | None = None, start: Path | None = None) -> str | None
         out = root / held["out"]
         if held["outputs"] != _digests(_outputs(out), root):
             return None
+        if held["beside"] != _digests((root / path for path in held["beside"]), root):
+            return None
         return str(held["counted"])
     except (OSError, ValueError, KeyError, TypeError):  # none, half a one, of another make
         return None
@@ -76,6 +78,7 @@ def write(config: Config, report: Report, before: Mapping[str, str]) -> None:
             "inputs": before,
             "out": config.out,
             "outputs": _digests(outputs, config.root),
+            "beside": _digests((config.root / path for path in report.beside), config.root),
             "counted": counted,
         }
         place.parent.mkdir(exist_ok=True)

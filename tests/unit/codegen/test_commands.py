@@ -19,7 +19,7 @@ from batpak_codegen.declarations import SchemaFile
 from batpak_codegen.diagnostic import Diagnostic, SchemaError
 from batpak_codegen.ir import Project
 from batpak_codegen.link import link
-from batpak_codegen.run import Config, configure, understand
+from batpak_codegen.run import Config, configure, run, understand
 from batpak_codegen.watch import look, watch
 from tests.unit.codegen.project_world import DOORS, changed
 
@@ -226,6 +226,19 @@ def test_partial_runs_leave_no_stamp(config: Config, tmp_path: Path) -> None:
     gen(config, Request(package="house.roof"))
     gen(config, Request(out=tmp_path / "x"))
 
+    assert stamp.unchanged(start=config.root) is None
+
+
+def test_files_beside_the_schemas_and_the_outputs_count_as_well(config: Config) -> None:
+    hooks = config.root / "house" / "doors_hooks.py"
+    hooks.write_text("# mine\n")
+    report = run(config, check=False)
+
+    stamp.write(config, replace(report, beside=("house/doors_hooks.py",)), stamp.digests(config))
+    assert stamp.unchanged(start=config.root) is not None
+    hooks.write_text("# changed\n")
+    assert stamp.unchanged(start=config.root) is None
+    hooks.unlink()
     assert stamp.unchanged(start=config.root) is None
 
 
