@@ -1,5 +1,5 @@
 """`python -m batpak` is the `batpak` command."""
 
-from batpak.cli.main import main
+from batpak_command.main import main
 
 main()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HOME = {"batpak": ROOT, "batpak_codegen": ROOT / "codegen"}
+HOME = {"batpak": ROOT, "batpak_codegen": ROOT / "codegen", "batpak_command": ROOT / "codegen"}
 LINES_MAX = 500
 
 # One table per package, top floor first, floors parted by "/". A module imports from lower floors
@@ -26,7 +26,7 @@ FLOORS = {
     "batpak.disk": "posix / seam",
     "batpak.testing": """platform sabotage / crash handles threads watched / history disk switches
         / image / clock faults model""",
-    "batpak.cli": "main / schemas stores demo versions / readable",
+    "batpak.cli": "main / schemas pictures stores decode demo versions / manner readable",
     "batpak.read": "ancestry causes projection / fetch page",
     "batpak.upkeep": "verify stats",
     "batpak.recovery": "restore / footer / decide",
@@ -34,12 +34,15 @@ FLOORS = {
     "batpak.journal": "active scan head / segment chain / frame / header / layout",
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates / receipt / verdict",
-    "batpak_codegen": """versions / run / render write installed promises
-        / machine_view gate_view former_view / payload_view / checks
-        / namespace link compiled compat history / layout machine gate hook thaw
+    "batpak_codegen": """commands versions / console stamp scaffold numbering plain page
+        / catalog canonical / language splice formats watch graph / codes escape / run
+        / render write installed promises / machine_view gate_view former_view / payload_view
+        / checks / namespace link compiled compat history / layout machine gate hook thaw
         / step context example advice / fields kinds steps freeze / literal stored / ir source
         / declarations expr difference hop frozen_bytes / types text lock
-        / names nodes pattern shape / diagnostic""",
+        / names nodes pattern shape ids / diagnostic""",
+    "batpak_command": "main",
+    "batpak_codegen.codes": "table / environment text types machines expressions versions / code",
     "batpak_codegen.source": "load / yaml_text",
     "batpak_codegen.expr": """emit evaluate / check / operands / layout constants / algebra parse
         / tokens / nodes""",
@@ -60,11 +63,12 @@ FOLDERS = {"codegen", "schemas", "tests", "examples", "docs"}  # importable by a
 NEVER = {
     "batpak": {"pydantic", "jinja2", "libcst", "yaml", "pickle", "concurrent"} | FOLDERS,
     "batpak_codegen": {"batpak", "pickle"} | FOLDERS,
+    "batpak_command": {"typer", "rich", "pickle"} | FOLDERS,
 }
 
 
 def modules() -> list[str]:
-    """Return the dotted name of every module of both houses; package fronts are left out."""
+    """Return the dotted name of every module of all houses; package fronts are left out."""
     return [
         ".".join(path.relative_to(home).with_suffix("").parts)
         for house, home in HOME.items()

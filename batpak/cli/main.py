@@ -8,18 +8,35 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from batpak.errors import BatpakError, CorruptStore, DecodeFailed
+
+if TYPE_CHECKING:
+    import typer
 
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     try:
-        import typer
-    except ModuleNotFoundError:
+        app = application()
+    except ModuleNotFoundError as error:
+        if error.name not in ("typer", "rich"):
+            raise
         _fail("the batpak command needs the extra `cli`: pip install 'batpak[cli]'")
-    from batpak.cli import demo, schemas, stores, versions
+    try:
+        app()
+    except (CorruptStore, DecodeFailed) as error:
+        _fail(_told(error), status=3)
+    except BatpakError as error:
+        _fail(_told(error))
+
+
+def application() -> typer.Typer:
+    """Put the commands together. What is said of each is in `batpak_command` once more."""
+    import typer
+
+    from batpak.cli import decode, demo, pictures, schemas, stores, versions
 
     app = typer.Typer(
         name="batpak",
@@ -41,17 +58,22 @@ def main() -> None:
             print(f"batpak {version('batpak')}")
             raise typer.Exit
 
-    app.command()(demo.demo)
+    app.command()(schemas.init)
     app.command()(schemas.gen)
+    app.command()(schemas.check)
     app.command()(versions.lock)
     app.command()(versions.compat)
+    app.command()(schemas.fmt)
+    app.add_typer(schemas.ids, name="id", no_args_is_help=True)
+    app.command()(pictures.graph)
+    app.command()(pictures.docs)
+    app.command()(pictures.ir)
+    app.command()(pictures.schema)
+    app.command()(pictures.explain)
     app.command()(stores.verify)
-    try:
-        app()
-    except (CorruptStore, DecodeFailed) as error:
-        _fail(_told(error), status=3)
-    except BatpakError as error:
-        _fail(_told(error))
+    app.command()(decode.decode)
+    app.command()(demo.demo)
+    return app
 
 
 def _told(error: BatpakError) -> str:

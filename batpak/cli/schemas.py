@@ -1,11 +1,23 @@
-"""`batpak gen`: the schema half of the command. The compiler is opened when it is needed."""
+"""Commands about schemas: `batpak gen`, `check`, `fmt`, `init`, `id`.
+
+Each one hands over to the compiler, which is imported when the command runs.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from batpak.cli.manner import Color, ConfigFile, ExitZero, Form, Manner, Quiet, Verbose, When
+
+if TYPE_CHECKING:
+    from batpak_codegen.console import Outcome
+
+INTERRUPTED = 130  # exit code
 
 
 def gen(
@@ -13,24 +25,196 @@ def gen(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if anything is out of date.")
     ] = False,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            metavar="FILE",
-            help="A TOML file with [tool.batpak]; default: the nearest pyproject.toml.",
-        ),
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Write nothing; show what would change, exit 1 if so.")
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on, and generate again after every change.")
+    ] = False,
+    package: Annotated[
+        str | None, typer.Option(metavar="PACKAGE", help="Only the files of this package.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write there instead; anywhere.")
+    ] = None,
+    list_outputs: Annotated[
+        bool, typer.Option("--list-outputs", help="Write nothing; list what belongs there.")
+    ] = False,
+    depfile: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what the outputs are made from.")
+    ] = None,
+    config: ConfigFile = None,
+    form: Form = None,
+    color: Color = When.AUTO,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
 ) -> None:
     """Compile the schemas into typed Python.
 
     Diagnostics go to standard error. Exits with 0 if all is written or up to date, 1 if something
     was found, 2 if the run could not be made, 3 on a defect of the generator.
     """
+    manner = Manner("gen", config, form, color, quiet, verbose, exit_zero)
+    if watch and (check or diff or list_outputs):
+        raise typer.BadParameter("--watch writes; it does not go with --check or --diff")
+
+    def once() -> Outcome:
+        from batpak_codegen import commands
+
+        request = commands.Request(check, diff, list_outputs, package, out, depfile)
+        return commands.gen(manner.configured(), request)
+
+    raise typer.Exit(_watch(manner, once) if watch else manner.status(once))
+
+
+def check(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Report what is found in these; default: in all.")
+    ] = None,
+    *,
+    config: ConfigFile = None,
+    form: Form = None,
+    color: Color = When.AUTO,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
+) -> None:
+    """Find every error of the schemas; write nothing."""
+    manner = Manner("check", config, form, color, quiet, verbose, exit_zero)
+
+    def action() -> Outcome:
+        from batpak_codegen import commands
+
+        return commands.check(manner.configured(), paths or ())
+
+    manner.run(action)
+
+
+def _watch(manner: Manner, once: Callable[[], Outcome]) -> int:
+    """Generate whenever something changes, until interrupted."""
+    from batpak_codegen.watch import watch
+
+    def act() -> bool:
+        if sys.stderr.isatty():
+            typer.echo("\x1b[2J\x1b[H", nl=False, err=True)  # what was found may be gone by now
+        return manner.status(once) != INTERRUPTED
+
     try:
-        from batpak_codegen import run
-    except ModuleNotFoundError as error:
-        message = f"error[E0008] `batpak gen` needs {error.name}: pip install 'batpak[gen]'"
-        typer.echo(message, err=True)
-        raise typer.Exit(2) from error
-    raise typer.Exit(run.main(check=check, config=config))
+        watch(lambda: _watched(manner), act)
+    except KeyboardInterrupt:
+        pass
+    except ModuleNotFoundError:  # the same, said properly
+        return manner.status(once)
+    return INTERRUPTED
+
+
+def _watched(manner: Manner) -> list[Path]:
+    """Return what to look at; of a configuration that is broken, the file itself."""
+    from batpak_codegen import run
+    from batpak_codegen.diagnostic import SchemaError
+
+    try:
+        found = manner.configured()
+    except SchemaError:
+        return [manner.config or Path(run.PYPROJECT)]
+    return [found.root / path for path in (found.file, *found.schemas)]
+
+
+def fmt(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files or folders; default: all schemas.")
+    ] = None,
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 if anything would change.")
+    ] = False,
+    config: ConfigFile = None,
+    form: Form = None,
+    color: Color = When.AUTO,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
+) -> None:
+    """Bring schemas into one order and spelling; comments stay."""
+    manner = Manner("fmt", config, form, color, quiet, verbose, exit_zero)
+
+    def action() -> Outcome:
+        from batpak_codegen import commands
+
+        return commands.fmt(manner.configured(), paths or (), check=check)
+
+    manner.run(action)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where; its name names the package.")] = Path(),
+    *,
+    form: Form = None,
+    color: Color = When.AUTO,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
+) -> None:
+    """Begin a project: configuration, a schema, hooks for git and CI.
+
+    What is there already is never changed.
+    """
+    manner = Manner("init", None, form, color, quiet, verbose, exit_zero)
+
+    def action() -> Outcome:
+        from batpak_codegen import console, scaffold
+
+        return console.Outcome(summary="\n".join([*scaffold.init(folder), "next: batpak gen"]))
+
+    manner.run(action)
+
+
+ids = typer.Typer(help="Propose the number of a new event, or list those in use.")
+
+
+@ids.command("next")
+def next_id(
+    name: Annotated[str, typer.Argument(help="The event: shop.orders.OrderReturned.")],
+    *,
+    write: Annotated[
+        bool, typer.Option("--write", help="Put it into the schema, with the event if it is new.")
+    ] = False,
+    config: ConfigFile = None,
+    form: Form = None,
+    color: Color = When.AUTO,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
+) -> None:
+    """Propose the number of an event that two branches rarely share."""
+    manner = Manner("id next", config, form, color, quiet, verbose, exit_zero)
+
+    def action() -> Outcome:
+        from batpak_codegen import commands
+
+        return commands.next_id(manner.configured(), name, write=write)
+
+    manner.run(action)
+
+
+@ids.command("list")
+def list_ids(
+    *,
+    config: ConfigFile = None,
+    form: Form = None,
+    color: Color = When.AUTO,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
+) -> None:
+    """List the numbers in use."""
+    manner = Manner("id list", config, form, color, quiet, verbose, exit_zero)
+
+    def action() -> Outcome:
+        from batpak_codegen import console, numbering, run
+
+        project, texts = run.understand(manner.configured())
+        return console.Outcome(numbering.listed(project), "", (), project.warnings, texts)
+
+    manner.run(action)

@@ -70,4 +70,4 @@ def _mentioned(file: SchemaFile) -> Iterable[str]:
 
 
 def _warning(code: str, message: str, node: TextNode, hint: str | None) -> Diagnostic:
-    return Diagnostic(code, message, node.span, hint, severity="warning")
+    return Diagnostic(code, message, node.span, hint)

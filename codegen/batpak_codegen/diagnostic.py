@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from msgspec import Struct
 
@@ -42,7 +42,11 @@ class Diagnostic(Struct, frozen=True):
     span: Span | None = None
     help: str | None = None
     also: tuple[Place, ...] = ()
-    severity: str = "error"
+
+    @property
+    def severity(self) -> Literal["error", "warning"]:
+        """W codes warn; all others are errors."""
+        return "warning" if self.code.startswith("W") else "error"
 
 
 class SchemaError(Exception):
@@ -111,8 +115,8 @@ class Findings:
         raise SchemaError(self.diagnostics)
 
     def finish(self) -> None:
-        """End the phase: raise `SchemaError` if anything was found that is an error."""
-        if any(diagnostic.severity == "error" for diagnostic in self.diagnostics):
+        """End the phase: raise `SchemaError` if anything was found that is more than a warning."""
+        if any(found.severity == "error" for found in self.diagnostics):
             raise SchemaError(self.diagnostics)
 
 
@@ -172,8 +176,7 @@ def render(diagnostics: Iterable[Diagnostic], texts: Mapping[str, str]) -> str:
 def _one(diagnostic: Diagnostic, rows: Sequence[str]) -> str:
     span = diagnostic.span
     where = f"{_position(span)}: " if span else ""
-    head = f"{where}{diagnostic.severity}[{diagnostic.code}]"
-    lines = [f"{head} {printable(diagnostic.message)}"]
+    lines = [f"{where}{diagnostic.severity}[{diagnostic.code}] {printable(diagnostic.message)}"]
     if span and span.line <= len(rows):
         lines += _frame(span, rows[span.line - 1].removesuffix("\r"))
     lines += [f"    also: {_position(p.span)}  {printable(p.note)}" for p in diagnostic.also]

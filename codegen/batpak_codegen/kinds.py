@@ -10,12 +10,12 @@ from typing import Final
 
 from batpak_codegen.declarations import SchemaFile, whole_number
 from batpak_codegen.diagnostic import Findings, Place, Span
+from batpak_codegen.ids import TYPE_ID_MAX, propose
 from batpak_codegen.ir import EventDef
 from batpak_codegen.nodes import TextNode
 
 SYSTEM_CATEGORIES: Final = frozenset({0x0, 0xD})
 CATEGORY_MAX: Final = 0xF
-TYPE_ID_MAX: Final = 0xFFF
 
 
 def _declared(file: SchemaFile) -> Iterator[int]:
@@ -43,26 +43,25 @@ class Kinds:
         """Return the kinds that a package has given up, with the names they had."""
         return self._by_package[package]
 
-    def claim(self, event: EventDef, name: TextNode, span: Span) -> None:
-        """Take the number of an event, which stands at `span`."""
-        kind = event.kind
+    def claim(self, event: EventDef, package: str, name: TextNode, span: Span) -> None:
+        """Take the number of an event of a package, which stands at `span`."""
+        kind, full = event.kind, f"{package}.{event.name}"
         gone = self._retired.get(kind)
         if gone:
             message = f"kind 0x{kind:04x} is retired: stored events still have it"
-            self._findings.add("E0205", message, span, help=self._free(event), also=[gone])
+            self._findings.add("E0205", message, span, help=self._free(event, full), also=[gone])
             return
         other = self._events.get(kind) or self._installed.get(kind)
         if other:
             message = f"kind 0x{kind:04x} is used twice"
-            self._findings.add("E0203", message, span, help=self._free(event), also=[other])
+            self._findings.add("E0203", message, span, help=self._free(event, full), also=[other])
         self._events.setdefault(kind, Place(span, name.value))
 
-    def _free(self, event: EventDef) -> str | None:
-        first = event.category << 12
-        taken = (self._declared, self._retired, self._installed)
-        free = (n for n in range(TYPE_ID_MAX + 1) if not any(first | n in of for of in taken))
-        found = next(free, None)
-        return None if found is None else f"0x{found:03x} is free"
+    def _free(self, event: EventDef, name: str) -> str | None:
+        known = (*self._declared, *self._retired, *self._installed)
+        taken = {kind & TYPE_ID_MAX for kind in known if kind >> 12 == event.category}
+        free = propose(name, taken)
+        return None if free is None else f"`batpak id next {name}` proposes 0x{free:03x}"
 
     def _gone(self, file: SchemaFile) -> Iterator[tuple[int, str]]:
         names = {name.value: name for name, _ in (*file.events, *file.types)}

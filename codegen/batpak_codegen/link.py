@@ -22,7 +22,8 @@ from batpak_codegen.diagnostic import FINDINGS_MAX, Findings, Place, Span, did_y
 from batpak_codegen.fields import Resolver, doc_of
 from batpak_codegen.gate import Gates, World, link_gates
 from batpak_codegen.ir import EventDef, MachineDef, PackageDef, Project, TypeDef
-from batpak_codegen.kinds import CATEGORY_MAX, SYSTEM_CATEGORIES, TYPE_ID_MAX, Kinds
+from batpak_codegen.ids import TYPE_ID_MAX
+from batpak_codegen.kinds import CATEGORY_MAX, SYSTEM_CATEGORIES, Kinds
 from batpak_codegen.machine import link_machine
 from batpak_codegen.nodes import TextNode
 from batpak_codegen.step import link_steps
@@ -112,8 +113,9 @@ class _Linker:
         self._directories(packages)
         self.findings.finish()
         parts = {package.name: package.parts for package in packages}
-        warnings = tuple(found for _, file in sorted(self.files.items()) for found in advise(file))
-        return Project(packages, parts, out_module, self.system, warnings)
+        warnings = [found for _, file in sorted(self.files.items()) for found in advise(file)]
+        warnings += self.findings.diagnostics
+        return Project(packages, parts, out_module, self.system, tuple(warnings))
 
     def _imports(self, file: SchemaFile) -> dict[str, str]:
         """Return alias → package; what does not exist is reported and left out."""
@@ -257,7 +259,7 @@ class _Linker:
         event = EventDef(
             name.value, category.value, decl.id.value, version, fields, doc, deprecated
         )
-        self.kinds.claim(event, name, decl.id.span)
+        self.kinds.claim(event, file.package.value, name, decl.id.span)
         return None if broken else event
 
     def _reserved(self, decl: EventDecl) -> None:

@@ -7,34 +7,39 @@ everything is known to be right.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import sys
 import time
 import tomllib
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os.path import realpath
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct, ValidationError, convert
+from msgspec.structs import replace
 
 from batpak_codegen import names
 from batpak_codegen.compat import RULES, Mode, Suppression
-from batpak_codegen.diagnostic import Diagnostic, SchemaError, quoted
+from batpak_codegen.diagnostic import Diagnostic, SchemaError, did_you_mean, quoted
 from batpak_codegen.diagnostic import render as spell
 from batpak_codegen.installed import installed_kinds
+from batpak_codegen.ir import Project
 from batpak_codegen.link import link
 from batpak_codegen.promises import Terms, read_lock, settle
 from batpak_codegen.render import render
-from batpak_codegen.source.load import load
+from batpak_codegen.source.load import Loaded, load
 from batpak_codegen.write import plan, write
 
 PYPROJECT: Final = "pyproject.toml"
 LOCK: Final = "batpak.lock"
 KEYS: Final = (
     *("schemas", "out", "out_module", "package_root", "system"),
-    *("lock", "tests", "mode", "modes", "suppress"),
+    *("lock", "tests", "mode", "modes", "suppress", "ignore", "warnings_as_errors"),
 )
+_WARNING: Final = re.compile(r"W\d{4}")
 _MINIMAL: Final = 'at least: [tool.batpak] out = "myapp/gen"'
 
 CLEAN, FINDINGS, COULD_NOT_RUN, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
@@ -43,7 +48,10 @@ _COULD_NOT_RUN: Final = frozenset(_ENVIRONMENT.split())
 
 
 class Config(Struct, frozen=True):
-    """`[tool.batpak]` of one project. Paths are relative to `root`, with slashes."""
+    """`[tool.batpak]` of one project. Paths are relative to `root`, with slashes.
+
+    `file` is the name of the file that says so, in `root`; `ignore` are codes of warnings.
+    """
 
     root: Path
     schemas: tuple[str, ...]
@@ -54,6 +62,9 @@ class Config(Struct, frozen=True):
     lock: str = LOCK
     tests: str | None = None
     terms: Terms = Terms()
+    ignore: tuple[str, ...] = ()
+    warnings_as_errors: bool = False
+    file: str = PYPROJECT
 
 
 class _Suppress(Struct):
@@ -78,13 +89,16 @@ class _Keys(Struct):
     mode: Mode = "backward_transitive"
     modes: dict[str, Mode] = {}
     suppress: tuple[_Suppress, ...] = ()
+    ignore: tuple[str, ...] = ()
+    warnings_as_errors: bool = False
 
 
 class Report(Struct, frozen=True):
     """What a run did; with `check`, what it would have done and why.
 
     `written` and `removed` are paths below `out`; `drift` says the same to a reader. `warnings`
-    are about the schemas, whose `texts` are by path.
+    are about the schemas, whose `texts` are by path. `files` are the texts of all that belongs
+    below `out`; `beside` are other files that were read or written, below the root.
     """
 
     packages: int
@@ -94,7 +108,9 @@ class Report(Struct, frozen=True):
     unchanged: int
     drift: tuple[Diagnostic, ...]
     warnings: tuple[Diagnostic, ...] = ()
-    texts: Mapping[str, str] = {}
+    texts: Mapping[str, str] = MappingProxyType({})
+    files: Mapping[str, str] = MappingProxyType({})
+    beside: tuple[str, ...] = ()
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -102,35 +118,25 @@ class Report(Struct, frozen=True):
         return tuple(sorted((*self.written, *self.removed)))
 
 
-def run(config: Config, *, check: bool) -> Report:
+def run(config: Config, *, check: bool, package: str | None = None) -> Report:
     """Generate the code of a project.
 
     Args:
         config: What to read and where to write.
         check: Write nothing; compare, and say in `drift` what is out of date.
+        package: Look at the files of this package only.
 
     Raises:
         SchemaError: What one stage found; nothing was written.
     """
-    loaded = load([config.root / path for path in config.schemas], config.root)
-    try:
-        project = link(
-            loaded.files,
-            out_module=config.out_module,
-            package_root=config.package_root,
-            system=config.system,
-            installed=installed_kinds(config.out_module),
-        )
-    except SchemaError as error:
-        error.texts = loaded.texts
-        raise
-    base, promised = read_lock(config.root, config.lock)
-    settled = settle(project, loaded, base, promised, config.terms)
-    if settled.verdict.breaks:
-        raise SchemaError(settled.verdict.breaks, settled.texts)
-    files = render(settled.project)
+    project, texts = understand(config)
+    files = render(project)
     out = config.root / config.out
     planned = plan(out, files)
+    if package is not None:
+        folder = _folder(project, package)
+        files = {path: text for path, text in files.items() if path.startswith(folder)}
+        planned = planned.below(folder, len(files))
     if not check:
         write(out, files, planned)
     return Report(
@@ -141,8 +147,57 @@ def run(config: Config, *, check: bool) -> Report:
         planned.unchanged,
         tuple(planned.drift(config.out)),
         project.warnings,
-        loaded.texts,
+        texts,
+        files,
     )
+
+
+def _folder(project: Project, package: str) -> str:
+    """Return where the files of a package go below `out`, with a slash at the end."""
+    if package not in project.parts:
+        hint = did_you_mean(package, project.parts) or f"packages: {', '.join(project.parts)}"
+        raise _refused("E0003", f"there is no package {quoted(package)}", hint)
+    return "".join(f"{part}/" for part in project.parts[package])
+
+
+def understand(config: Config) -> tuple[Project, Mapping[str, str]]:
+    """Do everything before rendering: return what the schemas mean, and the texts they are.
+
+    Raises:
+        SchemaError: What one stage found; what would break is found by the last.
+    """
+    project, loaded = linked(config)
+    base, promised = read_lock(config.root, config.lock)
+    settled = settle(project, loaded, base, promised, config.terms)
+    if settled.verdict.breaks:
+        raise SchemaError(settled.verdict.breaks, settled.texts)
+    return settled.project, settled.texts
+
+
+def linked(config: Config) -> tuple[Project, Loaded]:
+    """Read and link, without a look at what was promised: return that, and the files.
+
+    Warnings that the configuration ignores are left out.
+
+    Raises:
+        SchemaError: What one stage found; with `warnings_as_errors`, also warnings.
+    """
+    loaded = load([config.root / path for path in config.schemas], config.root)
+    try:
+        project = link(
+            loaded.files,
+            out_module=config.out_module,
+            package_root=config.package_root,
+            system=config.system,
+            installed=installed_kinds(config.out_module),
+        )
+        warnings = tuple(one for one in project.warnings if one.code not in config.ignore)
+        if warnings and config.warnings_as_errors:
+            raise SchemaError(warnings)
+    except SchemaError as error:
+        error.texts = loaded.texts
+        raise
+    return replace(project, warnings=warnings), loaded
 
 
 def configure(file: Path | None = None, start: Path | None = None) -> Config:
@@ -192,10 +247,8 @@ def _table(path: Path) -> dict[str, object] | None:
 def _config(root: Path, table: dict[str, object] | None, file: str) -> Config:
     if table is None:
         raise _refused("E0003", f"{file} has no [tool.batpak]", _MINIMAL)
-    for key in table:
-        if key not in KEYS:
-            hint = f"keys: {', '.join(KEYS)}"
-            raise _refused("E0002", f"{file}: unknown key {quoted(key)} in [tool.batpak]", hint)
+    if strangers := [key for key in table if key not in KEYS]:
+        raise SchemaError(_unknown(key, file) for key in strangers)
     try:
         given = convert(table, _Keys)
     except ValidationError as error:
@@ -217,6 +270,7 @@ def _config(root: Path, table: dict[str, object] | None, file: str) -> Config:
     if not all(map(_is_identifier, module.split("."))):
         hint = 'say how it is imported: out_module = "myapp.gen"'
         raise _refused("E0003", f"{file}: {quoted(module)} cannot be imported", hint)
+    _refuse_ignored(given.ignore, file)
     return Config(
         root,
         given.schemas,
@@ -227,7 +281,22 @@ def _config(root: Path, table: dict[str, object] | None, file: str) -> Config:
         _below(root, given.lock or _lock_of(root, given.schemas), "lock", file),
         given.tests and _below(root, given.tests, "tests", file),
         Terms(given.mode, given.modes, _suppressions(given.suppress, file)),
+        given.ignore,
+        given.warnings_as_errors,
+        file,
     )
+
+
+def _unknown(key: str, file: str) -> Diagnostic:
+    hint = did_you_mean(key, KEYS) or f"keys: {', '.join(KEYS)}"
+    return Diagnostic("E0002", f"{file}: unknown key {quoted(key)} in [tool.batpak]", None, hint)
+
+
+def _refuse_ignored(codes: Iterable[str], file: str) -> None:
+    for code in codes:
+        if not _WARNING.fullmatch(code):
+            message = f"{file}: {quoted(code)} cannot be ignored"
+            raise _refused("E0003", message, "ignore lists codes of warnings, like W0402")
 
 
 def _lock_of(root: Path, schemas: tuple[str, ...]) -> str:
@@ -296,11 +365,11 @@ def main(*, check: bool, config: Path | None) -> int:
         traceback.print_exc()
         print("batpak gen: internal error; nothing of yours was changed", file=sys.stderr)
         return INTERNAL
-    if report.warnings:
-        print(spell(report.warnings, report.texts), file=sys.stderr)
     if check and report.drift:
         print(spell(report.drift, {}), file=sys.stderr)
         return FINDINGS
+    if report.warnings:
+        print(spell(report.warnings, report.texts), file=sys.stderr)
     print(summary(report, time.perf_counter() - started, check=check))
     return CLEAN
 
@@ -315,14 +384,15 @@ def exit_code(error: SchemaError) -> int:
 
 def summary(report: Report, seconds: float, *, check: bool) -> str:
     """Return the line of success: `1 package, 4 events: 9 files written, 0 removed, …`."""
-    head = f"{_count(report.packages, 'package')}, {_count(report.events, 'event')}: "
+    head = f"{counted(report.packages, 'package')}, {counted(report.events, 'event')}: "
     if check:
-        return f"{head}{_count(report.unchanged, 'file')} up to date ({seconds:.2f} s)"
+        return f"{head}{counted(report.unchanged, 'file')} up to date ({seconds:.2f} s)"
     return (
-        f"{head}{_count(len(report.written), 'file')} written, {len(report.removed)} removed,"
+        f"{head}{counted(len(report.written), 'file')} written, {len(report.removed)} removed,"
         f" {report.unchanged} unchanged ({seconds:.2f} s)"
     )
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return `1 file`, `2 files`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

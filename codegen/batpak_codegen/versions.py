@@ -24,7 +24,16 @@ from batpak_codegen.ir import Project
 from batpak_codegen.link import link
 from batpak_codegen.lock import Lock, spell_file
 from batpak_codegen.promises import Settled, Terms, parse_lock, read_lock, settle
-from batpak_codegen.run import CLEAN, FINDINGS, INTERNAL, INTERRUPTED, Config, configure, exit_code
+from batpak_codegen.run import (
+    CLEAN,
+    FINDINGS,
+    INTERNAL,
+    INTERRUPTED,
+    Config,
+    configure,
+    exit_code,
+    linked,
+)
 from batpak_codegen.shape import ShapeField
 from batpak_codegen.source.load import SUFFIX, Loaded, load
 
@@ -119,14 +128,9 @@ def _judged(project: Project, files: tuple[SchemaFile, ...], base: Lock, terms: 
 def _settled(
     config: Config, terms: Terms | None = None, *, is_locking: bool = False
 ) -> tuple[Settled, Loaded]:
-    loaded = load([config.root / path for path in config.schemas], config.root)
+    project, loaded = linked(config)
     base, text = read_lock(config.root, config.lock)
-    try:
-        project = _linked(config, loaded)
-        settled = settle(project, loaded, base, text, terms or config.terms, is_locking=is_locking)
-    except SchemaError as error:
-        error.texts = {**loaded.texts, base.path: text}
-        raise
+    settled = settle(project, loaded, base, text, terms or config.terms, is_locking=is_locking)
     return settled, loaded
 
 

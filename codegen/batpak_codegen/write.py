@@ -33,6 +33,14 @@ class Plan(Struct, frozen=True):
     stale: tuple[str, ...]
     unchanged: int
 
+    def below(self, folder: str, files: int) -> Plan:
+        """Return the part of it below a folder, which ends in a slash and has so many `files`."""
+        parts = (self.missing, self.changed, self.stale)
+        missing, changed, stale = (
+            tuple(path for path in paths if path.startswith(folder)) for paths in parts
+        )
+        return Plan(missing, changed, stale, files - len(missing) - len(changed))
+
     def drift(self, out: str) -> list[Diagnostic]:
         """Say of every difference what it is; `out` is how the directory is printed."""
         reasons = (

@@ -42,6 +42,16 @@ def load(paths: Sequence[Path], root: Path) -> Loaded:
     Raises:
         SchemaError: Everything that was found, with the texts to point at in `texts`.
     """
+    texts = read_texts(paths, root)
+    try:
+        return Loaded(tuple(_understand(texts, Findings())), texts)
+    except SchemaError as error:
+        error.texts = texts
+        raise
+
+
+def read_texts(paths: Sequence[Path], root: Path) -> dict[str, str]:
+    """Return printed path → text of the schema files at `paths`, for any use; see `load`."""
     findings = Findings()
     texts: dict[str, str] = {}
     try:
@@ -50,10 +60,10 @@ def load(paths: Sequence[Path], root: Path) -> Loaded:
             if text is not None:
                 texts[name] = text
         findings.finish()
-        return Loaded(tuple(_understand(texts, findings)), texts)
     except SchemaError as error:
         error.texts = texts
         raise
+    return texts
 
 
 def _understand(texts: Mapping[str, str], findings: Findings) -> list[SchemaFile]:

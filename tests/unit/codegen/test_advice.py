@@ -108,7 +108,7 @@ def test_a_project_with_an_error_is_refused_and_gets_no_advice_yet(tmp_path: Pat
 
 def test_a_warning_alone_does_not_end_a_phase() -> None:
     findings = Findings()
-    findings.put(Diagnostic("W0402", "never asked", None, severity="warning"))
+    findings.put(Diagnostic("W0402", "never asked", None))
     findings.finish()
 
     findings.add("E0514", "no such gate", None)

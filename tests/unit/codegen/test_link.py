@@ -188,7 +188,7 @@ def test_kinds_are_unique_over_all_packages_and_both_places_are_shown(tmp_path: 
     assert found.code == "E0203"
     assert "0x3003" in found.message
     assert [place.note for place in found.also] == ["Closed"]
-    assert found.help == "0x000 is free"
+    assert found.help == "`batpak id next house.roof.Leaked` proposes 0xac9"
 
 
 def test_an_event_without_any_category_is_told_where_to_write_it(tmp_path: Path) -> None:

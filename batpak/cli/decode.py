@@ -1,0 +1,136 @@
+"""`batpak decode`: an event of a store, or the bytes of a payload, as JSON."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from batpak import codec, registry, wire
+from batpak.cli.manner import Color, ConfigFile, ExitZero, Manner, Quiet, Verbose, When
+from batpak.event import StoredEvent
+from batpak.kind import EventKind
+from batpak.store import Store
+
+if TYPE_CHECKING:
+    from batpak_codegen.console import Outcome
+    from batpak_codegen.run import Config
+
+PAYLOAD_BYTES_MAX: int = 16 << 20
+
+
+def decode(
+    source: Annotated[
+        str, typer.Argument(help="A store; with --kind, a payload in hex, or - for bytes piped in.")
+    ],
+    sequence: Annotated[int | None, typer.Argument(help="Which event of the store.", min=0)] = None,
+    *,
+    kind: Annotated[
+        str | None, typer.Option(metavar="KIND", help="Decode a payload of this kind: 0x2001.")
+    ] = None,
+    version: Annotated[
+        int | None, typer.Option(metavar="N", help="Of the payload; default: the newest.", min=1)
+    ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Without generated classes: as it is stored.")
+    ] = False,
+    config: ConfigFile = None,
+    color: Color = When.AUTO,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
+) -> None:
+    """Print an event of a store, or a payload, as JSON.
+
+    Classes come from the generated code of the project, which is imported. Nothing is changed; the
+    store must not be open for writing meanwhile.
+    """
+    if (kind is None) == (sequence is None):
+        raise typer.BadParameter("give a store and a sequence, or --kind and a payload")
+    number = None if kind is None else _kind(kind)
+    data = b"" if number is None else _bytes(source)
+
+    if not plain:
+        manner = Manner("decode", config, None, color, quiet, verbose, exit_zero)
+        status = manner.status(lambda: _load(manner.configured()))
+        if status:
+            raise typer.Exit(status)
+    if number is not None:
+        found = _payload(number, version, data, plain=plain)
+    else:
+        with Store.open_read_only(source) as store:
+            event = sequence or 0
+            found = _told(store.get(event, form=wire.DICT) if plain else store.get(event))
+    typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+
+
+def _load(config: Config) -> Outcome:
+    """Import the generated classes of a project."""
+    from batpak_codegen.console import Outcome
+    from batpak_codegen.diagnostic import Diagnostic, SchemaError
+
+    if not config.system:
+        root = (config.root / config.out).resolve()
+        for _ in config.out_module.split("."):
+            root = root.parent
+        sys.path.insert(0, str(root))
+        try:
+            importlib.import_module(f"{config.out_module}.registry").load()
+        except ImportError as error:
+            message = f"the generated code cannot be imported: {error}"
+            hint = "run batpak gen, or decode with --plain"
+            raise SchemaError([Diagnostic("E0701", message, None, hint)]) from error
+    return Outcome()
+
+
+def _payload(kind: EventKind, version: int | None, data: bytes, *, plain: bool) -> object:
+    """Return a payload as what JSON can say."""
+    if plain:
+        try:
+            return msgspec.to_builtins(codec.decode_plain(data))
+        except (codec.DecodeError, ValueError) as error:
+            raise wire.decode_failed(error, kind, version or 1, None) from error
+    entry = registry.lookup(kind)
+    newest = 1 if entry is None else entry.version
+    return msgspec.to_builtins(wire.decode(kind, version or newest, data))
+
+
+def _told(event: StoredEvent[object]) -> Mapping[str, object]:
+    """Return an event and what its frame says about it."""
+    entry = registry.lookup(event.kind)
+    return {
+        "sequence": event.sequence,
+        "entity": event.coordinate.entity,
+        "scope": event.coordinate.scope,
+        "version": event.version,
+        "kind": f"{event.kind:#06x}",
+        "event": None if entry is None else entry.cls.__qualname__,
+        "payload_version": event.payload_version,
+        "event_id": str(event.event_id),
+        "correlation_id": str(event.correlation_id),
+        "causation_id": None if event.causation_id is None else str(event.causation_id),
+        "recorded_at": event.recorded_at.isoformat(),
+        "event_hash": event.event_hash.hex(),
+        "payload": msgspec.to_builtins(event.payload),
+    }
+
+
+def _kind(text: str) -> EventKind:
+    try:
+        return EventKind.from_wire(int(text, 0))
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!a} is no kind; write 0x2001") from error
+
+
+def _bytes(text: str) -> bytes:
+    if text == "-":
+        return sys.stdin.buffer.read(PAYLOAD_BYTES_MAX)
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise typer.BadParameter("a payload is given in hex, like 81a16e01") from error

@@ -1,0 +1,102 @@
+"""What every command of the compiler takes, and how it is run. The compiler is opened here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn, TypeAlias
+
+import typer
+
+if TYPE_CHECKING:
+    from batpak_codegen.console import Outcome
+    from batpak_codegen.run import Config
+
+COULD_NOT_RUN = 2
+
+
+class Format(Enum):
+    """For whom findings are printed."""
+
+    TEXT = "text"
+    CONCISE = "concise"
+    JSON = "json"
+    SARIF = "sarif"
+    GITHUB = "github"
+
+
+class When(Enum):
+    """Whether to print in color."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+ConfigFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="A TOML file with [tool.batpak]; default: the nearest pyproject.toml.",
+    ),
+]
+Form: TypeAlias = Annotated[
+    Format | None,
+    typer.Option(
+        "--format",
+        help="How findings are printed; default: text, in a workflow of GitHub github.",
+    ),
+]
+Color: TypeAlias = Annotated[
+    When, typer.Option("--color", help="Whether to print in color; auto: on a terminal.")
+]
+Quiet: TypeAlias = Annotated[bool, typer.Option("-q", "--quiet", help="Only say what is wrong.")]
+Verbose: TypeAlias = Annotated[bool, typer.Option("-v", "--verbose", help="Name every file.")]
+ExitZero: TypeAlias = Annotated[
+    bool, typer.Option("--exit-zero", help="Exit with 0 also when something was found.")
+]
+
+
+class Manner(NamedTuple):
+    """The shared options as they were given; `name` is the command's."""
+
+    name: str
+    config: Path | None
+    form: Format | None
+    color: When
+    quiet: bool
+    verbose: bool
+    exit_zero: bool
+
+    def run(self, action: Callable[[], Outcome]) -> NoReturn:
+        """Run what the command does, and end with its exit code."""
+        raise typer.Exit(self.status(action))
+
+    def status(self, action: Callable[[], Outcome]) -> int:
+        """Run what the command does, and return its exit code."""
+        try:
+            from batpak_codegen.console import Console, choose_color, choose_format
+        except ModuleNotFoundError as error:
+            message = (
+                f"error[E0008] `batpak {self.name}` needs {error.name}: pip install 'batpak[gen]'"
+            )
+            typer.echo(message, err=True)
+            return COULD_NOT_RUN
+        console = Console(
+            self.name,
+            choose_format(self.form.value if self.form else None),
+            choose_color(self.color.value, sys.stderr),
+            self.quiet,
+            self.verbose,
+            self.exit_zero,
+        )
+        return console.run(action)
+
+    def configured(self) -> Config:
+        """Read the configuration."""
+        from batpak_codegen.run import configure
+
+        return configure(self.config)

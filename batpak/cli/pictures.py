@@ -1,0 +1,129 @@
+"""Commands that show what the schemas say: `batpak graph`, `docs`, `ir`, `schema`, `explain`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from batpak.cli.manner import Color, ConfigFile, ExitZero, Manner, Quiet, Verbose, When
+
+if TYPE_CHECKING:
+    from batpak_codegen.console import Outcome
+
+
+class Picture(Enum):
+    """The language of a diagram."""
+
+    MERMAID = "mermaid"
+    DOT = "dot"
+    TEXT = "text"
+    JSON = "json"
+
+
+class Page(Enum):
+    """How the catalog is written down."""
+
+    MD = "md"
+    HTML = "html"
+
+
+def graph(
+    machine: Annotated[
+        str | None, typer.Argument(help="Order, or shop.orders.Order; default: all.")
+    ] = None,
+    *,
+    form: Annotated[
+        Picture, typer.Option("--format", help="The language of the diagram.")
+    ] = Picture.MERMAID,
+    config: ConfigFile = None,
+    color: Color = When.AUTO,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
+) -> None:
+    """Draw the machines."""
+    manner = Manner("graph", config, None, color, quiet, verbose, exit_zero)
+
+    def action() -> Outcome:
+        from batpak_codegen import console, graph, run
+
+        project, texts = run.understand(manner.configured())
+        drawn = graph.graph(project, form.value, machine)
+        return console.Outcome(drawn, "", (), project.warnings, texts)
+
+    manner.run(action)
+
+
+def docs(
+    *,
+    form: Annotated[
+        Page, typer.Option("--format", help="Markdown, or one HTML page that needs nothing else.")
+    ] = Page.MD,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write catalog.md or catalog.html there.")
+    ] = None,
+    config: ConfigFile = None,
+    color: Color = When.AUTO,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
+) -> None:
+    """Write the catalog of events, machines and gates."""
+    manner = Manner("docs", config, None, color, quiet, verbose, exit_zero)
+
+    def action() -> Outcome:
+        from batpak_codegen import commands
+
+        return commands.docs(manner.configured(), form.value, out)
+
+    manner.run(action)
+
+
+def ir(
+    *,
+    config: ConfigFile = None,
+    color: Color = When.AUTO,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    exit_zero: ExitZero = False,
+) -> None:
+    """Print what the schemas mean, as JSON."""
+    manner = Manner("ir", config, None, color, quiet, verbose, exit_zero)
+
+    def action() -> Outcome:
+        from batpak_codegen import console, plain, run
+
+        project, texts = run.understand(manner.configured())
+        return console.Outcome(plain.project_json(project), "", (), project.warnings, texts)
+
+    manner.run(action)
+
+
+def schema() -> None:
+    """Print the JSON Schema of the language, for editors."""
+    manner = Manner("schema", None, None, When.AUTO, quiet=False, verbose=False, exit_zero=False)
+
+    def action() -> Outcome:
+        from batpak_codegen import console, language
+
+        return console.Outcome(language.language_schema())
+
+    manner.run(action)
+
+
+def explain(
+    topic: Annotated[str, typer.Argument(metavar="CODE", help="A code, or `versions`.")],
+) -> None:
+    """Tell what a code means."""
+    from batpak_codegen.codes import table
+
+    told = table.explain(topic)
+    if told is None:
+        near = table.nearest(topic)
+        hint = f"; did you mean {near}?" if near else ""
+        typer.echo(f"batpak explain: there is no code {topic!a}{hint}", err=True)
+        raise typer.Exit(2)
+    typer.echo(told, nl=False)

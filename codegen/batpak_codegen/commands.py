@@ -1,0 +1,211 @@
+"""What the commands do: a configuration in, what there is to say out."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from batpak_codegen import catalog, numbering, page, stamp
+from batpak_codegen.canonical import canonical
+from batpak_codegen.console import Outcome, Reason
+from batpak_codegen.diagnostic import Diagnostic, SchemaError, printable
+from batpak_codegen.run import Config, Report, counted, run, summary, understand
+from batpak_codegen.source import yaml_text
+from batpak_codegen.source.load import read_texts
+from batpak_codegen.splice import replace_file
+
+
+class Request(Struct, frozen=True):
+    """What `gen` was asked for.
+
+    `check`, `diff` and `list_outputs` write nothing; `out` is another folder for this run, and
+    with `package` only the files of that package count.
+    """
+
+    check: bool = False
+    diff: bool = False
+    list_outputs: bool = False
+    package: str | None = None
+    out: Path | None = None
+    depfile: Path | None = None
+
+
+def gen(config: Config, request: Request) -> Outcome:
+    """Write what is out of date; or say what is, in the form that was asked for.
+
+    Raises:
+        SchemaError: What one stage found; nothing was written.
+    """
+    started = time.perf_counter()
+    configured = config
+    if request.out is not None:
+        config = replace(config, out=str(request.out.absolute()))
+    dry = request.check or request.diff or request.list_outputs
+    before = stamp.digests(config)
+    report = run(config, check=dry, package=request.package)
+    out = config.root / config.out
+    if request.depfile is not None:
+        _write_depfile(request.depfile, out, report, config)
+    if request.list_outputs:
+        listed = "".join(f"{config.out}/{path}\n" for path in sorted(report.files))
+        return Outcome(product=listed, diagnostics=report.warnings, texts=report.texts)
+    if dry:
+        return _compared(report, out, config.out, request, time.perf_counter() - started)
+    if config is configured and request.package is None:
+        stamp.write(config, report, before)
+    said = summary(report, time.perf_counter() - started, check=False)
+    details = [f"{config.out}/{path} written" for path in report.written]
+    details += [f"{config.out}/{path} removed" for path in report.removed]
+    return Outcome("", said, tuple(details), report.warnings, report.texts)
+
+
+def _compared(report: Report, out: Path, shown: str, request: Request, seconds: float) -> Outcome:
+    reason: Reason | None = "drift" if report.drift else None
+    product = _diff(report, out, shown) if request.diff else ""
+    told = report.drift if request.check or not request.diff else ()
+    said = "" if report.drift else summary(report, seconds, check=True)
+    return Outcome(product, said, (), (*told, *report.warnings), report.texts, reason)
+
+
+def _diff(report: Report, out: Path, shown: str) -> str:
+    """Return what `gen` would change, as a unified diff."""
+    lines: list[str] = []
+    for path in report.changed:
+        file = out / path
+        old = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+        new = report.files.get(path, "")
+        before = f"a/{shown}/{path}" if old else "/dev/null"
+        after = f"b/{shown}/{path}" if path in report.files else "/dev/null"
+        rows = old.splitlines(keepends=True), new.splitlines(keepends=True)
+        lines += difflib.unified_diff(*rows, before, after)
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+
+
+def _write_depfile(file: Path, out: Path, report: Report, config: Config) -> None:
+    """Write what each output is made from, the way `make` and `ninja` read it."""
+    targets = " ".join(_escaped(out / path) for path in sorted(report.files))
+    sources = " ".join(_escaped(path) for path in stamp.inputs(config))
+    try:
+        file.write_text(f"{targets}: {sources}\n", encoding="utf-8")
+    except OSError as error:
+        message = f"cannot write {printable(str(file))}: {error.strerror}"
+        raise SchemaError([Diagnostic("E0703", message)]) from error
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace("$", "$$").replace("#", "\\#").replace(" ", "\\ ")
+
+
+def check(config: Config, paths: Sequence[Path] = ()) -> Outcome:
+    """Do everything that can find an error of the schemas, and write nothing.
+
+    Args:
+        config: Which schemas there are; all of them are read, since they import each other.
+        paths: Files or folders; findings elsewhere are only counted.
+
+    Raises:
+        SchemaError: What one stage found.
+    """
+    started = time.perf_counter()
+    try:
+        project, texts = understand(config)
+    except SchemaError as error:
+        if not paths:
+            raise
+        raise SchemaError(_near(error.diagnostics, config, paths), error.texts) from error
+    events = sum(len(package.events) for package in project.packages)
+    seconds = time.perf_counter() - started
+    head = f"{counted(len(project.packages), 'package')}, {counted(events, 'event')}"
+    details = tuple(f"{path} read" for path in sorted(texts))
+    found = _near(project.warnings, config, paths) if paths else project.warnings
+    return Outcome("", f"{head}: all well ({seconds:.2f} s)", details, found, texts)
+
+
+def fmt(config: Config, paths: Sequence[Path], *, check: bool) -> Outcome:
+    """Bring schemas into their one order and spelling.
+
+    Args:
+        config: Which schemas there are.
+        paths: Files or folders; none: all schemas.
+        check: Write nothing; say which would change.
+
+    Raises:
+        SchemaError: A file cannot be read or replaced, or is no YAML.
+    """
+    started = time.perf_counter()
+    named = [path.absolute() for path in paths]
+    texts = read_texts(named or [config.root / path for path in config.schemas], config.root)
+    shaped = {path: canonical(text, path) for path, text in texts.items()}
+    changed = [path for path in texts if shaped[path] != texts[path]]
+    if check and changed:
+        hint = "run batpak fmt"
+        message = "is not in the order and spelling of batpak fmt"
+        found = tuple(Diagnostic("E0706", f"{path} {message}", None, hint) for path in changed)
+        return Outcome(diagnostics=found, reason="drift")
+    for path in changed:
+        replace_file(config.root / path, shaped[path])
+    seconds = time.perf_counter() - started
+    rest = f"{len(texts) - len(changed)} unchanged ({seconds:.2f} s)"
+    said = f"{counted(len(changed), 'file')} formatted, {rest}"
+    return Outcome("", said, tuple(f"{path} formatted" for path in changed))
+
+
+def next_id(config: Config, name: str, *, write: bool) -> Outcome:
+    """Propose the number of an event; with `write`, put it into the schema.
+
+    Raises:
+        SchemaError: The name is none, the package is unknown, or no number is free.
+    """
+    texts = read_texts([config.root / path for path in config.schemas], config.root)
+    found = numbering.next_id(name, texts)
+    if write:
+        yaml_text.parse(found.text, found.path)
+        replace_file(config.root / found.path, found.text)
+    return Outcome(f"0x{found.number:03x}\n")
+
+
+def docs(config: Config, form: Literal["md", "html"], out: Path | None) -> Outcome:
+    """Write the catalog, as one file in `out`, or to standard output.
+
+    Raises:
+        SchemaError: What one stage found; E0703, the file cannot be written.
+    """
+    project, texts = understand(config)
+    blocks = catalog.catalog(project)
+    text = catalog.markdown(blocks) if form == "md" else page.html(blocks)
+    if out is None:
+        return Outcome(text, "", (), project.warnings, texts)
+    file = out / f"catalog.{form}"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"cannot write {printable(str(file))}: {error.strerror}"
+        raise SchemaError([Diagnostic("E0703", message)]) from error
+    return Outcome("", f"{file} written", (), project.warnings, texts)
+
+
+def _near(
+    found: tuple[Diagnostic, ...], config: Config, paths: Sequence[Path]
+) -> tuple[Diagnostic, ...]:
+    """Return what was found in some files; of the rest, how much it is."""
+    wanted = [path.resolve() for path in paths]
+
+    def here(diagnostic: Diagnostic) -> bool:
+        if diagnostic.span is None:
+            return True
+        file = (config.root / diagnostic.span.path).resolve()
+        return any(file.is_relative_to(path) for path in wanted)
+
+    shown = tuple(diagnostic for diagnostic in found if here(diagnostic))
+    rest = [diagnostic for diagnostic in found if not here(diagnostic)]
+    if rest and not shown:
+        message = f"{counted(len(rest), 'finding')} in other files"
+        shown = (Diagnostic(rest[0].code, message, None, "run batpak check without a path"),)
+    return shown

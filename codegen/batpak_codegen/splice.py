@@ -1,0 +1,118 @@
+"""Changing a schema as text: every byte that is not meant to change stays, comments above all.
+
+Edits are made at the positions of nodes. What comes out is read again and compared with what went
+in, so a defect here ends in an error and never in a changed meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from batpak_codegen.diagnostic import Diagnostic, SchemaError, quoted
+from batpak_codegen.nodes import MapNode, Node, SeqNode, TextNode
+
+Meaning: TypeAlias = "str | list[Meaning] | dict[str, Meaning]"
+
+
+class Edit(Struct, frozen=True):
+    """Put `text` where the characters `start` to `end` of a file are."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Offsets:
+    """Line and column, both from 1, to the offset in a text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.starts = [0]
+        for row in text.split("\n"):
+            self.starts.append(self.starts[-1] + len(row) + 1)
+
+    def at(self, line: int, column: int) -> int:
+        """Return the offset of a place; a line behind the last one is the end."""
+        return min(self.starts[min(line, len(self.starts)) - 1] + column - 1, len(self.text))
+
+    def start(self, node: Node) -> int:
+        """Return where a node begins."""
+        return self.at(node.span.line, node.span.column)
+
+    def end(self, node: Node) -> int:
+        """Return where a node ends."""
+        return self.at(node.span.end_line, node.span.end_column)
+
+    def is_flow(self, node: MapNode | SeqNode) -> bool:
+        """Whether a map or list is written in brackets."""
+        return self.text.startswith(("{", "["), self.start(node))
+
+
+def apply(text: str, edits: Iterable[Edit]) -> str:
+    """Return the text with the edits made; they do not overlap."""
+    for edit in sorted(edits, key=lambda one: (one.start, one.end), reverse=True):
+        text = text[: edit.start] + edit.text + text[edit.end :]
+    return text
+
+
+def last_line(node: Node, offsets: Offsets) -> int:
+    """Return the last line on which something of a node stands."""
+    if isinstance(node, MapNode) and node.entries and not offsets.is_flow(node):
+        return last_line(node.entries[-1][1], offsets)
+    if isinstance(node, SeqNode) and node.items and not offsets.is_flow(node):
+        return last_line(node.items[-1], offsets)
+    line = node.span.end_line - (node.span.end_column == 1)
+    rows = offsets.text.split("\n")
+    while line > node.span.line and not rows[line - 1].strip():
+        line -= 1
+    return line
+
+
+def meaning(node: Node) -> Meaning:
+    """Return what a node says, without order of keys and spelling of whole numbers."""
+    if isinstance(node, MapNode):
+        return {_value(key): meaning(value) for key, value in node.entries}
+    if isinstance(node, SeqNode):
+        return [meaning(item) for item in node.items]
+    return _value(node)
+
+
+def _value(node: TextNode) -> str:
+    number = None if node.style else whole(node.value)
+    return node.value if number is None else str(number)
+
+
+def whole(text: str) -> int | None:
+    """Return the whole number that a schema may write so."""
+    with suppress(ValueError):
+        return int(text, 16) if text.startswith("0x") else int(text.replace("_", ""))
+    return None
+
+
+def comments(text: str) -> Sequence[str]:
+    """Return the lines that are comments, sorted."""
+    rows = (row.strip() for row in text.split("\n"))
+    return sorted(row for row in rows if row.startswith("#"))
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Replace a schema file, whole or not at all; its mode is kept.
+
+    Raises:
+        SchemaError: E0703, the system refused.
+    """
+    fresh = path.with_name(f".{path.name}.batpak-new")
+    try:
+        fresh.write_bytes(text.encode())
+        fresh.chmod(path.stat().st_mode)
+        fresh.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            fresh.unlink()
+        message = f"cannot replace {quoted(path.name)}: {error.strerror}"
+        raise SchemaError([Diagnostic("E0703", message)]) from error

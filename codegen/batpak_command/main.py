@@ -1,0 +1,73 @@
+"""What the script `batpak` runs.
+
+Help, the version, and a `gen` that has nothing to do are answered before the library, typer or
+the compiler are imported, because those take many times as long. All else is `batpak.cli.main`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+VERSION = "0.1.0"  # as in pyproject.toml; asking importlib.metadata takes longer than all else
+HELP = """\
+Usage: batpak COMMAND [OPTIONS]
+
+Describe events once; get typed Python and a tamper-evident event store.
+
+Schemas:
+  init      Begin a project: configuration, a schema, hooks for git and CI.
+  gen       Compile the schemas into typed Python.
+  check     Find every error of the schemas; write nothing.
+  fmt       Bring schemas into one order and spelling; comments stay.
+  id        Propose the number of a new event, or list those in use.
+  graph     Draw the machines.
+  docs      Write the catalog of events, machines and gates.
+  ir        Print what the schemas mean, as JSON.
+  schema    Print the JSON Schema of the language, for editors.
+  explain   Tell what a code means.
+
+Stores:
+  verify    Recompute every checksum, hash and link of a store.
+  decode    Print an event of a store, or a payload, as JSON.
+  demo      Show the whole story in a temporary folder.
+
+Options:
+  --version  Print the version and exit.
+  --help     Print this and exit; `batpak COMMAND --help` tells more.
+"""
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    words = sys.argv[1:]
+    if words in ([], ["--help"], ["-h"], ["help"]):
+        print(HELP, end="")
+    elif words == ["--version"]:
+        print(f"batpak {VERSION}")
+    elif words[0] != "gen" or not _nothing_to_do(words[1:]):
+        from batpak.cli.main import main as app
+
+        app()
+
+
+def _nothing_to_do(words: Sequence[str]) -> bool:
+    """Whether this is a plain `gen` that would change nothing; then that is printed."""
+    started = time.perf_counter()
+    quiet, config, left = False, None, list(words)
+    while left:
+        word = left.pop(0)
+        if word in ("-q", "--quiet"):
+            quiet = True
+        elif word == "--config" and left:
+            config = Path(left.pop(0))
+        else:
+            return False
+    from batpak_codegen import stamp
+
+    counted = stamp.unchanged(config)
+    if counted is not None and not quiet:
+        print(f"{counted} ({time.perf_counter() - started:.2f} s)")
+    return counted is not None

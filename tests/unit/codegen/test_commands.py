@@ -1,0 +1,361 @@
+"""Proves what `gen` and `check` do beyond a plain run, and that the stamp never hides a change.
+
+Without it `--diff` could write, `--package` could delete another package, a build tool would get a
+wrong list of files, and a stamp could say "nothing to do" when there is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from batpak_codegen import stamp
+from batpak_codegen.commands import Request, check, gen
+from batpak_codegen.declarations import SchemaFile
+from batpak_codegen.diagnostic import Diagnostic, SchemaError
+from batpak_codegen.ir import Project
+from batpak_codegen.link import link
+from batpak_codegen.run import Config, configure, run, understand
+from batpak_codegen.watch import look, watch
+from tests.unit.codegen.project_world import DOORS, changed
+
+TABLE = '[tool.batpak]\nout = "house/gen"\npackage_root = "house"\n'
+ROOF = "batpak: 1\npackage: house.roof\ncategory: 4\nevents: {Leaked: {id: 1, fields: {}}}\n"
+WARNING = Diagnostic("W0402", "nothing uses this gate")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "schemas" / "doors.batpak.yaml").write_text(DOORS)
+    (tmp_path / "schemas" / "roof.batpak.yaml").write_text(ROOF)
+    (tmp_path / "pyproject.toml").write_text(TABLE)
+    (tmp_path / "house").mkdir()
+    (tmp_path / "house" / "__init__.py").touch()
+    return configure(tmp_path / "pyproject.toml")
+
+
+def tree(config: Config) -> dict[str, bytes]:
+    files = (config.root / "house").rglob("*")
+    return {str(path): path.read_bytes() for path in files if path.is_file()}
+
+
+def widen(config: Config) -> None:
+    """Change a schema so that code changes."""
+    file = config.root / "schemas" / "doors.batpak.yaml"
+    file.write_text(changed(DOORS, {"state.width > 50": "state.width > 60"}))
+
+
+@pytest.mark.parametrize(
+    "request_", [Request(check=True), Request(diff=True), Request(list_outputs=True)]
+)
+def test_what_was_asked_to_write_nothing_writes_nothing(config: Config, request_: Request) -> None:
+    before = tree(config)
+
+    gen(config, request_)
+
+    assert tree(config) == before
+    assert not (config.root / ".batpak").exists()
+
+
+def test_a_diff_shows_every_line_that_would_change_and_fails(config: Config) -> None:
+    gen(config, Request())
+    widen(config)
+    stale = config.root / "house/gen/doors/old.py"
+    stale.write_bytes((config.root / "house/gen/__init__.py").read_bytes())
+
+    shown = gen(config, Request(diff=True))
+
+    assert shown.reason == "drift"
+    lines = shown.product.splitlines()
+    assert "--- a/house/gen/doors/door_gates.py" in lines
+    assert any(line.startswith("-") and "state.width > 50" in line for line in lines)
+    assert any(line.startswith("+") and "state.width > 60" in line for line in lines)
+    assert lines[lines.index("--- a/house/gen/doors/old.py") + 1] == "+++ /dev/null"
+
+
+def test_a_clean_tree_has_no_diff_and_no_drift(config: Config) -> None:
+    gen(config, Request())
+
+    diff, checked = gen(config, Request(diff=True)), gen(config, Request(check=True))
+
+    assert (diff.product, diff.reason) == ("", None)
+    assert (checked.diagnostics, checked.reason) == ((), None)
+    assert "up to date" in checked.summary
+
+
+def test_one_package_is_written_and_the_others_are_left_as_they_are(config: Config) -> None:
+    gen(config, Request(package="house.roof"))
+
+    written = {Path(path).parent.name for path in tree(config) if path.endswith("events.py")}
+    assert written == {"roof"}
+
+    gen(config, Request())
+    widen(config)
+    stale = config.root / "house/gen/doors/old.py"
+    stale.write_bytes((config.root / "house/gen/__init__.py").read_bytes())
+    before = tree(config)
+    done = gen(config, Request(package="house.roof", check=True))
+    gen(config, Request(package="house.roof"))
+    assert done.reason is None
+    assert tree(config) == before
+
+    with pytest.raises(SchemaError, match="E0003"):
+        gen(config, Request(package="house.rof"))
+
+
+def test_another_folder_gets_the_same_bytes(config: Config, tmp_path: Path) -> None:
+    gen(config, Request())
+    elsewhere = tmp_path / "else" / "where"
+
+    gen(config, Request(out=elsewhere))
+
+    home = config.root / "house" / "gen"
+    files = sorted(path.relative_to(home) for path in home.rglob("*") if path.is_file())
+    assert files == sorted(p.relative_to(elsewhere) for p in elsewhere.rglob("*") if p.is_file())
+    assert all((home / path).read_bytes() == (elsewhere / path).read_bytes() for path in files)
+
+
+def test_the_outputs_that_are_listed_are_those_that_are_written(config: Config) -> None:
+    listed = gen(config, Request(list_outputs=True)).product.splitlines()
+
+    gen(config, Request())
+
+    written = [str(Path(path).relative_to(config.root)) for path in tree(config)]
+    assert listed == sorted(path for path in written if path.startswith("house/gen/"))
+
+
+def test_a_depfile_names_outputs_and_inputs_and_escapes_blanks(
+    config: Config, tmp_path: Path
+) -> None:
+    (config.root / "schemas" / "doors.batpak.yaml").rename(config.root / "schemas/d $.batpak.yaml")
+
+    gen(config, Request(depfile=tmp_path / "d.mk", list_outputs=True))
+
+    targets, _, sources = (tmp_path / "d.mk").read_text().partition(": ")
+    assert f"{config.root}/house/gen/doors/events.py" in targets.split()
+    assert f"{config.root}/schemas/d\\ $$.batpak.yaml" in sources
+    assert f"{config.root}/pyproject.toml" in sources.split()
+    with pytest.raises(SchemaError, match="E0703"):
+        gen(config, Request(depfile=tmp_path / "no" / "d.mk"))
+
+
+# ------------------------------------------------------------------------------------- the stamp
+
+
+def test_after_a_run_there_is_nothing_to_do(config: Config) -> None:
+    assert stamp.unchanged(start=config.root) is None
+
+    gen(config, Request())
+
+    told = "2 packages, 5 events: 0 files written, 0 removed, 14 unchanged"
+    assert stamp.unchanged(start=config.root / "house") == told
+    assert stamp.unchanged(config.root / "pyproject.toml") == told
+
+
+def _append(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"\n")
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "a schema": lambda root: _append(root / "schemas/roof.batpak.yaml"),
+    "a new schema": lambda root: (root / "schemas/x.batpak.yaml").touch(),
+    "a lock beside them": lambda root: (root / "schemas/batpak.lock").touch(),
+    "a schema gone": lambda root: (root / "schemas/roof.batpak.yaml").unlink(),
+    "the configuration": lambda root: _append(root / "pyproject.toml"),
+    "an output": lambda root: _append(root / "house/gen/registry.py"),
+    "an output gone": lambda root: (root / "house/gen/registry.py").unlink(),
+    "a file among the outputs": lambda root: (root / "house/gen/mine.py").touch(),
+    "no outputs at all": lambda root: (root / "house/gen").rename(root / "gone"),
+    "half a stamp": lambda root: (root / ".batpak/stamp").write_bytes(b'{"file": "pypro'),
+    "a stamp of another make": lambda root: (root / ".batpak/stamp").write_bytes(b"[]"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_any_change_is_something_to_do(config: Config, name: str) -> None:
+    gen(config, Request())
+
+    CHANGES[name](config.root)
+
+    assert stamp.unchanged(start=config.root) is None
+
+
+def test_another_generator_is_something_to_do(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gen(config, Request())
+
+    monkeypatch.setattr(stamp, "_generator", lambda: "another")
+
+    assert stamp.unchanged(start=config.root) is None
+
+
+def test_what_changed_while_the_run_was_reading_is_not_taken_for_read(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(config: Config) -> tuple[Project, object]:
+        found = understand(config)
+        widen(config)
+        return found
+
+    monkeypatch.setattr("batpak_codegen.run.understand", late)
+
+    gen(config, Request())
+
+    assert stamp.unchanged(start=config.root) is None
+
+
+def test_a_run_with_warnings_leaves_no_stamp_so_that_they_are_seen_again(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned(monkeypatch)
+
+    done = gen(config, Request())
+
+    assert done.diagnostics == (WARNING,)
+    assert done.reason is None
+    assert stamp.unchanged(start=config.root) is None
+
+
+def test_partial_runs_leave_no_stamp(config: Config, tmp_path: Path) -> None:
+    gen(config, Request(package="house.roof"))
+    gen(config, Request(out=tmp_path / "x"))
+
+    assert stamp.unchanged(start=config.root) is None
+
+
+def test_files_beside_the_schemas_and_the_outputs_count_as_well(config: Config) -> None:
+    hooks = config.root / "house" / "doors_hooks.py"
+    hooks.write_text("# mine\n")
+    report = run(config, check=False)
+
+    stamp.write(config, replace(report, beside=("house/doors_hooks.py",)), stamp.digests(config))
+    assert stamp.unchanged(start=config.root) is not None
+    hooks.write_text("# changed\n")
+    assert stamp.unchanged(start=config.root) is None
+    hooks.unlink()
+    assert stamp.unchanged(start=config.root) is None
+
+
+def test_a_stamp_that_cannot_be_written_is_no_reason_to_fail(config: Config) -> None:
+    (config.root / ".batpak").touch()
+
+    assert gen(config, Request()).reason is None
+    assert stamp.unchanged(start=config.root) is None
+
+
+# ---------------------------------------------------------------------------------- the warnings
+
+
+def warned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `link` find something that is only worth a warning."""
+
+    def linked(
+        files: Sequence[SchemaFile], *, out_module: str, package_root: str, system: bool
+    ) -> Project:
+        found = link(files, out_module=out_module, package_root=package_root, system=system)
+        return replace(found, warnings=(WARNING,))
+
+    monkeypatch.setattr("batpak_codegen.run.link", linked)
+
+
+def test_warnings_can_be_ignored_by_code_or_be_errors(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned(monkeypatch)
+
+    assert understand(config)[0].warnings == (WARNING,)
+    assert understand(replace(config, ignore=("W0402",)))[0].warnings == ()
+    with pytest.raises(SchemaError, match="W0402"):
+        understand(replace(config, warnings_as_errors=True))
+    both = replace(config, warnings_as_errors=True, ignore=("W0402",))
+    assert understand(both)[0].warnings == ()
+
+
+@pytest.mark.parametrize("code", ["E0203", "W04", "all", ""])
+def test_only_warnings_can_be_ignored(config: Config, code: str) -> None:
+    file = config.root / "pyproject.toml"
+    file.write_text(f'{TABLE}ignore = ["{code}"]\n')
+
+    with pytest.raises(SchemaError, match="E0003"):
+        configure(file)
+
+
+def test_all_unknown_keys_are_told_at_once_with_what_was_meant(config: Config) -> None:
+    file = config.root / "pyproject.toml"
+    file.write_text(f'{TABLE}schema = ["x"]\nignored = []\n')
+
+    with pytest.raises(SchemaError) as caught:
+        configure(file)
+
+    assert [found.code for found in caught.value.diagnostics] == ["E0002", "E0002"]
+    assert [found.help for found in caught.value.diagnostics] == [
+        "did you mean `ignore`?",
+        "did you mean `schemas`?",
+    ]
+
+
+# --------------------------------------------------------------------------------------- `check`
+
+
+def test_check_says_what_it_read_and_writes_nothing(config: Config) -> None:
+    before = tree(config)
+
+    done = check(config)
+
+    assert done.summary.startswith("2 packages, 5 events: all well (")
+    assert done.details == ("schemas/doors.batpak.yaml read", "schemas/roof.batpak.yaml read")
+    assert tree(config) == before
+
+
+def test_check_of_a_file_tells_what_is_in_it_and_counts_the_rest(config: Config) -> None:
+    roof, doors = (config.root / f"schemas/{name}.batpak.yaml" for name in ("roof", "doors"))
+    roof.write_text(ROOF.replace("fields: {}", "fields: {x: nothing}"))
+    doors.write_text(changed(DOORS, {"width: i32}}\n  Open": "width: i33}}\n  Open"}))
+
+    for path, wanted in ((roof, ["roof"]), (doors, ["doors"]), (config.root, ["doors", "roof"])):
+        with pytest.raises(SchemaError) as caught:
+            check(config, [path])
+        files = [found.span.path for found in caught.value.diagnostics if found.span]
+        assert files == [f"schemas/{name}.batpak.yaml" for name in wanted]
+    roof.write_text(ROOF)
+    with pytest.raises(SchemaError, match="1 finding in other files"):
+        check(config, [roof])
+
+
+# --------------------------------------------------------------------------------------- `watch`
+
+
+def test_watching_acts_once_per_change_and_waits_until_all_of_it_is_there(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("1")
+    acted: list[str] = []
+    steps = iter(["2", "2+", None, None, None, "3", None, None])
+
+    def sleep(_: float) -> None:
+        text = next(steps)
+        if text is not None:
+            file.write_text(text * 2)
+
+    def act() -> bool:
+        acted.append(file.read_text())
+        return len(acted) < 3
+
+    watch(lambda: [tmp_path], act, sleep)
+
+    assert acted == ["1", "2+2+", "33"]
+
+
+def test_a_file_that_comes_goes_or_is_replaced_is_a_change(tmp_path: Path) -> None:
+    first = look([tmp_path, tmp_path / "not_there"])
+    (tmp_path / "a").write_text("1")
+    second = look([tmp_path])
+    os.utime(tmp_path / "a", ns=(1, 1))
+    third = look([tmp_path])
+
+    assert len({repr(sorted(seen.items())) for seen in (first, second, third)}) == 3
