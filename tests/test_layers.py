@@ -36,8 +36,10 @@ FLOORS = {
     "batpak.guard": "gates / receipt / verdict",
     "batpak_codegen": """run / render write / machine_view / payload_view / checks
         / namespace link / layout machine gate / fields / literal / ir source / declarations expr
-        / types text / names nodes / diagnostic""",
-    "batpak_codegen.source": "load / yaml_text",
+        / types text / names nodes schema / diagnostic""",
+    "batpak_codegen.source": "load / python / yaml_text",
+    "batpak_codegen.source.python": """child / load tree guard / calls / classes / annotations known
+        / places answer / values""",
     "batpak_codegen.expr": """emit / check / operands / layout constants / algebra parse / tokens
         / nodes""",
 }

@@ -21,11 +21,11 @@ from batpak_codegen.diagnostic import Diagnostic, SchemaError, quoted
 from batpak_codegen.diagnostic import render as spell
 from batpak_codegen.link import link
 from batpak_codegen.render import render
-from batpak_codegen.source.load import load
+from batpak_codegen.source.load import Modules, load
 from batpak_codegen.write import plan, write
 
 PYPROJECT: Final = "pyproject.toml"
-KEYS: Final = ("schemas", "out", "out_module", "package_root", "system")
+KEYS: Final = ("schemas", "python_schemas", "out", "out_module", "package_root", "system")
 _MINIMAL: Final = 'at least: [tool.batpak] out = "myapp/gen"'
 
 CLEAN, FINDINGS, COULD_NOT_RUN, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
@@ -42,6 +42,7 @@ class Config(Struct, frozen=True):
     out_module: str
     package_root: str = ""
     system: bool = False
+    python_schemas: tuple[str, ...] = ()
 
 
 class _Keys(Struct):
@@ -52,6 +53,7 @@ class _Keys(Struct):
     out_module: str = ""
     package_root: str = ""
     system: bool = False
+    python_schemas: tuple[str, ...] = ()
 
 
 class Report(Struct, frozen=True):
@@ -83,7 +85,7 @@ def run(config: Config, *, check: bool) -> Report:
     Raises:
         SchemaError: What one stage found; nothing was written.
     """
-    loaded = load([config.root / path for path in config.schemas], config.root)
+    loaded = load([config.root / path for path in config.schemas], config.root, _modules(config))
     try:
         project = link(
             loaded.files,
@@ -107,6 +109,12 @@ def run(config: Config, *, check: bool) -> Report:
         planned.unchanged,
         tuple(planned.drift(config.out)),
     )
+
+
+def _modules(config: Config) -> Modules | None:
+    if not config.python_schemas:
+        return None
+    return Modules(config.python_schemas, config.root / config.out, config.out_module)
 
 
 def configure(file: Path | None = None, start: Path | None = None) -> Config:
@@ -181,7 +189,23 @@ def _config(root: Path, table: dict[str, object] | None, file: str) -> Config:
     if not all(map(_is_identifier, module.split("."))):
         hint = 'say how it is imported: out_module = "myapp.gen"'
         raise _refused("E0003", f"{file}: {quoted(module)} cannot be imported", hint)
-    return Config(root, given.schemas, out, module, given.package_root, given.system)
+    return Config(
+        root,
+        given.schemas,
+        out,
+        module,
+        given.package_root,
+        given.system,
+        python_schemas=_module_names(given.python_schemas, file),
+    )
+
+
+def _module_names(modules: tuple[str, ...], file: str) -> tuple[str, ...]:
+    for module in modules:
+        if not all(map(_is_identifier, module.split("."))):
+            message = f"{file}: python_schemas: {quoted(module)} cannot be imported"
+            raise _refused("E0003", message, "name it as an import does: shop.schema")
+    return modules
 
 
 def _is_identifier(word: str) -> bool:
