@@ -67,14 +67,14 @@ Timestamp: TypeAlias = AwareDatetime
 Literals: TypeAlias = Mapping[str, object]
 
 
-@dataclass  # without a hash: Python would make one object of two `Annotated` with equal parts
+@dataclass(frozen=True, eq=False)  # of equal parts, Python makes one `Annotated` out of two
 class Width:
     """Beside an `int`: how wide it is. `Annotated[int, Width("i32")]`; without one, 64 bits."""
 
     name: Literal["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"]
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Wire:
     """Beside any type: the stored key, where the field cannot have its name."""
 

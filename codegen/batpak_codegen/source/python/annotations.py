@@ -118,17 +118,18 @@ def read_field(hint: object, info: FieldInfo, lookup: Lookup) -> FieldRead:
     return FieldRead(text, options, default)
 
 
-def read_alias(hint: object, lookup: Lookup) -> FieldRead:
-    """Read what an alias stands for; it is not looked up itself.
+def read_alias(name: str, hint: object, lookup: Lookup) -> FieldRead:
+    """Read what stands behind an alias; its own name is not it.
 
     Raises:
         Refused: Something about it is not in the language.
     """
-    beside: dict[str, object] = {}
-    if get_origin(hint) is Annotated:
-        hint, *metadata = get_args(hint)
-        beside = _options(metadata)
-    found = _outer(hint, beside, lookup) if not _choices(hint) else FieldRead(spell(hint, lookup))
+
+    def others(value: object) -> str | None:
+        found = lookup(value)
+        return None if found == name else found
+
+    found = _outer(hint, {}, others)
     options = dict(found.options)
     return FieldRead(_widened(found.type, options.pop("width", None)), options)
 

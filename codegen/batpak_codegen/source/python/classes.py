@@ -257,7 +257,7 @@ class Classes:
         if members and discriminator is not None:
             return MapNode((*self._union(members, discriminator, span), *docs), span, span)
         try:
-            read = read_alias(value, self.called)
+            read = read_alias(found.name, value, self.called)
         except Refused as refused:
             return self._refused_alias(refused, span)
         options = self._options(read, at, span)

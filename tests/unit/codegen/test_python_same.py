@@ -1,0 +1,63 @@
+"""Proves that a domain generates the same code whichever way it is written.
+
+Without it the two ways to write a schema would become two languages: a default would be spelled
+otherwise, an alias would lose its name, and moving from one to the other would change what is
+stored.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from batpak_codegen.run import Config, run
+from batpak_codegen.source import yaml_text
+from tests.unit.codegen.python_world import loaded, meaning
+
+ROOT = Path(__file__).parents[3]
+PYTHON = ROOT / "tests/fixtures/python_schemas"
+OUT = ROOT / "tests/golden/cases_out"
+DOMAINS = {  # modules -> package_root, and the code that the same domain in YAML generates
+    "orders_schemas": ("shop", ROOT / "examples/orders/shop/gen", "schemas"),
+    "shop_schemas": ("shop", OUT / "shop/expected", "schemas"),
+    "world_schemas": ("world", OUT / "everything/expected", "schemas"),
+}
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in (".py", ".typed")
+    }
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_domain_in_python_generates_the_bytes_that_yaml_does(domain: str, tmp_path: Path) -> None:
+    root, expected, folder = DOMAINS[domain]
+    shutil.copytree(PYTHON / domain, tmp_path / domain)
+    names = sorted(path.stem for path in (PYTHON / domain).glob("[a-z]*.py"))
+    modules = tuple(f"{domain}.{name}" for name in names)
+    config = Config(tmp_path, (), "gen", f"{root}.gen", root, python_schemas=modules)
+
+    run(config, check=False)
+
+    written = files(tmp_path / "gen")
+    for path, text in written.items():  # a docstring names the file that a person would edit
+        for name in names:
+            text = text.replace(f"({domain}/{name}.py)", f"({folder}/{name}.batpak.yaml)")
+        written[path] = text
+    assert written == files(expected)
+
+
+@pytest.mark.parametrize("name", ["common", "orders"])
+def test_the_whole_language_in_python_is_the_tree_that_yaml_gives(name: str) -> None:
+    folder = PYTHON / "sample_schemas"
+    text = (folder / f"{name}.batpak.yaml").read_text(encoding="utf-8")
+
+    answer = loaded(PYTHON, "sample_schemas.common", "sample_schemas.orders")
+
+    (root,) = [root for root in answer.roots if root.span.path == f"sample_schemas/{name}.py"]
+    assert meaning(root) == meaning(yaml_text.parse(text, name))
