@@ -45,10 +45,9 @@ def test_a_domain_in_python_generates_the_bytes_that_yaml_does(domain: str, tmp_
     run(config, check=False)
 
     written = files(tmp_path / "gen")
-    for path, text in written.items():  # a docstring names the file that a person would edit
-        for name in names:
-            text = text.replace(f"({domain}/{name}.py)", f"({folder}/{name}.batpak.yaml)")
-        written[path] = text
+    for name in names:  # a docstring names the file that a person would edit
+        mine, theirs = f"({domain}/{name}.py)", f"({folder}/{name}.batpak.yaml)"
+        written = {path: text.replace(mine, theirs) for path, text in written.items()}
     assert written == files(expected)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import (
     Annotated,
+    Any,
     Final,
     ForwardRef,
     Literal,
@@ -30,6 +31,7 @@ from pydantic import AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from batpak_codegen import names
 from batpak_codegen.schema import Context, Event, Id, Struct, Width, Wire
 from batpak_codegen.source.python.values import is_class
 
@@ -66,6 +68,7 @@ _WAYS: Final[Mapping[object, str]] = {
     dict: "write Mapping[str, T]",
     set: "write frozenset[T]",
     object: "say what it is: the set of types is closed",
+    Any: "say what it is: the set of types is closed",
 }
 _GENERAL: Final = {"max_digits": "precision", "decimal_places": "scale", "pattern": "pattern"}
 _NEUTRAL: Final = {"annotation", "default", "description", "discriminator", "metadata"}
@@ -76,9 +79,12 @@ NAME_IT: Final = "give it a name: Name = Annotated[...] at the top of the module
 class Refused(Exception):
     """An annotation, or a part of one, that has no place in a schema."""
 
-    def __init__(self, code: str, message: str, way_out: str | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, way_out: str | None = None, word: str | None = None
+    ) -> None:
+        """Take what a diagnostic says; `word` is the keyword that is to blame, if it is one."""
         super().__init__(message)
-        self.code, self.message, self.way_out = code, message, way_out
+        self.code, self.message, self.way_out, self.word = code, message, way_out, word
 
 
 class FieldRead(Record, frozen=True):
@@ -226,10 +232,7 @@ def _stranger(hint: object, origin: object) -> Refused:
     shown = name_of(hint)
     if isinstance(hint, type) and not origin:
         if issubclass(hint, Struct | Id | enum.Enum):
-            module = hint.__module__
-            way_out = f"put it at the top of a module that python_schemas names; {module} is none"
-            if "." in hint.__qualname__:
-                way_out = "put it at the top of its module"
+            way_out = "put it at the top of a module that python_schemas names"
             return Refused("E0302", f"`{shown}` belongs to no schema", way_out)
         if issubclass(hint, Event | Context):
             return Refused("E0302", f"`{shown}` is no type of a field", "derive it from Struct")
@@ -242,7 +245,7 @@ def _stranger(hint: object, origin: object) -> Refused:
     if isinstance(hint, TypeVar | ForwardRef | str):
         return Refused("E0301", f"`{shown}` is not a type", "nothing here is generic or in quotes")
     kind: object = origin or hint
-    known = _WAYS.get(kind) if is_class(kind) else None
+    known = _WAYS.get(kind) if is_class(kind) or kind is Any else None
     if isinstance(hint, type) and hint in (list, tuple, frozenset):
         known = f"say of what: {hint.__name__}[str{', ...' if hint is tuple else ''}]"
     if origin is tuple:
@@ -324,11 +327,11 @@ def _general(item: object) -> Iterator[tuple[str, object]]:
     words = getattr(item, "__dict__", {})
     strangers = [word for word in words if word not in _GENERAL]
     if strangers or not words:
-        shown = strangers[0] if strangers else type(item).__name__
+        shown = strangers[0] if strangers else names.snake(type(item).__name__)
         way_out = (
             "there are ge gt le lt, min_length, max_length, pattern, max_digits, decimal_places"
         )
-        raise Refused("E0303", f"`{shown}` means nothing in a schema", way_out)
+        raise Refused("E0303", f"`{shown}` means nothing in a schema", way_out, shown)
     for word, value in words.items():
         if value is not None:
             yield _GENERAL[word], value
@@ -341,4 +344,4 @@ def _refuse_attributes(info: FieldInfo) -> None:
         if getattr(info, name, None) != getattr(_UNSET, name, None):
             way_out = "write Wire('key') for another stored key" if "alias" in name else None
             way_out = "a default is a literal" if name == "default_factory" else way_out
-            raise Refused("E0303", f"`{name}` means nothing in a schema", way_out)
+            raise Refused("E0303", f"`{name}` means nothing in a schema", way_out, name)

@@ -22,7 +22,7 @@ import msgspec
 from batpak_codegen.diagnostic import Diagnostic, Findings, SchemaError, Span, quoted
 from batpak_codegen.nodes import MapNode
 from batpak_codegen.source.python.answer import Answer, Request
-from batpak_codegen.source.python.guard import Guard
+from batpak_codegen.source.python.guard import Guard, OutRefused
 from batpak_codegen.source.python.places import Places
 from batpak_codegen.source.python.tree import trees
 
@@ -77,6 +77,7 @@ class _Child:
             os.write(self.asked.answer, name.encode() + b"\n")
             if found := self._load(name):
                 loaded[name] = found
+        self._refuse_out()
         self.findings.finish()
         roots = tuple(trees(loaded, self.findings))
         self.findings.finish()
@@ -89,8 +90,14 @@ class _Child:
             places = self._places(name, spec)
             return (importlib.import_module(name), places) if places else None
         except BaseException as error:  # noqa: BLE001  a module may raise anything
-            self._refuse(error, f"{quoted(name)} cannot be loaded")
+            if not (isinstance(error, OutRefused) and self.guard.refused):  # reported in the end
+                self._refuse(error, f"{quoted(name)} cannot be loaded")
             return None
+
+    def _refuse_out(self) -> None:
+        for path, line in dict.fromkeys(self.guard.refused):
+            hint = "what is generated may not depend on what was generated before"
+            self.findings.add("E0111", self.guard.message, self._line(path, line), help=hint)
 
     def _places(self, name: str, spec: ModuleSpec | None) -> Places | None:
         path = spec.origin if spec else None
@@ -139,19 +146,20 @@ class _Child:
         self.findings.add("E0101", f"not Python: {error.msg}", span)
 
     def _where(self, error: BaseException) -> Span | None:
-        found: Span | None = None
+        found: tuple[str, int] | None = None
         for frame, line in traceback.walk_tb(error.__traceback__):
-            path = os.path.realpath(frame.f_code.co_filename)
-            if not path.startswith(self.guard.root + os.sep) or "batpak_codegen" in path:
-                continue
-            printed = self._printed(path)
-            if printed not in self.texts:
-                self._note(path, printed)
-            rows = self.texts.get(printed, "").split("\n")
-            row = rows[line - 1] if line <= len(rows) else ""
-            column = len(row) - len(row.lstrip()) + 1
-            found = Span(printed, line, column, line, max(len(row.rstrip()), column) + 1)
-        return found
+            if path := self.guard.own(frame.f_code.co_filename):
+                found = path, line
+        return self._line(*found) if found else None
+
+    def _line(self, path: str, line: int) -> Span:
+        printed = self._printed(path)
+        if printed not in self.texts:
+            self._note(path, printed)
+        rows = self.texts.get(printed, "").split("\n")
+        row = rows[line - 1] if line <= len(rows) else ""
+        column = len(row) - len(row.lstrip()) + 1
+        return Span(printed, line, column, line, max(len(row.rstrip()), column) + 1)
 
     def _note(self, path: str, printed: str) -> None:
         try:

@@ -186,7 +186,7 @@ class Classes:
         try:
             read = read_field(hint, info, self.called)
         except Refused as refused:
-            return self._refused(refused, span)
+            return self._refused(refused, at, span)
         options = self._options(read, at, span)
         options += self._field_doc(read, doc)
         if read.default is not PydanticUndefined:
@@ -199,13 +199,15 @@ class Classes:
             return type_
         return MapNode(((self.key(word, span), type_), *options), span)
 
-    def _refused(self, refused: Refused, span: Span) -> Node:
+    def _refused(self, refused: Refused, at: ast.AST, span: Span) -> Node:
+        words = [word for word in _keywords(at) if word.arg == refused.word]
+        span = self.places.key(words[0]) if len(words) == 1 else span
         self.findings.add(refused.code, refused.message, span, help=refused.way_out)
         return TextNode("string", span, SOMEWHERE)
 
     def _options(self, read: FieldRead, at: ast.AST, span: Span) -> list[Entry]:
         """Return the options; each stands at the keyword that gave it, if there is only one."""
-        keywords = [node for node in ast.walk(at) if isinstance(node, ast.keyword)]
+        keywords = _keywords(at)
         found: list[Entry] = []
         for name, value in read.options.items():
             mine = [word for word in keywords if word.arg == _WORDS.get(name, name)]
@@ -259,16 +261,14 @@ class Classes:
         try:
             read = read_alias(found.name, value, self.called)
         except Refused as refused:
-            return self._refused_alias(refused, span)
+            type_ = self._refused(refused, at, span)
+            return MapNode(((self.key("alias", span), type_),), span)
         options = self._options(read, at, span)
         if docs and "doc" in read.options:
             message = "a docstring beside a description"
             self.findings.add("E0112", message, docs[0][0].span, help="keep one")
             docs = []
         return self._typed("alias", read, span, [*options, *docs])
-
-    def _refused_alias(self, refused: Refused, span: Span) -> Node:
-        return MapNode(((self.key("alias", span), self._refused(refused, span)),), span)
 
     def _union(self, members: Iterable[object], discriminator: str, span: Span) -> list[Entry]:
         entries: list[Entry] = []
@@ -385,6 +385,10 @@ class Classes:
         message = f"`{target.id}` is no field"
         hint = "a name of a field begins with a letter; class variables have no place in a schema"
         self.findings.add("E0112", message, self.places.span(target), help=hint)
+
+
+def _keywords(at: ast.AST) -> list[ast.keyword]:
+    return [node for node in ast.walk(at) if isinstance(node, ast.keyword)]
 
 
 def _infos(cls: type) -> dict[str, FieldInfo]:

@@ -9,15 +9,23 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
+from inspect import currentframe
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 if sys.version_info >= (3, 12):
     from typing import override
 else:
     from typing_extensions import override  # pydantic brings it
+
+
+_OURS = frozenset(  # in our own repository the root of the project is above us
+    file for module in sys.modules.values() if (file := getattr(module, "__file__", None))
+)
 
 
 class OutRefused(ImportError):
@@ -30,6 +38,7 @@ class Guard(MetaPathFinder):
     def __init__(self, root: str, out: str, out_module: str) -> None:
         self.root, self.out, self.out_module = _real(root), _real(out), out_module
         self.read: set[str] = set()
+        self.refused: list[tuple[str, int]] = []
         self.message = f"schema modules cannot use the generated package {out_module}"
 
     def install(self) -> None:
@@ -43,7 +52,7 @@ class Guard(MetaPathFinder):
     ) -> ModuleSpec | None:
         """Refuse the generated package; leave everything else to the finders behind."""
         if f"{fullname}.".startswith(f"{self.out_module}."):
-            raise OutRefused(self.message)
+            self.refuse()
         return None
 
     def seen(self, event: str, arguments: tuple[object, ...]) -> None:
@@ -52,8 +61,23 @@ class Guard(MetaPathFinder):
             return
         path = _real(os.fsdecode(arguments[0]))
         if path.startswith(self.out + os.sep):
-            raise OutRefused(self.message)
+            self.refuse()
         self.note(path)
+
+    def refuse(self) -> NoReturn:
+        """Raise, and keep the line that asked: a module might swallow the exception."""
+        frame = currentframe()
+        while frame and not self.own(frame.f_code.co_filename):
+            frame = frame.f_back
+        if frame:
+            self.refused.append((_real(frame.f_code.co_filename), frame.f_lineno))
+        raise OutRefused(self.message)
+
+    def own(self, filename: str) -> str | None:
+        """Return the path of a file of code that belongs to the project; not one of ours."""
+        path = _real(filename)
+        is_ours = not Path(filename).is_absolute() or path in _OURS
+        return None if is_ours or not path.startswith(self.root + os.sep) else path
 
     def note(self, path: str) -> None:
         """Note a file of the project; what is installed does not change under a watch."""
@@ -73,5 +97,6 @@ class Guard(MetaPathFinder):
         )
 
 
+@cache  # a traceback may be long
 def _real(path: str) -> str:
     return os.path.realpath(path)
