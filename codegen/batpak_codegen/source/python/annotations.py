@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import re
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -73,6 +74,7 @@ _WAYS: Final[Mapping[object, str]] = {
 _GENERAL: Final = {"max_digits": "precision", "decimal_places": "scale", "pattern": "pattern"}
 _NEUTRAL: Final = {"annotation", "default", "description", "discriminator", "metadata"}
 _UNSET: Final = FieldInfo()
+_MODULES: Final = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")
 NAME_IT: Final = "give it a name: Name = Annotated[...] at the top of the module"
 
 
@@ -257,12 +259,11 @@ def _stranger(hint: object, origin: object) -> Refused:
 
 
 def name_of(hint: object) -> str:
-    """Spell a type for a message, without the modules."""
-    return (
-        hint.__name__
-        if isinstance(hint, type) and not get_args(hint)
-        else str(hint).rpartition(".")[2]
-    )
+    """Spell a type for a message, without modules and addresses."""
+    name = getattr(hint, "__name__", None)
+    if isinstance(name, str) and not get_args(hint):
+        return name
+    return _MODULES.sub("", str(hint)) if get_args(hint) else type(hint).__name__
 
 
 def _is_mapping(origin: object) -> bool:

@@ -70,6 +70,11 @@ class Classes:
         """Return how this module calls a definition."""
         return self.known.called(value, self.module.name)
 
+    def type_called(self, value: object) -> str | None:
+        """Return how this module calls a type; events and contexts are none."""
+        is_type = not (isinstance(value, type) and issubclass(value, Event | Context))
+        return self.called(value) if is_type else None
+
     def key(self, name: str, span: Span) -> TextNode:
         """Return a key of the language, which stands where what it is about stands."""
         return TextNode(name, span)
@@ -184,7 +189,7 @@ class Classes:
         """Return the node of a field: its type alone, or a map with options."""
         span = self.places.span(annotation)
         try:
-            read = read_field(hint, info, self.called)
+            read = read_field(hint, info, self.type_called)
         except Refused as refused:
             return self._refused(refused, at, span)
         options = self._options(read, at, span)
@@ -259,7 +264,7 @@ class Classes:
         if members and discriminator is not None:
             return MapNode((*self._union(members, discriminator, span), *docs), span, span)
         try:
-            read = read_alias(found.name, value, self.called)
+            read = read_alias(found.name, value, self.type_called)
         except Refused as refused:
             type_ = self._refused(refused, at, span)
             return MapNode(((self.key("alias", span), type_),), span)
