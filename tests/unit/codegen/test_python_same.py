@@ -8,12 +8,16 @@ stored.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from batpak_codegen.run import Config, run
 from batpak_codegen.source import yaml_text
+from tests.unit.codegen.python_domains import Domain
 from tests.unit.codegen.python_world import loaded, meaning
 
 ROOT = Path(__file__).parents[3]
@@ -60,3 +64,29 @@ def test_the_whole_language_in_python_is_the_tree_that_yaml_gives(name: str) -> 
 
     (root,) = [root for root in answer.roots if root.span.path == f"sample_schemas/{name}.py"]
     assert meaning(root) == meaning(yaml_text.parse(text, name))
+
+
+PACKAGES = 6  # of one domain; a process is started per domain
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_any_domain_generates_the_same_either_way(data: st.DataObject) -> None:
+    domain = Domain(data)
+    written = [domain.write(n) for n in range(PACKAGES)]
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        (root / "python").mkdir()
+        for n, (yaml, python) in enumerate(written):
+            (root / f"p{n}.batpak.yaml").write_text(yaml, encoding="utf-8")
+            (root / "python" / f"p{n}.py").write_text(python, encoding="utf-8")
+        modules = tuple(f"python.p{n}" for n in range(PACKAGES))
+
+        run(Config(root, (".",), "yaml_out", "gen"), check=False)
+        run(Config(root, (), "out", "gen", python_schemas=modules), check=False)
+
+        found = files(root / "out")
+        for n in range(PACKAGES):
+            mine, theirs = f"(python/p{n}.py)", f"(p{n}.batpak.yaml)"
+            found = {path: text.replace(mine, theirs) for path, text in found.items()}
+        assert found == files(root / "yaml_out")
