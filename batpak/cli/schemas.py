@@ -21,6 +21,10 @@ def gen(
             help="A TOML file with [tool.batpak]; default: the nearest pyproject.toml.",
         ),
     ] = None,
+    allow_import: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE", help="Load this schema module as well; it is run."),
+    ] = None,
 ) -> None:
     """Compile the schemas into typed Python.
 
@@ -33,4 +37,4 @@ def gen(
         message = f"error[E0008] `batpak gen` needs {error.name}: pip install 'batpak[gen]'"
         typer.echo(message, err=True)
         raise typer.Exit(2) from error
-    raise typer.Exit(run.main(check=check, config=config))
+    raise typer.Exit(run.main(check=check, config=config, allow_import=allow_import or ()))

@@ -10,11 +10,13 @@ import sys
 import time
 import tomllib
 import traceback
+from collections.abc import Sequence
 from os.path import realpath
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct, ValidationError, convert
+from msgspec.structs import replace
 
 from batpak_codegen import names
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, quoted
@@ -111,6 +113,16 @@ def run(config: Config, *, check: bool) -> Report:
     )
 
 
+def allowing(config: Config, modules: Sequence[str]) -> Config:
+    """Return the configuration with more schema modules that may be loaded.
+
+    Raises:
+        SchemaError: E0003 for one that cannot be imported.
+    """
+    more = _module_names(tuple(modules), "--allow-import")
+    return replace(config, python_schemas=tuple(dict.fromkeys((*config.python_schemas, *more))))
+
+
 def _modules(config: Config) -> Modules | None:
     if not config.python_schemas:
         return None
@@ -203,7 +215,7 @@ def _config(root: Path, table: dict[str, object] | None, file: str) -> Config:
 def _module_names(modules: tuple[str, ...], file: str) -> tuple[str, ...]:
     for module in modules:
         if not all(map(_is_identifier, module.split("."))):
-            message = f"{file}: python_schemas: {quoted(module)} cannot be imported"
+            message = f"{file}: schema module {quoted(module)} cannot be imported"
             raise _refused("E0003", message, "name it as an import does: shop.schema")
     return modules
 
@@ -226,14 +238,15 @@ def _refused(code: str, message: str, help_: str | None = None) -> SchemaError:
     return SchemaError([Diagnostic(code, message, None, help_)])
 
 
-def main(*, check: bool, config: Path | None) -> int:
+def main(*, check: bool, config: Path | None, allow_import: Sequence[str] = ()) -> int:
     """Run, print what there is to say, and return the exit code of the process.
 
+    `allow_import` are schema modules to load beside those of the configuration.
     Diagnostics go to standard error, the one line of success to standard output.
     """
     started = time.perf_counter()
     try:
-        report = run(configure(config), check=check)
+        report = run(allowing(configure(config), allow_import), check=check)
     except SchemaError as error:
         print(spell(error.diagnostics, error.texts), file=sys.stderr)
         return exit_code(error)

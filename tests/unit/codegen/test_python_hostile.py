@@ -182,4 +182,4 @@ def test_the_configuration_names_modules(
     assert main(check=True, config=config) == 1
     config.write_text('[tool.batpak]\nout = "gen"\npython_schemas = ["../doors"]\n')
     assert main(check=True, config=config) == 2
-    assert "python_schemas: `../doors` cannot be imported" in capsys.readouterr().err
+    assert "schema module `../doors` cannot be imported" in capsys.readouterr().err

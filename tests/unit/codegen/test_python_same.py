@@ -90,3 +90,103 @@ def test_any_domain_generates_the_same_either_way(data: st.DataObject) -> None:
             mine, theirs = f"(python/p{n}.py)", f"(p{n}.batpak.yaml)"
             found = {path: text.replace(mine, theirs) for path, text in found.items()}
         assert found == files(root / "yaml_out")
+
+
+EVERYTHING_ELSE = '''
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from batpak_codegen.schema import *
+
+class Opened(Struct):
+    kind: Literal["opened"] = "opened"
+    width: int
+    """In centimetres."""
+
+
+class Shut(Struct):
+    kind: Literal["shut"] = "shut"
+    source: Annotated[str, Wire("from")]
+    by: str = Field("nobody", max_length=9, pattern="[a-z]+")
+
+
+Moment = Annotated[Opened | Shut, Field(discriminator="kind")]
+"""What happened."""
+
+
+class Seen(
+    Event,
+    id=0xFFF,
+    category=0x2,
+    version=5,
+    reserved=["colour", "shade"],
+    deprecated="look again",
+    upcasts={
+        1: [Wrap("width", "value"), Cast("height", "i64"), Add("parts", 3)],
+        2: [MapEnum("colour", {"RED": "DARK", "PINK": "LIGHT"}), Drop("a", "b")],
+        3: Python,
+        4: [Rename(old="x", new="y")],
+    },
+):
+    moment: Moment
+
+
+package = Package("house.doors", retired={7: "Painted"})
+words = ["x"]
+Handler("Ledger", [Seen])
+Handler("Everything", "all")
+Projection("Count", "all", {"n": Annotated[int, Width("u8"), Field(default=0)]}, doc="Counts.")
+Policy(name="Watch", event=Seen, gates=[Gate("is_fine", Seen, python={"NO": "not fine"})])
+Machine(
+    "Door",
+    entity="door:{key}",
+    states=[State("A", final=False, doc="First.")],
+    moves=[Move("go", source="A", to="A", event=Seen, gates=[], set={"n": "1"}, doc="Goes.")],
+)
+'''
+IN_YAML = """\
+batpak: 1
+package: house.doors
+retired: {7: Painted}
+types:
+  Moment: {union: {opened: Opened, shut: Shut}, tag: kind, doc: What happened.}
+  Opened: {struct: {width: {type: i64, doc: In centimetres.}}}
+  Shut:
+    struct:
+      source: {type: string, wire: from}
+      by: {type: string, default: nobody, max_length: 9, pattern: "[a-z]+"}
+events:
+  Seen:
+    id: 0xfff
+    category: 2
+    version: 5
+    reserved: [colour, shade]
+    deprecated: look again
+    upcasts:
+      1: [{wrap: {width: value}}, {cast: {height: i64}}, {add: {parts: 3}}]
+      2: [{map_enum: {colour: {RED: DARK, PINK: LIGHT}}}, {drop: [a, b]}]
+      3: python
+      4: [{rename: {x: y}}]
+    fields: {moment: Moment}
+handlers: {Ledger: [Seen], Everything: all}
+projections:
+  Count: {events: all, state: {n: {type: u8, default: 0}}, doc: Counts.}
+policies: {Watch: {event: Seen, gates: [is_fine]}}
+gates: {is_fine: {event: Seen, python: {NO: not fine}}}
+machines:
+  Door:
+    entity: door:{key}
+    states: {A: {final: false, doc: First.}}
+    moves: {go: {from: A, to: A, event: Seen, gates: [], set: {n: 1}, doc: Goes.}}
+"""
+
+
+def test_every_word_of_the_language_has_a_form_in_python(tmp_path: Path) -> None:
+    (tmp_path / "doors.py").write_text(EVERYTHING_ELSE)
+
+    (root,) = loaded(tmp_path, "doors").roots
+
+    assert meaning(root) == meaning(yaml_text.parse(IN_YAML, "doors"))

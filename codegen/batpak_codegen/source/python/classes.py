@@ -106,6 +106,9 @@ class Classes:
         if not issubclass(cls, Context):
             return None
         self._alone(cls, Context, at, frozenset())
+        if doc := self.doc(at):
+            hint = "contexts have no doc in the language; write a comment"
+            self.findings.add("E0112", "this has no place in a schema", doc[0][0].span, help=hint)
         span = self.places.name(at)
         return MapNode(self.fields(cls, at), span, span)
 
@@ -137,7 +140,8 @@ class Classes:
         infos = _infos(cls)
         found: list[Entry] = []
         for index, statement in enumerate(at.body):
-            if _is_silent(statement):
+            before = at.body[index - 1] if index else None
+            if _is_silent(statement, is_doc=index == 0 or isinstance(before, ast.AnnAssign)):
                 continue
             target = statement.target if isinstance(statement, ast.AnnAssign) else None
             if not isinstance(statement, ast.AnnAssign) or not isinstance(target, ast.Name):
@@ -332,9 +336,9 @@ class Classes:
         span = self.places.name(at)
         members: list[Entry] = []
         values = {name: member.value for name, member in cls.__members__.items()}
-        for statement in at.body:
+        for index, statement in enumerate(at.body):
             target = statement.targets[0] if isinstance(statement, ast.Assign) else None
-            if _is_silent(statement):
+            if _is_silent(statement, is_doc=index == 0):
                 continue
             if not isinstance(statement, ast.Assign) or not isinstance(target, ast.Name):
                 self._refuse_member(statement, "an enum holds members and nothing else")
@@ -353,8 +357,8 @@ class Classes:
 
     def _id(self, cls: type[Id], at: ast.ClassDef) -> list[Entry]:
         self._alone(cls, Id, at, frozenset({"prefix"}))
-        for statement in at.body:
-            if not _is_silent(statement):
+        for index, statement in enumerate(at.body):
+            if not _is_silent(statement, is_doc=index == 0):
                 self._refuse_member(statement, "an id holds nothing: class OrderId(Id, …): ...")
         value = next((word for word in at.keywords if word.arg == "prefix"), None)
         span = self.places.key(value) if value else self.places.name(at)
@@ -400,13 +404,11 @@ def _infos(cls: type) -> dict[str, FieldInfo]:
     return cls.model_fields if issubclass(cls, BaseModel) else {}
 
 
-def _is_silent(at: ast.stmt) -> bool:
-    """Whether a statement says nothing: a string, `...` or `pass`."""
-    return isinstance(at, ast.Pass) or (
-        isinstance(at, ast.Expr)
-        and isinstance(at.value, ast.Constant)
-        and (at.value.value is ... or isinstance(at.value.value, str))
-    )
+def _is_silent(at: ast.stmt, *, is_doc: bool) -> bool:
+    """Whether a statement says nothing of its own: `...`, `pass`, a string where a doc stands."""
+    if isinstance(at, ast.Expr) and isinstance(at.value, ast.Constant):
+        return at.value.value is ... or (is_doc and isinstance(at.value.value, str))
+    return isinstance(at, ast.Pass)
 
 
 def _is_class_variable(at: ast.AnnAssign) -> bool:

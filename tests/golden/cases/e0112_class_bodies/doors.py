@@ -14,6 +14,10 @@ package = Package("house.doors", category=0x1)
 class Door(Struct):
     model_config = {"extra": "allow"}
     width: int
+    """How wide it is, in centimetres."""
+    """And a word too many."""
+    height: Annotated[int, Field(description="how high")]
+    """How high it is."""
     _secret: int
     LIMIT: ClassVar[int] = 3
 
@@ -29,6 +33,7 @@ class Door(Struct):
 
 class Colour(enum.Enum):
     RED = "red"
+    """Like a rose."""
 
     def shade(self) -> str:
         return "dark"
@@ -50,3 +55,9 @@ if package:
 
 class DoorId(Id, prefix="door"):
     number: int
+
+
+class Desk(Context):
+    """Who sits there."""
+
+    roles: frozenset[str]
