@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from batpak_codegen.__main__ import main as spare
 from batpak_codegen.diagnostic import SchemaError
 from batpak_codegen.run import Config, configure, main, run
 from tests.unit.codegen.python_world import HEAD, HEAD_LINES, loaded, refused
@@ -183,3 +184,18 @@ def test_the_configuration_names_modules(
     config.write_text('[tool.batpak]\nout = "gen"\npython_schemas = ["../doors"]\n')
     assert main(check=True, config=config) == 2
     assert "schema module `../doors` cannot be imported" in capsys.readouterr().err
+
+
+def test_a_module_can_be_allowed_for_one_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "pyproject.toml"
+    config.write_text('[tool.batpak]\nschemas = []\nout = "gen"\n')
+    (tmp_path / "doors.py").write_text(FINE)
+
+    assert main(check=False, config=config) == 2
+    assert "E0004" in capsys.readouterr().err
+    assert spare(["--config", str(config), "--allow-import", "doors"]) == 0
+    assert spare(["--config", str(config), "--allow-import", "doors", "--check"]) == 0
+    assert main(check=True, config=config, allow_import=["no-module"]) == 2
+    assert "--allow-import: schema module `no-module`" in capsys.readouterr().err

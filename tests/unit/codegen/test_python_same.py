@@ -95,7 +95,7 @@ def test_any_domain_generates_the_same_either_way(data: st.DataObject) -> None:
 EVERYTHING_ELSE = '''
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -113,6 +113,7 @@ class Shut(Struct):
     by: str = Field("nobody", max_length=9, pattern="[a-z]+")
 
 
+Note: TypeAlias = Annotated[str, Field(max_length=9, description="Some words.")]
 Moment = Annotated[Opened | Shut, Field(discriminator="kind")]
 """What happened."""
 
@@ -152,6 +153,7 @@ batpak: 1
 package: house.doors
 retired: {7: Painted}
 types:
+  Note: {alias: string, max_length: 9, doc: Some words.}
   Moment: {union: {opened: Opened, shut: Shut}, tag: kind, doc: What happened.}
   Opened: {struct: {width: {type: i64, doc: In centimetres.}}}
   Shut:

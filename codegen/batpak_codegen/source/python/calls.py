@@ -24,6 +24,7 @@ from batpak_codegen.schema import (
     Machine,
     MapEnum,
     Move,
+    Package,
     Policy,
     Projection,
     Python,
@@ -85,6 +86,7 @@ class Calls:
     def __init__(self, classes: Classes, findings: Findings) -> None:
         self.classes, self.places, self.findings = classes, classes.places, findings
         self.sites = {id(made): site for made, site in Declared.made}
+        self.read: set[int] = set()
 
     def sections(self) -> dict[str, list[Entry]]:
         """Return what this module declares, by section, in the order it was made."""
@@ -94,8 +96,17 @@ class Calls:
                 found.setdefault(section, []).append(self.entry(made))
         return found
 
+    def refuse_unread(self) -> None:
+        """Refuse what was made and is part of nothing, like a state that no machine has."""
+        for made, _ in self.classes.module.made:
+            if id(made) not in self.read and not isinstance(made, Package):
+                call = self.call(made)
+                message = f"this {type(made).__name__} is part of nothing"
+                self.findings.add("E0112", message, call.span, help="use it, or take it out")
+
     def call(self, made: Declared) -> Call:
         """Return a declaration with the place it was made at."""
+        self.read.add(id(made))
         return Call(made, self.sites.get(id(made)), self.classes)
 
     def entry(self, made: Declared) -> Entry:

@@ -63,10 +63,14 @@ def load_modules(
         writer,
     )
     try:
-        child = _start(request, search, root)
-        os.close(writer)
-        said = _listen(reader, time.monotonic() + seconds + GRACE_SECONDS)
-        _end(child)
+        try:
+            child = _start(request, search, root)
+        finally:
+            os.close(writer)
+        try:
+            said = _listen(reader, time.monotonic() + seconds + GRACE_SECONDS)
+        finally:
+            _end(child)
     finally:
         os.close(reader)
     answer = _understood(said, child.returncode, seconds)

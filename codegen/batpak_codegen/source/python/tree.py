@@ -92,6 +92,7 @@ def _root(classes: Classes, known: Known, findings: Findings) -> MapNode:
         elif type_ := classes.named(found):
             sections["types"].append((key, headed(type_, key.span)))
     sections |= calls.sections()
+    calls.refuse_unread()
     for word in _SECTIONS:
         if inner := sections.get(word):
             span = inner[0][0].span
