@@ -34,7 +34,7 @@ from batpak_codegen.schema import (
     Wrap,
 )
 from batpak_codegen.source.python.classes import Classes, Entry
-from batpak_codegen.source.python.places import SOMEWHERE, headed
+from batpak_codegen.source.python.places import headed
 from batpak_codegen.source.python.values import is_class, is_list, is_map
 
 PYTHON: Final = "python"
@@ -148,9 +148,9 @@ class Calls:
         """Return data in which events, contexts and gates stand for their names."""
         span = self.places.span(at) if at else span
         if value is Python:
-            return TextNode(PYTHON, span, SOMEWHERE)
+            return TextNode(PYTHON, span)
         if isinstance(value, Gate):
-            return self.places.plain(str(value.name), span, SOMEWHERE)
+            return self.places.plain(str(value.name), span)
         if is_class(value) and issubclass(value, Event | Context):
             return self._class(value, span)
         if is_list(value):
@@ -166,7 +166,7 @@ class Calls:
             message = f"`{value.__name__}` belongs to no schema"
             hint = f"python_schemas names the modules; {value.__module__} is none of them"
             self.findings.add("E0302", message, span, help=hint)
-        return TextNode(name or "X", span, SOMEWHERE)
+        return TextNode(name or "X", span)
 
     def _named(self, value: object, span: Span) -> Node:
         """Return states or moves under their names."""

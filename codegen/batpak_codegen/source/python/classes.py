@@ -290,10 +290,10 @@ class Classes:
                 self.findings.add("E0307", message, span, help=hint)
                 continue
             self.claimed.add((cls, discriminator))
-            entries.append((TextNode(tag.text, span), TextNode(name, span, SOMEWHERE)))
+            entries.append((TextNode(tag.text, span), TextNode(name, span)))
         found: list[Entry] = [(self.key("union", span), MapNode(tuple(entries), span, span))]
         if discriminator != TAG:
-            found.append((self.key("tag", span), TextNode(discriminator, span, SOMEWHERE)))
+            found.append((self.key("tag", span), TextNode(discriminator, span)))
         return found
 
     def note_tags(self) -> None:

@@ -13,7 +13,7 @@ from batpak_codegen.schema import Declared, Package
 from batpak_codegen.source.python.calls import Calls
 from batpak_codegen.source.python.classes import Classes, Entry, Tag
 from batpak_codegen.source.python.known import Known, SchemaModule, definitions
-from batpak_codegen.source.python.places import SOMEWHERE, Places, headed
+from batpak_codegen.source.python.places import Places, headed
 
 _SECTIONS = (
     "types",
@@ -109,7 +109,7 @@ def _imports(module: SchemaModule, known: Known) -> tuple[TextNode, ...]:
             alias = known.alias(home, module.name)
             is_last = alias == package.name.rpartition(".")[2]
             text = package.name if is_last else f"{package.name} as {alias}"
-            found.append(TextNode(text, module.places.span(at), SOMEWHERE))
+            found.append(TextNode(text, module.places.span(at)))
     return tuple(found)
 
 
