@@ -117,13 +117,11 @@ def read_field(hint: object, info: FieldInfo, lookup: Lookup) -> FieldRead:
     Raises:
         Refused: Something about it is not in the language.
     """
-    found = _outer(hint, _options([info]), lookup)
-    options = dict(found.options)
-    text = _widened(found.type, options.pop("width", None))
+    found = _finished(_outer(hint, _options([info]), lookup))
     default = PydanticUndefined if info.default is ... else info.default
-    if default is None and text.endswith("?"):
+    if default is None and found.type.endswith("?"):
         default = PydanticUndefined  # that is what the question mark means
-    return FieldRead(text, options, default)
+    return FieldRead(found.type, found.options, default)
 
 
 def read_alias(name: str, hint: object, lookup: Lookup) -> FieldRead:
@@ -137,8 +135,15 @@ def read_alias(name: str, hint: object, lookup: Lookup) -> FieldRead:
         found = lookup(value)
         return None if found == name else found
 
-    found = _outer(hint, {}, others)
+    return _finished(_outer(hint, {}, others))
+
+
+def _finished(found: FieldRead) -> FieldRead:
+    """Turn options that are none in the language into what they mean."""
     options = dict(found.options)
+    if "discriminator" in options:
+        message = "a discriminator belongs to a union that has a name"
+        raise Refused("E0303", message, NAME_IT, "discriminator")
     return FieldRead(_widened(found.type, options.pop("width", None)), options)
 
 
@@ -203,7 +208,7 @@ def spell(hint: object, lookup: Lookup) -> str:
         return f"list<{spell(arguments[0], lookup)}>"
     if origin is frozenset and len(arguments) == 1:
         return f"set<{spell(arguments[0], lookup)}>"
-    if _is_mapping(origin) and len(arguments) == 2:
+    if origin is Mapping and len(arguments) == 2:
         if arguments[0] is not str:
             raise Refused("E0301", "the keys of a map are text", "use a list of structs")
         return f"map<{spell(arguments[1], lookup)}>"
@@ -231,7 +236,7 @@ def _union(items: tuple[object, ...], lookup: Lookup) -> str:
 
 
 def _stranger(hint: object, origin: object) -> Refused:
-    shown = name_of(hint)
+    shown, kind = name_of(hint), origin or hint
     if isinstance(hint, type) and not origin:
         if issubclass(hint, Struct | Id | enum.Enum):
             way_out = "put it at the top of a module that python_schemas names"
@@ -246,7 +251,6 @@ def _stranger(hint: object, origin: object) -> Refused:
         )
     if isinstance(hint, TypeVar | ForwardRef | str):
         return Refused("E0301", f"`{shown}` is not a type", "nothing here is generic or in quotes")
-    kind: object = origin or hint
     known = _WAYS.get(kind) if is_class(kind) or kind is Any else None
     if isinstance(hint, type) and hint in (list, tuple, frozenset):
         known = f"say of what: {hint.__name__}[str{', ...' if hint is tuple else ''}]"
@@ -264,10 +268,6 @@ def name_of(hint: object) -> str:
     if isinstance(name, str) and not get_args(hint):
         return name
     return _MODULES.sub("", str(hint)) if get_args(hint) else type(hint).__name__
-
-
-def _is_mapping(origin: object) -> bool:
-    return getattr(origin, "__name__", "") == "Mapping"
 
 
 def _choices(hint: object) -> tuple[object, ...]:
@@ -305,6 +305,8 @@ def _option(item: object) -> Iterator[tuple[str, object]]:
         _refuse_attributes(item)
         if item.description:
             yield "doc", item.description
+        if item.discriminator is not None:
+            yield "discriminator", item.discriminator
         yield from _options(item.metadata).items()
     elif isinstance(item, at.GroupedMetadata):
         yield from _options(item).items()

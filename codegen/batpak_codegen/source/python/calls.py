@@ -241,7 +241,7 @@ class Calls:
 
     def _step(self, step: object, span: Span) -> Node:
         if not isinstance(step, Rename | Add | Drop | Wrap | Cast | MapEnum):
-            self.findings.add("E0803", "this is not a step", span, help="Rename, Add, Drop, …")
+            self.findings.add("E0106", "this is not a step", span, help="Rename, Add, Drop, …")
             return TextNode(PYTHON, span)
         call = self.call(step)
         if isinstance(step, Drop):

@@ -31,8 +31,10 @@ from batpak_codegen.source.python.known import (
     SchemaModule,
     is_annotated,
     is_named,
+    string_of,
 )
 from batpak_codegen.source.python.places import SOMEWHERE
+from batpak_codegen.source.python.values import is_class
 
 Entry = tuple[TextNode, Node]
 
@@ -49,7 +51,6 @@ class Tag(Record, frozen=True):
 
     text: str
     at: Span
-    module: str
 
 
 class Classes:
@@ -72,7 +73,7 @@ class Classes:
 
     def type_called(self, value: object) -> str | None:
         """Return how this module calls a type; events and contexts are none."""
-        is_type = not (isinstance(value, type) and issubclass(value, Event | Context))
+        is_type = not (is_class(value) and issubclass(value, Event | Context))
         return self.called(value) if is_type else None
 
     def key(self, name: str, span: Span) -> TextNode:
@@ -158,7 +159,7 @@ class Classes:
                 self._tag(cls, target.id, self.places.span(statement))
                 continue
             key = TextNode(target.id, self.places.span(target))
-            doc = _docstring_after(at.body, index)
+            doc = string_of(at.body[index + 1] if index + 1 < len(at.body) else None)
             found.append((key, self.field(hint, info, statement, statement.annotation, doc)))
         return tuple(found)
 
@@ -258,12 +259,9 @@ class Classes:
         at = found.at
         place = at.value if isinstance(at, ast.Assign | ast.AnnAssign) else None
         span = self.places.span(place or at)
-        doc = found.doc.value if found.doc else None
-        docs = (
-            self.docs(str(doc.value), found.doc)
-            if found.doc and isinstance(doc, ast.Constant)
-            else []
-        )
+        docs: list[Entry] = []
+        if found.doc and isinstance(found.doc.value, ast.Constant):
+            docs = self.docs(str(found.doc.value.value), found.doc)
         discriminator, members = union_of(value)
         if members and discriminator is not None:
             return MapNode((*self._union(members, discriminator, span), *docs), span, span)
@@ -290,7 +288,7 @@ class Classes:
                 self.findings.add("E0307", message, span, help=hint)
                 continue
             self.claimed.add((cls, discriminator))
-            entries.append((TextNode(tag.text, span), TextNode(name, span)))
+            entries.append((self.places.plain(tag.text, span), TextNode(name, span)))
         found: list[Entry] = [(self.key("union", span), MapNode(tuple(entries), span, span))]
         if discriminator != TAG:
             found.append((self.key("tag", span), TextNode(discriminator, span)))
@@ -299,23 +297,14 @@ class Classes:
     def note_tags(self) -> None:
         """Find the tags of all structs; unions of other modules may come before them."""
         for found in self.module.definitions:
-            cls = found.value
-            if (
-                isinstance(found.at, ast.ClassDef)
-                and isinstance(cls, type)
-                and issubclass(cls, Struct)
-            ):
-                for statement in found.at.body:
-                    if isinstance(statement, ast.AnnAssign) and isinstance(
-                        statement.target, ast.Name
-                    ):
-                        name = statement.target.id
-                        annotation = cls.__annotations__.get(name)
-                        hint = self.known_literal(annotation)
-                        if hint is not None:
-                            self.tags[cls, name] = Tag(
-                                hint, self.places.span(statement), self.module.name
-                            )
+            cls, at = found.value, found.at
+            if not isinstance(at, ast.ClassDef) or not isinstance(cls, type):
+                continue
+            for row in at.body if issubclass(cls, Struct) else ():
+                if isinstance(row, ast.AnnAssign) and isinstance(row.target, ast.Name):
+                    text = self.known_literal(cls.__annotations__.get(row.target.id))
+                    if text is not None:
+                        self.tags[cls, row.target.id] = Tag(text, self.places.span(row))
 
     def known_literal(self, annotation: object) -> str | None:
         """Return the text of `Literal["…"]`, or None if the annotation is anything else."""
@@ -413,13 +402,6 @@ def _is_silent(at: ast.stmt, *, is_doc: bool) -> bool:
 
 def _is_class_variable(at: ast.AnnAssign) -> bool:
     return "ClassVar" in ast.unparse(at.annotation)
-
-
-def _docstring_after(body: list[ast.stmt], index: int) -> ast.Expr | None:
-    after = body[index + 1] if index + 1 < len(body) else None
-    if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-        return after if isinstance(after.value.value, str) else None
-    return None
 
 
 def union_of(value: object) -> tuple[str | None, tuple[object, ...]]:

@@ -105,12 +105,17 @@ def definitions(
                 yield Definition(at.name, value, at)
         elif (target := _assigned(at)) and _is_type(space.get(target), at):
             found.add(target)
-            is_doc = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-            doc = after if is_doc and isinstance(after, ast.Expr) else None
-            yield Definition(target, space[target], at, doc)
+            yield Definition(target, space[target], at, string_of(after))
     for word, value in space.items():
         if word not in found and _is_ours(value) and getattr(value, "__module__", None) == name:
             _refuse_hidden(word, places, findings)
+
+
+def string_of(at: ast.stmt | None) -> ast.Expr | None:
+    """Return a statement that is nothing but a string, or None."""
+    if isinstance(at, ast.Expr) and isinstance(at.value, ast.Constant):
+        return at if isinstance(at.value.value, str) else None
+    return None
 
 
 def _refuse_hidden(word: str, places: Places, findings: Findings) -> None:

@@ -23,3 +23,5 @@ class Door(Struct):
     made: int = Field(default_factory=int)
     strict: Annotated[int, Field(strict=True)]
     ok: Annotated[Small, Field(ge=3)]
+    told: str = Field(discriminator="kind")
+    stored: Annotated[str, Wire("from"), Wire("source")]
