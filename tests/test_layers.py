@@ -40,10 +40,12 @@ FLOORS = {
         / checks / namespace link compiled compat history / layout machine gate hook thaw
         / step context example advice / fields kinds steps freeze / literal stored / ir source
         / declarations expr difference hop frozen_bytes / types text lock
-        / names nodes pattern shape ids / diagnostic""",
+        / names nodes pattern shape ids schema / diagnostic""",
     "batpak_command": "main",
     "batpak_codegen.codes": "table / environment text types machines expressions versions / code",
-    "batpak_codegen.source": "load / yaml_text",
+    "batpak_codegen.source": "load / python / yaml_text",
+    "batpak_codegen.source.python": """child / load tree guard / calls / classes / annotations known
+        / places answer / values""",
     "batpak_codegen.expr": """emit evaluate / check / operands / layout constants / algebra parse
         / tokens / nodes""",
 }

@@ -1,4 +1,4 @@
-"""The spare key: `python -m batpak_codegen [--check] [--config FILE]`, without the library.
+"""The spare key: `python -m batpak_codegen`, with the options of `batpak gen`, without the library.
 
 It does what `batpak gen` does and imports nothing of `batpak`, so that it still works when a
 generated module of the library itself is broken.
@@ -9,13 +9,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-USAGE = "usage: python -m batpak_codegen [--check] [--config FILE]"
+USAGE = "usage: python -m batpak_codegen [--check] [--config FILE] [--allow-import MODULE]..."
 COULD_NOT_RUN = 2
 
 
 def main(arguments: list[str]) -> int:
     """Run the generator; return the exit code."""
     check, config = False, None
+    modules: list[str] = []
     words = iter(arguments)
     for word in words:
         if word == "--check":
@@ -24,6 +25,8 @@ def main(arguments: list[str]) -> int:
             config = Path(file)
         elif word.startswith("--config=") and len(word) > len("--config="):
             config = Path(word.removeprefix("--config="))
+        elif word == "--allow-import" and (module := next(words, None)):
+            modules.append(module)
         else:
             print(USAGE, file=sys.stderr)
             return COULD_NOT_RUN
@@ -35,7 +38,7 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return COULD_NOT_RUN
-    return run.main(check=check, config=config)
+    return run.main(check=check, config=config, allow_import=modules)
 
 
 if __name__ == "__main__":

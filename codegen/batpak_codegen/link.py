@@ -21,8 +21,8 @@ from batpak_codegen.declarations import EventDecl, MachineDecl, SchemaFile
 from batpak_codegen.diagnostic import FINDINGS_MAX, Findings, Place, Span, did_you_mean, quoted
 from batpak_codegen.fields import Resolver, doc_of
 from batpak_codegen.gate import Gates, World, link_gates
-from batpak_codegen.ir import EventDef, MachineDef, PackageDef, Project, TypeDef
 from batpak_codegen.ids import TYPE_ID_MAX
+from batpak_codegen.ir import EventDef, MachineDef, PackageDef, Project, TypeDef
 from batpak_codegen.kinds import CATEGORY_MAX, SYSTEM_CATEGORIES, Kinds
 from batpak_codegen.machine import link_machine
 from batpak_codegen.nodes import TextNode

@@ -26,7 +26,7 @@ class Run(Struct, frozen=True, gc=False):
     column: int
 
 
-class TextNode(Struct, frozen=True, gc=False):
+class TextNode(Struct, frozen=True, gc=False, tag="text"):
     """A scalar. `style` is the YAML style: "" plain, "'" and '"' quoted, "|" and ">" block.
 
     `runs` say where the parts of `value` stand in the file, in order of offset. There are none
@@ -77,14 +77,14 @@ def _offset(run: Run) -> int:
     return run.offset
 
 
-class SeqNode(Struct, frozen=True, gc=False):
+class SeqNode(Struct, frozen=True, gc=False, tag="list"):
     """A list, in block or flow style."""
 
     items: tuple[Node, ...]
     span: Span
 
 
-class MapNode(Struct, frozen=True, gc=False):
+class MapNode(Struct, frozen=True, gc=False, tag="map"):
     """Keys are text and unique; order is the file's. `head` is the key the map hangs on."""
 
     entries: tuple[tuple[TextNode, Node], ...]

@@ -1,7 +1,8 @@
 """Files to `SchemaFile`s: find them, read them, compose them, check them against the language.
 
 Three steps, and a step begins only when the one before it was clean in every file: bytes to text,
-text to nodes, nodes to models. All findings of a step come in one `SchemaError`.
+text to nodes, nodes to models. All findings of a step come in one `SchemaError`. Schema modules in
+Python join at the second step: a process of their own turns them into the same nodes.
 """
 
 from __future__ import annotations
@@ -13,9 +14,18 @@ from pathlib import Path
 from msgspec import Struct
 
 from batpak_codegen.declarations import SchemaFile, read_file
-from batpak_codegen.diagnostic import FINDINGS_MAX, Findings, Place, SchemaError, Span, quoted
+from batpak_codegen.diagnostic import (
+    FINDINGS_MAX,
+    Diagnostic,
+    Findings,
+    Place,
+    SchemaError,
+    Span,
+    quoted,
+)
 from batpak_codegen.nodes import Node
 from batpak_codegen.source import yaml_text
+from batpak_codegen.source.python.answer import Answer
 
 SUFFIX = ".batpak.yaml"
 FILES_MAX = 4096
@@ -23,18 +33,31 @@ BOM = b"\xef\xbb\xbf"
 
 
 class Loaded(Struct, frozen=True):
-    """What was read. `texts` maps the path of each file, as in the spans, to its text."""
+    """What was read. `texts` maps the path of each file, as in the spans, to its text.
+
+    `read` are the printed paths of the files that schema modules have read, themselves included.
+    """
 
     files: tuple[SchemaFile, ...]
     texts: Mapping[str, str]
+    read: tuple[str, ...] = ()
 
 
-def load(paths: Sequence[Path], root: Path) -> Loaded:
-    """Read the schema files at `paths`.
+class Modules(Struct, frozen=True):
+    """Schema modules: their names, and the generated package, which they may not use."""
+
+    names: tuple[str, ...]
+    out: Path
+    out_module: str
+
+
+def load(paths: Sequence[Path], root: Path, modules: Modules | None = None) -> Loaded:
+    """Read the schema files at `paths`, and load the schema modules that are named.
 
     Args:
         paths: Files, or directories that are searched down to the leaves.
         root: Directory that printed paths are relative to.
+        modules: What to load, or None: loading runs code, so nothing is found by searching.
 
     Returns:
         The files in the order of their printed paths, whatever the order of `paths`.
@@ -42,11 +65,18 @@ def load(paths: Sequence[Path], root: Path) -> Loaded:
     Raises:
         SchemaError: Everything that was found, with the texts to point at in `texts`.
     """
-    texts = read_texts(paths, root)
+    if not paths and modules is None:
+        raise SchemaError([Diagnostic("E0004", "no schemas: nothing to read was named")])
+    texts, findings = read_texts(paths, root), Findings()
     try:
-        return Loaded(tuple(_understand(texts, Findings())), texts)
+        nodes = _parse(texts, findings)
+        if modules is None:
+            return Loaded(tuple(_understand(nodes, findings)), texts)
+        answer = _loaded(modules, root)
+        texts |= answer.texts
+        return Loaded(tuple(_understand([*nodes, *answer.roots], findings)), texts, answer.read)
     except SchemaError as error:
-        error.texts = texts
+        error.texts = {**texts, **error.texts}
         raise
 
 
@@ -66,7 +96,13 @@ def read_texts(paths: Sequence[Path], root: Path) -> dict[str, str]:
     return texts
 
 
-def _understand(texts: Mapping[str, str], findings: Findings) -> list[SchemaFile]:
+def _loaded(modules: Modules, root: Path) -> Answer:
+    from batpak_codegen.source.python.load import load_modules  # few projects have any
+
+    return load_modules(modules.names, root, modules.out, modules.out_module)
+
+
+def _parse(texts: Mapping[str, str], findings: Findings) -> list[Node]:
     nodes: list[Node] = []
     for name, text in texts.items():
         try:
@@ -74,6 +110,10 @@ def _understand(texts: Mapping[str, str], findings: Findings) -> list[SchemaFile
         except SchemaError as error:
             findings.diagnostics += error.diagnostics
     findings.finish()
+    return nodes
+
+
+def _understand(nodes: Iterable[Node], findings: Findings) -> list[SchemaFile]:
     files: list[SchemaFile] = []
     for node in nodes:
         inner = Findings(FINDINGS_MAX)
@@ -112,8 +152,6 @@ def _find(paths: Sequence[Path], root: Path, findings: Findings) -> dict[str, Pa
         if not found and len(findings.diagnostics) == before:
             message = f"no schemas in {quoted(_name(path, root))}"
             findings.add("E0004", message, None, help=f"their names end in {SUFFIX}")
-    if not paths:
-        findings.add("E0004", "no schemas: nothing to read was named", None)
     return found
 
 

@@ -31,7 +31,7 @@ DEPTH_MAX = 32
 EVENTS_MAX = 200_000
 RUNS_CHARS_MAX = 8192  # of values whose inner places are kept
 
-_REFUSED = re.compile(
+INVISIBLE = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f"  # C0 but for line feed, C1
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # change the direction of what follows
     "\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]"  # line breaks to some readers; no characters
@@ -67,7 +67,7 @@ def parse(text: str, path: str) -> Node:
     findings = Findings(FINDINGS_MAX)
     if len(text) > BYTES_MAX:
         findings.stop("E0105", "a schema file has at most 1 MiB", Span(path, 1, 1, 1, 2))
-    for match in _REFUSED.finditer(text):
+    for match in INVISIBLE.finditer(text):
         _refuse_character(match, path, findings)
     findings.finish()
     if sum(map(text.count, _INDICATORS)) > EVENTS_MAX:
@@ -240,7 +240,7 @@ class _Composer:
             self.refuse_sharing("tag" if event.anchor is None else "anchor", event)
         span = self.span(event, event)
         value, style = event.value, event.style or ""
-        if style == '"' and (match := _REFUSED.search(value)):
+        if style == '"' and (match := INVISIBLE.search(value)):
             self.findings.add("E0105", f"invisible character U+{ord(match[0]):04X}", span)
         if self.in_expression and not style:
             self.refuse_cut(span)

@@ -1,0 +1,5 @@
+from batpak_codegen.schema import Struct
+
+
+class Door(Struct):
+    width: int

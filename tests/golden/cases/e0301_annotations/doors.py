@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, Field, computed_field, field_validator
+
+from batpak_codegen.schema import *
+
+package = Package("house.doors", category=0x1)
+
+class Door(Struct):
+    anything: Any
+    thing: object
+    words: list
+    table: dict[str, int]
+    numbers: Mapping[int, str]
+    some: set[int]
+    pair: tuple[int, str]
+    either: int | str
+    several: Literal["a", "b"]
+    text: "Decimal and more"
+    shown: list[Decimal.from_float]

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, Field, computed_field, field_validator
+
+from batpak_codegen.schema import *
+
+package = Package("house.doors", category=0x1)
+
+class Card(Struct):
+    kind: Literal["card"]
+    last4: str
+
+
+class Bank(Struct):
+    iban: str
+
+
+class Lonely(Struct):
+    kind: Literal["lonely"]
+    name: str
+
+
+Payment = Annotated[Card | Bank, Field(discriminator="kind")]
