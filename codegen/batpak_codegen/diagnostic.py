@@ -168,12 +168,15 @@ def render(diagnostics: Iterable[Diagnostic], texts: Mapping[str, str]) -> str:
 def _one(diagnostic: Diagnostic, rows: Sequence[str]) -> str:
     span = diagnostic.span
     where = f"{_position(span)}: " if span else ""
-    lines = [f"{where}error[{diagnostic.code}] {printable(diagnostic.message)}"]
+    severity = "warning" if diagnostic.code.startswith("W") else "error"
+    lines = [f"{where}{severity}[{diagnostic.code}] {printable(diagnostic.message)}"]
     if span and span.line <= len(rows):
         lines += _frame(span, rows[span.line - 1].removesuffix("\r"))
     lines += [f"    also: {_position(p.span)}  {printable(p.note)}" for p in diagnostic.also]
     if diagnostic.help:
-        lines.append(f"        = help: {printable(diagnostic.help)}")
+        first, *rest = diagnostic.help.split("\n")  # more lines are code to paste
+        lines.append(f"        = help: {printable(first)}")
+        lines += [f"          {printable(row)}".rstrip() for row in rest]
     return "\n".join(lines)
 
 

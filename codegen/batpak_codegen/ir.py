@@ -106,6 +106,31 @@ class MachineDef(Struct, frozen=True):
         return self.transition(move) + "Gates"
 
 
+class HookMethod(Struct, frozen=True):
+    """A method that a person writes: `name(parameters) -> result`, types in terms of `h.`."""
+
+    name: str
+    parameters: tuple[str, ...]
+    result: str
+    doc: str | None = None
+
+
+class HookClass(Struct, frozen=True):
+    """A class that a person writes: `Hooks(h.OrdersHooks)`.
+
+    `homes` are the modules from which the base can be imported; the first is the one that `h`
+    stands for. A method whose name begins with one of `prefixes` can only be there because a
+    schema asked for it. `install` is the function that takes an instance, if there is one.
+    """
+
+    name: str
+    base: str
+    homes: tuple[str, ...]
+    methods: tuple[HookMethod, ...]
+    prefixes: tuple[str, ...] = ()
+    install: str | None = None
+
+
 class PackageDef(Struct, frozen=True):
     """One package. `parts` is where it goes below the output directory.
 
