@@ -34,7 +34,7 @@ FLOORS = {
     "batpak.journal": "active scan head / segment chain / frame / header / layout",
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates / receipt / verdict",
-    "batpak_codegen": """run / hook_classes user_file / render write stubs / user_source
+    "batpak_codegen": """run / user_file / hook_classes / render write stubs / user_source places
         / machine_view / payload_view / checks
         / namespace link / layout machine gate / fields / literal / ir source / declarations expr
         / types text / names nodes / diagnostic""",

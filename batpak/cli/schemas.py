@@ -13,6 +13,9 @@ def gen(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if anything is out of date.")
     ] = False,
+    no_stubs: Annotated[
+        bool, typer.Option("--no-stubs", help="Leave your hooks files alone.")
+    ] = False,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -33,4 +36,4 @@ def gen(
         message = f"error[E0008] `batpak gen` needs {error.name}: pip install 'batpak[gen]'"
         typer.echo(message, err=True)
         raise typer.Exit(2) from error
-    raise typer.Exit(run.main(check=check, config=config))
+    raise typer.Exit(run.main(check=check, config=config, stubs=not no_stubs))

@@ -1,4 +1,4 @@
-"""The spare key: `python -m batpak_codegen [--check] [--config FILE]`, without the library.
+"""The spare key: `python -m batpak_codegen`, with the options of `batpak gen`, without the library.
 
 It does what `batpak gen` does and imports nothing of `batpak`, so that it still works when a
 generated module of the library itself is broken.
@@ -9,17 +9,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-USAGE = "usage: python -m batpak_codegen [--check] [--config FILE]"
+USAGE = "usage: python -m batpak_codegen [--check] [--no-stubs] [--config FILE]"
 COULD_NOT_RUN = 2
 
 
 def main(arguments: list[str]) -> int:
     """Run the generator; return the exit code."""
-    check, config = False, None
+    check, stubs, config = False, True, None
     words = iter(arguments)
     for word in words:
         if word == "--check":
             check = True
+        elif word == "--no-stubs":
+            stubs = False
         elif word == "--config" and (file := next(words, None)):
             config = Path(file)
         elif word.startswith("--config=") and len(word) > len("--config="):
@@ -35,7 +37,7 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return COULD_NOT_RUN
-    return run.main(check=check, config=config)
+    return run.main(check=check, config=config, stubs=stubs)
 
 
 if __name__ == "__main__":

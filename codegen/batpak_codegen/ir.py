@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -151,12 +152,16 @@ class PackageDef(Struct, frozen=True):
 
 
 class Project(Struct, frozen=True):
-    """All packages by name; `parts` says of each where it goes below the output directory."""
+    """All packages by name; `parts` says of each where it goes below the output directory.
+
+    `hooks` says of each what its user's hooks file is imported as, should it need one.
+    """
 
     packages: tuple[PackageDef, ...]
     parts: Mapping[str, tuple[str, ...]]
     out_module: str
     system: bool
+    hooks: Mapping[str, str] = MappingProxyType({})
 
 
 INT_RANGES: Final[Mapping[str, tuple[int, int]]] = {

@@ -8,7 +8,7 @@ its classes and fields are compared with the IR: a difference is a defect of the
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -52,12 +52,13 @@ def render(project: Project) -> dict[str, str]:
     if project.system:
         files = {"system.py": _Package(project, project.packages[0], reaches).system()}
         return dict(sorted(files.items()))
-    files = {"__init__.py": _frame(), "py.typed": "", "registry.py": _registry(project)}
+    files = {"__init__.py": _frame(), "py.typed": ""}
     for package in project.packages:
         for depth in range(1, len(package.parts)):
             files["/".join((*package.parts[:depth], "__init__.py"))] = _frame()
     for package in project.packages:
         files |= _Package(project, package, reaches).files()
+    files["registry.py"] = _registry(project, _hooks(project, files))
     return dict(sorted(files.items()))
 
 
@@ -264,7 +265,13 @@ def _machine_outline(machine: MachineDef) -> Outline:
     return outline
 
 
-def _registry(project: Project) -> str:
+def _hooks(project: Project, files: Mapping[str, str]) -> list[str]:
+    """Return the modules of users that the rendered packages need."""
+    needs = (p.name for p in project.packages if "/".join((*p.parts, "hooks.py")) in files)
+    return [project.hooks[name] for name in needs if name in project.hooks]
+
+
+def _registry(project: Project, hooks: Sequence[str] = ()) -> str:
     entries: dict[int, str] = {}
     for package in project.packages:
         module = ".".join((project.out_module, *package.parts, "events"))
@@ -281,15 +288,22 @@ def _registry(project: Project) -> str:
     )
     sentence = "Every kind of this project: where its class lives."
     more = "Importing this module imports none of them."
+    modules = Call("(", tuple(map(python_literal, hooks)), ",)" if len(hooks) == 1 else ")", True)
+    found = code(statement("HOOKS: Final[tuple[str, ...]] = ", modules)) if hooks else None
+    also = " and every hooks module" if hooks else ""
+    load = doc(f"Import every payload class{also}: then any event decodes.")
     text = fill(
         "module",
         pragmas=(),
         doc=doc(f"{sentence} {more}"),
         imports=code(imports),
         preamble=code(kinds),
-        body=code(fill("registry").removesuffix("\n")),
+        body=code(fill("registry", hooks=found, doc=load).removesuffix("\n")),
     )
-    return verified(text, {"KINDS": (), "load": ()})
+    outline: Outline = (
+        {"KINDS": (), "HOOKS": (), "load": ()} if hooks else {"KINDS": (), "load": ()}
+    )
+    return verified(text, outline)
 
 
 def _frame(

@@ -10,22 +10,26 @@ import sys
 import time
 import tomllib
 import traceback
+from collections.abc import Mapping
 from os.path import realpath
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct, ValidationError, convert
+from msgspec.structs import replace
 
 from batpak_codegen import names
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, quoted
 from batpak_codegen.diagnostic import render as spell
 from batpak_codegen.link import link
+from batpak_codegen.places import HOOKS, hooks_files, hooks_pattern, inside, module_of
 from batpak_codegen.render import render
 from batpak_codegen.source.load import load
+from batpak_codegen.user_file import owed, prepare, save
 from batpak_codegen.write import plan, write
 
 PYPROJECT: Final = "pyproject.toml"
-KEYS: Final = ("schemas", "out", "out_module", "package_root", "system")
+KEYS: Final = ("schemas", "out", "out_module", "package_root", "system", "hooks", "tests")
 _MINIMAL: Final = 'at least: [tool.batpak] out = "myapp/gen"'
 
 CLEAN, FINDINGS, COULD_NOT_RUN, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
@@ -42,6 +46,8 @@ class Config(Struct, frozen=True):
     out_module: str
     package_root: str = ""
     system: bool = False
+    hooks: str = "{package}_hooks.py"  # with everything but `{package}` filled in
+    tests: str | None = None
 
 
 class _Keys(Struct):
@@ -52,12 +58,16 @@ class _Keys(Struct):
     out_module: str = ""
     package_root: str = ""
     system: bool = False
+    hooks: str = HOOKS
+    tests: str | None = None
 
 
 class Report(Struct, frozen=True):
     """What a run did; with `check`, what it would have done and why.
 
-    `written` and `removed` are paths below `out`; `drift` says the same to a reader.
+    `written` and `removed` are paths below `out`, and below the root if they are of tests; so are
+    `yours`, the users' files that were made or extended. `drift` says the same to a reader, and
+    `warnings` what may be wrong, in files whose `texts` are here.
     """
 
     packages: int
@@ -66,19 +76,23 @@ class Report(Struct, frozen=True):
     removed: tuple[str, ...]
     unchanged: int
     drift: tuple[Diagnostic, ...]
+    yours: tuple[str, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
+    texts: Mapping[str, str] = {}
 
     @property
     def changed(self) -> tuple[str, ...]:
         """All paths that were out of date."""
-        return tuple(sorted((*self.written, *self.removed)))
+        return tuple(sorted((*self.written, *self.removed, *self.yours)))
 
 
-def run(config: Config, *, check: bool) -> Report:
+def run(config: Config, *, check: bool, stubs: bool = True) -> Report:
     """Generate the code of a project.
 
     Args:
         config: What to read and where to write.
         check: Write nothing; compare, and say in `drift` what is out of date.
+        stubs: Append to users' files what is missing there; else they are not looked at.
 
     Raises:
         SchemaError: What one stage found; nothing was written.
@@ -94,18 +108,26 @@ def run(config: Config, *, check: bool) -> Report:
     except SchemaError as error:
         error.texts = loaded.texts
         raise
+    paths = hooks_files(config.hooks, project.parts)
+    modules = {n: module_of(p, config.out, config.out_module) for n, p in paths.items()}
+    project = replace(project, hooks=modules)
     files = render(project)
     out = config.root / config.out
     planned = plan(out, files)
+    yours = prepare(config.root, owed(project, files, paths) if stubs else ())
     if not check:
         write(out, files, planned)
+        save(config.root, yours.changes)
     return Report(
         len(project.packages),
         sum(len(package.events) for package in project.packages),
         tuple(sorted((*planned.missing, *planned.changed))),
         planned.stale,
         planned.unchanged,
-        tuple(planned.drift(config.out)),
+        (*planned.drift(config.out), *(change.drift() for change in yours.changes)),
+        tuple(change.path for change in yours.changes),
+        yours.orphans,
+        yours.texts,
     )
 
 
@@ -181,7 +203,9 @@ def _config(root: Path, table: dict[str, object] | None, file: str) -> Config:
     if not all(map(_is_identifier, module.split("."))):
         hint = 'say how it is imported: out_module = "myapp.gen"'
         raise _refused("E0003", f"{file}: {quoted(module)} cannot be imported", hint)
-    return Config(root, given.schemas, out, module, given.package_root, given.system)
+    hooks = hooks_pattern(root, out, given.hooks)
+    tests = inside(root, out, "tests", given.tests) if given.tests else None
+    return Config(root, given.schemas, out, module, given.package_root, given.system, hooks, tests)
 
 
 def _is_identifier(word: str) -> bool:
@@ -202,14 +226,14 @@ def _refused(code: str, message: str, help_: str | None = None) -> SchemaError:
     return SchemaError([Diagnostic(code, message, None, help_)])
 
 
-def main(*, check: bool, config: Path | None) -> int:
+def main(*, check: bool, config: Path | None, stubs: bool = True) -> int:
     """Run, print what there is to say, and return the exit code of the process.
 
     Diagnostics go to standard error, the one line of success to standard output.
     """
     started = time.perf_counter()
     try:
-        report = run(configure(config), check=check)
+        report = run(configure(config), check=check, stubs=stubs)
     except SchemaError as error:
         print(spell(error.diagnostics, error.texts), file=sys.stderr)
         return exit_code(error)
@@ -219,6 +243,8 @@ def main(*, check: bool, config: Path | None) -> int:
         traceback.print_exc()
         print("batpak gen: internal error; nothing of yours was changed", file=sys.stderr)
         return INTERNAL
+    if report.warnings:
+        print(spell(report.warnings, report.texts), file=sys.stderr)
     if check and report.drift:
         print(spell(report.drift, {}), file=sys.stderr)
         return FINDINGS
@@ -239,9 +265,10 @@ def summary(report: Report, seconds: float, *, check: bool) -> str:
     head = f"{_count(report.packages, 'package')}, {_count(report.events, 'event')}: "
     if check:
         return f"{head}{_count(report.unchanged, 'file')} up to date ({seconds:.2f} s)"
+    yours = f" {len(report.yours)} of yours extended," if report.yours else ""
     return (
         f"{head}{_count(len(report.written), 'file')} written, {len(report.removed)} removed,"
-        f" {report.unchanged} unchanged ({seconds:.2f} s)"
+        f"{yours} {report.unchanged} unchanged ({seconds:.2f} s)"
     )
 
 
