@@ -24,8 +24,8 @@ FLOORS = {
         / ids checks / kind coordinate clock codec digest disk / arguments / errors
         / faults override seal""",
     "batpak.disk": "posix / seam",
-    "batpak.testing": """platform sabotage / crash handles threads watched / history disk switches
-        / image / clock faults model""",
+    "batpak.testing": """platform sabotage contract / crash handles threads watched
+        / history disk switches / image / clock faults model""",
     "batpak.cli": "main / schemas stores demo",
     "batpak.read": "ancestry causes projection / fetch page",
     "batpak.upkeep": "verify stats",
@@ -34,10 +34,10 @@ FLOORS = {
     "batpak.journal": "active scan head / segment chain / frame / header / layout",
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates / receipt / verdict",
-    "batpak_codegen": """run / user_file / hook_classes / render write stubs / user_source places
-        / machine_view / payload_view / checks
-        / namespace link / layout machine gate / fields / literal / ir source / declarations expr
-        / types text / names nodes / diagnostic""",
+    "batpak_codegen": """run / user_file contract_tests / hook_classes / render write stubs
+        / user_source places / machine_view / strategies payload_view / checks
+        / namespace link / layout machine gate handler / fields / literal / ir source
+        / declarations expr / types text / names nodes / diagnostic""",
     "batpak_codegen.source": "load / yaml_text",
     "batpak_codegen.expr": """emit / check / operands / layout constants / algebra parse / tokens
         / nodes""",

@@ -125,6 +125,12 @@ def _one_or_list(node: object, info: ValidationInfo) -> object:
     return (node,) if isinstance(node, TextNode) else _list(node, info)
 
 
+def _group(node: object, info: ValidationInfo) -> object:
+    """Read the events of a handler group: a list, or `all` for every one of the package."""
+    every = isinstance(node, TextNode) and node.value == "all"
+    return (node,) if every else _list(node, info)
+
+
 def _named(rule: names.Rule) -> Reader:
     """Return a reader of text that must follow the rule of some kind of name."""
 
@@ -410,6 +416,7 @@ class GateDecl(Declaration):
 
 
 Import: TypeAlias = Annotated[TextNode, BeforeValidator(_import)]
+Group: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(_group)]
 
 
 class SchemaFile(Declaration):
@@ -424,6 +431,7 @@ class SchemaFile(Declaration):
     events: Annotated[Entries[EventDecl], BeforeValidator(_entries(names.class_name))] = ()
     machines: Annotated[Entries[MachineDecl], BeforeValidator(_entries(names.class_name))] = ()
     gates: Annotated[Entries[GateDecl], BeforeValidator(_entries(names.lower_name))] = ()
+    handlers: Annotated[Entries[Group], BeforeValidator(_entries(names.class_name))] = ()
 
 
 def _file(node: object, info: ValidationInfo) -> object:

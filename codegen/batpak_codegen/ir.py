@@ -107,6 +107,14 @@ class MachineDef(Struct, frozen=True):
         return self.transition(move) + "Gates"
 
 
+class HandlerDef(Struct, frozen=True):
+    """Events that are handled together, as (package, name); `noun` says what makes them a group."""
+
+    name: str
+    events: tuple[tuple[str, str], ...]
+    noun: str = "group"
+
+
 class HookMethod(Struct, frozen=True):
     """A method that a person writes: `name(parameters) -> result`, types in terms of `h.`."""
 
@@ -137,8 +145,8 @@ class PackageDef(Struct, frozen=True):
 
     `types` are in declared order, except that what a definition needs comes before it, and
     aliases of built-in types before the first struct.
-    `renamed` says what an imported type is called here, if not by its own name, because another
-    name of this package is the same or nearly so: (package, name) → local name.
+    `renamed` says what an imported type or event is called here, if not by its own name, because
+    another name of this package is the same or nearly so: (package, name) → local name.
     """
 
     name: str
@@ -149,6 +157,16 @@ class PackageDef(Struct, frozen=True):
     events: tuple[EventDef, ...]
     machines: tuple[MachineDef, ...]
     renamed: Mapping[tuple[str, str], str]
+    handlers: tuple[HandlerDef, ...] = ()
+
+    @property
+    def groups(self) -> tuple[HandlerDef, ...]:
+        """Every group of events with a union and a handler class: of machines, then declared."""
+        machines = (
+            HandlerDef(each.name, tuple((self.name, event) for event in each.events), "machine")
+            for each in self.machines
+        )
+        return (*machines, *self.handlers)
 
 
 class Project(Struct, frozen=True):

@@ -7,7 +7,7 @@ Codes: docs/reference/diagnostics.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 from typing import Final
@@ -19,6 +19,7 @@ from batpak_codegen.declarations import EventDecl, MachineDecl, SchemaFile
 from batpak_codegen.diagnostic import FINDINGS_MAX, Findings, Place, Span, did_you_mean, quoted
 from batpak_codegen.fields import Resolver, doc_of
 from batpak_codegen.gate import link_gates
+from batpak_codegen.handler import link_handlers
 from batpak_codegen.ir import EventDef, GateDef, MachineDef, PackageDef, Project, TypeDef
 from batpak_codegen.machine import link_machine
 from batpak_codegen.nodes import TextNode
@@ -46,7 +47,7 @@ _IMPORTED: Final = """ABC Any ClassVar DATA Decimal Denial EDGES ENTITY Edge Eve
     TypeAlias TypeGuard TypeVar UUID VERSION Verdict WireEnum"""
 RESERVED: Final = frozenset(_IMPORTED.split())
 # What stands beside the directories of packages; a package may not be called so.
-_MODULES: Final = frozenset({"registry", "types", "events", "checks", "handlers"})
+_MODULES: Final = frozenset({"registry", "types", "events", "checks", "handlers", "testing"})
 
 
 def link(
@@ -133,7 +134,9 @@ class _Linker:
             if machine:
                 self._prefix(machine, decl.entity.span)
                 generated |= self._machine_names(name, decl, machine, taken)
-        renamed = self._renamed(file, taken | generated)
+        handlers = link_handlers(file, self.imports[package], self.files, self.findings)
+        handled = {event for group in handlers for event in group.events}
+        renamed = self._renamed(file, taken | generated, handled)
         enums = self._enums(package, renamed)
         gates = link_gates(file, machines, events, enums, self.findings)
         return PackageDef(
@@ -145,6 +148,7 @@ class _Linker:
             tuple(event for event in events.values() if event),
             tuple(_with_gates(machine, gates) for machine in machines.values() if machine),
             renamed,
+            handlers,
         )
 
     def _parts(self, node: TextNode) -> tuple[str, ...]:
@@ -217,6 +221,9 @@ class _Linker:
             self._claim(modules, node, node.value)
             for derived in (f"{node.value}Event", f"{node.value}Handler"):
                 self._derive(taken, node, derived)
+        for node, _ in file.handlers:
+            for derived in (f"{node.value}Event", f"{node.value}Handler"):
+                self._derive(taken, node, derived)
         return taken
 
     def _claim(self, taken: dict[str, TextNode], node: TextNode, name: str) -> None:
@@ -269,15 +276,17 @@ class _Linker:
             self.findings.add("E0408", message, span, help=hint, also=also)
 
     def _renamed(
-        self, file: SchemaFile, taken: Mapping[str, TextNode]
+        self, file: SchemaFile, taken: Mapping[str, TextNode], handled: Set[tuple[str, str]]
     ) -> dict[tuple[str, str], str]:
-        """Return the imported types that need another name here: `CommonMoney`.
+        """Return the imported types and handled events that need another name: `CommonMoney`.
 
         `taken` is what the modules of this package define, by module spelling.
         """
         offers: dict[str, list[tuple[str, str, str]]] = {}
         for alias, package in self.imports[file.package.value].items():
-            for node, _ in self.files[package].types:
+            events = (node for node, _ in self.files[package].events)
+            named = [node for node in events if (package, node.value) in handled]
+            for node in [*(node for node, _ in self.files[package].types), *named]:
                 spelling = names.snake(node.value)
                 offers.setdefault(spelling, []).append((alias, package, node.value))
         renamed: dict[tuple[str, str], str] = {}

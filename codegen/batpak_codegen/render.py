@@ -23,6 +23,7 @@ from batpak_codegen.diagnostic import Diagnostic, SchemaError
 from batpak_codegen.ir import MachineDef, Named, PackageDef, Project
 from batpak_codegen.layout import Call, statement
 from batpak_codegen.namespace import Namespace, constant, import_key, listing
+from batpak_codegen.strategies import package_strategies
 from batpak_codegen.text import Code, Doc, Ident, Literal, code, doc, python_literal
 from batpak_codegen.types import AliasType, EnumType, FieldType, StructType
 
@@ -73,17 +74,17 @@ class _Package:
         self.type_names = [definition.type.name for definition in package.types]
         self.events = {event.name: event for event in package.events}
         self.event_names = list(self.events)
-        self.event_names += [f"{machine.name}Event" for machine in package.machines]
+        self.event_names += [f"{group.name}Event" for group in package.groups]
 
     def files(self) -> dict[str, str]:
         """Return path → text; a file without content is not there."""
         found: dict[str, str] = {"__init__": self._front()}
         if self.package.types:
             found["types"] = self._types()
-        if self.package.events:
+        if self.package.events or self.package.groups:
             found["events"] = self._events()
         found |= self._checks()
-        if self.package.machines:
+        if self.package.groups:
             found["handlers"] = self._handlers()
         for machine in self.package.machines:
             stem = names.snake(machine.name)
@@ -91,6 +92,8 @@ class _Package:
             if any(move.gates for move in machine.moves):
                 found[f"{stem}_gates"] = self._gates(machine)
             found[f"{stem}_machine"] = self._machine(machine)
+        if self.package.types or self.package.events:
+            found["testing"] = self._testing()
         return {"/".join((*self.package.parts, f"{name}.py")): t for name, t in found.items()}
 
     def _space(self, module: str) -> Namespace:
@@ -123,7 +126,7 @@ class _Package:
 
     def _event_body(self, space: Namespace) -> str:
         items = payloads.event_items(space, self.package.events)
-        unions = payloads.event_unions(space, self.package.machines)
+        unions = payloads.event_unions(space, self.package.groups)
         return fill("events", events=items, unions=unions)
 
     def _checks(self) -> dict[str, str]:
@@ -147,17 +150,18 @@ class _Package:
 
     def _handlers(self) -> str:
         space = self._space("handlers")
-        items = payloads.handlers(space, self.package.machines)
+        groups = self.package.groups
+        items = payloads.handlers(space, groups)
         body = fill("handlers", handlers=items)
         sentence = "a new event is an error in every @final handler until it is handled."
-        shown = listing([f"{machine.name}Handler" for machine in self.package.machines])
+        shown = listing([f"{group.name}Handler" for group in groups])
         text = _frame(doc(f"Exhaustive dispatch: {sentence}"), space, shown, body)
         outline: Outline = {"__all__": (), "R_co": ()}
-        for machine in self.package.machines:
-            outline[f"_{constant(machine.name)}"] = ()
-        for machine in self.package.machines:
-            methods = (f"on_{names.snake(event)}" for event in machine.events)
-            outline[f"{machine.name}Handler"] = ("KINDS", *methods, "handles", "dispatch")
+        for group in groups:
+            outline[f"_{constant(group.name)}"] = ()
+        for group in groups:
+            methods = (f"on_{names.snake(space.event(*event))}" for event in group.events)
+            outline[f"{group.name}Handler"] = ("KINDS", *methods, "handles", "dispatch")
         return verified(text, outline)
 
     def _states(self, machine: MachineDef) -> str:
@@ -202,6 +206,15 @@ class _Package:
         text = _frame(Doc(f'"""{words}"""'), space, shown, body)  # names and arrows only
         return verified(text, _machine_outline(machine))
 
+    def _testing(self) -> str:
+        space = self._space("testing")
+        strategies = package_strategies(space)
+        functions = [strategy.name for strategy in strategies]
+        body = fill("testing", strategies=strategies)
+        sentence = f"Hypothesis strategies of {self.package.name}. Only tests import this module."
+        text = _frame(doc(sentence), space, listing(functions), body)
+        return verified(text, {"__all__": (), **dict.fromkeys(functions, ())})
+
     def system(self) -> str:
         """Return the one module of the library's own events."""
         space = self._space("system")
@@ -223,7 +236,7 @@ class _Package:
     def _event_outline(self) -> Outline:
         events = self.package.events
         outline = {e.name: ("KIND", "VERSION", *_field_names(e.fields)) for e in events}
-        return outline | {f"{machine.name}Event": () for machine in self.package.machines}
+        return outline | {f"{group.name}Event": () for group in self.package.groups}
 
 
 def _members(type_: Named) -> tuple[str, ...]:

@@ -19,14 +19,15 @@ from msgspec import Struct, ValidationError, convert
 from msgspec.structs import replace
 
 from batpak_codegen import names
+from batpak_codegen.contract_tests import render_tests
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, quoted
 from batpak_codegen.diagnostic import render as spell
 from batpak_codegen.link import link
-from batpak_codegen.places import HOOKS, hooks_files, hooks_pattern, inside, module_of
+from batpak_codegen.places import HOOKS, hooks_files, hooks_pattern, inside, module_of, test_files
 from batpak_codegen.render import render
 from batpak_codegen.source.load import load
 from batpak_codegen.user_file import owed, prepare, save
-from batpak_codegen.write import plan, write
+from batpak_codegen.write import Plan, plan, write
 
 PYPROJECT: Final = "pyproject.toml"
 KEYS: Final = ("schemas", "out", "out_module", "package_root", "system", "hooks", "tests")
@@ -114,21 +115,40 @@ def run(config: Config, *, check: bool, stubs: bool = True) -> Report:
     files = render(project)
     out = config.root / config.out
     planned = plan(out, files)
+    tests = render_tests(project, test_files([*project.parts])) if config.tests else {}
+    tested = _plan_tests(config, tests)
     yours = prepare(config.root, owed(project, files, paths) if stubs else ())
     if not check:
         write(out, files, planned)
+        if config.tests:
+            write(config.root / config.tests, tests, tested)
         save(config.root, yours.changes)
+    below = f"{config.tests}/"
     return Report(
         len(project.packages),
         sum(len(package.events) for package in project.packages),
-        tuple(sorted((*planned.missing, *planned.changed))),
-        planned.stale,
-        planned.unchanged,
-        (*planned.drift(config.out), *(change.drift() for change in yours.changes)),
+        tuple(sorted((*planned.missing, *planned.changed)))
+        + tuple(below + path for path in sorted((*tested.missing, *tested.changed))),
+        planned.stale + tuple(below + path for path in tested.stale),
+        planned.unchanged + tested.unchanged,
+        (
+            *planned.drift(config.out),
+            *tested.drift(below.rstrip("/")),
+            *(change.drift() for change in yours.changes),
+        ),
         tuple(change.path for change in yours.changes),
         yours.orphans,
         yours.texts,
     )
+
+
+def _plan_tests(config: Config, tests: Mapping[str, str]) -> Plan:
+    """Compare generated tests with the disk; below their directory, marked files are others'."""
+    if not config.tests:
+        return Plan((), (), (), 0)
+    planned = plan(config.root / config.tests, tests)
+    ours = (path for path in planned.stale if "/" not in path and path.startswith("test_"))
+    return replace(planned, stale=(*ours,))
 
 
 def configure(file: Path | None = None, start: Path | None = None) -> Config:

@@ -284,6 +284,7 @@ def test_what_is_not_used_is_not_imported_and_not_written(tmp_path: Path) -> Non
         "py.typed",
         "registry.py",
         "words/__init__.py",
+        "words/testing.py",
         "words/types.py",
     ]
     assert "from . import checks" not in files["words/__init__.py"]
