@@ -35,7 +35,7 @@ FLOORS = {
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates / receipt / verdict",
     "batpak_codegen": """run / user_file contract_tests / hook_classes / render write stubs
-        / user_source places / machine_view / strategies payload_view / checks
+        / user_source places / machine_view / hooks_door strategies payload_view / checks
         / namespace link / layout machine gate handler / fields / literal / ir source
         / declarations expr / types text / names nodes / diagnostic""",
     "batpak_codegen.source": "load / yaml_text",

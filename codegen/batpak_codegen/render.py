@@ -20,6 +20,7 @@ from batpak_codegen import names
 from batpak_codegen import payload_view as payloads
 from batpak_codegen.checks import Checks, is_plain
 from batpak_codegen.diagnostic import Diagnostic, SchemaError
+from batpak_codegen.hooks_door import with_upcasts
 from batpak_codegen.ir import MachineDef, Named, PackageDef, Project
 from batpak_codegen.layout import Call, statement
 from batpak_codegen.namespace import Namespace, constant, import_key, listing
@@ -59,6 +60,7 @@ def render(project: Project) -> dict[str, str]:
             files["/".join((*package.parts[:depth], "__init__.py"))] = _frame()
     for package in project.packages:
         files |= _Package(project, package, reaches).files()
+        files |= _door(package, files)
     files["registry.py"] = _registry(project, _hooks(project, files))
     return dict(sorted(files.items()))
 
@@ -276,6 +278,16 @@ def _machine_outline(machine: MachineDef) -> Outline:
     constants = ("NAME", "SCOPE", "ENTITY", "HANDLES", "EDGES", "KINDS")
     outline[f"{machine.name}Machine"] = (*constants, "__init__", "new", "load", "replay")
     return outline
+
+
+def _door(package: PackageDef, files: Mapping[str, str]) -> dict[str, str]:
+    """Return `hooks.py` of a package whose upcasts have to be seen through it."""
+    folder = "/".join(package.parts)
+    if (upcasts := files.get(f"{folder}/upcasts.py")) is None:
+        return {}
+    words = doc(f"What the schema of {package.name} leaves to you, for your hooks file.")
+    text = with_upcasts(files.get(f"{folder}/hooks.py"), upcasts, _frame(words))
+    return {} if text is None else {f"{folder}/hooks.py": text}
 
 
 def _hooks(project: Project, files: Mapping[str, str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from batpak_codegen.hook_classes import hook_classes
+from batpak_codegen.hooks_door import with_upcasts
 from batpak_codegen.ir import HookClass
 
 HOOKS = '''\
@@ -20,9 +21,6 @@ from batpak import override as override
 
 from .events import Bricked as Bricked
 from .events import Opened as Opened
-from .former import OpenedV1 as OpenedV1
-from .upcasts import DoorsUpcasts as DoorsUpcasts
-from .upcasts import install_upcasts as install_upcasts
 
 MayOpenVerdict: TypeAlias = Permit | Literal["LOCKED"]
 
@@ -68,7 +66,8 @@ class DoorsUpcasts(ABC):
 def install_upcasts(impl: DoorsUpcasts) -> None:
     abi.install_upcast(OpenedV1, impl.opened_v1)
 '''
-FILES = {"doors/hooks.py": HOOKS, "doors/upcasts.py": UPCASTS}
+SHOWN = with_upcasts(HOOKS, UPCASTS, "") or ""
+FILES = {"doors/hooks.py": SHOWN, "doors/upcasts.py": UPCASTS}
 
 
 def doors() -> tuple[HookClass, ...]:
