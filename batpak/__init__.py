@@ -75,7 +75,7 @@ from batpak.kind import EventKind
 from batpak.machine import Machine
 from batpak.note import CheckpointNote
 from batpak.override import override
-from batpak.payload import EventPayload
+from batpak.payload import EventPayload, OpenEnum, WireEnum
 from batpak.read.ancestry import Ancestry, AncestryEnd
 from batpak.read.causes import CausalEnd, CausalPath, Impact, Impacts
 from batpak.read.page import Page
@@ -103,6 +103,7 @@ logging.getLogger("batpak").addHandler(logging.NullHandler())
 __all__ = [  # noqa: RUF022  in reading order
     # where, and what
     "Coordinate", "Region", "KindFilter", "EventKind", "EventPayload", "EventFlags",
+    "WireEnum", "OpenEnum",
     "EventId", "CorrelationId", "new_id", "operation_key", "Hlc",
     # may it: gates, verdicts, receipts
     "Gate", "GateSet", "Verdict", "PERMIT", "Permit", "Denial", "Receipt",

@@ -39,12 +39,13 @@ from batpak.checks import (
 )
 from batpak.errors import RegistryError
 from batpak.guard.gates import Rule
-from batpak.payload import WireEnum
+from batpak.payload import OpenEnum, WireEnum
 from batpak.registry import canonical_for, check_for
 from batpak.typestate import Edge, StateData
 
 __all__ = [
     "Edge",
+    "OpenEnum",
     "Problems",
     "Rule",
     "StateData",

@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 _EXPONENT_FROM: Final = 7  # the scale from which `str` writes small decimals as 1E-7
 
+UNRECOGNIZED: Final = "\0"  # the value of the member of an open enum that stands for the others
+
 SHOWN_MAX: Final = 64  # characters of a value in a message
 
 
@@ -125,8 +127,8 @@ def is_duration(value: object) -> TypeGuard[timedelta]:
 
 
 def is_member(value: object, of: type[Enum]) -> bool:
-    """A member of exactly this enum; its stored text is none."""
-    return type(value) is of
+    """A member of exactly this enum; its stored text is none, and UNRECOGNIZED is not one."""
+    return type(value) is of and value._value_ != UNRECOGNIZED
 
 
 def is_list(

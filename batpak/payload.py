@@ -32,6 +32,7 @@ class EventPayload(msgspec.Struct, frozen=True, kw_only=True):
 
     KIND: ClassVar[EventKind]
     VERSION: ClassVar[int]
+    DEPRECATED: ClassVar[str]  # what to do instead; only where an event is not to be written
 
     @override
     def __init_subclass__(cls) -> None:
@@ -39,7 +40,9 @@ class EventPayload(msgspec.Struct, frozen=True, kw_only=True):
         for name in ("KIND", "VERSION"):
             if name not in cls.__dict__:
                 raise RegistryError(f"{cls.__module__}.{cls.__qualname__} has no {name}")
-        registry.register(cls, cls.__dict__["KIND"], cls.__dict__["VERSION"])
+        registry.register(
+            cls, cls.__dict__["KIND"], cls.__dict__["VERSION"], cls.__dict__.get("DEPRECATED")
+        )
 
 
 class WireEnum(Enum):
@@ -52,3 +55,16 @@ class WireEnum(Enum):
         if type(other) is not type(self):
             return NotImplemented
         return str(self.value) < str(other.value)
+
+
+class OpenEnum(WireEnum):
+    r"""An enum that grows: stored text that this program does not know reads as UNRECOGNIZED.
+
+    Subclasses end with `UNRECOGNIZED = "\0"`. That member stands for what was read and is not
+    known any more, so it cannot be appended.
+    """
+
+    @classmethod
+    @override
+    def _missing_(cls, value: object) -> Self | None:
+        return cls.__members__.get("UNRECOGNIZED") if isinstance(value, str) else None

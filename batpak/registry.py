@@ -33,14 +33,23 @@ class Entry(msgspec.Struct):
     check: Check[msgspec.Struct] | None = None
     canonical: Canonical[msgspec.Struct] | None = None
     reserved: bool = False  # an event of the store itself
+    deprecated: str | None = None  # what to do instead; None once that was said
 
 
 _BY_KIND: Final[dict[int, Entry]] = {}
 _BY_CLASS: Final[dict[type, Entry]] = {}
 
 
-def register(cls: type[msgspec.Struct], kind: object, version: object) -> None:
+def register(
+    cls: type[msgspec.Struct], kind: object, version: object, deprecated: object = None
+) -> None:
     """Take a payload class in. The same class again (a reload) replaces the old one.
+
+    Args:
+        cls: The class.
+        kind: Its KIND.
+        version: Its VERSION.
+        deprecated: Its DEPRECATED, if it has one: what to write instead.
 
     Raises:
         RegistryError: A bad KIND or VERSION, or another class has this kind.
@@ -52,6 +61,8 @@ def register(cls: type[msgspec.Struct], kind: object, version: object) -> None:
         raise RegistryError(f"{name}.KIND must be an EventKind, {found}")
     if type(version) is not int or not 1 <= version <= 0xFFFF:
         raise RegistryError(f"{name}.VERSION must be an integer in 1..65535")
+    if deprecated is not None and type(deprecated) is not str:
+        raise RegistryError(f"{name}.DEPRECATED must be text: what to write instead")
     old = _BY_KIND.get(kind)
     if old is not None and not _same(old, cls, version):
         raise RegistryError(
@@ -59,7 +70,9 @@ def register(cls: type[msgspec.Struct], kind: object, version: object) -> None:
         )
     if old is not None:
         del _BY_CLASS[old.cls]
-    _BY_KIND[kind] = _BY_CLASS[cls] = Entry(cls, kind, version, reserved=kind.reserved)
+    _BY_KIND[kind] = _BY_CLASS[cls] = Entry(
+        cls, kind, version, reserved=kind.reserved, deprecated=deprecated
+    )
 
 
 def _same(old: Entry, cls: type, version: int) -> bool:

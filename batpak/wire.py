@@ -7,24 +7,28 @@ equal value, which encodes to the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
 
 from batpak import codec, registry
-from batpak.checks import Problems
+from batpak.checks import UNRECOGNIZED, Problems
 from batpak.digest import blake3_of, content_hash
 from batpak.errors import DecodeFailed, FutureVersion, InvalidArgument, PayloadInvalid, UnknownKind
 from batpak.faults import DecodeStage
 from batpak.kind import EventKind
 from batpak.override import override
-from batpak.payload import EventPayload
+from batpak.payload import EventPayload, OpenEnum
 
 Q = TypeVar("Q")
 
 Decode: TypeAlias = Callable[[bytes], Any]
+
+_UNRECOGNIZED: Final = codec.encode(UNRECOGNIZED)
 
 
 class Encoded(Struct, frozen=True, gc=False):
@@ -52,6 +56,8 @@ def encode(payload: EventPayload, entry: registry.Entry | None = None) -> Encode
         entry = registry.of_class(type(payload))
         if entry is None:
             raise not_a_fact(type(payload))
+    if entry.deprecated is not None:
+        _warn_once(entry)
     value: msgspec.Struct = payload
     check, canonical = entry.check, entry.canonical
     if check is not None:
@@ -68,6 +74,16 @@ def encode(payload: EventPayload, entry: registry.Entry | None = None) -> Encode
     if check is None:
         _read_back(entry, payload, data)
     return Encoded(entry.kind, entry.version, data, blake3_of(data).digest())
+
+
+def _warn_once(entry: registry.Entry) -> None:
+    """Say where an event is written that is not to be written any more, the first time."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "batpak":
+        frame, level = frame.f_back, level + 1
+    message = f"{entry.cls.__qualname__} is deprecated: {entry.deprecated}"
+    warnings.warn(message, DeprecationWarning, stacklevel=level)
+    entry.deprecated = None
 
 
 def not_a_fact(cls: type) -> InvalidArgument:
@@ -88,6 +104,21 @@ def _read_back(entry: registry.Entry, payload: msgspec.Struct, data: bytes) -> N
         raise PayloadInvalid(name, entry.kind, (f"$: does not decode: {error}",)) from error
     if not same:
         raise PayloadInvalid(name, entry.kind, _changed(payload, again))
+    if _UNRECOGNIZED in data and _is_unrecognized(payload):
+        raise PayloadInvalid(name, entry.kind, ("$: UNRECOGNIZED stands for what was read only",))
+
+
+def _is_unrecognized(value: object) -> bool:
+    """Whether the member of an open enum that is not to be stored is somewhere in a value."""
+    if isinstance(value, OpenEnum):
+        return bool(value.value == UNRECOGNIZED)
+    if isinstance(value, Struct):
+        return any(_is_unrecognized(getattr(value, name)) for name in value.__struct_fields__)
+    if isinstance(value, Mapping):
+        return any(map(_is_unrecognized, cast("Mapping[object, object]", value).values()))
+    if isinstance(value, tuple | list | frozenset | set):
+        return any(map(_is_unrecognized, cast("Iterable[object]", value)))
+    return False
 
 
 def _changed(payload: msgspec.Struct, again: msgspec.Struct) -> tuple[str, ...]:

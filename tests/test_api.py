@@ -17,8 +17,8 @@ from batpak import abi
 ROOT = Path(__file__).parents[1]
 
 FRONT = """
-    Coordinate Region KindFilter EventKind EventPayload EventFlags EventId CorrelationId new_id
-    operation_key Hlc
+    Coordinate Region KindFilter EventKind EventPayload WireEnum OpenEnum EventFlags EventId
+    CorrelationId new_id operation_key Hlc
     Gate GateSet Verdict PERMIT Permit Denial Receipt
     Machine Handle Transition Guarded Ledger
     Store StoreReader StoreConfig Limits Durability SyncMode OpenVerify BatchItem PriorItem
@@ -41,7 +41,7 @@ FRONT = """
 """
 ABI = """
     require_abi
-    WireEnum StateData Edge Rule Problems check_for canonical_for
+    WireEnum OpenEnum StateData Edge Rule Problems check_for canonical_for
     is_bool is_int is_float is_text is_bytes is_decimal is_uuid is_timestamp is_date is_duration
     is_member is_list is_set is_map is_exactly
     canonical_decimal canonical_float canonical_each canonical_items canonical_set

@@ -34,10 +34,11 @@ FLOORS = {
     "batpak.journal": "active scan head / segment chain / frame / header / layout",
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates / receipt / verdict",
-    "batpak_codegen": """run / user_file contract_tests / hook_classes / render write stubs
-        / user_source places / machine_view / hooks_door strategies payload_view / checks
-        / namespace link / layout machine gate handler / fields / literal / ir source
-        / declarations expr / types text / names nodes / diagnostic""",
+    "batpak_codegen": """run / user_file contract_tests
+        / hook_classes / render write stubs installed / user_source places / machine_view
+        / hooks_door strategies payload_view / checks
+        / namespace link compiled / layout machine gate handler / fields kinds / literal stored
+        / ir source / declarations expr / types text / names nodes pattern / diagnostic""",
     "batpak_codegen.source": "load / yaml_text",
     "batpak_codegen.expr": """emit / check / operands / layout constants / algebra parse / tokens
         / nodes""",

@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from batpak_codegen import names
+from batpak_codegen.compiled import Compiled
 from batpak_codegen.ir import INT_RANGES, int_range
 from batpak_codegen.layout import Call, Chain, Doc, Paren, flat, statement
 from batpak_codegen.namespace import Namespace, constant
@@ -30,6 +31,7 @@ from batpak_codegen.types import (
     SetOf,
     StructType,
     Type,
+    UnionType,
     bare,
 )
 
@@ -41,6 +43,9 @@ _PLAIN: Final = {  # predicate, what was expected
     "duration": ("is_duration", "a timedelta"),
     "f64": ("is_float", "a finite float"),
 }
+
+
+ENUMERATED_MAX: Final = 3
 
 
 class Variable(Struct, frozen=True):
@@ -70,13 +75,23 @@ def article(name: str) -> str:
     return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
 
 
+def one_of(union: UnionType) -> str:
+    """Say what a union expects: its members if they are few, `a Card or a Transfer`."""
+    if len(union.members) > ENUMERATED_MAX:
+        return article(union.name)
+    *most, last = (article(member.name) for member in union.members)
+    return f"{', '.join(most)} or {last}"
+
+
 class Checks:
     """Writes the checks of one module."""
 
     def __init__(self, space: Namespace, reaches: dict[tuple[str, str], bool]) -> None:
         """Take the names of the module, and what is known of structs already, to be added to."""
         self.space = space
+        self.patterns = Compiled()
         self._reaches = reaches
+        self._names: tuple[str, ...] = ("text",)  # of a pattern that is met now
 
     def expected(self, type_: Type) -> str:
         """Return the code that says what a plain type expects."""
@@ -95,6 +110,8 @@ class Checks:
 
     def words(self, type_: Type) -> str:
         """Say what a plain type that is no alias expects."""
+        if isinstance(type_, EnumType) and type_.open:
+            return f"{article(type_.name)} other than UNRECOGNIZED"
         if isinstance(type_, EnumType | IdType):
             return article(type_.name)
         if not isinstance(type_, Scalar):
@@ -103,7 +120,8 @@ class Checks:
             low, high = int_range(type_)
             return f"an integer in {low}..{high}"
         if type_.name == "string":
-            return "text" + _length(type_.bounds, "characters", " of ")
+            matching = f" that matches {type_.bounds.pattern}" if type_.bounds.pattern else ""
+            return "text" + _length(type_.bounds, "characters", " of ") + matching
         if type_.name == "bytes":
             return _length(type_.bounds, "bytes", "") or "bytes"
         if type_.name == "decimal":
@@ -137,7 +155,9 @@ class Checks:
         if type_.name in ("string", "bytes"):
             function = "is_text" if type_.name == "string" else "is_bytes"
             lengths = _arguments(type_.bounds.min_length, type_.bounds.max_length)
-            return Call(f"{self.space.abi(function)}(", (text, *lengths))
+            test = Call(f"{self.space.abi(function)}(", (text, *lengths))
+            source = type_.bounds.pattern
+            return test if source is None else Chain("and", (test, self._match(source, text)))
         if type_.name == "decimal":
             digits = (str(type_.precision), str(type_.scale))
             first: Doc = Call(f"{self.space.abi('is_decimal')}(", (text, *digits))
@@ -148,21 +168,30 @@ class Checks:
         )
         return Chain("and", (first, *rest)) if rest else first
 
+    def _match(self, source: str, text: str) -> str:
+        self.space.whole("import re")
+        self.space.typing("Final")
+        return f"{self.patterns.constant(source, self._names)}.fullmatch({text}) is not None"
+
+    def alias(self, alias: AliasType) -> Doc:
+        """Return the expression that is true of a value of a plain alias."""
+        self._names = (names.snake(alias.name),)
+        return self.predicate(alias.of, "value")
+
     def _limit(self, type_: Scalar, limit: str) -> str:
         if type_.name == "f64" or "." not in limit:
             return python_literal(float(limit)) if "." in limit else limit
         return f'{self.space.use("decimal", "Decimal")}("{limit}")'
 
-    def body(self, fields: Iterable[FieldType], path: str) -> list[str]:
-        """Return the statements that check the fields of `value`, which is at `path`."""
+    def body(self, owner: str, fields: Iterable[FieldType], path: str) -> list[str]:
+        """Return the statements that check the fields of `value`; it is at `path`."""
         loops = count(1)  # variables of loops are not used twice: their types differ
-        return [
-            line
-            for field in fields
-            for line in self._lines(
-                field.type, Variable(f"value.{field.name}", f"{path}.{field.name}"), 4, loops
-            )
-        ]
+        lines: list[str] = []
+        for field in fields:
+            self._names = (field.name, f"{names.snake(owner)}_{field.name}")
+            variable = Variable(f"value.{field.name}", f"{path}.{field.name}")
+            lines += self._lines(field.type, variable, 4, loops)
+        return lines
 
     def _lines(self, type_: Type, value: Variable, indent: int, loops: Iterator[int]) -> list[str]:
         """Return statements, without indentation of their own, that check a value of any type."""
@@ -173,12 +202,18 @@ class Checks:
         of = bare(type_)
         if isinstance(of, OptionalOf):
             inner = self._lines(of.of, value, indent + 4, loops)
-            return [f"if {value.text} is not None:", *_indented(inner)]
-        if isinstance(of, StructType):
+            return [f"if {value.text} is not None:", *indented(inner)]
+        if isinstance(of, StructType | UnionType):
             local = names.snake(self.space.local(of.package, of.name))
             function = f"check_{names.snake(of.name)}"
             head = self.space.checks(of.package, function, f"check_{local}")
-            return rows("", Call(f"{head}(", (value.text, value.at, "problems")), "", indent)
+            call = Call(f"{head}(", (value.text, value.at, "problems"))
+            if isinstance(of, UnionType) or of.tag is None:
+                return rows("", call, "", indent)
+            class_ = self.space.type(of.package, of.name)
+            test = Call(f"{self.space.abi('is_exactly')}(", (value.text, class_))
+            judged = self._judge(test, value, python_literal(article(of.name)), indent)
+            return [*judged, "else:", *indented(rows("", call, "", indent + 4))]
         if isinstance(of, ListOf | SetOf | MapOf):
             return self._loop(of, value, indent, loops)
         raise TypeError(f"{type(of).__name__} is plain")
@@ -189,7 +224,7 @@ class Checks:
         add = Call("problems.add(", (value.at, value.text, expected))
         return [
             *rows("if not ", predicate, ":", indent),
-            *_indented(rows("", add, "", indent + 4)),
+            *indented(rows("", add, "", indent + 4)),
         ]
 
     def _loop(
@@ -218,7 +253,7 @@ class Checks:
         return [
             *self._judge(predicate, value, expected, indent),
             "else:",
-            *_indented([head, *_indented(inner)]),
+            *indented([head, *indented(inner)]),
         ]
 
     def canonical(self, type_: Type, text: str, depth: int = 1) -> Doc | None:
@@ -230,7 +265,7 @@ class Checks:
             return Call(f"{self.space.abi('canonical_float')}(", (text,))
         if not self.has_canonical(of):
             return None
-        if isinstance(of, StructType):
+        if isinstance(of, StructType | UnionType):
             return Call(f"{self._canonical_struct(of)}(", (text,))
         if isinstance(of, OptionalOf):
             inner = self.canonical(of.of, text, depth)
@@ -241,7 +276,7 @@ class Checks:
             return Call(f"{self.space.abi(function)}(", (self._mapped(of.item, depth), text))
         raise TypeError(f"{type(of).__name__} has one spelling")
 
-    def _canonical_struct(self, of: StructType) -> str:
+    def _canonical_struct(self, of: StructType | UnionType) -> str:
         local = names.snake(self.space.local(of.package, of.name))
         function = f"canonical_{names.snake(of.name)}"
         return self.space.checks(of.package, function, f"canonical_{local}")
@@ -249,7 +284,7 @@ class Checks:
     def _mapped(self, item: Type, depth: int) -> str:
         """Return the function that is applied to each item."""
         of = bare(item)
-        if isinstance(of, StructType):
+        if isinstance(of, StructType | UnionType):
             return self._canonical_struct(of)
         name = f"item{depth}" if depth > 1 else "item"
         return f"lambda {name}: {flat(self.canonical(of, name, depth + 1) or name)}"
@@ -286,6 +321,8 @@ class Checks:
             return self.has_canonical(of.of)
         if isinstance(of, ListOf | MapOf):
             return self.has_canonical(of.item)
+        if isinstance(of, UnionType):
+            return any(map(self.has_canonical, of.members))
         if not isinstance(of, StructType):
             return False
         key = (of.package, of.name)
@@ -306,7 +343,8 @@ def rows(before: str, doc: Doc, after: str, indent: int) -> list[str]:
     return [first, *(line[indent:] for line in others)]
 
 
-def _indented(lines: Sequence[str]) -> list[str]:
+def indented(lines: Sequence[str]) -> list[str]:
+    """Return lines one level deeper."""
     return [f"    {line}" for line in lines]
 
 

@@ -92,14 +92,26 @@ def _int(node: object, info: ValidationInfo) -> object:
         return _misfit(info, node, "a whole number")
     if not isinstance(node, TextNode):
         return node
-    match = _INT.fullmatch(node.value) if len(node.value) <= INT_BITS_MAX else None
-    if node.style or not match:
+    number = whole_number(node.value)
+    if node.style or number is None:
         hint = "write it like 12, -3, 1_000 or 0x2f; a leading 0 is not octal"
         return _refuse(info, "E0106", _not(node, "a whole number"), node.span, hint)
-    number = int(node.value, 16) if match["hex"] else int(node.value.replace("_", ""))
     if number.bit_length() > INT_BITS_MAX:
         return _refuse(info, "E0106", "this number has more than 64 bits", node.span)
     return Int(number, node.span)
+
+
+def _number(text: str) -> str | None:
+    """Keys of `retired`: numbers, as `whole_number` reads them."""
+    return None if whole_number(text) is not None else "this is a number like 0x006"
+
+
+def whole_number(text: str) -> int | None:
+    """The whole number that a plain text is, or None."""
+    match = _INT.fullmatch(text) if len(text) <= INT_BITS_MAX else None
+    if not match:
+        return None
+    return int(text, 16) if match["hex"] else int(text.replace("_", ""))
 
 
 def _bool(node: object, info: ValidationInfo) -> object:
@@ -123,12 +135,6 @@ def _list(node: object, info: ValidationInfo) -> object:
 
 def _one_or_list(node: object, info: ValidationInfo) -> object:
     return (node,) if isinstance(node, TextNode) else _list(node, info)
-
-
-def _group(node: object, info: ValidationInfo) -> object:
-    """Read the events of a handler group: a list, or `all` for every one of the package."""
-    every = isinstance(node, TextNode) and node.value == "all"
-    return (node,) if every else _list(node, info)
 
 
 def _named(rule: names.Rule) -> Reader:
@@ -284,14 +290,19 @@ class FieldDecl(Declaration):
     type: Text
     doc: Text | None = None
     default: Text | None = None
+    wire: Annotated[TextNode, BeforeValidator(_named(names.stored_key))] | None = None
     ge: Text | None = None
     gt: Text | None = None
     le: Text | None = None
     lt: Text | None = None
     min_length: WholeNumber | None = None
     max_length: WholeNumber | None = None
+    pattern: Text | None = None
     precision: WholeNumber | None = None
     scale: WholeNumber | None = None
+
+
+_FIELD_ONLY = ("type", "doc", "default", "wire")  # what an alias does not have
 
 
 def _field(node: object, info: ValidationInfo) -> object:
@@ -308,16 +319,20 @@ Fields: TypeAlias = Annotated[Entries[Field], BeforeValidator(_entries(names.fie
 
 
 class TypeDecl(Declaration):
-    """One named type: exactly one of `alias`, `struct`, `enum` and `id` is not None."""
+    """One named type: exactly one of KINDS_OF_TYPE is not None. `tag` is that of a union."""
 
     doc: Text | None = None
     alias: FieldDecl | None = None
     struct: Fields | None = None
     enum: Annotated[Entries[Text], BeforeValidator(_members)] | None = None
+    open: Flag | None = None
+    union: Annotated[Entries[Text], BeforeValidator(_entries(names.union_tag))] | None = None
+    tag: Annotated[TextNode, BeforeValidator(_named(names.stored_key))] | None = None
     id: Annotated[TextNode, BeforeValidator(_named(names.id_prefix))] | None = None
 
 
-KINDS_OF_TYPE = ("alias", "struct", "enum", "id")
+KINDS_OF_TYPE = ("alias", "struct", "enum", "union", "id")
+_BESIDE = {"open": "enum", "tag": "union"}
 
 
 def _type(node: object, info: ValidationInfo) -> object:
@@ -327,15 +342,19 @@ def _type(node: object, info: ValidationInfo) -> object:
     kinds = [key for key, _ in node.entries if key.value in KINDS_OF_TYPE]
     options: Sequence[str] = ()
     if any(key.value == "alias" for key in kinds):
-        options = [key for key in _keys(FieldDecl) if key not in ("type", "doc", "default")]
+        options = [key for key in _keys(FieldDecl) if key not in _FIELD_ONLY]
         node = _gather_alias(node, options)
     slots = _slots(TypeDecl, node, info, options)
-    hint = "a type has exactly one of alias, struct, enum and id"
+    hint = "a type has exactly one of alias, struct, enum, union and id"
     for extra in kinds[1:]:
         message = f"{quoted(extra.value)} beside {quoted(kinds[0].value)}"
         slots[f"second {extra.value}"] = _refuse(info, "E0108", message, extra.span, hint)
     if not kinds and not any(name.startswith("unknown ") for name in slots):
         slots["kind"] = _missing("missing key: " + hint, node, info)
+    for key, _ in node.entries:
+        if (beside := _BESIDE.get(key.value)) and beside not in slots:
+            message = f"{quoted(key.value)} belongs to {beside}"
+            slots[key.value] = _refuse(info, "E0108", message, key.span)
     if isinstance(struct := slots.get("struct"), MapNode) and not struct.entries:
         message = "a struct has at least one field"
         slots["struct"] = _refuse(info, "E0106", message, struct.span)
@@ -358,6 +377,10 @@ def _gather_alias(node: MapNode, options: Sequence[str]) -> MapNode:
 Type: TypeAlias = Annotated[TypeDecl, BeforeValidator(_type)]
 
 
+FieldName: TypeAlias = Annotated[TextNode, BeforeValidator(_named(names.field_name))]
+EventName: TypeAlias = Annotated[TextNode, BeforeValidator(_named(names.class_name))]
+
+
 class EventDecl(Declaration):
     """An event: its number, its version, its fields in declared order."""
 
@@ -365,7 +388,9 @@ class EventDecl(Declaration):
     category: WholeNumber | None = None
     version: WholeNumber | None = None
     doc: Text | None = None
+    deprecated: Text | None = None
     fields: Fields
+    reserved: Annotated[tuple[FieldName, ...], BeforeValidator(_list)] = ()
 
 
 class StateDecl(Declaration):
@@ -416,7 +441,7 @@ class GateDecl(Declaration):
 
 
 Import: TypeAlias = Annotated[TextNode, BeforeValidator(_import)]
-Group: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(_group)]
+Group: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(_one_or_list)]
 
 
 class SchemaFile(Declaration):
@@ -429,6 +454,7 @@ class SchemaFile(Declaration):
     imports: Annotated[tuple[Import, ...], BeforeValidator(_list)] = ()
     types: Annotated[Entries[Type], BeforeValidator(_entries(names.class_name))] = ()
     events: Annotated[Entries[EventDecl], BeforeValidator(_entries(names.class_name))] = ()
+    retired: Annotated[Entries[EventName], BeforeValidator(_entries(_number))] = ()
     machines: Annotated[Entries[MachineDecl], BeforeValidator(_entries(names.class_name))] = ()
     gates: Annotated[Entries[GateDecl], BeforeValidator(_entries(names.lower_name))] = ()
     handlers: Annotated[Entries[Group], BeforeValidator(_entries(names.class_name))] = ()

@@ -10,11 +10,16 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+
 from batpak_codegen.declarations import Entries, FieldDecl, Int, SchemaFile, TypeDecl
 from batpak_codegen.diagnostic import Findings, Place, SchemaError, Span, did_you_mean, quoted
 from batpak_codegen.ir import Named, TypeDef, int_range
 from batpak_codegen.literal import Misfit, number, read
 from batpak_codegen.nodes import TextNode
+from batpak_codegen.pattern import PatternError
+from batpak_codegen.pattern import read as read_pattern
+from batpak_codegen.stored import distinct, tags
 from batpak_codegen.types import (
     SCALARS,
     AliasType,
@@ -31,8 +36,10 @@ from batpak_codegen.types import (
     Scalar,
     SetOf,
     StructType,
+    Tag,
     Type,
     TypeExpr,
+    UnionType,
     bare,
     parse_type,
 )
@@ -50,7 +57,8 @@ _OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(INTEGERS, _LIMITS),
     "f64": _LIMITS,
     "decimal": _LIMITS + _DIGITS,
-    **dict.fromkeys(("string", "bytes", "list", "set", "map"), _LENGTHS),
+    **dict.fromkeys(("bytes", "list", "set", "map"), _LENGTHS),
+    "string": (*_LENGTHS, "pattern"),
 }
 
 
@@ -73,6 +81,9 @@ class Resolver:
         self._done: dict[tuple[str, str], Named | None] = {}
         self._open: list[tuple[str, str]] = []
         self._depth: dict[tuple[str, str], int] = {}
+        self._tags: Mapping[str, Mapping[str, Tag]] = {
+            package: tags(decls, findings) for package, decls in self._decls.items()
+        }
 
     def type_defs(self, package: str) -> dict[str, TypeDef]:
         """Return what could be resolved of the types of a package, in declared order."""
@@ -99,11 +110,21 @@ class Resolver:
         if decl.struct is not None:
             fields = self.fields(package, decl.struct)
             complete = len(fields) == len(decl.struct)
-            return StructType(package, name.value, fields) if complete else None
+            tag = self._tags[package].get(name.value)
+            return StructType(package, name.value, fields, tag) if complete else None
         if decl.enum is not None:
             members = tuple((member.value, text.value) for member, text in decl.enum)
-            return EnumType(package, name.value, members)
+            return EnumType(package, name.value, members, bool(decl.open and decl.open.value))
+        if decl.union is not None:
+            return self._union(package, name.value, decl.union)
         return IdType(package, name.value, decl.id.value) if decl.id is not None else None
+
+    def _union(self, package: str, name: str, entries: Entries[TextNode]) -> UnionType | None:
+        """Return a union if all of its members are structs; `tags` reported what is not."""
+        known = (member for _, member in entries if member.value in self._tags[package])
+        found = [self._descend((package, member.value), member.span) for member in known]
+        members = tuple(member for member in found if isinstance(member, StructType))
+        return UnionType(package, name, members) if len(members) == len(entries) else None
 
     def _alias(self, package: str, decl: FieldDecl) -> Type | None:
         found = self._type(package, decl)
@@ -115,6 +136,8 @@ class Resolver:
 
     def fields(self, package: str, entries: Entries[FieldDecl]) -> tuple[FieldType, ...]:
         """Return the fields that could be resolved; fewer than declared if something is wrong."""
+        if not distinct(entries, self._findings):
+            return ()
         found = (self._field(package, name, decl) for name, decl in entries)
         return tuple(field for field in found if field)
 
@@ -122,17 +145,17 @@ class Resolver:
         type_ = self._type(package, decl)
         if type_ is None:
             return None
-        doc = doc_of(decl.doc)
+        doc, wire = doc_of(decl.doc), decl.wire.value if decl.wire else None
         if decl.default is None:
             optional = isinstance(type_, OptionalOf)
-            return FieldType(name.value, type_, doc, has_default=optional)
+            return FieldType(name.value, type_, doc, has_default=optional, wire=wire)
         try:
             value = read(type_, decl.default)
         except Misfit as misfit:
             message = f"{quoted(decl.default.value)} is not a value of {spelled(type_)}"
             self._findings.add("E0304", message, decl.default.span, help=str(misfit))
             return None
-        return FieldType(name.value, type_, doc, has_default=True, default=value)
+        return FieldType(name.value, type_, doc, has_default=True, default=value, wire=wire)
 
     def _type(self, package: str, decl: FieldDecl) -> Type | None:
         """Resolve the type of a field with its options."""
@@ -247,7 +270,7 @@ class Resolver:
         """Whether every option that is given may be; the others are reported."""
         allowed = _OPTIONS.get(base, ())
         before = len(self._findings.diagnostics)
-        for option in (*_LIMITS, *_LENGTHS, *_DIGITS):
+        for option in (*_LIMITS, *_LENGTHS, "pattern", *_DIGITS):
             given: TextNode | Int | None = getattr(decl, option)
             if given is not None and option not in allowed:
                 hint = f"options of {base}: {', '.join(allowed)}" if allowed else None
@@ -284,12 +307,31 @@ class Resolver:
         )
         if base == "decimal":
             return self._decimal(span, decl, bounds)
+        if decl.pattern is not None:
+            return self._matching(decl.pattern, bounds)
         found = Scalar(base, bounds)
         lowest, highest = int_range(found) if base in INTEGERS else (0, 0)
         if lowest > highest:
             self._findings.add("E0303", "no value is within these limits", decl.span)
             return None
         return found
+
+    def _matching(self, pattern: TextNode, bounds: Bounds) -> Scalar | None:
+        """Return the type of text that matches a pattern."""
+        try:
+            read = read_pattern(pattern.value)
+        except PatternError as error:
+            place = pattern.locate(*error.place)
+            also = [Place(pattern.locate(*error.other), "and here")] if error.other else []
+            self._findings.add(error.code, error.message, place, help=error.help, also=also)
+            return None
+        low, high = bounds.min_length or 0, bounds.max_length
+        long = high is not None and read.shortest > high
+        if long or (read.longest is not None and read.longest < low):
+            message = "no text has these lengths and matches the pattern"
+            self._findings.add("E0303", message, pattern.span)
+            return None
+        return Scalar("string", msgspec.structs.replace(bounds, pattern=pattern.value))
 
     def _decimal(self, span: Span, decl: FieldDecl, bounds: Bounds) -> Scalar | None:
         precision, scale = decl.precision, decl.scale

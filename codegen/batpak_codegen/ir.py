@@ -14,9 +14,17 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 
 from batpak_codegen.expr.emit import Condition, Message
-from batpak_codegen.types import AliasType, EnumType, FieldType, IdType, Scalar, StructType
+from batpak_codegen.types import (
+    AliasType,
+    EnumType,
+    FieldType,
+    IdType,
+    Scalar,
+    StructType,
+    UnionType,
+)
 
-Named: TypeAlias = AliasType | EnumType | IdType | StructType
+Named: TypeAlias = AliasType | EnumType | IdType | StructType | UnionType
 
 
 class TypeDef(Struct, frozen=True):
@@ -35,6 +43,7 @@ class EventDef(Struct, frozen=True):
     version: int
     fields: tuple[FieldType, ...]
     doc: str | None
+    deprecated: str | None = None
 
     @property
     def kind(self) -> int:
@@ -147,6 +156,7 @@ class PackageDef(Struct, frozen=True):
     aliases of built-in types before the first struct.
     `renamed` says what an imported type or event is called here, if not by its own name, because
     another name of this package is the same or nearly so: (package, name) → local name.
+    `retired` are kinds that no event may have again, with the names that had them.
     """
 
     name: str
@@ -157,6 +167,7 @@ class PackageDef(Struct, frozen=True):
     events: tuple[EventDef, ...]
     machines: tuple[MachineDef, ...]
     renamed: Mapping[tuple[str, str], str]
+    retired: tuple[tuple[int, str], ...] = ()
     handlers: tuple[HandlerDef, ...] = ()
 
     @property

@@ -21,6 +21,7 @@ from batpak_codegen.fields import Resolver, doc_of
 from batpak_codegen.gate import link_gates
 from batpak_codegen.handler import link_handlers
 from batpak_codegen.ir import EventDef, GateDef, MachineDef, PackageDef, Project, TypeDef
+from batpak_codegen.kinds import CATEGORY_MAX, SYSTEM_CATEGORIES, TYPE_ID_MAX, Kinds
 from batpak_codegen.machine import link_machine
 from batpak_codegen.nodes import TextNode
 from batpak_codegen.types import (
@@ -33,25 +34,28 @@ from batpak_codegen.types import (
     SetOf,
     StructType,
     Type,
+    UnionType,
     bare,
 )
 
-SYSTEM_CATEGORIES: Final = frozenset({0x0, 0xD})
-CATEGORY_MAX: Final = 0xF
-TYPE_ID_MAX: Final = 0xFFF
-
 # Capitalised names that generated modules import or assign; a declared name may not be one.
-_IMPORTED: Final = """ABC Any ClassVar DATA Decimal Denial EDGES ENTITY Edge EventKind EventPayload
-    Final GateSet Generic Guarded HANDLES Handle Iterable KIND KINDS Ledger MOVES Machine Mapping
-    NAME NewType PERMIT POLICY Problems Rule SCOPE STATE StateData StoredEvent Struct Transition
-    TypeAlias TypeGuard TypeVar UUID VERSION Verdict WireEnum"""
+_IMPORTED: Final = """ABC Any ClassVar DATA DEPRECATED Decimal Denial EDGES ENTITY Edge EventKind
+    EventPayload Final GateSet Generic Guarded HANDLES Handle Iterable KIND KINDS Ledger MOVES
+    Machine Mapping NAME Never NewType OpenEnum PERMIT POLICY Problems Rule SCOPE STATE StateData
+    StoredEvent Struct TYPE_CHECKING Transition TypeAlias TypeGuard TypeVar UUID VERSION Verdict
+    WireEnum"""
 RESERVED: Final = frozenset(_IMPORTED.split())
 # What stands beside the directories of packages; a package may not be called so.
 _MODULES: Final = frozenset({"registry", "types", "events", "checks", "handlers", "testing"})
 
 
 def link(
-    files: Sequence[SchemaFile], *, out_module: str, package_root: str = "", system: bool = False
+    files: Sequence[SchemaFile],
+    *,
+    out_module: str,
+    package_root: str = "",
+    system: bool = False,
+    installed: Mapping[int, Place] = MappingProxyType({}),
 ) -> Project:
     """Resolve everything that the given files say.
 
@@ -60,22 +64,29 @@ def link(
         out_module: What the directory of generated code is imported as.
         package_root: Prefix that every package has and that is removed: `shop`.
         system: Compile the library's own package, which may use the reserved categories.
+        installed: Kinds that other distributions have taken.
 
     Raises:
         SchemaError: With every finding of this phase.
     """
-    return _Linker(files, package_root, system).link(out_module)
+    return _Linker(files, package_root, system, installed).link(out_module)
 
 
 class _Linker:
-    def __init__(self, files: Sequence[SchemaFile], package_root: str, system: bool) -> None:
+    def __init__(
+        self,
+        files: Sequence[SchemaFile],
+        package_root: str,
+        system: bool,
+        installed: Mapping[int, Place],
+    ) -> None:
         self.findings = Findings(FINDINGS_MAX)
         self.package_root, self.system = package_root, system
         self.files = {file.package.value: file for file in files}
         self.imports = {package: self._imports(file) for package, file in self.files.items()}
         self._acyclic()
+        self.kinds = Kinds(files, installed, self.findings)
         self.resolver = Resolver(self.files, self.imports, self.findings)
-        self.kinds: dict[int, tuple[TextNode, Span]] = {}
         self.prefixes: dict[str, tuple[MachineDef, Span]] = {}
 
     def link(self, out_module: str) -> Project:
@@ -148,6 +159,7 @@ class _Linker:
             tuple(event for event in events.values() if event),
             tuple(_with_gates(machine, gates) for machine in machines.values() if machine),
             renamed,
+            self.kinds.retired(package),
             handlers,
         )
 
@@ -184,6 +196,7 @@ class _Linker:
         if not 0 <= decl.id.value <= TYPE_ID_MAX:
             message = f"id {decl.id.value:#x} is out of range"
             self.findings.add("E0204", message, decl.id.span, help="it is 0x000 to 0xFFF")
+        self._reserved(decl)
         version = decl.version.value if decl.version else 1
         if decl.version and version < 1:
             self.findings.add("E0106", "versions count from 1", decl.version.span)
@@ -194,19 +207,22 @@ class _Linker:
         if len(self.findings.diagnostics) > before and not broken:
             return None
         doc = doc_of(decl.doc)
-        event = EventDef(name.value, category.value, decl.id.value, version, fields, doc)
-        self._kind(event, name, decl.id.span)
+        deprecated = doc_of(decl.deprecated)
+        event = EventDef(
+            name.value, category.value, decl.id.value, version, fields, doc, deprecated
+        )
+        self.kinds.claim(event, name, decl.id.span)
         return None if broken else event
 
-    def _kind(self, event: EventDef, name: TextNode, span: Span) -> None:
-        other, place = self.kinds.setdefault(event.kind, (name, span))
-        if other is not name:
-            message = f"kind 0x{event.kind:04x} is used twice"
-            first = event.category << 12
-            free = (n for n in range(TYPE_ID_MAX + 1) if first | n not in self.kinds)
-            hint = f"0x{next(free, 0):03x} is free" if len(self.kinds) <= TYPE_ID_MAX else None
-            also = [Place(place, other.value)]
-            self.findings.add("E0203", message, span, help=hint, also=also)
+    def _reserved(self, decl: EventDecl) -> None:
+        """Report fields that are called, or stored, by a name that is not to be used."""
+        reserved = {node.value: node for node in decl.reserved}
+        for node, field in decl.fields:
+            for used in (node, field.wire):
+                if used and used.value in reserved:
+                    message = f"{quoted(used.value)} is reserved: no field may have that name"
+                    also = [Place(reserved[used.value].span, "reserved")]
+                    self.findings.add("E0202", message, used.span, also=also)
 
     def _names(self, file: SchemaFile) -> dict[str, TextNode]:
         """Return what a package declares, by module spelling; clashes are reported."""
@@ -375,6 +391,8 @@ def _needed(package: str, definition: TypeDef) -> list[str]:
     if isinstance(type_, StructType):
         defaults = (field.type for field in type_.fields if field.default is not None)
         return [name for of in defaults for name in _mentioned(package, of)]
+    if isinstance(type_, UnionType):
+        return [member.name for member in type_.members]
     return []
 
 
@@ -383,7 +401,7 @@ def _mentioned(package: str, type_: Type) -> list[str]:
         return _mentioned(package, type_.of)
     if isinstance(type_, ListOf | SetOf | MapOf):
         return _mentioned(package, type_.item)
-    if isinstance(type_, AliasType | EnumType | IdType | StructType):
+    if isinstance(type_, AliasType | EnumType | IdType | StructType | UnionType):
         here = [type_.name] if type_.package == package else []
         of = bare(type_)
         inner = [of.name] if isinstance(of, EnumType | IdType) and of.package == package else []

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
+from batpak_codegen import pattern
 from batpak_codegen.ir import int_range
 from batpak_codegen.nodes import TextNode
 from batpak_codegen.types import Bounds, EnumType, IdType, OptionalOf, Scalar, Type, bare
@@ -89,6 +90,8 @@ def _within_lengths(bounds: Bounds, text: str) -> str:
     longest = bounds.max_length if bounds.max_length is not None else len(text)
     if not (bounds.min_length or 0) <= len(text) <= longest:
         raise Misfit("its length is outside min_length..max_length")
+    if bounds.pattern is not None and not pattern.read(bounds.pattern).matches(text):
+        raise Misfit(f"it does not match {bounds.pattern}")
     return text
 
 

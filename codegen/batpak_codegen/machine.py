@@ -11,19 +11,40 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from batpak_codegen.declarations import MachineDecl, MoveDecl, StateDecl
+from batpak_codegen import pattern
+from batpak_codegen.declarations import FieldDecl, MachineDecl, MoveDecl, StateDecl
 from batpak_codegen.diagnostic import Findings, Place, Span, did_you_mean, quoted
 from batpak_codegen.fields import INTEGERS, Resolver, doc_of, same, spelled
 from batpak_codegen.ir import EventDef, MachineDef, MoveDef, StateDef
 from batpak_codegen.nodes import TextNode
+from batpak_codegen.stored import key_of
 from batpak_codegen.types import FieldType, IdType, Scalar, Type, bare
 
 _ENTITY: Final = re.compile(r"(?P<prefix>[a-z][a-z0-9_-]*):\{(?P<key>[a-z][a-z0-9_]*)\}")
 _SCOPE_BAD: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/|=]|\.\.")
 SCOPE_BYTES_MAX: Final = 1024
+ENTITY_BYTES_MAX: Final = 1024
+_ENTITY_BAD: Final = ((0, 31), (46, 47), (61, 61), (124, 124), (127, 159))  # . / = | and controls
 EXTENDS_MAX: Final = 64
 STATES_MAX: Final = 256  # and moves: a union of very many classes is too deep for Python's parser
 TAG: Final = "state"
+
+
+def _names_an_entity(type_: Type, template: str) -> bool:
+    """Whether every value of a type fits into a coordinate, and no two of them look alike there."""
+    type_ = bare(type_)
+    if not isinstance(type_, Scalar):
+        return isinstance(type_, IdType)
+    if type_.name != "string" or type_.bounds.pattern is None:
+        return type_.name in INTEGERS or type_.name == "uuid"
+    read = pattern.read(type_.bounds.pattern)
+    ends = [end for end in (read.longest, type_.bounds.max_length) if end is not None]
+    last = read.ranges[-1][1]
+    width = 1 if last < 0x80 else 2 if last < 0x800 else 3 if last < 0x10000 else 4
+    size = len(template) + min(ends) * width if ends else ENTITY_BYTES_MAX + 1
+    shortest = max(read.shortest, type_.bounds.min_length or 0)
+    fits = shortest > 0 and size <= ENTITY_BYTES_MAX
+    return fits and pattern.common(read.ranges, _ENTITY_BAD) is None
 
 
 def link_machine(
@@ -198,6 +219,7 @@ class _Machine:
             self.findings.add("E0405", message, node.span, help="add the first move")
             return None
         found: FieldType | None = None
+        keys: list[FieldType] = []
         broken = False
         for _, move in moves:
             event = self.events[move.event.value]
@@ -217,13 +239,14 @@ class _Machine:
                 self.findings.add("E0405", message, move.event.span)
                 broken = True
             found = found or field
+            keys += [field] if field else []
         if broken or found is None:
             return None
-        type_ = bare(found.type)
-        fits = isinstance(type_, Scalar) and type_.name in INTEGERS | {"uuid"}
-        if not fits and not isinstance(type_, IdType):
+        if not all(_names_an_entity(field.type, node.value) for field in keys):
             message = f"`{key}` is {spelled(found.type)}, which cannot name an entity"
             hint = "use an id, a uuid or an integer: they always fit into a coordinate"
+            if isinstance(type_ := bare(found.type), Scalar) and type_.name == "string":
+                hint = "text needs a pattern like [A-Z0-9-]{1,40}: short, without . / | and ="
             self.findings.add("E0407", message, node.span, help=hint)
             return None
         return FieldType(key, found.type)
@@ -243,7 +266,9 @@ class _Machine:
         taken = {field.name: state.extends.span for field in inherited or () if state.extends}
         match = _ENTITY.fullmatch(self.decl.entity.value)
         taken |= {match["key"]: self.decl.entity.span} if match else {}
-        fine = all(self._field_fits(node, taken) for node, _ in state.data)
+        keys = {field.key: state.extends.span for field in inherited or () if state.extends}
+        keys |= {match["key"]: self.decl.entity.span} if match else {}
+        fine = all(self._field_fits(node, decl, taken, keys) for node, decl in state.data)
         own = self.resolver.fields(self.package, state.data)
         if inherited is None or not fine or len(own) < len(state.data):
             return None
@@ -267,16 +292,24 @@ class _Machine:
             return None
         return self._data(node.value)
 
-    def _field_fits(self, node: TextNode, taken: Mapping[str, Span]) -> bool:
-        if node.value == TAG:
+    def _field_fits(
+        self, node: TextNode, decl: FieldDecl, taken: Mapping[str, Span], keys: Mapping[str, Span]
+    ) -> bool:
+        key = key_of(node, decl)
+        if key.value == TAG:
             message = "a field of state data may not be called `state`"
             hint = "that key says which state it is when the data is stored"
-            self.findings.add("E0311", message, node.span, help=hint)
+            self.findings.add("E0311", message, key.span, help=hint)
             return False
         if node.value in taken:
             message = f"`{node.value}` is part of this state already"
             place = Place(taken[node.value], "from here")
             self.findings.add("E0202", message, node.span, also=[place])
+            return False
+        if key.value in keys:
+            message = f"`{key.value}` is a key of this state already"
+            place = Place(keys[key.value], "from here")
+            self.findings.add("E0311", message, key.span, also=[place])
             return False
         return True
 

@@ -423,4 +423,5 @@ def _key_text(key: FieldType) -> str:
     of = bare(key.type)
     if isinstance(of, IdType) or (isinstance(of, Scalar) and of.name == "uuid"):
         return f"{key.name}.hex"
-    return f"str({key.name})"
+    is_text = isinstance(of, Scalar) and of.name == "string"
+    return key.name if is_text else f"str({key.name})"

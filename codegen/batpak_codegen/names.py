@@ -19,10 +19,12 @@ LOWER = re.compile(r"[a-z][a-z0-9_]{0,62}")
 UPPER = re.compile(r"[A-Z][A-Z0-9_]*")
 REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,63}")
 PREFIX = re.compile(r"[a-z][a-z0-9_-]*")
+TAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 PACKAGE_CHARS_MAX = 200
 UPPER_CHARS_MAX = 64
 PREFIX_CHARS_MAX = 64
+TAG_CHARS_MAX = 64
 
 # Python 3.11 to 3.14. Written out, so that the answer does not depend on who runs the generator.
 _WORDS = """
@@ -111,6 +113,20 @@ def denial_code(name: str) -> str | None:
 def _upper(name: str) -> str | None:
     if len(name) > UPPER_CHARS_MAX or not UPPER.fullmatch(name):
         return "this name is written like TOO_LATE: capitals, digits and _"
+    return None
+
+
+def union_tag(name: str) -> str | None:
+    """Tags of unions: `card`, at most 64 characters."""
+    if len(name) > TAG_CHARS_MAX or not TAG.fullmatch(name):
+        return "a tag is written like card: a letter first, then letters, digits, _ and -"
+    return None
+
+
+def stored_key(name: str) -> str | None:
+    """What a field is stored under, `from`: at most 64 characters."""
+    if len(name) > TAG_CHARS_MAX or not TAG.fullmatch(name):
+        return "a stored key is written like from: a letter first, then letters, digits, _ and -"
     return None
 
 

@@ -9,6 +9,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import cached_property
 from typing import Final
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from batpak_codegen.types import (
     OptionalOf,
     Scalar,
     SetOf,
+    StructType,
     Type,
     bare,
 )
@@ -33,6 +35,7 @@ from batpak_codegen.types import (
 _HOMES: Final[Mapping[str, str]] = {
     "EventKind": "batpak.kind",
     "EventPayload": "batpak.payload",
+    "OpenEnum": "batpak.payload",
     "WireEnum": "batpak.payload",
     "check_for": "batpak.registry",
     "canonical_for": "batpak.registry",
@@ -63,6 +66,7 @@ class Namespace:
         self._homes = project.parts
         self._whole: set[str] = set()
         self._members: dict[str, set[tuple[str, str]]] = {}
+        self._checked: dict[str, set[tuple[str, str]]] = {}
 
     def use(self, module: str, name: str, local: str | None = None) -> str:
         """Import `name` from `module`, absolute or relative; return what it is called here."""
@@ -77,6 +81,27 @@ class Namespace:
     def whole(self, line: str) -> None:
         """Add a statement like `import datetime as dt`."""
         self._whole.add(line)
+
+    def unshadowed(self, module: str, name: str, *, checked: bool = False) -> str:
+        """Import a lower-case name that is used among fields, which may not hide it.
+
+        With `checked` it is imported for type checkers only.
+        """
+        local = f"_{name}" if name in self._field_names else name
+        if not checked:
+            return self.use(module, name, local)
+        self.typing("TYPE_CHECKING")
+        self._checked.setdefault(module, set()).add((name, local))
+        return local
+
+    @cached_property
+    def _field_names(self) -> frozenset[str]:
+        """Return the names of all fields of this package."""
+        package = self.package
+        found = [of.type.fields for of in package.types if isinstance(of.type, StructType)]
+        found += [event.fields for event in package.events]
+        found += [state.fields for machine in package.machines for state in machine.states]
+        return frozenset(field.name for fields in found for field in fields)
 
     def public(self, name: str) -> str:
         """Import a public name of the library."""
@@ -157,6 +182,14 @@ class Namespace:
         """Return ` = value`, or nothing for a required field."""
         return f" = {self.value(field.type, field.default)}" if field.has_default else ""
 
+    def stored(self, field: FieldType) -> str:
+        """Return what `default` does, with the key that a field is stored under."""
+        if field.wire is None:
+            return self.default(field)
+        given = f"default={self.value(field.type, field.default)}, " if field.has_default else ""
+        function = self.unshadowed("msgspec", "field")
+        return f" = {function}({given}name={python_literal(field.wire)})"
+
     def value(self, type_: Type, value: object) -> str:
         """Spell a value of a type in Python, with its imports."""
         of = bare(type_)
@@ -193,8 +226,21 @@ class Namespace:
             part = standard if module in _STANDARD else relative if module[0] == "." else others
             members = sorted(self._members[module], key=lambda member: import_key(member[0]))
             part += _from(module, members)
-        blocks = ("\n".join(part) for part in (standard, others, relative) if part)
-        return "\n\n".join(blocks)
+        blocks = ["\n".join(part) for part in (standard, others, relative) if part]
+        return "\n\n".join([*blocks, *self._checked_block()])
+
+    def _checked_block(self) -> list[str]:
+        """Return what is imported for type checkers only."""
+        lines = [
+            [f"    {line}" for line in _from(module, sorted(self._checked[module]))]
+            for module in sorted(self._checked, key=_is_third_party)
+        ]
+        body = "\n\n".join("\n".join(part) for part in lines)
+        return [f"if TYPE_CHECKING:\n{body}"] if body else []
+
+
+def _is_third_party(module: str) -> bool:
+    return module not in _STANDARD
 
 
 def _module_key(module: str) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from batpak_codegen import names
-from batpak_codegen.checks import Checks, article, is_plain, rows
+from batpak_codegen.checks import Checks, article, indented, is_plain, one_of, rows
 from batpak_codegen.ir import EventDef, HandlerDef, TypeDef
 from batpak_codegen.layout import Call, Chain, statement
 from batpak_codegen.namespace import Namespace, constant
@@ -24,10 +24,12 @@ from batpak_codegen.types import (
     OptionalOf,
     Scalar,
     StructType,
+    UnionType,
     bare,
 )
 
 STRUCT = ("frozen=True", "kw_only=True")
+UNRECOGNIZED = ("UNRECOGNIZED", "\0")  # no stored text has a NUL in it
 
 
 class Row(Struct, frozen=True):
@@ -47,6 +49,14 @@ class Item(Struct, frozen=True):
     rows: tuple[Row, ...] = ()
 
 
+class Sealed(Struct, frozen=True):
+    """What type checkers see of the constructor of an event that is not to be made any more."""
+
+    overload: Code
+    deprecated: Code
+    head: Code
+
+
 class EventItem(Struct, frozen=True):
     """An event class."""
 
@@ -55,6 +65,8 @@ class EventItem(Struct, frozen=True):
     kind: Code
     version: Code
     rows: tuple[Row, ...]
+    deprecated: Code | None
+    sealed: Sealed | None
 
 
 class Union(Struct, frozen=True):
@@ -103,7 +115,7 @@ def field_rows(space: Namespace, fields: Iterable[FieldType]) -> tuple[Row, ...]
     """Return the fields of a class."""
     return tuple(
         Row(
-            code(f"{ident(field.name)}: {space.annotation(field.type)}{space.default(field)}"),
+            code(f"{ident(field.name)}: {space.annotation(field.type)}{space.stored(field)}"),
             words(field.doc, 4),
         )
         for field in fields
@@ -153,16 +165,22 @@ def _type_item(
         alias = f"{ident(name)}: TypeAlias = {space.annotation(type_.of)}"
         return (code(alias), code(""), words(definition.doc), ()), "alias"
     space.typing("final")
+    if isinstance(type_, UnionType):
+        space.typing("TypeAlias")
+        members = tuple(space.type(member.package, member.name) for member in type_.members)
+        alias = statement(f"{ident(name)}: TypeAlias = ", Chain("|", members))
+        return (code(alias), code(""), words(definition.doc), ()), "alias"
     if isinstance(type_, EnumType):
-        base = space.inner("WireEnum")
-        members = tuple(
-            Row(code(f"{ident(member)} = {python_literal(stored)}"))
-            for member, stored in type_.members
-        )
+        base = space.inner("OpenEnum" if type_.open else "WireEnum")
+        given = (*type_.members, UNRECOGNIZED) if type_.open else type_.members
+        rows = tuple(Row(code(f"{ident(member)} = {python_literal(of)}")) for member, of in given)
         head = code(f"@final\nclass {ident(name)}({base}):")
-        return (head, code("    "), words(definition.doc, 4), members), "class"
+        return (head, code("    "), words(definition.doc, 4), rows), "class"
     base = space.use("msgspec", "Struct")
-    options = (*STRUCT, *untracked(type_.fields))
+    options = [*STRUCT, *untracked(type_.fields)]
+    if type_.tag:
+        options.append(f"tag_field={python_literal(type_.tag.key)}")
+        options.append(f"tag={python_literal(type_.tag.value)}")
     head = code(f"@final\n{struct_head(name, base, *options)}")
     fields = field_rows(space, type_.fields)
     return (head, code("    "), words(definition.doc, 4), fields), "class"
@@ -180,13 +198,45 @@ def event_items(space: Namespace, events: Iterable[EventDef]) -> tuple[EventItem
         items.append(
             EventItem(
                 struct_head(event.name, base, *STRUCT, *untracked(event.fields)),
-                words(event.doc, 4),
+                words(_said(event), 4),
                 code(reserved if space.project.system else custom),
                 code(str(event.version)),
                 field_rows(space, event.fields),
+                code(python_literal(event.deprecated)) if event.deprecated else None,
+                _sealed(space, event) if event.deprecated else None,
             )
         )
     return tuple(items)
+
+
+def _said(event: EventDef) -> str | None:
+    """Return the words of an event, with why it is not to be used."""
+    if not event.deprecated:
+        return event.doc
+    sentence = f"Deprecated: {event.deprecated.rstrip('.')}."
+    return f"{event.doc}\n\n{sentence}" if event.doc else sentence
+
+
+def _sealed(space: Namespace, event: EventDef) -> Sealed:
+    """Return the overload that is flagged.
+
+    Checkers ignore a deprecated `__init__` that is no overload, and a class that is deprecated
+    would be flagged where it is read as well; so there is a second overload that nobody can call.
+    """
+    overload = space.unshadowed("typing", "overload", checked=True)
+    deprecated = space.unshadowed("typing_extensions", "deprecated", checked=True)
+    space.unshadowed("typing", "Never", checked=True)
+    given = [
+        f"{ident(field.name)}: {space.annotation(field.type)}{space.default(field)}"
+        for field in event.fields
+    ]
+    head = Call("def __init__(", ("self", "*", *given) if given else ("self",), ") -> None: ...")
+    reason = Call(f"@{deprecated}(", (python_literal(event.deprecated),))
+    return Sealed(
+        code(f"@{overload}"),
+        code(statement("", reason, indent=8)),
+        code(statement("", head, indent=8)),
+    )
 
 
 def event_unions(space: Namespace, groups: Sequence[HandlerDef]) -> tuple[Union, ...]:
@@ -214,22 +264,34 @@ def alias_constants(space: Namespace, checks: Checks, types: Iterable[TypeDef]) 
     return tuple(found)
 
 
+def pattern_constants(checks: Checks) -> tuple[Code, ...]:
+    """Return the compiled patterns of one module, once all functions are made."""
+    return tuple(map(code, checks.patterns.lines()))
+
+
 def check_functions(
     space: Namespace, checks: Checks, types: Sequence[TypeDef], events: Iterable[EventDef]
 ) -> tuple[Function, ...]:
-    """Return the predicates of aliases, then the checks of structs, then those of events."""
+    """Return the predicates of aliases, then checks of structs, unions and events."""
     aliases = [definition.type for definition in types if is_plain(definition.type)]
     structs = [d.type for d in types if isinstance(d.type, StructType)]
+    unions = [d.type for d in types if isinstance(d.type, UnionType)]
     return (
         *(_predicate(checks, alias) for alias in aliases if isinstance(alias, AliasType)),
         *(_struct_check(space, checks, struct) for struct in structs),
+        *(_union_check(space, union) for union in unions),
         *(_struct_canonical(checks, struct) for struct in structs if checks.has_canonical(struct)),
+        *(
+            _union_canonical(space, checks, union)
+            for union in unions
+            if checks.has_canonical(union)
+        ),
         *(function for event in events for function in _event_checks(space, checks, event)),
     )
 
 
 def _predicate(checks: Checks, alias: AliasType) -> Function:
-    body = statement("return ", checks.predicate(alias.of, "value"), indent=4)
+    body = statement("return ", checks.alias(alias), indent=4)
     head = f"def is_{names.snake(alias.name)}(value: object) -> bool:"
     return Function(None, code(head), (code(body),))
 
@@ -237,11 +299,15 @@ def _predicate(checks: Checks, alias: AliasType) -> Function:
 def _struct_check(space: Namespace, checks: Checks, struct: StructType) -> Function:
     name = space.near("types", struct.name)
     problems = space.abi("Problems")
+    given = name if struct.tag else "object"  # a union asks for the class before it comes here
     head = Call(
         f"def check_{names.snake(name)}(",
-        ("value: object", "at: str", f"problems: {problems}"),
+        (f"value: {given}", "at: str", f"problems: {problems}"),
         ") -> None:",
     )
+    if struct.tag:
+        lines = checks.body(struct.name, struct.fields, "{at}")
+        return Function(None, code(statement("", head)), tuple(map(code, lines)))
     test = Call(f"{space.abi('is_exactly')}(", ("value", name))
     expected = python_literal(article(struct.name))
     lines = [
@@ -251,9 +317,40 @@ def _struct_check(space: Namespace, checks: Checks, struct: StructType) -> Funct
             for row in rows("", Call("problems.add(", ("at", "value", expected)), "", 8)
         ),
         "    return",
-        *checks.body(struct.fields, "{at}"),
+        *checks.body(struct.name, struct.fields, "{at}"),
     ]
     return Function(None, code(statement("", head)), tuple(map(code, lines)))
+
+
+def _union_check(space: Namespace, union: UnionType) -> Function:
+    head = Call(
+        f"def check_{names.snake(union.name)}(",
+        ("value: object", "at: str", f"problems: {space.abi('Problems')}"),
+        ") -> None:",
+    )
+    lines: list[str] = []
+    for member in union.members:
+        name = space.near("types", member.name)
+        test = Call(f"{space.abi('is_exactly')}(", ("value", name))
+        call = Call(f"check_{names.snake(name)}(", ("value", "at", "problems"))
+        lines += rows("elif " if lines else "if ", test, ":", 4)
+        lines += indented(rows("", call, "", 8))
+    add = Call("problems.add(", ("at", "value", python_literal(one_of(union))))
+    lines += ["else:", *indented(rows("", add, "", 8))]
+    return Function(None, code(statement("", head)), tuple(map(code, lines)))
+
+
+def _union_canonical(space: Namespace, checks: Checks, union: UnionType) -> Function:
+    """Return the function that asks the members which have more than one spelling."""
+    name = space.near("types", union.name)
+    head = Call(f"def canonical_{names.snake(name)}(", (f"value: {name}",), f") -> {name}:")
+    lines: list[str] = []
+    for member in union.members:
+        if checks.has_canonical(member):
+            class_ = space.near("types", member.name)
+            lines.append(f"if isinstance(value, {class_}):")
+            lines.append(f"    return canonical_{names.snake(class_)}(value)")
+    return Function(None, code(statement("", head)), tuple(map(code, [*lines, "return value"])))
 
 
 def _struct_canonical(checks: Checks, struct: StructType) -> Function:
@@ -274,7 +371,8 @@ def _event_checks(space: Namespace, checks: Checks, event: EventDef) -> list[Fun
         (f"value: {name}", f"problems: {space.abi('Problems')}"),
         ") -> None:",
     )
-    lines = checks.body(event.fields, "$") or ['"""Nothing to check: there are no fields."""']
+    lines = checks.body(event.name, event.fields, "$")
+    lines = lines or ['"""Nothing to check: there are no fields."""']
     decorator = code(f"@{space.abi('check_for')}({name})")
     found = [Function(decorator, code(statement("", head)), tuple(map(code, lines)))]
     if any(checks.has_canonical(field.type) for field in event.fields):

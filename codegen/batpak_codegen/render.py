@@ -21,12 +21,12 @@ from batpak_codegen import payload_view as payloads
 from batpak_codegen.checks import Checks, is_plain
 from batpak_codegen.diagnostic import Diagnostic, SchemaError
 from batpak_codegen.hooks_door import with_upcasts
-from batpak_codegen.ir import MachineDef, Named, PackageDef, Project
+from batpak_codegen.ir import EventDef, MachineDef, Named, PackageDef, Project
 from batpak_codegen.layout import Call, statement
 from batpak_codegen.namespace import Namespace, constant, import_key, listing
 from batpak_codegen.strategies import package_strategies
 from batpak_codegen.text import Code, Doc, Ident, Literal, code, doc, python_literal
-from batpak_codegen.types import AliasType, EnumType, FieldType, StructType
+from batpak_codegen.types import AliasType, EnumType, FieldType, StructType, UnionType
 
 Outline: TypeAlias = dict[str, tuple[str, ...]]  # class -> what it declares, in order
 
@@ -35,6 +35,11 @@ Outline: TypeAlias = dict[str, tuple[str, ...]]  # class -> what it declares, in
 UNJUDGED: Final = (
     code('# mypy: disable-error-code="comparison-overlap, redundant-expr, unreachable"'),
     code("# pyright: reportUnnecessaryComparison=false, reportUnnecessaryContains=false"),
+)
+# A move of an event that is deprecated makes one; that is the machine's business, not the caller's.
+OLD: Final = (
+    code('# mypy: disable-error-code="deprecated"'),
+    code("# pyright: reportDeprecated=false"),
 )
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -146,9 +151,11 @@ class _Package:
         types, events = self.package.types, self.package.events
         constants = payloads.alias_constants(space, checks, types)
         functions = payloads.check_functions(space, checks, types, events)
+        patterns = payloads.pattern_constants(checks)
         gap = code("\n" if self.project.system else "")  # there, classes stand before them
+        constants = patterns + constants if constants else patterns[:-1]
         body = fill("checks", constants=constants, functions=functions, gap=gap)
-        return body, _check_outline(self.package, checks)
+        return body, dict.fromkeys(checks.patterns.names, ()) | _check_outline(self.package, checks)
 
     def _handlers(self) -> str:
         space = self._space("handlers")
@@ -205,7 +212,8 @@ class _Package:
         sentence = "one handle class per state, and moves only where they are legal."
         words = f"Machine {machine.name}: {sentence}\n\n{machines.diagram(machine)}\n"
         shown = listing([*moves, *handles, state, name])
-        text = _frame(Doc(f'"""{words}"""'), space, shown, body)  # names and arrows only
+        old = any(self.events[event].deprecated for event in machine.events)
+        text = _frame(Doc(f'"""{words}"""'), space, shown, body, OLD if old else ())  # arrows only
         return verified(text, _machine_outline(machine))
 
     def _testing(self) -> str:
@@ -237,14 +245,20 @@ class _Package:
 
     def _event_outline(self) -> Outline:
         events = self.package.events
-        outline = {e.name: ("KIND", "VERSION", *_field_names(e.fields)) for e in events}
+        outline = {event.name: _event_members(event) for event in events}
         return outline | {f"{group.name}Event": () for group in self.package.groups}
 
 
 def _members(type_: Named) -> tuple[str, ...]:
     if isinstance(type_, EnumType):
-        return tuple(member for member, _ in type_.members)
+        known = tuple(member for member, _ in type_.members)
+        return (*known, "UNRECOGNIZED") if type_.open else known
     return _field_names(type_.fields) if isinstance(type_, StructType) else ()
+
+
+def _event_members(event: EventDef) -> tuple[str, ...]:
+    more = ("DEPRECATED",) if event.deprecated else ()
+    return ("KIND", "VERSION", *more, *_field_names(event.fields))
 
 
 def _field_names(fields: Iterable[FieldType]) -> tuple[str, ...]:
@@ -257,8 +271,9 @@ def _check_outline(package: PackageDef, checks: Checks) -> Outline:
     structs = [t for t in types if isinstance(t, StructType)]
     outline: Outline = {constant(name): () for name in aliases}
     outline |= {f"is_{names.snake(name)}": () for name in aliases}
-    outline |= {f"check_{names.snake(struct.name)}": () for struct in structs}
-    canonical = (struct.name for struct in structs if checks.has_canonical(struct))
+    walked: list[Named] = [*structs, *(t for t in types if isinstance(t, UnionType))]
+    outline |= {f"check_{names.snake(type_.name)}": () for type_ in walked}
+    canonical = (type_.name for type_ in walked if checks.has_canonical(type_))
     outline |= {f"canonical_{names.snake(name)}": () for name in canonical}
     for event in package.events:
         outline[f"check_{names.snake(event.name)}"] = ()
@@ -306,6 +321,7 @@ def _registry(project: Project, hooks: Sequence[str] = ()) -> str:
     rows = tuple(entries[kind] for kind in sorted(entries))
     head = "KINDS: Final[Mapping[int, tuple[str, str, int]]] = "
     kinds = statement(head, Call("{", rows, "}", display=True, open=bool(rows)))
+    kinds += f"\n\n{_retired(project)}"
     imports = (
         "from collections.abc import Mapping\n"
         "from importlib import import_module\n"
@@ -325,10 +341,16 @@ def _registry(project: Project, hooks: Sequence[str] = ()) -> str:
         preamble=code(kinds),
         body=code(fill("registry", hooks=found, doc=load).removesuffix("\n")),
     )
-    outline: Outline = (
-        {"KINDS": (), "HOOKS": (), "load": ()} if hooks else {"KINDS": (), "load": ()}
-    )
-    return verified(text, outline)
+    shown = ("KINDS", "RETIRED", "HOOKS", "load") if hooks else ("KINDS", "RETIRED", "load")
+    return verified(text, dict.fromkeys(shown, ()))
+
+
+def _retired(project: Project) -> str:
+    """Return the table of the kinds that were given up, with the names that had them."""
+    gone = sorted(entry for package in project.packages for entry in package.retired)
+    rows = tuple(f"0x{kind:04X}: {python_literal(name)}" for kind, name in gone)
+    head = "RETIRED: Final[Mapping[int, str]] = "
+    return statement(head, Call("{", rows, "}", display=True, open=bool(rows)))
 
 
 def _frame(

@@ -22,6 +22,7 @@ from batpak_codegen import names
 from batpak_codegen.contract_tests import render_tests
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, quoted
 from batpak_codegen.diagnostic import render as spell
+from batpak_codegen.installed import installed_kinds
 from batpak_codegen.link import link
 from batpak_codegen.places import HOOKS, hooks_files, hooks_pattern, inside, module_of, test_files
 from batpak_codegen.render import render
@@ -105,6 +106,7 @@ def run(config: Config, *, check: bool, stubs: bool = True) -> Report:
             out_module=config.out_module,
             package_root=config.package_root,
             system=config.system,
+            installed=installed_kinds(config.out_module),
         )
     except SchemaError as error:
         error.texts = loaded.texts

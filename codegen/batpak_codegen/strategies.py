@@ -30,6 +30,7 @@ from batpak_codegen.types import (
     SetOf,
     StructType,
     Type,
+    UnionType,
 )
 
 _PLAIN: Final = {
@@ -123,6 +124,8 @@ class _Kit:
             return Call("st.sampled_from(", (Call("[", members, "]", display=True),), ")")
         if isinstance(type_, IdType):
             return f"st.builds({self.space.type(type_.package, type_.name)}, st.uuids())"
+        if isinstance(type_, UnionType):
+            return Call("st.one_of(", tuple(self.of(member) for member in type_.members))
         if isinstance(type_, StructType):
             return self._builds(self.space.type(type_.package, type_.name), type_.fields)
         return self.of(type_)
@@ -136,7 +139,7 @@ class _Kit:
 
     def of(self, type_: Type) -> Doc:
         """Return the strategy of a type where it is used."""
-        if isinstance(type_, AliasType | EnumType | IdType | StructType):
+        if isinstance(type_, AliasType | EnumType | IdType | StructType | UnionType):
             return f"{self._named(type_.package, type_.name)}()"
         if isinstance(type_, OptionalOf):
             return Chain("|", ("st.none()", self.of(type_.of)))
@@ -186,8 +189,8 @@ class _Kit:
 
     def _text(self, type_: Scalar) -> Doc:
         bounds = type_.bounds
-        pattern: object = getattr(bounds, "pattern", None)  # a field that not every version has
-        if not isinstance(pattern, str):
+        pattern = bounds.pattern
+        if pattern is None:
             return Call("st.text(", _sizes(bounds.min_length, bounds.max_length))
         ascii_only = "(?a)" if "\\" in pattern else ""  # `\d`, `\w` and `\s` mean ASCII
         regex = Call("st.from_regex(", (_raw(ascii_only + pattern), "fullmatch=True"))

@@ -26,6 +26,7 @@ class Bounds(Struct, frozen=True):
     lt: Decimal | None = None
     min_length: int | None = None
     max_length: int | None = None
+    pattern: str | None = None
 
 
 class Scalar(Struct, frozen=True, tag="scalar"):
@@ -41,11 +42,15 @@ class Scalar(Struct, frozen=True, tag="scalar"):
 
 
 class EnumType(Struct, frozen=True, tag="enum"):
-    """A closed enum: member name → stored text, in declared order."""
+    """An enum: member name → stored text, in declared order.
+
+    An open one has a member more, UNRECOGNIZED, for what a reader does not know.
+    """
 
     package: str
     name: str
     members: tuple[tuple[str, str], ...]
+    open: bool = False
 
 
 class IdType(Struct, frozen=True, tag="id"):
@@ -56,16 +61,35 @@ class IdType(Struct, frozen=True, tag="id"):
     prefix: str
 
 
+class Tag(Struct, frozen=True):
+    """What a struct says of itself when it is stored: `type: card`."""
+
+    key: str
+    value: str
+
+
 class StructType(Struct, frozen=True, tag="struct"):
-    """A named map on the wire; fields in declared order."""
+    """A named map on the wire; fields in declared order.
+
+    A member of a union is stored with its tag wherever it stands, in a union or on its own.
+    """
 
     package: str
     name: str
     fields: tuple[FieldType, ...]
+    tag: Tag | None = None
 
     def field(self, name: str) -> FieldType | None:
         """Return the field of that name, if there is one."""
         return next((field for field in self.fields if field.name == name), None)
+
+
+class UnionType(Struct, frozen=True, tag="union"):
+    """One of several structs of the same package, which their tags tell apart."""
+
+    package: str
+    name: str
+    members: tuple[StructType, ...]
 
 
 class AliasType(Struct, frozen=True, tag="alias"):
@@ -107,13 +131,23 @@ class OptionalOf(Struct, frozen=True, tag="optional"):
 
 
 Type: TypeAlias = (
-    Scalar | EnumType | IdType | StructType | AliasType | ListOf | SetOf | MapOf | OptionalOf
+    Scalar
+    | EnumType
+    | IdType
+    | StructType
+    | UnionType
+    | AliasType
+    | ListOf
+    | SetOf
+    | MapOf
+    | OptionalOf
 )
 
 
 class FieldType(Struct, frozen=True):
     """One field of a struct, an event or state data.
 
+    `wire` is the key it is stored under, if that is not its name.
     `default` is a Python value of exactly the field's type (str for an enum: the stored text);
     `has_default` tells a default of None from no default.
     """
@@ -123,6 +157,12 @@ class FieldType(Struct, frozen=True):
     doc: str | None = None
     has_default: bool = False
     default: object = None
+    wire: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The key it is stored under."""
+        return self.wire or self.name
 
 
 def bare(type_: Type) -> Type:

@@ -59,3 +59,15 @@ def test_the_handler_passes_over_what_is_not_an_order(tmp_path: Path) -> None:
         handled = [event.sequence for event in store.query() if journal.handles(event)]
 
         assert handled == [1, 2, 3, 4, 5]
+
+
+def test_the_generated_tests_of_the_example_pass() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
+        cwd=EXAMPLE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout

@@ -15,6 +15,7 @@ from batpak_codegen.types import (
     SetOf,
     StructType,
     Type,
+    UnionType,
     bare,
 )
 
@@ -38,7 +39,7 @@ _CLOCK = {
     ("duration", "-", "duration"): DURATION,
 }
 
-Named: TypeAlias = EnumType | IdType | StructType
+Named: TypeAlias = EnumType | IdType | StructType | UnionType
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def spelled(type_: Type) -> str:
             return f"set<{spelled(type_.item)}>"
         case MapOf():
             return f"map<{spelled(type_.item)}>"
-        case EnumType() | IdType() | StructType():
+        case EnumType() | IdType() | StructType() | UnionType():
             return type_.name
         case _:
             return kind(type_)
@@ -96,8 +97,8 @@ def same(a: Type, b: Type) -> bool:
         case (Scalar() as left, Scalar() as right):
             return kind(left) == kind(right)
         case (
-            ((EnumType() | IdType() | StructType()) as left),
-            ((EnumType() | IdType() | StructType()) as right),
+            ((EnumType() | IdType() | StructType() | UnionType()) as left),
+            ((EnumType() | IdType() | StructType() | UnionType()) as right),
         ):
             named = (left.package, left.name) == (right.package, right.name)
             return named and type(left) is type(right)

@@ -27,6 +27,7 @@ from batpak_codegen.types import (
     OptionalOf,
     StructType,
     Type,
+    UnionType,
     bare,
 )
 
@@ -163,7 +164,9 @@ def guess(name: str, what: str, known: Sequence[str]) -> str:
 
 
 def counted(name: str, owner: Path, type_: Type) -> str | None:
-    """The way out for `event.lines.length`."""
+    """The way out for `event.lines.length`, and for a field of what may be one of several."""
+    if isinstance(type_, UnionType):
+        return f"{type_.name} is a union: compare it as a whole, or make it a Python gate"
     asked = name in ("length", "len", "size", "count")
     return f"write `len({SCHEMA.text(owner)})`" if asked and algebra.sized(type_) else None
 

@@ -192,7 +192,7 @@ def test_an_unknown_key_comes_with_the_nearest_one(key: str, suggestion: str | N
     if suggestion:
         assert found.help == f"did you mean `{suggestion}`?"
     else:
-        assert found.help == "keys here: id, category, version, doc, fields"
+        assert found.help == "keys here: id, category, version, doc, deprecated, fields, reserved"
 
 
 def test_everything_wrong_with_a_file_is_reported_at_once() -> None:

@@ -36,13 +36,22 @@ WRONG = [
     ("E0406", {'"door:{door_id}"': '"batpak:{door_id}"'}, '"batpak:{door_id}"', "prefix"),
     ("E0406", {'"door:{door_id}"': '"door:{door_id}:x"'}, '"door:{door_id}:x"', "prefix"),
     ("E0406", {'"door:{door_id}"': '"Door:{door_id}"'}, '"Door:{door_id}"', "prefix"),
-    ("E0407", {"DoorId: {id: door}": "DoorId: {alias: string}"}, '"door:{door_id}"', "integer"),
+    ("E0407", {"DoorId: {id: door}": "DoorId: {alias: date}"}, '"door:{door_id}"', "integer"),
+    ("E0407", {"DoorId: {id: door}": "DoorId: {alias: string}"}, '"door:{door_id}"', "pattern"),
+    *(
+        ("E0407", {"DoorId: {id: door}": f"DoorId: {{alias: string, pattern: '{pattern}'}}"},
+         '"door:{door_id}"', "pattern")
+        for pattern in ("[a-z]+", "[a-z]{0,9}", "[a-z.]{1,9}", "[^a]{1,9}", "a/b", "é{999}")
+    ),
     # extends
     ("E0409", {"extends: Shut": "extends: Sht"}, "Sht", "did you mean `Shut`?"),
     ("E0409", {"Shut: {data": "Shut: {extends: Open, data"}, "Shut", None),
     ("E0202", {"data: {side: Side,": "data: {width: i32, side: Side,"}, "width", None),
     ("E0202", {"data: {side: Side,": "data: {door_id: DoorId, side: Side,"}, "door_id", None),
     ("E0311", {"data: {side: Side,": "data: {state: Side, side: Side,"}, "state", "stored"),
+    ("E0311", {"data: {side: Side,": "data: {side: {type: Side, wire: state},"}, "state", "stored"),
+    ("E0311", {"data: {side: Side,": "data: {side: {type: Side, wire: width},"}, "width", None),
+    ("E0311", {"data: {side: Side,": "data: {side: {type: Side, wire: door_id},"}, "door_id", None),
     # every field of a target has an origin
     ("E0410", {"      Wall: {final: true}": "      Wall: {final: true, data: {width: i32}}"},
      "Wall", "add it to Bricked"),
@@ -90,6 +99,14 @@ machines:
 
     assert found.code == "E0408"
     assert [place.note for place in found.also] == ["Door"]
+
+
+def test_text_that_fits_into_a_coordinate_can_name_an_entity(tmp_path: Path) -> None:
+    text = "DoorId: {alias: string, pattern: '[A-Z]{2}(-[0-9]{1,9})?'}"
+
+    machine = door(tmp_path, changed(DOORS, {"DoorId: {id: door}": text}))
+
+    assert machine.key.name == "door_id"
 
 
 def test_the_key_is_first_in_every_state_and_extended_data_before_own(tmp_path: Path) -> None:

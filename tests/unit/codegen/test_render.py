@@ -19,11 +19,12 @@ from msgspec.structs import replace
 
 import batpak_codegen.render as rendering
 from batpak_codegen.diagnostic import SchemaError
-from batpak_codegen.ir import Project
+from batpak_codegen.ir import Project, TypeDef
 from batpak_codegen.layout import COLUMNS_MAX, Call, Chain, Doc, flat, statement
 from batpak_codegen.render import TemplateDefect, render
 from batpak_codegen.run import configure, run
 from batpak_codegen.text import code
+from batpak_codegen.types import AliasType, Bounds, Scalar
 from tests.unit.codegen.project_world import DOORS, changed, linked
 
 CASES = Path(__file__).parents[2] / "golden" / "cases_out"
@@ -85,8 +86,10 @@ WORLD = """\
 import datetime as dt
 from decimal import Decimal
 from uuid import UUID
-from batpak import wire
-from batpak.errors import PayloadInvalid
+import msgspec
+from msgspec.structs import replace
+from batpak import codec, wire
+from batpak.errors import DecodeFailed, PayloadInvalid
 from expected import registry
 registry.load()
 from expected.base.things import *
@@ -106,6 +109,13 @@ def made(long=0, **other):
     fields = dict(thing_id=thing, part=part(), on=dt.date(2020, 1, 1), parts={"q": part()},
         a_very_long_field_name_that_goes_on_and_on_until_it_hits_limit=long)
     return ThingMade(**(fields | other))
+
+post = Posted(code="1234", fee=one, source="AB-1")
+
+def sent(**other):
+    fields = dict(thing_id=thing, sending=post, other=WalkedBack(), all=(), by_name={},
+        codes=frozenset({"AB-1"}), mood=Mood.FINE, moods=(), stamp=Stamped())
+    return ThingSent(**(fields | other))
 
 def stored(event):
     found = wire.encode(event)
@@ -159,10 +169,98 @@ assert (paint.colour, paint.label, paint.share) == (Colour.RED, 'say "hi"', 0.25
 """,
     "every kind is in the registry, and loading it imports no machine": """
 import sys
-assert sorted(registry.KINDS) == [0x1001, 0x3001, 0x3002, 0x3003, 0x3004, 0xF005]
+assert sorted(registry.KINDS) == [0x1001, *range(0x3001, 0x3005), *range(0x3006, 0x3009), 0xF005]
+assert registry.RETIRED[0xF006] == "world.base.things.CountLost"
+assert not registry.KINDS.keys() & registry.RETIRED.keys()
 assert not [name for name in sys.modules if name.endswith("_machine")]
 """,
+    "a struct in a union is stored with its tag, tag first, and comes back as its class": """
+found = wire.encode(sent())
+plain = msgspec.msgpack.decode(found.data)
+assert plain["sending"] == {"kind": "posted", "code": "1234", "fee": "1.500", "from": "AB-1"}
+assert list(plain["sending"])[0] == "kind"
+assert plain["other"] == {"kind": "W", "how": "o dd"}
+assert stored(sent()) == sent()
+assert type(stored(sent()).other) is WalkedBack
+""",
+    "a struct of a union has its tag where it stands alone as well": """
+assert stored(sent(parcel=post)).parcel == post
+assert msgspec.msgpack.decode(wire.encode(sent(parcel=post)).data)["type"]["kind"] == "posted"
+assert "$.parcel: expected a Posted" in problems(sent(parcel=Walked(code="xy")))
+assert "$.parcel.code: expected text that matches" in problems(sent(parcel=replace(post, code="1")))
+""",
+    "what is no member of a union is named, and so is what is wrong within a member": """
+assert "$.sending: expected a Posted or a Carried, got" in problems(sent(sending=Walked(code="x")))
+assert "$.other: expected a Travel, got 3" in problems(sent(other=3))
+assert "$.all[1].overload[*]:" in problems(
+    sent(all=(post, Carried(overload=frozenset({Mood.UNRECOGNIZED}))))
+)
+assert "$.by_name['x'].code:" in problems(sent(by_name={"x": Walked(code="xx")}))
+""",
+    "the decimals of a member come into their one spelling": """
+assert str(stored(sent(all=(post, post))).all[1].fee) == "1.500"
+assert str(stored(sent(by_name={"a": post})).by_name["a"].fee) == "1.500"
+""",
+    "a field with a key of its own is stored under it and read from it": """
+plain = msgspec.msgpack.decode(wire.encode(sent()).data)
+assert list(plain) == ["thing_id", "sending", "other", "all", "by_name", "codes", "label", "mood",
+    "Moods", "stamp", "type", "not"]
+assert stored(sent(moods=(Mood.ODD, Mood.FINE))).moods == (Mood.ODD, Mood.FINE)
+""",
+    "an unknown stored value of an open enum reads as UNRECOGNIZED, which append refuses": """
+plain = msgspec.msgpack.decode(wire.encode(sent()).data) | {"mood": "new", "Moods": ["odder"]}
+new = wire.decode(ThingSent.KIND, 1, codec.encode(plain))
+assert new.mood is Mood.UNRECOGNIZED and new.moods == (Mood.UNRECOGNIZED,)
+assert "$.mood: expected a Mood other than UNRECOGNIZED" in problems(new)
+assert "$.moods[0]: expected a Mood other than UNRECOGNIZED" in problems(new)
+""",
+    "a closed enum does not read what it does not know": """
+seen = CountEvented(events=1, colour=Colour.RED)
+data = codec.encode({"events": 1, "colour": "mauve"})
+try:
+    wire.decode(CountEvented.KIND, 1, data)
+    raise SystemExit("it was read")
+except DecodeFailed:
+    assert stored(seen) == seen
+""",
+    "text that does not match its pattern is not stored, whatever it holds": """
+for bad in ["ab-1", "AB-12345", "AB-1\\n", "AB-\u0661", " AB-1", ""]:
+    assert "$.codes[*]:" in problems(sent(codes=frozenset({bad}))), bad
+assert problems(sent(codes=frozenset({"AB-1", "ZZ-999"}))) == ""
+assert "$.label:" in problems(sent(label="\u00c9")) and problems(sent(label="\u00e9 a")) == ""
+assert "$.stamp.by:" in problems(sent(stamp=Stamped(by="aaa"))) and stored(sent()).stamp.by == "ab"
+""",
+    "a pattern binds the writer, never the reader": """
+plain = msgspec.msgpack.decode(wire.encode(sent()).data) | {"label": "NOT A LABEL"}
+assert wire.decode(ThingSent.KIND, 1, codec.encode(plain)).label == "NOT A LABEL"
+""",
+    "a deprecated event says so once, at the line that writes it": """
+import warnings
+assert ThingLost.DEPRECATED == 'say "ThingSent" instead.'
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    lost = ThingLost(thing_id=thing)
+    assert not caught
+    assert stored(lost) == lost
+    stored(lost)
+assert [str(one.message) for one in caught] == [
+    'ThingLost is deprecated: say "ThingSent" instead.']
+assert caught[0].category is DeprecationWarning and caught[0].filename == "<string>"
+assert not hasattr(ThingSent, "DEPRECATED")
+""",
+    "what is known of a union by one package is known to another": """
+from expected.users import Both, Seen, Weight
+both = Both(mine=Weight.HEAVY, theirs=one, part=Part2(only=1, other=2))
+seen = Seen(both=both, paint=(), note="n", sending=post, posted=post, code="AB-1", mood=Mood.ODD)
+assert str(stored(seen).posted.fee) == "1.500"
+assert "$.posted.fee:" in problems(replace(seen, posted=replace(post, fee=1)))
+""",
     "machines, gates and handlers can be imported": """
+from expected.base.things.journey_machine import JourneyMachine
+from expected.base.things.journey_states import There
+there = There(thing_id=thing, sending=post, mood=Mood.ODD)
+assert msgspec.msgpack.decode(codec.encode(there), type=There) == there
+assert JourneyMachine.KINDS == {ThingSent.KIND, ThingLost.KIND}
 from expected.base.things.count_machine import CountMachine
 from expected.base.things.handlers import CountHandler
 from expected.base.things.long_living_thing_machine import _MOVES, LongLivingThingMachine
@@ -218,6 +316,30 @@ def test_schema_text_stays_text(words: str, tmp_path: Path) -> None:
         assert _shape(ast.parse(text)) == _shape(ast.parse(hostile[path]))
 
 
+@pytest.mark.parametrize(
+    "pattern", ['"""', r"\\", "'", r"\{\{7\*7\}\}", "é", "# x", "\n", "\u2028"]
+)
+def test_a_pattern_stays_text(pattern: str, tmp_path: Path) -> None:
+    project = linked(tmp_path, DOORS)
+    (package,) = project.packages
+    alias = TypeDef(
+        AliasType(package.name, "Word", Scalar("string", Bounds(pattern=pattern))), None
+    )
+    simple = TypeDef(AliasType(package.name, "Word", Scalar("string", Bounds(pattern="a"))), None)
+
+    text, plain = (
+        render(replace(project, packages=(replace(package, types=(*package.types, of)),)))[
+            "doors/checks.py"
+        ]
+        for of in (alias, simple)
+    )
+
+    assert _shape(ast.parse(text)) == _shape(ast.parse(plain))
+    names: dict[str, str] = {}
+    exec(next(line for line in text.splitlines() if line.startswith("WORD")), {"Final": str}, names)  # noqa: S102  our literal
+    assert names["WORD"] == f"text that matches {pattern}"
+
+
 def _with_words(project: Project, words: str) -> Project:
     """Say `words` wherever a schema may say anything."""
     (package,) = project.packages
@@ -226,6 +348,7 @@ def _with_words(project: Project, words: str) -> Project:
         replace(
             event,
             doc=words,
+            deprecated=words,
             fields=tuple(replace(field, doc=words) for field in event.fields),
         )
         for event in package.events

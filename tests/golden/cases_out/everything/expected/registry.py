@@ -15,7 +15,16 @@ KINDS: Final[Mapping[int, tuple[str, str, int]]] = {
     0x3002: ("world.gen.base.things.events", "Nothing", 1),
     0x3003: ("world.gen.base.things.events", "ThingBroken", 1),
     0x3004: ("world.gen.base.things.events", "ThingFixed", 1),
+    0x3006: ("world.gen.base.things.events", "ThingSent", 1),
+    0x3007: ("world.gen.base.things.events", "ThingLost", 1),
+    0x3008: ("world.gen.base.things.events", "Gone0", 1),
     0xF005: ("world.gen.base.things.events", "CountEvented", 1),
+}
+
+RETIRED: Final[Mapping[int, str]] = {
+    0x3009: "world.base.things.ThingStolen",
+    0x300A: "world.base.things.ThingFound",
+    0xF006: "world.base.things.CountLost",
 }
 
 

@@ -12,7 +12,17 @@ from hypothesis import given
 from world.gen import registry
 from world.gen.base.things import testing
 from world.gen.base.things.count_machine import CountMachine
-from world.gen.base.things.events import CountEvented, Nothing, ThingBroken, ThingFixed, ThingMade
+from world.gen.base.things.events import (
+    CountEvented,
+    Gone0,
+    Nothing,
+    ThingBroken,
+    ThingFixed,
+    ThingLost,
+    ThingMade,
+    ThingSent,
+)
+from world.gen.base.things.journey_machine import JourneyMachine
 from world.gen.base.things.long_living_thing_machine import LongLivingThingMachine
 
 
@@ -29,11 +39,35 @@ def test_frozen_bytes_become_the_current_version(old: contract.Frozen) -> None:
 def test_every_kind_is_the_kind_of_one_event() -> None:
     found = contract.registered(registry.KINDS, "world.gen.base.things")
 
-    assert found == {"ThingMade", "Nothing", "ThingBroken", "ThingFixed", "CountEvented"}
+    assert found == {
+        "ThingMade",
+        "ThingSent",
+        "ThingLost",
+        "Gone0",
+        "Nothing",
+        "ThingBroken",
+        "ThingFixed",
+        "CountEvented",
+    }
 
 
 @given(testing.thing_made())
 def test_thing_made_survives(event: ThingMade) -> None:
+    contract.survives(event)
+
+
+@given(testing.thing_sent())
+def test_thing_sent_survives(event: ThingSent) -> None:
+    contract.survives(event)
+
+
+@given(testing.thing_lost())
+def test_thing_lost_survives(event: ThingLost) -> None:
+    contract.survives(event)
+
+
+@given(testing.gone0())
+def test_gone0_survives(event: Gone0) -> None:
     contract.survives(event)
 
 
@@ -65,6 +99,13 @@ def test_long_living_thing_has_these_edges_and_no_other() -> None:
         ("Broken", "ThingFixed", "Whole"),
         ("Fresh", "ThingFixed", "Gone"),
         ("Whole", "ThingFixed", "Gone"),
+    }
+
+
+def test_journey_has_these_edges_and_no_other() -> None:
+    assert contract.edges(JourneyMachine) == {
+        ("Here", "ThingSent", "There"),
+        ("There", "ThingLost", "Nowhere"),
     }
 
 

@@ -16,6 +16,8 @@ KINDS: Final[Mapping[int, tuple[str, str, int]]] = {
     0x3002: ("shop.gen.billing.events", "Paid", 1),
 }
 
+RETIRED: Final[Mapping[int, str]] = {}
+
 
 def load() -> None:
     """Import every payload class: then any event decodes."""

@@ -15,6 +15,11 @@ KINDS: Final[Mapping[int, tuple[str, str, int]]] = {
     0x2003: ("shop.gen.orders.events", "OrderShipped", 1),
     0x2004: ("shop.gen.orders.events", "OrderCancelled", 1),
     0x2005: ("shop.gen.orders.events", "OrderRefunded", 1),
+    0x2007: ("shop.gen.orders.events", "OrderNoted", 1),
+}
+
+RETIRED: Final[Mapping[int, str]] = {
+    0x2006: "shop.orders.OrderArchived",
 }
 
 

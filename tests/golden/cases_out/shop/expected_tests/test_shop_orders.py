@@ -13,6 +13,7 @@ from shop.gen import registry
 from shop.gen.orders import testing
 from shop.gen.orders.events import (
     OrderCancelled,
+    OrderNoted,
     OrderPaid,
     OrderPlaced,
     OrderRefunded,
@@ -34,7 +35,14 @@ def test_frozen_bytes_become_the_current_version(old: contract.Frozen) -> None:
 def test_every_kind_is_the_kind_of_one_event() -> None:
     found = contract.registered(registry.KINDS, "shop.gen.orders")
 
-    assert found == {"OrderPlaced", "OrderPaid", "OrderShipped", "OrderCancelled", "OrderRefunded"}
+    assert found == {
+        "OrderPlaced",
+        "OrderPaid",
+        "OrderShipped",
+        "OrderCancelled",
+        "OrderRefunded",
+        "OrderNoted",
+    }
 
 
 @given(testing.order_placed())
@@ -59,6 +67,11 @@ def test_order_cancelled_survives(event: OrderCancelled) -> None:
 
 @given(testing.order_refunded())
 def test_order_refunded_survives(event: OrderRefunded) -> None:
+    contract.survives(event)
+
+
+@given(testing.order_noted())
+def test_order_noted_survives(event: OrderNoted) -> None:
     contract.survives(event)
 
 

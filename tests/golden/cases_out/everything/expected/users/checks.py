@@ -11,17 +11,24 @@ from batpak import abi
 from msgspec.structs import replace
 
 from ..base.things.checks import (
+    CODE,
     LEVEL,
     NOTE,
     canonical_paint,
+    canonical_posted,
+    canonical_sending,
     check_paint,
     check_part2,
+    check_posted,
+    check_sending,
+    is_code,
     is_level,
     is_note,
 )
 from ..base.things.checks import WEIGHT as BASE_THINGS_WEIGHT
 from ..base.things.checks import is_weight as is_base_things_weight
 from ..base.things.types import Colour as BaseThingsColour
+from ..base.things.types import Mood, Posted
 from .events import Seen
 from .types import Both, Weight
 
@@ -62,6 +69,15 @@ def check_seen(value: Seen, problems: abi.Problems) -> None:
             check_paint(item, f"$.paint[{index}]", problems)
     if not is_note(value.note):
         problems.add("$.note", value.note, NOTE)
+    check_sending(value.sending, "$.sending", problems)
+    if not abi.is_exactly(value.posted, Posted):
+        problems.add("$.posted", value.posted, "a Posted")
+    else:
+        check_posted(value.posted, "$.posted", problems)
+    if not is_code(value.code):
+        problems.add("$.code", value.code, CODE)
+    if not abi.is_member(value.mood, Mood):
+        problems.add("$.mood", value.mood, "a Mood other than UNRECOGNIZED")
     if not (value.lvl is None or is_level(value.lvl)):
         problems.add("$.lvl", value.lvl, f"{LEVEL}, or None")
 
@@ -71,6 +87,14 @@ def canonical_seen(value: Seen) -> Seen:
     both = canonical_both(value.both)
     theirs = None if value.theirs is None else abi.canonical_decimal(value.theirs, 3)
     paint = abi.canonical_each(canonical_paint, value.paint)
-    if both is value.both and theirs is value.theirs and paint is value.paint:
+    sending = canonical_sending(value.sending)
+    posted = canonical_posted(value.posted)
+    if (
+        both is value.both
+        and theirs is value.theirs
+        and paint is value.paint
+        and sending is value.sending
+        and posted is value.posted
+    ):
         return value
-    return replace(value, both=both, theirs=theirs, paint=paint)
+    return replace(value, both=both, theirs=theirs, paint=paint, sending=sending, posted=posted)

@@ -10,7 +10,7 @@ from typing import ClassVar, final
 from batpak import EventKind, EventPayload
 from batpak.abi import require_abi
 
-from ..base.things.types import Level, Note, Paint
+from ..base.things.types import Code, Level, Mood, Note, Paint, Posted, Sending
 from ..base.things.types import Weight as BaseThingsWeight
 from .types import Both
 
@@ -28,4 +28,8 @@ class Seen(EventPayload, frozen=True, kw_only=True):
     theirs: BaseThingsWeight | None = None
     paint: tuple[Paint, ...]
     note: Note
+    sending: Sending
+    posted: Posted
+    code: Code
+    mood: Mood
     lvl: Level | None = None

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from ..base.things.testing import codes, levels, moods, notes, paints, part2s, posteds, sendings
 from ..base.things.testing import colours as base_things_colours
-from ..base.things.testing import levels, notes, paints, part2s
 from ..base.things.testing import weights as base_things_weights
 from .events import Seen
 from .types import Both, Colour, Weight
@@ -41,5 +41,9 @@ def seen() -> st.SearchStrategy[Seen]:
         theirs=st.none() | base_things_weights(),
         paint=st.lists(paints()).map(tuple),
         note=notes(),
+        sending=sendings(),
+        posted=posteds(),
+        code=codes(),
+        mood=moods(),
         lvl=st.none() | levels(),
     )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from batpak import abi
@@ -12,8 +13,10 @@ from msgspec.structs import replace
 
 from .types import Currency, Money
 
+_EMAIL: Final = re.compile("[^@\\s]++@[^@\\s]++", re.ASCII)
+
 AMOUNT: Final = "a decimal of at most 18 digits, 2 of them after the point, >= 0"
-EMAIL: Final = "text of at most 254 characters"
+EMAIL: Final = "text of at most 254 characters that matches [^@\\s]+@[^@\\s]+"
 
 
 def is_amount(value: object) -> bool:
@@ -21,7 +24,7 @@ def is_amount(value: object) -> bool:
 
 
 def is_email(value: object) -> bool:
-    return abi.is_text(value, 0, 254)
+    return abi.is_text(value, 0, 254) and _EMAIL.fullmatch(value) is not None
 
 
 def check_money(value: object, at: str, problems: abi.Problems) -> None:

@@ -23,7 +23,9 @@ def amounts() -> st.SearchStrategy[Amount]:
 
 
 def emails() -> st.SearchStrategy[Email]:
-    return st.text(max_size=254)
+    return st.from_regex(r"(?a)[^@\s]+@[^@\s]+", fullmatch=True).filter(
+        lambda text: len(text) <= 254
+    )
 
 
 def moneys() -> st.SearchStrategy[Money]:

@@ -6,29 +6,37 @@
 from . import checks as checks
 from .events import OrderCancelled as OrderCancelled
 from .events import OrderEvent as OrderEvent
+from .events import OrderNoted as OrderNoted
 from .events import OrderPaid as OrderPaid
 from .events import OrderPlaced as OrderPlaced
 from .events import OrderRefunded as OrderRefunded
 from .events import OrderShipped as OrderShipped
+from .types import BankTransfer as BankTransfer
 from .types import CancelReason as CancelReason
+from .types import CardPayment as CardPayment
 from .types import Carrier as Carrier
 from .types import CustomerId as CustomerId
 from .types import OrderId as OrderId
 from .types import OrderLine as OrderLine
+from .types import PaymentMethod as PaymentMethod
 from .types import Sku as Sku
 
 __all__ = [
+    "BankTransfer",
     "CancelReason",
+    "CardPayment",
     "Carrier",
     "CustomerId",
     "OrderCancelled",
     "OrderEvent",
     "OrderId",
     "OrderLine",
+    "OrderNoted",
     "OrderPaid",
     "OrderPlaced",
     "OrderRefunded",
     "OrderShipped",
+    "PaymentMethod",
     "Sku",
     "checks",
 ]

@@ -5,20 +5,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from batpak import abi
 from msgspec.structs import replace
 
 from ..common.checks import EMAIL, canonical_money, check_money, is_email
-from .events import OrderCancelled, OrderPaid, OrderPlaced, OrderRefunded, OrderShipped
-from .types import CancelReason, Carrier, OrderLine
+from .events import OrderCancelled, OrderNoted, OrderPaid, OrderPlaced, OrderRefunded, OrderShipped
+from .types import BankTransfer, CancelReason, CardPayment, Carrier, OrderLine
 
-SKU: Final = "text of 3..32 characters"
+_SKU: Final = re.compile("[A-Z0-9-]{3,32}+")
+_LAST4: Final = re.compile("[0-9]{4}+")
+
+SKU: Final = "text that matches [A-Z0-9-]{3,32}"
 
 
 def is_sku(value: object) -> bool:
-    return abi.is_text(value, 3, 32)
+    return abi.is_text(value) and _SKU.fullmatch(value) is not None
 
 
 def check_order_line(value: object, at: str, problems: abi.Problems) -> None:
@@ -30,6 +34,27 @@ def check_order_line(value: object, at: str, problems: abi.Problems) -> None:
     if not abi.is_int(value.quantity, 1, 1000):
         problems.add(f"{at}.quantity", value.quantity, "an integer in 1..1000")
     check_money(value.unit_price, f"{at}.unit_price", problems)
+
+
+def check_card_payment(value: CardPayment, at: str, problems: abi.Problems) -> None:
+    if not (abi.is_text(value.last4) and _LAST4.fullmatch(value.last4) is not None):
+        problems.add(f"{at}.last4", value.last4, "text that matches [0-9]{4}")
+    if not abi.is_text(value.network):
+        problems.add(f"{at}.network", value.network, "text")
+
+
+def check_bank_transfer(value: BankTransfer, at: str, problems: abi.Problems) -> None:
+    if not abi.is_text(value.iban, 0, 34):
+        problems.add(f"{at}.iban", value.iban, "text of at most 34 characters")
+
+
+def check_payment_method(value: object, at: str, problems: abi.Problems) -> None:
+    if abi.is_exactly(value, CardPayment):
+        check_card_payment(value, at, problems)
+    elif abi.is_exactly(value, BankTransfer):
+        check_bank_transfer(value, at, problems)
+    else:
+        problems.add(at, value, "a CardPayment or a BankTransfer")
 
 
 def canonical_order_line(value: OrderLine) -> OrderLine:
@@ -73,6 +98,7 @@ def check_order_paid(value: OrderPaid, problems: abi.Problems) -> None:
     if not abi.is_uuid(value.payment_id):
         problems.add("$.payment_id", value.payment_id, "a UUID")
     check_money(value.amount, "$.amount", problems)
+    check_payment_method(value.method, "$.method", problems)
     if not abi.is_timestamp(value.paid_at):
         problems.add("$.paid_at", value.paid_at, "a datetime with a time zone")
 
@@ -100,7 +126,7 @@ def check_order_cancelled(value: OrderCancelled, problems: abi.Problems) -> None
     if not abi.is_uuid(value.order_id):
         problems.add("$.order_id", value.order_id, "an OrderId")
     if not abi.is_member(value.reason, CancelReason):
-        problems.add("$.reason", value.reason, "a CancelReason")
+        problems.add("$.reason", value.reason, "a CancelReason other than UNRECOGNIZED")
     if not abi.is_timestamp(value.cancelled_at):
         problems.add("$.cancelled_at", value.cancelled_at, "a datetime with a time zone")
 
@@ -118,3 +144,11 @@ def check_order_refunded(value: OrderRefunded, problems: abi.Problems) -> None:
 def canonical_order_refunded(value: OrderRefunded) -> OrderRefunded:
     amount = canonical_money(value.amount)
     return value if amount is value.amount else replace(value, amount=amount)
+
+
+@abi.check_for(OrderNoted)
+def check_order_noted(value: OrderNoted, problems: abi.Problems) -> None:
+    if not abi.is_uuid(value.order_id):
+        problems.add("$.order_id", value.order_id, "an OrderId")
+    if not abi.is_text(value.remark):
+        problems.add("$.remark", value.remark, "text")

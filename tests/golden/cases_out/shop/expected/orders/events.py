@@ -6,20 +6,26 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import ClassVar, TypeAlias, final
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, final
 from uuid import UUID
 
 from batpak import EventKind, EventPayload
 from batpak.abi import require_abi
 
 from ..common.types import Email, Money
-from .types import CancelReason, Carrier, CustomerId, OrderId, OrderLine
+from .types import CancelReason, Carrier, CustomerId, OrderId, OrderLine, PaymentMethod
+
+if TYPE_CHECKING:
+    from typing import Never, overload
+
+    from typing_extensions import deprecated
 
 require_abi(1, __name__)
 
 __all__ = [
     "OrderCancelled",
     "OrderEvent",
+    "OrderNoted",
     "OrderPaid",
     "OrderPlaced",
     "OrderRefunded",
@@ -51,6 +57,7 @@ class OrderPaid(EventPayload, frozen=True, kw_only=True):
     order_id: OrderId
     payment_id: UUID
     amount: Money
+    method: PaymentMethod
     paid_at: dt.datetime
 
 
@@ -85,6 +92,27 @@ class OrderRefunded(EventPayload, frozen=True, kw_only=True):
     order_id: OrderId
     amount: Money
     refunded_at: dt.datetime
+
+
+@final
+class OrderNoted(EventPayload, frozen=True, kw_only=True, gc=False):
+    """Deprecated: put the remark into OrderPlaced.note."""
+
+    KIND: ClassVar[EventKind] = EventKind.custom(0x2, 0x007)
+    VERSION: ClassVar[int] = 1
+    DEPRECATED: ClassVar[str] = "put the remark into OrderPlaced.note"
+
+    order_id: OrderId
+    remark: str
+
+    if TYPE_CHECKING:  # reading one is normal, writing a new one is flagged
+
+        @overload
+        @deprecated("put the remark into OrderPlaced.note")
+        def __init__(self, *, order_id: OrderId, remark: str) -> None: ...
+        @overload
+        def __init__(self, sealed: Never, /) -> None: ...
+        def __init__(self, *args: object, **kwargs: object) -> None: ...
 
 
 OrderEvent: TypeAlias = OrderPlaced | OrderPaid | OrderShipped | OrderCancelled

@@ -21,7 +21,7 @@ from ..common.types import Email, Money
 from .events import OrderCancelled, OrderEvent, OrderPaid, OrderPlaced, OrderShipped
 from .order_gates import CancelOrderGates, PayOrderGates, PlaceOrderGates
 from .order_states import Cancelled, Draft, Paid, Placed, Shipped
-from .types import CancelReason, Carrier, CustomerId, OrderId, OrderLine
+from .types import CancelReason, Carrier, CustomerId, OrderId, OrderLine, PaymentMethod
 
 __all__ = [
     "CancelOrder",
@@ -96,6 +96,7 @@ class PlacedOrder(Handle[Placed]):
         *,
         payment_id: UUID,
         amount: Money,
+        method: PaymentMethod,
         paid_at: dt.datetime,
     ) -> PayOrder:
         """Placed -> Paid. Needs a receipt from PayOrderGates."""
@@ -105,6 +106,7 @@ class PlacedOrder(Handle[Placed]):
                 order_id=self.data.order_id,
                 payment_id=payment_id,
                 amount=amount,
+                method=method,
                 paid_at=paid_at,
             ),
             PayOrderGates,

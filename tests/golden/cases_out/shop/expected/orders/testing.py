@@ -10,20 +10,34 @@ import datetime as dt
 from hypothesis import strategies as st
 
 from ..common.testing import emails, moneys
-from .events import OrderCancelled, OrderPaid, OrderPlaced, OrderRefunded, OrderShipped
-from .types import CancelReason, Carrier, CustomerId, OrderId, OrderLine, Sku
+from .events import OrderCancelled, OrderNoted, OrderPaid, OrderPlaced, OrderRefunded, OrderShipped
+from .types import (
+    BankTransfer,
+    CancelReason,
+    CardPayment,
+    Carrier,
+    CustomerId,
+    OrderId,
+    OrderLine,
+    PaymentMethod,
+    Sku,
+)
 
 __all__ = [
+    "bank_transfers",
     "cancel_reasons",
+    "card_payments",
     "carriers",
     "customer_ids",
     "order_cancelled",
     "order_ids",
     "order_lines",
+    "order_noted",
     "order_paid",
     "order_placed",
     "order_refunded",
     "order_shipped",
+    "payment_methods",
     "skus",
 ]
 
@@ -37,7 +51,7 @@ def customer_ids() -> st.SearchStrategy[CustomerId]:
 
 
 def skus() -> st.SearchStrategy[Sku]:
-    return st.text(min_size=3, max_size=32)
+    return st.from_regex(r"[A-Z0-9-]{3,32}", fullmatch=True)
 
 
 def order_lines() -> st.SearchStrategy[OrderLine]:
@@ -55,6 +69,22 @@ def carriers() -> st.SearchStrategy[Carrier]:
 
 def cancel_reasons() -> st.SearchStrategy[CancelReason]:
     return st.sampled_from([CancelReason.CUSTOMER, CancelReason.FRAUD, CancelReason.STOCK])
+
+
+def card_payments() -> st.SearchStrategy[CardPayment]:
+    return st.builds(
+        CardPayment,
+        last4=st.from_regex(r"[0-9]{4}", fullmatch=True),
+        network=st.text(),
+    )
+
+
+def bank_transfers() -> st.SearchStrategy[BankTransfer]:
+    return st.builds(BankTransfer, iban=st.text(max_size=34))
+
+
+def payment_methods() -> st.SearchStrategy[PaymentMethod]:
+    return st.one_of(card_payments(), bank_transfers())
 
 
 def order_placed() -> st.SearchStrategy[OrderPlaced]:
@@ -76,6 +106,7 @@ def order_paid() -> st.SearchStrategy[OrderPaid]:
         order_id=order_ids(),
         payment_id=st.uuids(),
         amount=moneys(),
+        method=payment_methods(),
         paid_at=st.datetimes(timezones=st.just(dt.UTC)),
     )
 
@@ -106,3 +137,7 @@ def order_refunded() -> st.SearchStrategy[OrderRefunded]:
         amount=moneys(),
         refunded_at=st.datetimes(timezones=st.just(dt.UTC)),
     )
+
+
+def order_noted() -> st.SearchStrategy[OrderNoted]:
+    return st.builds(OrderNoted, order_id=order_ids(), remark=st.text())

@@ -6,43 +6,73 @@
 from . import checks as checks
 from .events import CountEvent as CountEvent
 from .events import CountEvented as CountEvented
+from .events import Gone0 as Gone0
+from .events import JourneyEvent as JourneyEvent
 from .events import LongLivingThingEvent as LongLivingThingEvent
 from .events import Nothing as Nothing
 from .events import ThingBroken as ThingBroken
 from .events import ThingFixed as ThingFixed
+from .events import ThingLost as ThingLost
 from .events import ThingMade as ThingMade
+from .events import ThingSent as ThingSent
+from .types import Carried as Carried
+from .types import Code as Code
 from .types import Colour as Colour
 from .types import Handles as Handles
 from .types import Heavy as Heavy
+from .types import Label as Label
 from .types import Level as Level
+from .types import Mood as Mood
 from .types import Note as Note
 from .types import Paint as Paint
 from .types import Part as Part
 from .types import Part2 as Part2
 from .types import PartId as PartId
+from .types import Posted as Posted
 from .types import Ratio as Ratio
+from .types import Sending as Sending
+from .types import Sendings as Sendings
+from .types import Stamped as Stamped
 from .types import ThingId as ThingId
+from .types import Travel as Travel
+from .types import Walked as Walked
+from .types import WalkedBack as WalkedBack
 from .types import Weight as Weight
 
 __all__ = [
+    "Carried",
+    "Code",
     "Colour",
     "CountEvent",
     "CountEvented",
+    "Gone0",
     "Handles",
     "Heavy",
+    "JourneyEvent",
+    "Label",
     "Level",
     "LongLivingThingEvent",
+    "Mood",
     "Note",
     "Nothing",
     "Paint",
     "Part",
     "Part2",
     "PartId",
+    "Posted",
     "Ratio",
+    "Sending",
+    "Sendings",
+    "Stamped",
     "ThingBroken",
     "ThingFixed",
     "ThingId",
+    "ThingLost",
     "ThingMade",
+    "ThingSent",
+    "Travel",
+    "Walked",
+    "WalkedBack",
     "Weight",
     "checks",
 ]

@@ -5,20 +5,52 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Final
 
 from batpak import abi
 from msgspec.structs import replace
 
-from .events import CountEvented, Nothing, ThingBroken, ThingFixed, ThingMade
-from .types import Colour, Paint, Part, Part2
+from .events import (
+    CountEvented,
+    Gone0,
+    Nothing,
+    ThingBroken,
+    ThingFixed,
+    ThingLost,
+    ThingMade,
+    ThingSent,
+)
+from .types import (
+    Carried,
+    Colour,
+    Mood,
+    Paint,
+    Part,
+    Part2,
+    Posted,
+    Sending,
+    Stamped,
+    Travel,
+    Walked,
+    WalkedBack,
+)
+
+_CODE: Final = re.compile("[A-Z]{2}+-\\d{1,4}+", re.ASCII)
+_LABEL: Final = re.compile("[a-z\xe9\\-\\&\\^]++(?: [a-z]++)*+")
+_BY: Final = re.compile("(?>ab?+|cd){1,2}+")
+_POSTED_CODE: Final = re.compile("[0-9]{4}+")
+_CARRIED_CODE: Final = re.compile("[0-9]{4}+")
+_WALKED_CODE: Final = re.compile("x(?>y|z?+)")
 
 WEIGHT: Final = "a decimal of at most 12 digits, 3 of them after the point, > 0, < 100000.5"
 HEAVY: Final = WEIGHT
 RATIO: Final = "a finite float, >= 0, <= 1.5"
 LEVEL: Final = "an integer in 0..99"
 NOTE: Final = "text of at least 1 character"
+CODE: Final = "text of at most 6 characters that matches [A-Z]{2}-\\d{1,4}"
+LABEL: Final = "text that matches [a-z\xe9\\-&^]+( [a-z]+)*"
 
 
 def is_weight(value: object) -> bool:
@@ -39,6 +71,14 @@ def is_level(value: object) -> bool:
 
 def is_note(value: object) -> bool:
     return abi.is_text(value, 1)
+
+
+def is_code(value: object) -> bool:
+    return abi.is_text(value, 0, 6) and _CODE.fullmatch(value) is not None
+
+
+def is_label(value: object) -> bool:
+    return abi.is_text(value) and _LABEL.fullmatch(value) is not None
 
 
 def check_paint(value: object, at: str, problems: abi.Problems) -> None:
@@ -162,6 +202,51 @@ def check_part(value: object, at: str, problems: abi.Problems) -> None:
                 problems.add(f"{at}.colours[{key13!a}]", item13, "a Colour")
 
 
+def check_stamped(value: object, at: str, problems: abi.Problems) -> None:
+    if not abi.is_exactly(value, Stamped):
+        problems.add(at, value, "a Stamped")
+        return
+    if not (abi.is_text(value.by) and _BY.fullmatch(value.by) is not None):
+        problems.add(f"{at}.by", value.by, "text that matches (ab?|cd){1,2}")
+    if not abi.is_int(value.field, -9223372036854775808, 9223372036854775807):
+        problems.add(
+            f"{at}.field", value.field, "an integer in -9223372036854775808..9223372036854775807"
+        )
+
+
+def check_posted(value: Posted, at: str, problems: abi.Problems) -> None:
+    if not (abi.is_text(value.code) and _POSTED_CODE.fullmatch(value.code) is not None):
+        problems.add(f"{at}.code", value.code, "text that matches [0-9]{4}")
+    if not is_weight(value.fee):
+        problems.add(f"{at}.fee", value.fee, WEIGHT)
+    if not (value.source is None or is_code(value.source)):
+        problems.add(f"{at}.source", value.source, f"{CODE}, or None")
+
+
+def check_carried(value: Carried, at: str, problems: abi.Problems) -> None:
+    if not (
+        value.code is None
+        or (abi.is_text(value.code) and _CARRIED_CODE.fullmatch(value.code) is not None)
+    ):
+        problems.add(f"{at}.code", value.code, "text that matches [0-9]{4}, or None")
+    if not abi.is_set(value.overload):
+        problems.add(f"{at}.overload", value.overload, "a frozenset")
+    else:
+        for item in value.overload:
+            if not abi.is_member(item, Mood):
+                problems.add(f"{at}.overload[*]", item, "a Mood other than UNRECOGNIZED")
+
+
+def check_walked(value: Walked, at: str, problems: abi.Problems) -> None:
+    if not (abi.is_text(value.code) and _WALKED_CODE.fullmatch(value.code) is not None):
+        problems.add(f"{at}.code", value.code, "text that matches x(y|z?)")
+
+
+def check_walked_back(value: WalkedBack, at: str, problems: abi.Problems) -> None:
+    if not abi.is_member(value.how, Mood):
+        problems.add(f"{at}.how", value.how, "a Mood other than UNRECOGNIZED")
+
+
 def check_part2(value: object, at: str, problems: abi.Problems) -> None:
     if not abi.is_exactly(value, Part2):
         problems.add(at, value, "a Part2")
@@ -174,6 +259,28 @@ def check_part2(value: object, at: str, problems: abi.Problems) -> None:
         problems.add(f"{at}.other", value.other, "an integer in 0..18446744073709551615")
     if not (value.note is None or is_note(value.note)):
         problems.add(f"{at}.note", value.note, f"{NOTE}, or None")
+
+
+def check_sending(value: object, at: str, problems: abi.Problems) -> None:
+    if abi.is_exactly(value, Posted):
+        check_posted(value, at, problems)
+    elif abi.is_exactly(value, Carried):
+        check_carried(value, at, problems)
+    else:
+        problems.add(at, value, "a Posted or a Carried")
+
+
+def check_travel(value: object, at: str, problems: abi.Problems) -> None:
+    if abi.is_exactly(value, Posted):
+        check_posted(value, at, problems)
+    elif abi.is_exactly(value, Carried):
+        check_carried(value, at, problems)
+    elif abi.is_exactly(value, Walked):
+        check_walked(value, at, problems)
+    elif abi.is_exactly(value, WalkedBack):
+        check_walked_back(value, at, problems)
+    else:
+        problems.add(at, value, "a Travel")
 
 
 def canonical_paint(value: Paint) -> Paint:
@@ -214,6 +321,23 @@ def canonical_part(value: Part) -> Part:
         maybe_weights=maybe_weights,
         extent=extent,
     )
+
+
+def canonical_posted(value: Posted) -> Posted:
+    fee = abi.canonical_decimal(value.fee, 3)
+    return value if fee is value.fee else replace(value, fee=fee)
+
+
+def canonical_sending(value: Sending) -> Sending:
+    if isinstance(value, Posted):
+        return canonical_posted(value)
+    return value
+
+
+def canonical_travel(value: Travel) -> Travel:
+    if isinstance(value, Posted):
+        return canonical_posted(value)
+    return value
 
 
 @abi.check_for(ThingMade)
@@ -279,6 +403,82 @@ def canonical_thing_made(value: ThingMade) -> ThingMade:
         another_very_long_field_name_that_goes_on_and_on=another_very_long_field_name_that_goes_on_and_on,
         parts=parts,
     )
+
+
+@abi.check_for(ThingSent)
+def check_thing_sent(value: ThingSent, problems: abi.Problems) -> None:
+    if not abi.is_uuid(value.thing_id):
+        problems.add("$.thing_id", value.thing_id, "a ThingId")
+    check_sending(value.sending, "$.sending", problems)
+    if value.other is not None:
+        check_travel(value.other, "$.other", problems)
+    if not abi.is_list(value.all):
+        problems.add("$.all", value.all, "a tuple")
+    else:
+        for index, item in enumerate(value.all):
+            check_sending(item, f"$.all[{index}]", problems)
+    if not abi.is_map(value.by_name):
+        problems.add("$.by_name", value.by_name, "a dict with text keys")
+    else:
+        for key2, item2 in value.by_name.items():
+            check_travel(item2, f"$.by_name[{key2!a}]", problems)
+    if not abi.is_set(value.codes):
+        problems.add("$.codes", value.codes, "a frozenset")
+    else:
+        for item3 in value.codes:
+            if not is_code(item3):
+                problems.add("$.codes[*]", item3, CODE)
+    if not is_label(value.label):
+        problems.add("$.label", value.label, LABEL)
+    if not abi.is_member(value.mood, Mood):
+        problems.add("$.mood", value.mood, "a Mood other than UNRECOGNIZED")
+    if not abi.is_list(value.moods):
+        problems.add("$.moods", value.moods, "a tuple")
+    else:
+        for index4, item4 in enumerate(value.moods):
+            if not abi.is_member(item4, Mood):
+                problems.add(f"$.moods[{index4}]", item4, "a Mood other than UNRECOGNIZED")
+    check_stamped(value.stamp, "$.stamp", problems)
+    if value.parcel is not None:
+        if not abi.is_exactly(value.parcel, Posted):
+            problems.add("$.parcel", value.parcel, "a Posted")
+        else:
+            check_posted(value.parcel, "$.parcel", problems)
+    if not abi.is_text(value.deprecated):
+        problems.add("$.deprecated", value.deprecated, "text")
+
+
+@abi.canonical_for(ThingSent)
+def canonical_thing_sent(value: ThingSent) -> ThingSent:
+    sending = canonical_sending(value.sending)
+    other = None if value.other is None else canonical_travel(value.other)
+    all = abi.canonical_each(canonical_sending, value.all)
+    by_name = abi.canonical_items(canonical_travel, value.by_name)
+    parcel = None if value.parcel is None else canonical_posted(value.parcel)
+    if (
+        sending is value.sending
+        and other is value.other
+        and all is value.all
+        and by_name is value.by_name
+        and parcel is value.parcel
+    ):
+        return value
+    return replace(value, sending=sending, other=other, all=all, by_name=by_name, parcel=parcel)
+
+
+@abi.check_for(ThingLost)
+def check_thing_lost(value: ThingLost, problems: abi.Problems) -> None:
+    if not abi.is_uuid(value.thing_id):
+        problems.add("$.thing_id", value.thing_id, "a ThingId")
+    if not (value.when is None or abi.is_timestamp(value.when)):
+        problems.add("$.when", value.when, "a datetime with a time zone, or None")
+    if not abi.is_member(value.mood, Mood):
+        problems.add("$.mood", value.mood, "a Mood other than UNRECOGNIZED")
+
+
+@abi.check_for(Gone0)
+def check_gone0(value: Gone0, problems: abi.Problems) -> None:
+    """Nothing to check: there are no fields."""
 
 
 @abi.check_for(Nothing)

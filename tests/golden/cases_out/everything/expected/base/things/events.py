@@ -8,23 +8,47 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import ClassVar, TypeAlias, final
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, final
 
 from batpak import EventKind, EventPayload
 from batpak.abi import require_abi
+from msgspec import field as _field
 
-from .types import Colour, Note, Part, ThingId
+from .types import (
+    Code,
+    Colour,
+    Label,
+    Mood,
+    Note,
+    Part,
+    Posted,
+    Sending,
+    Sendings,
+    Stamped,
+    ThingId,
+    Travel,
+)
+
+if TYPE_CHECKING:
+    from typing import Never
+    from typing import overload as _overload
+
+    from typing_extensions import deprecated as _deprecated
 
 require_abi(1, __name__)
 
 __all__ = [
     "CountEvent",
     "CountEvented",
+    "Gone0",
+    "JourneyEvent",
     "LongLivingThingEvent",
     "Nothing",
     "ThingBroken",
     "ThingFixed",
+    "ThingLost",
     "ThingMade",
+    "ThingSent",
 ]
 
 
@@ -41,6 +65,70 @@ class ThingMade(EventPayload, frozen=True, kw_only=True):
     lasts: dt.timedelta | None = None
     parts: Mapping[str, Part]
     when: dt.datetime | None = None
+
+
+@final
+class ThingSent(EventPayload, frozen=True, kw_only=True):
+    KIND: ClassVar[EventKind] = EventKind.custom(0x3, 0x006)
+    VERSION: ClassVar[int] = 1
+
+    thing_id: ThingId
+    sending: Sending
+    other: Travel | None = None
+    all: Sendings
+    by_name: Mapping[str, Travel]
+    codes: frozenset[Code]
+    label: Label = "\xe9t\xe9"
+    mood: Mood
+    moods: tuple[Mood, ...] = _field(name="Moods")
+    stamp: Stamped
+    parcel: Posted | None = _field(default=None, name="type")
+    deprecated: str = _field(default="none", name="not")
+
+
+@final
+class ThingLost(EventPayload, frozen=True, kw_only=True, gc=False):
+    """Nobody knows.
+
+    Deprecated: say "ThingSent" instead.
+    """
+
+    KIND: ClassVar[EventKind] = EventKind.custom(0x3, 0x007)
+    VERSION: ClassVar[int] = 1
+    DEPRECATED: ClassVar[str] = 'say "ThingSent" instead.'
+
+    thing_id: ThingId
+    when: dt.datetime | None = None
+    mood: Mood = _field(default=Mood.FINE, name="the_mood")
+
+    if TYPE_CHECKING:  # reading one is normal, writing a new one is flagged
+
+        @_overload
+        @_deprecated('say "ThingSent" instead.')
+        def __init__(
+            self, *, thing_id: ThingId, when: dt.datetime | None = None, mood: Mood = Mood.FINE
+        ) -> None: ...
+        @_overload
+        def __init__(self, sealed: Never, /) -> None: ...
+        def __init__(self, *args: object, **kwargs: object) -> None: ...
+
+
+@final
+class Gone0(EventPayload, frozen=True, kw_only=True, gc=False):
+    """Deprecated: it never was."""
+
+    KIND: ClassVar[EventKind] = EventKind.custom(0x3, 0x008)
+    VERSION: ClassVar[int] = 1
+    DEPRECATED: ClassVar[str] = "it never was"
+
+    if TYPE_CHECKING:  # reading one is normal, writing a new one is flagged
+
+        @_overload
+        @_deprecated("it never was")
+        def __init__(self) -> None: ...
+        @_overload
+        def __init__(self, sealed: Never, /) -> None: ...
+        def __init__(self, *args: object, **kwargs: object) -> None: ...
 
 
 @final
@@ -78,6 +166,9 @@ class CountEvented(EventPayload, frozen=True, kw_only=True, gc=False):
 
 LongLivingThingEvent: TypeAlias = ThingMade | ThingBroken | ThingFixed
 """The events of machine LongLivingThing."""
+
+JourneyEvent: TypeAlias = ThingSent | ThingLost
+"""The events of machine Journey."""
 
 CountEvent: TypeAlias = CountEvented
 """The events of machine Count."""

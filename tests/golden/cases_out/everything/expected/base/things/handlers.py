@@ -14,13 +14,16 @@ from batpak import EventKind, EventPayload, StoredEvent
 from .events import (
     CountEvent,
     CountEvented,
+    JourneyEvent,
     LongLivingThingEvent,
     ThingBroken,
     ThingFixed,
+    ThingLost,
     ThingMade,
+    ThingSent,
 )
 
-__all__ = ["CountHandler", "LongLivingThingHandler"]
+__all__ = ["CountHandler", "JourneyHandler", "LongLivingThingHandler"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -28,6 +31,11 @@ _LONG_LIVING_THING: Final[Mapping[type[LongLivingThingEvent], str]] = {
     ThingMade: "on_thing_made",
     ThingBroken: "on_thing_broken",
     ThingFixed: "on_thing_fixed",
+}
+
+_JOURNEY: Final[Mapping[type[JourneyEvent], str]] = {
+    ThingSent: "on_thing_sent",
+    ThingLost: "on_thing_lost",
 }
 
 _COUNT: Final[Mapping[type[CountEvent], str]] = {
@@ -62,6 +70,29 @@ class LongLivingThingHandler(ABC, Generic[R_co]):
     @final
     def dispatch(self, event: StoredEvent[LongLivingThingEvent], /) -> R_co:
         result: R_co = getattr(self, _LONG_LIVING_THING[type(event.payload)])(event)
+        return result
+
+
+class JourneyHandler(ABC, Generic[R_co]):
+    """The events of machine Journey. Mark subclasses @final."""
+
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset({ThingSent.KIND, ThingLost.KIND})
+
+    @abstractmethod
+    def on_thing_sent(self, event: StoredEvent[ThingSent], /) -> R_co: ...
+
+    @abstractmethod
+    def on_thing_lost(self, event: StoredEvent[ThingLost], /) -> R_co: ...
+
+    @final
+    @staticmethod
+    def handles(event: StoredEvent[EventPayload], /) -> TypeGuard[StoredEvent[JourneyEvent]]:
+        """Whether this group has a method for the event; then `dispatch` takes it."""
+        return type(event.payload) in _JOURNEY
+
+    @final
+    def dispatch(self, event: StoredEvent[JourneyEvent], /) -> R_co:
+        result: R_co = getattr(self, _JOURNEY[type(event.payload)])(event)
         return result
 
 

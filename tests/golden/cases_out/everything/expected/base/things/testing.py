@@ -10,39 +10,73 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from .events import CountEvented, Nothing, ThingBroken, ThingFixed, ThingMade
+from .events import (
+    CountEvented,
+    Gone0,
+    Nothing,
+    ThingBroken,
+    ThingFixed,
+    ThingLost,
+    ThingMade,
+    ThingSent,
+)
 from .types import (
+    Carried,
+    Code,
     Colour,
     Handles,
     Heavy,
+    Label,
     Level,
+    Mood,
     Note,
     Paint,
     Part,
     Part2,
     PartId,
+    Posted,
     Ratio,
+    Sending,
+    Sendings,
+    Stamped,
     ThingId,
+    Travel,
+    Walked,
+    WalkedBack,
     Weight,
 )
 
 __all__ = [
+    "carrieds",
+    "codes",
     "colours",
     "count_evented",
+    "gone0",
     "handleses",
     "heavies",
+    "labels",
     "levels",
+    "moods",
     "notes",
     "nothing",
     "paints",
     "part2s",
     "part_ids",
     "parts",
+    "posteds",
     "ratios",
+    "sendings",
+    "sendingses",
+    "stampeds",
     "thing_broken",
     "thing_fixed",
     "thing_ids",
+    "thing_lost",
     "thing_made",
+    "thing_sent",
+    "travels",
+    "walked_backs",
+    "walkeds",
     "weights",
 ]
 
@@ -81,6 +115,16 @@ def thing_ids() -> st.SearchStrategy[ThingId]:
 
 def colours() -> st.SearchStrategy[Colour]:
     return st.sampled_from([Colour.RED, Colour.GREEN, Colour.BLUE2])
+
+
+def codes() -> st.SearchStrategy[Code]:
+    return st.from_regex(r"(?a)[A-Z]{2}-\d{1,4}", fullmatch=True).filter(
+        lambda text: len(text) <= 6
+    )
+
+
+def labels() -> st.SearchStrategy[Label]:
+    return st.from_regex("(?a)[a-z\xe9\\-&^]+( [a-z]+)*", fullmatch=True)
 
 
 def paints() -> st.SearchStrategy[Paint]:
@@ -125,6 +169,55 @@ def parts() -> st.SearchStrategy[Part]:
     )
 
 
+def moods() -> st.SearchStrategy[Mood]:
+    return st.sampled_from([Mood.FINE, Mood.ODD])
+
+
+def stampeds() -> st.SearchStrategy[Stamped]:
+    return st.builds(
+        Stamped,
+        by=st.from_regex(r"(ab?|cd){1,2}", fullmatch=True),
+        field=st.integers(min_value=-9223372036854775808, max_value=9223372036854775807),
+    )
+
+
+def posteds() -> st.SearchStrategy[Posted]:
+    return st.builds(
+        Posted,
+        code=st.from_regex(r"[0-9]{4}", fullmatch=True),
+        fee=weights(),
+        source=st.none() | codes(),
+    )
+
+
+def carrieds() -> st.SearchStrategy[Carried]:
+    return st.builds(
+        Carried,
+        code=st.none() | st.from_regex(r"[0-9]{4}", fullmatch=True),
+        overload=st.frozensets(moods()),
+    )
+
+
+def walkeds() -> st.SearchStrategy[Walked]:
+    return st.builds(Walked, code=st.from_regex(r"x(y|z?)", fullmatch=True))
+
+
+def sendings() -> st.SearchStrategy[Sending]:
+    return st.one_of(posteds(), carrieds())
+
+
+def walked_backs() -> st.SearchStrategy[WalkedBack]:
+    return st.builds(WalkedBack, how=moods())
+
+
+def travels() -> st.SearchStrategy[Travel]:
+    return st.one_of(posteds(), carrieds(), walkeds(), walked_backs())
+
+
+def sendingses() -> st.SearchStrategy[Sendings]:
+    return st.lists(sendings()).map(tuple)
+
+
 def part2s() -> st.SearchStrategy[Part2]:
     return st.builds(
         Part2,
@@ -153,6 +246,37 @@ def thing_made() -> st.SearchStrategy[ThingMade]:
         parts=st.dictionaries(st.text(), parts(), min_size=1),
         when=st.none() | st.datetimes(timezones=st.just(dt.UTC)),
     )
+
+
+def thing_sent() -> st.SearchStrategy[ThingSent]:
+    return st.builds(
+        ThingSent,
+        thing_id=thing_ids(),
+        sending=sendings(),
+        other=st.none() | travels(),
+        all=sendingses(),
+        by_name=st.dictionaries(st.text(), travels()),
+        codes=st.frozensets(codes()),
+        label=labels(),
+        mood=moods(),
+        moods=st.lists(moods()).map(tuple),
+        stamp=stampeds(),
+        parcel=st.none() | posteds(),
+        deprecated=st.text(),
+    )
+
+
+def thing_lost() -> st.SearchStrategy[ThingLost]:
+    return st.builds(
+        ThingLost,
+        thing_id=thing_ids(),
+        when=st.none() | st.datetimes(timezones=st.just(dt.UTC)),
+        mood=moods(),
+    )
+
+
+def gone0() -> st.SearchStrategy[Gone0]:
+    return st.builds(Gone0)
 
 
 def nothing() -> st.SearchStrategy[Nothing]:

@@ -11,21 +11,33 @@ from decimal import Decimal
 from typing import NewType, TypeAlias, final
 from uuid import UUID
 
-from batpak.abi import WireEnum
+from batpak.abi import OpenEnum, WireEnum
 from msgspec import Struct
+from msgspec import field as _field
 
 __all__ = [
+    "Carried",
+    "Code",
     "Colour",
     "Handles",
     "Heavy",
+    "Label",
     "Level",
+    "Mood",
     "Note",
     "Paint",
     "Part",
     "Part2",
     "PartId",
+    "Posted",
     "Ratio",
+    "Sending",
+    "Sendings",
+    "Stamped",
     "ThingId",
+    "Travel",
+    "Walked",
+    "WalkedBack",
     "Weight",
 ]
 
@@ -54,6 +66,11 @@ class Colour(WireEnum):
     RED = "red"
     GREEN = "gr\xfcn"
     BLUE2 = "b'l\"ue"
+
+
+Code: TypeAlias = str
+
+Label: TypeAlias = str
 
 
 @final
@@ -92,6 +109,53 @@ class Part(Struct, frozen=True, kw_only=True):
     maybe_weights: tuple[Weight | None, ...]
     extent: float | None = None
     colours: Mapping[str, Colour]
+
+
+@final
+class Mood(OpenEnum):
+    """Grows."""
+
+    FINE = "fine"
+    ODD = "o dd"
+    UNRECOGNIZED = "\x00"
+
+
+@final
+class Stamped(Struct, frozen=True, kw_only=True, gc=False):
+    by: str = "ab"
+    field: int = 3
+
+
+@final
+class Posted(Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="posted"):
+    code: str
+    fee: Weight
+    source: Code | None = _field(default=None, name="from")
+
+
+@final
+class Carried(Struct, frozen=True, kw_only=True, tag_field="kind", tag="carried"):
+    code: str | None = None
+    overload: frozenset[Mood] = _field(name="Over-Load")
+
+
+@final
+class Walked(Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="walked"):
+    code: str
+
+
+Sending: TypeAlias = Posted | Carried
+"""How a thing travels."""
+
+
+@final
+class WalkedBack(Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="W"):
+    how: Mood = Mood.ODD
+
+
+Travel: TypeAlias = Posted | Carried | Walked | WalkedBack
+
+Sendings: TypeAlias = tuple[Sending, ...]
 
 
 @final
