@@ -5,12 +5,16 @@ It is the first code a newcomer reads; without this it would rot first.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from batpak import Store
 from batpak.system import CloseCompleted, OpenCompleted
 from shop.app import Account, Journal, accounts, euros, history, tell
 from shop.gen.orders import OrderPlaced
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "orders"
 
 
 def test_the_story_places_pays_ships_and_cancels_and_a_gate_refuses_twice(tmp_path: Path) -> None:
