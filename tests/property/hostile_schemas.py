@@ -78,6 +78,10 @@ def _legal(text: str) -> str:
     return "x" + "".join(c for c in text if c == "\n" or c.isprintable())
 
 
+def _in_class(character: str) -> str:
+    return f"\\{character}" if character in "\\]^-[" else character
+
+
 class _Writer:
     """Writes one schema of a shape; every text is the next one of a list."""
 
@@ -103,6 +107,11 @@ class _Writer:
         before, after = (self.text().replace("{", "{{").replace("}", "}}") for _ in "ab")
         return f"{before} {{{path}}} {after}"
 
+    def pattern(self) -> str:
+        """Return a pattern that matches one text: every sign in it is escaped."""
+        line = "".join(c for c in self.text()[:60] if c.isprintable())
+        return "".join(c if c.isalnum() or c == " " else f"[{_in_class(c)}]" for c in line)
+
     def scope(self) -> str:
         return "".join(c for c in self.text() if c.isprintable() and c not in "/|=.")
 
@@ -122,9 +131,14 @@ class _Writer:
             "KeyId": {"id": "key", **doc()},
             f"{one}Kind": {"enum": {member: self.stored(), "OTHER": self.stored()}, **doc()},
             f"{two}Text": {"alias": "string", "min_length": 1, **doc()},
+            "Mood": {"enum": {"FINE": self.stored(), member: self.stored()}, "open": True},
+            "Card": {"struct": {"code": {"type": "string", "pattern": self.pattern()}}},
+            "Bank": {"struct": {"code": {"type": "string", "wire": "class"}}},
+            "Way": {"union": {"import-os": "Card", "lambda": "Bank"}, **doc()},
             f"{three}Part": {
                 "struct": {
                     field: with_default(),
+                    "way": "Way",
                     other: {"type": f"{one}Kind", **doc()},
                     "many": {"type": f"list<{two}Text>" if listed else f"{two}Text?", **doc()},
                 },
@@ -172,6 +186,7 @@ class _Writer:
             tree["gates"] = {"allowed": gate}
         if x_keys:
             tree["x-other"] = self.text()
+            tree["events"] = {f"{four}Done": {"id": 1, "fields": fields, "deprecated": self.text()}}
         return tree
 
 

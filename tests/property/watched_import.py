@@ -23,7 +23,7 @@ from batpak import registry
 from batpak.override import override
 
 WORDS = "__future__ abc batpak collections datetime decimal gen hypothesis importlib"
-MORE = "msgspec typing uuid"
+MORE = "re msgspec typing uuid"
 KNOWN = frozenset([*WORDS.split(), *MORE.split()])
 QUIET = frozenset(["import", "exec", "sys._getframe", "object.__getattr__", "sys.excepthook"])
 
