@@ -152,9 +152,7 @@ class _Kit:
         if isinstance(type_, MapOf):
             sizes = _sizes(type_.min_length, type_.max_length)
             return Call("st.dictionaries(", ("st.text()", self.of(type_.item), *sizes))
-        if isinstance(type_, Scalar):
-            return self._scalar(type_)
-        raise TypeError(f"no strategy for {type(type_).__name__}")
+        return self._scalar(type_)
 
     def _named(self, package: str, name: str) -> str:
         function = self.functions[package][name]
