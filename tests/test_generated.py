@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from batpak_codegen import run, versions
+from batpak_codegen.config import configure
 
 ROOT = Path(__file__).parents[1]
 PROJECTS = [ROOT, *sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))]
@@ -20,7 +21,7 @@ PROJECTS = [ROOT, *sorted(path.parent for path in ROOT.glob("examples/*/pyprojec
 
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.name)
 def test_generated_files_are_current(project: Path) -> None:
-    config = run.configure(project / "pyproject.toml")
+    config = configure(project / "pyproject.toml")
 
     stale = run.run(config, check=True)
 
@@ -35,13 +36,13 @@ def test_the_system_module_is_made_by_the_same_command_as_everything_else(tmp_pa
     shutil.copytree(ROOT / "schemas", tmp_path / "schemas")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
 
-    run.run(run.configure(tmp_path / "pyproject.toml"), check=False)
+    run.run(configure(tmp_path / "pyproject.toml"), check=False)
 
     fresh = (tmp_path / "batpak" / "system.py").read_text(encoding="utf-8")
     assert fresh == (ROOT / "batpak" / "system.py").read_text(encoding="utf-8")
 
 
 def test_our_own_events_are_frozen() -> None:
-    config = run.configure(ROOT / "pyproject.toml")
+    config = configure(ROOT / "pyproject.toml")
 
     assert versions.lock(config, check=True).drift == ()

@@ -24,8 +24,8 @@ FLOORS = {
         / ids checks / kind coordinate clock codec digest disk / arguments / errors
         / exact faults override seal""",
     "batpak.disk": "posix / seam",
-    "batpak.testing": """platform sabotage / crash handles threads watched / history disk switches
-        / image / clock faults model""",
+    "batpak.testing": """platform sabotage contract / crash handles threads watched
+        / history disk switches / image / clock faults model""",
     "batpak.cli": "main / schemas pictures stores decode demo versions / manner readable",
     "batpak.read": "ancestry causes projection / fetch page",
     "batpak.upkeep": "verify stats",
@@ -36,9 +36,11 @@ FLOORS = {
     "batpak.guard": "gates / receipt / verdict",
     "batpak_codegen": """commands versions / console stamp scaffold numbering plain page
         / catalog canonical / language splice formats watch graph / codes escape / run
-        / render write installed promises / machine_view gate_view former_view / payload_view
-        / checks / namespace link compiled compat history / layout machine gate hook thaw
-        / step context example advice / fields kinds steps freeze / literal stored / ir source
+        / config user_file contract_tests / hook_classes / render write stubs installed promises
+        / user_source places / machine_view gate_view former_view
+        / hooks_door strategies payload_view / checks / namespace link compiled compat history
+        / layout machine gate hook handler thaw / step context example advice
+        / fields kinds steps freeze / literal stored / ir source
         / declarations expr difference hop frozen_bytes / types text lock
         / names nodes pattern shape ids schema / diagnostic""",
     "batpak_command": "main",

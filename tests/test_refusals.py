@@ -27,6 +27,7 @@ from batpak import (
     registry,
 )
 from batpak_codegen import run
+from batpak_codegen.config import Config, configure
 from batpak_codegen.diagnostic import SchemaError
 from tests.facts import USER, Counted
 
@@ -131,11 +132,11 @@ HOSTILE = {
 }
 
 
-def project(folder: Path, text: str) -> run.Config:
+def project(folder: Path, text: str) -> Config:
     (folder / "schemas").mkdir(parents=True)
     (folder / "pyproject.toml").write_text('[tool.batpak]\nout = "gen"\n', encoding="utf-8")
     (folder / "schemas" / "a.batpak.yaml").write_text(text, encoding="utf-8")
-    return run.configure(folder / "pyproject.toml")
+    return configure(folder / "pyproject.toml")
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -18,8 +18,8 @@ from batpak.kind import EventKind
 from batpak.store import Store
 
 if TYPE_CHECKING:
+    from batpak_codegen.config import Config
     from batpak_codegen.console import Outcome
-    from batpak_codegen.run import Config
 
 PAYLOAD_BYTES_MAX: int = 16 << 20
 

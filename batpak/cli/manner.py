@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn, TypeAlias
 import typer
 
 if TYPE_CHECKING:
+    from batpak_codegen.config import Config
     from batpak_codegen.console import Outcome
-    from batpak_codegen.run import Config
 
 COULD_NOT_RUN = 2
 
@@ -97,6 +97,6 @@ class Manner(NamedTuple):
 
     def configured(self) -> Config:
         """Read the configuration."""
-        from batpak_codegen.run import configure
+        from batpak_codegen.config import configure
 
         return configure(self.config)

@@ -90,10 +90,11 @@ def _hint(error: BatpakError, kind: int, version: int) -> str:
 def main(store: Path, config: Path | None) -> int:
     """Run the check for a project, print, and return the exit code of the process."""
     from batpak_codegen import run
+    from batpak_codegen.config import configure
     from batpak_codegen.diagnostic import SchemaError, render
 
     try:
-        found = run.configure(config)
+        found = configure(config)
         drift = run.run(found, check=True).drift
         if drift:
             print(render(drift, {}), file=sys.stderr)

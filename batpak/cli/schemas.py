@@ -43,6 +43,13 @@ def gen(
     depfile: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what the outputs are made from.")
     ] = None,
+    no_stubs: Annotated[
+        bool, typer.Option("--no-stubs", help="Leave your hooks files alone.")
+    ] = False,
+    allow_import: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE", help="Load this schema module as well; it is run."),
+    ] = None,
     config: ConfigFile = None,
     form: Form = None,
     color: Color = When.AUTO,
@@ -61,9 +68,12 @@ def gen(
 
     def once() -> Outcome:
         from batpak_codegen import commands
+        from batpak_codegen.config import allowing
 
-        request = commands.Request(check, diff, list_outputs, package, out, depfile)
-        return commands.gen(manner.configured(), request)
+        request = commands.Request(
+            check, diff, list_outputs, package, out, depfile, stubs=not no_stubs
+        )
+        return commands.gen(allowing(manner.configured(), allow_import or ()), request)
 
     raise typer.Exit(_watch(manner, once) if watch else manner.status(once))
 
@@ -111,13 +121,13 @@ def _watch(manner: Manner, once: Callable[[], Outcome]) -> int:
 
 def _watched(manner: Manner) -> list[Path]:
     """Return what to look at; of a configuration that is broken, the file itself."""
-    from batpak_codegen import run
+    from batpak_codegen.config import PYPROJECT
     from batpak_codegen.diagnostic import SchemaError
 
     try:
         found = manner.configured()
     except SchemaError:
-        return [manner.config or Path(run.PYPROJECT)]
+        return [manner.config or Path(PYPROJECT)]
     return [found.root / path for path in (found.file, *found.schemas)]
 
 

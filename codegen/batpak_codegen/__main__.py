@@ -9,18 +9,23 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-USAGE = "usage: python -m batpak_codegen [--check] [--config FILE] [--allow-import MODULE]..."
+USAGE = (
+    "usage: python -m batpak_codegen"
+    " [--check] [--no-stubs] [--config FILE] [--allow-import MODULE]..."
+)
 COULD_NOT_RUN = 2
 
 
 def main(arguments: list[str]) -> int:
     """Run the generator; return the exit code."""
-    check, config = False, None
+    check, stubs, config = False, True, None
     modules: list[str] = []
     words = iter(arguments)
     for word in words:
         if word == "--check":
             check = True
+        elif word == "--no-stubs":
+            stubs = False
         elif word == "--config" and (file := next(words, None)):
             config = Path(file)
         elif word.startswith("--config=") and len(word) > len("--config="):
@@ -38,7 +43,7 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return COULD_NOT_RUN
-    return run.main(check=check, config=config, allow_import=modules)
+    return run.main(check=check, config=config, stubs=stubs, allow_import=modules)
 
 
 if __name__ == "__main__":

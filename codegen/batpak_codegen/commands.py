@@ -13,9 +13,10 @@ from msgspec.structs import replace
 
 from batpak_codegen import catalog, numbering, page, stamp
 from batpak_codegen.canonical import canonical
+from batpak_codegen.config import Config
 from batpak_codegen.console import Outcome, Reason
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, printable
-from batpak_codegen.run import Config, Report, counted, run, summary, understand
+from batpak_codegen.run import Report, counted, run, summary, understand
 from batpak_codegen.source import yaml_text
 from batpak_codegen.source.load import read_texts
 from batpak_codegen.splice import replace_file
@@ -25,7 +26,8 @@ class Request(Struct, frozen=True):
     """What `gen` was asked for.
 
     `check`, `diff` and `list_outputs` write nothing; `out` is another folder for this run, and
-    with `package` only the files of that package count.
+    with `package` only the files of that package count. Without `stubs` users' files are left
+    alone.
     """
 
     check: bool = False
@@ -34,6 +36,7 @@ class Request(Struct, frozen=True):
     package: str | None = None
     out: Path | None = None
     depfile: Path | None = None
+    stubs: bool = True
 
 
 def gen(config: Config, request: Request) -> Outcome:
@@ -48,49 +51,58 @@ def gen(config: Config, request: Request) -> Outcome:
         config = replace(config, out=str(request.out.absolute()))
     dry = request.check or request.diff or request.list_outputs
     before = stamp.digests(config)
-    report = run(config, check=dry, package=request.package)
-    out = config.root / config.out
+    report = run(config, check=dry, package=request.package, stubs=request.stubs)
     if request.depfile is not None:
-        _write_depfile(request.depfile, out, report, config)
+        _write_depfile(request.depfile, report, config)
     if request.list_outputs:
-        listed = "".join(f"{config.out}/{path}\n" for path in sorted(report.files))
+        listed = "".join(f"{_shown(path, report, config)}\n" for path in sorted(report.files))
         return Outcome(product=listed, diagnostics=report.warnings, texts=report.texts)
     if dry:
-        return _compared(report, out, config.out, request, time.perf_counter() - started)
-    if config is configured and request.package is None:
+        return _compared(report, config, request, time.perf_counter() - started)
+    if config is configured and request.package is None and request.stubs:
         stamp.write(config, report, before)
     said = summary(report, time.perf_counter() - started, check=False)
-    details = [f"{config.out}/{path} written" for path in report.written]
-    details += [f"{config.out}/{path} removed" for path in report.removed]
+    details = [f"{_shown(path, report, config)} written" for path in report.written]
+    details += [f"{path} extended" for path in report.yours]
+    details += [f"{_shown(path, report, config)} removed" for path in report.removed]
     return Outcome("", said, tuple(details), report.warnings, report.texts)
 
 
-def _compared(report: Report, out: Path, shown: str, request: Request, seconds: float) -> Outcome:
+def _shown(path: str, report: Report, config: Config) -> str:
+    """Return a path of a report as it is below the root."""
+    return path if path in report.beside else f"{config.out}/{path}"
+
+
+def _compared(report: Report, config: Config, request: Request, seconds: float) -> Outcome:
     reason: Reason | None = "drift" if report.drift else None
-    product = _diff(report, out, shown) if request.diff else ""
+    product = _diff(report, config) if request.diff else ""
     told = report.drift if request.check or not request.diff else ()
     said = "" if report.drift else summary(report, seconds, check=True)
     return Outcome(product, said, (), (*told, *report.warnings), report.texts, reason)
 
 
-def _diff(report: Report, out: Path, shown: str) -> str:
+def _diff(report: Report, config: Config) -> str:
     """Return what `gen` would change, as a unified diff."""
     lines: list[str] = []
     for path in report.changed:
-        file = out / path
+        shown = _shown(path, report, config)
+        file = config.root / shown
         old = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
         new = report.files.get(path, "")
-        before = f"a/{shown}/{path}" if old else "/dev/null"
-        after = f"b/{shown}/{path}" if path in report.files else "/dev/null"
+        before = f"a/{shown}" if old else "/dev/null"
+        after = f"b/{shown}" if path in report.files else "/dev/null"
         rows = old.splitlines(keepends=True), new.splitlines(keepends=True)
         lines += difflib.unified_diff(*rows, before, after)
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
 
 
-def _write_depfile(file: Path, out: Path, report: Report, config: Config) -> None:
+def _write_depfile(file: Path, report: Report, config: Config) -> None:
     """Write what each output is made from, the way `make` and `ninja` read it."""
-    targets = " ".join(_escaped(out / path) for path in sorted(report.files))
-    sources = " ".join(_escaped(path) for path in stamp.inputs(config))
+    made = sorted(set(report.files) - set(report.yours))
+    targets = " ".join(_escaped(config.root / _shown(path, report, config)) for path in made)
+    read = (config.root / path for path in report.read)
+    inputs = {*stamp.inputs(config), *(path for path in read if path.is_file())}
+    sources = " ".join(map(_escaped, sorted(inputs)))
     try:
         file.write_text(f"{targets}: {sources}\n", encoding="utf-8")
     except OSError as error:

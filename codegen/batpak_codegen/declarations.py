@@ -475,6 +475,7 @@ class PolicyDecl(Declaration):
 
 
 Import: TypeAlias = Annotated[TextNode, BeforeValidator(_import)]
+Group: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(_one_or_list)]
 
 
 class SchemaFile(Declaration):
@@ -492,6 +493,7 @@ class SchemaFile(Declaration):
     contexts: Annotated[Entries[Fields], BeforeValidator(_entries(names.class_name))] = ()
     gates: Annotated[Entries[GateDecl], BeforeValidator(_entries(names.lower_name))] = ()
     policies: Annotated[Entries[PolicyDecl], BeforeValidator(_entries(names.class_name))] = ()
+    handlers: Annotated[Entries[Group], BeforeValidator(_entries(names.class_name))] = ()
 
 
 def _file(node: object, info: ValidationInfo) -> object:

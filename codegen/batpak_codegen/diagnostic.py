@@ -181,7 +181,9 @@ def _one(diagnostic: Diagnostic, rows: Sequence[str]) -> str:
         lines += _frame(span, rows[span.line - 1].removesuffix("\r"))
     lines += [f"    also: {_position(p.span)}  {printable(p.note)}" for p in diagnostic.also]
     if diagnostic.help:
-        lines.append(f"        = help: {printable(diagnostic.help)}")
+        first, *rest = diagnostic.help.split("\n")  # more lines are code to paste
+        lines.append(f"        = help: {printable(first)}")
+        lines += [f"          {printable(row)}".rstrip() for row in rest]
     return "\n".join(lines)
 
 

@@ -173,13 +173,46 @@ class MachineDef(Struct, frozen=True):
         return self.transition(move) + "Gates"
 
 
+class HandlerDef(Struct, frozen=True):
+    """Events that are handled together, as (package, name); `noun` says what makes them a group."""
+
+    name: str
+    events: tuple[tuple[str, str], ...]
+    noun: str = "group"
+
+
+class HookMethod(Struct, frozen=True):
+    """A method that a person writes: `name(parameters) -> result`, types in terms of `h.`."""
+
+    name: str
+    parameters: tuple[str, ...]
+    result: str
+    doc: str | None = None
+
+
+class HookClass(Struct, frozen=True):
+    """A class that a person writes: `Hooks(h.OrdersHooks)`.
+
+    `homes` are the modules from which the base can be imported; the first is the one that `h`
+    stands for. A method whose name begins with one of `prefixes` can only be there because a
+    schema asked for it. `install` is the function that takes an instance, if there is one.
+    """
+
+    name: str
+    base: str
+    homes: tuple[str, ...]
+    methods: tuple[HookMethod, ...]
+    prefixes: tuple[str, ...] = ()
+    install: str | None = None
+
+
 class PackageDef(Struct, frozen=True):
     """One package. `parts` is where it goes below the output directory.
 
     `types` are in declared order, except that what a definition needs comes before it, and
     aliases of built-in types before the first struct.
-    `renamed` says what an imported type is called here, if not by its own name, because another
-    name of this package is the same or nearly so: (package, name) → local name.
+    `renamed` says what an imported type or event is called here, if not by its own name, because
+    another name of this package is the same or nearly so: (package, name) → local name.
     `retired` are kinds that no event may have again, with the names that had them.
     """
 
@@ -194,13 +227,24 @@ class PackageDef(Struct, frozen=True):
     retired: tuple[tuple[int, str], ...] = ()
     contexts: tuple[ContextDef, ...] = ()
     policies: tuple[PolicyDef, ...] = ()
+    handlers: tuple[HandlerDef, ...] = ()
+
+    @property
+    def groups(self) -> tuple[HandlerDef, ...]:
+        """Every group of events with a union and a handler class: of machines, then declared."""
+        machines = (
+            HandlerDef(each.name, tuple((self.name, event) for event in each.events), "machine")
+            for each in self.machines
+        )
+        return (*machines, *self.handlers)
 
 
 class Project(Struct, frozen=True):
     """All packages by name; `parts` says of each where it goes below the output directory.
 
     `warnings` are for the reader of the schema: nothing behind `link` looks at them. `pasts` are
-    the former versions of their events, by package.
+    the former versions of their events, by package. `hooks` says of each what its user's hooks
+    file is imported as, should it need one.
     """
 
     packages: tuple[PackageDef, ...]
@@ -209,6 +253,7 @@ class Project(Struct, frozen=True):
     system: bool
     warnings: tuple[Diagnostic, ...] = ()
     pasts: Mapping[str, Past] = MappingProxyType({})
+    hooks: Mapping[str, str] = MappingProxyType({})
 
 
 INT_RANGES: Final[Mapping[str, tuple[int, int]]] = {

@@ -7,7 +7,7 @@ Codes: docs/reference/diagnostics.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 from typing import Final
@@ -21,6 +21,7 @@ from batpak_codegen.declarations import EventDecl, MachineDecl, SchemaFile
 from batpak_codegen.diagnostic import FINDINGS_MAX, Findings, Place, Span, did_you_mean, quoted
 from batpak_codegen.fields import Resolver, doc_of
 from batpak_codegen.gate import Gates, World, link_gates
+from batpak_codegen.handler import link_handlers
 from batpak_codegen.ids import TYPE_ID_MAX
 from batpak_codegen.ir import EventDef, MachineDef, PackageDef, Project, TypeDef
 from batpak_codegen.kinds import CATEGORY_MAX, SYSTEM_CATEGORIES, Kinds
@@ -53,18 +54,8 @@ _IMPORTED: Final = """ABC Any ClassVar DATA DEPRECATED Decimal Denial EDGES ENTI
 RESERVED: Final = frozenset(_IMPORTED.split())
 # What stands beside the directories of packages; a package may not be called so.
 _MODULES: Final = frozenset(
-    {
-        "registry",
-        "types",
-        "contexts",
-        "events",
-        "former",
-        "checks",
-        "upcasts",
-        "hooks",
-        "handlers",
-        "policies",
-    }
+    {"registry", "types", "contexts", "events", "former", "checks", "upcasts", "hooks", "handlers"}
+    | {"policies", "testing"}
 )
 
 
@@ -166,8 +157,10 @@ class _Linker:
             if machine:
                 self._prefix(machine, decl.entity.span)
                 generated |= self._machine_names(name, decl, machine, taken)
+        handlers = link_handlers(file, self.imports[package], self.files, self.findings)
+        handled = {event for group in handlers for event in group.events}
         hooks = {names.snake(hook.class_name(package)): file.package}
-        renamed = self._renamed(file, taken | generated | hooks)
+        renamed = self._renamed(file, taken | generated | hooks, handled)
         enums = self._enums(package, renamed)
         for name, decl in file.machines:
             machine = machines[name.value]
@@ -188,6 +181,7 @@ class _Linker:
             self.kinds.retired(package),
             tuple(context for context in contexts.values() if context),
             gates.policies,
+            handlers,
         )
 
     def _hook_names(self, file: SchemaFile, package: Mapping[str, TextNode]) -> None:
@@ -285,6 +279,9 @@ class _Linker:
             self._claim(modules, node, node.value)
             for derived in (f"{node.value}Event", f"{node.value}Handler"):
                 self._derive(taken, node, derived)
+        for node, _ in file.handlers:
+            for derived in (f"{node.value}Event", f"{node.value}Handler"):
+                self._derive(taken, node, derived)
         return taken
 
     def _claim(self, taken: dict[str, TextNode], node: TextNode, name: str) -> None:
@@ -337,15 +334,17 @@ class _Linker:
             self.findings.add("E0408", message, span, help=hint, also=also)
 
     def _renamed(
-        self, file: SchemaFile, taken: Mapping[str, TextNode]
+        self, file: SchemaFile, taken: Mapping[str, TextNode], handled: Set[tuple[str, str]]
     ) -> dict[tuple[str, str], str]:
-        """Return the imported types that need another name here: `CommonMoney`.
+        """Return the imported types and handled events that need another name: `CommonMoney`.
 
         `taken` is what the modules of this package define, by module spelling.
         """
         offers: dict[str, list[tuple[str, str, str]]] = {}
         for alias, package in self.imports[file.package.value].items():
-            for node, _ in self.files[package].types:
+            events = (node for node, _ in self.files[package].events)
+            named = [node for node in events if (package, node.value) in handled]
+            for node in [*(node for node, _ in self.files[package].types), *named]:
                 spelling = names.snake(node.value)
                 offers.setdefault(spelling, []).append((alias, package, node.value))
         renamed: dict[tuple[str, str], str] = {}

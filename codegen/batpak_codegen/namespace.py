@@ -139,11 +139,23 @@ class Namespace:
             return self.near("types", name)
         return self.use(f"{self._dots(package)}.types", name, self.local(package, name))
 
+    def event(self, package: str, name: str) -> str:
+        """Import an event; return what it is called here."""
+        if package == self.package.name:
+            return self.near("events", name)
+        return self.use(f"{self._dots(package)}.events", name, self.local(package, name))
+
     def checks(self, package: str, name: str, local: str | None = None) -> str:
         """Import a function or constant from the `checks` of any package."""
         if package == self.package.name:
             return self.near("checks", name)
         return self.use(f"{self._dots(package)}.checks", name, local)
+
+    def strategy(self, package: str, name: str, local: str) -> str:
+        """Import a strategy from the `testing` of any package."""
+        if package == self.package.name:
+            return self.near("testing", name)
+        return self.use(f"{self._dots(package)}.testing", name, local)
 
     def _dots(self, package: str) -> str:
         """Return the relative path to another package: `..common`."""

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from batpak_codegen import names
 from batpak_codegen.checks import Checks, article, indented, is_plain, one_of, rows
-from batpak_codegen.ir import EventDef, MachineDef, TypeDef
+from batpak_codegen.ir import EventDef, HandlerDef, TypeDef
 from batpak_codegen.layout import Call, Chain, statement
 from batpak_codegen.namespace import Namespace, constant
 from batpak_codegen.text import Code, Doc, code, doc, ident, python_literal
@@ -70,7 +70,7 @@ class EventItem(Struct, frozen=True):
 
 
 class Union(Struct, frozen=True):
-    """The alias for all events of a machine."""
+    """The alias for all events of a group."""
 
     gap: Code
     text: Code
@@ -94,7 +94,7 @@ class Handled(Struct, frozen=True):
 
 
 class Handler(Struct, frozen=True):
-    """The handler class of a machine."""
+    """The handler class of a group."""
 
     name: Code
     table: Code
@@ -239,15 +239,16 @@ def _sealed(space: Namespace, event: EventDef) -> Sealed:
     )
 
 
-def event_unions(space: Namespace, machines: Sequence[MachineDef]) -> tuple[Union, ...]:
-    """Return for each machine the union of its events."""
+def event_unions(space: Namespace, groups: Sequence[HandlerDef]) -> tuple[Union, ...]:
+    """Return for each group the union of its events."""
     unions: list[Union] = []
-    for machine in machines:
+    for group in groups:
         space.typing("TypeAlias")
-        head = f"{ident(machine.name + 'Event')}: TypeAlias = "
-        text = statement(head, Chain("|", machine.events))
-        gap = code("\n" if unions else "\n\n")
-        unions.append(Union(gap, code(text), doc(f"The events of machine {machine.name}.")))
+        head = f"{ident(group.name + 'Event')}: TypeAlias = "
+        events = tuple(space.event(*event) for event in group.events)
+        text = statement(head, Chain("|", events))
+        gap = code("\n" if unions or not space.package.events else "\n\n")
+        unions.append(Union(gap, code(text), doc(f"The events of {group.noun} {group.name}.")))
     return tuple(unions)
 
 
@@ -390,7 +391,7 @@ def kinds(space: Namespace, events: Sequence[str], indent: int = 4) -> Code:
     return code(statement(head, Call("frozenset(", (value,)), indent=indent))
 
 
-def handlers(space: Namespace, machines: Iterable[MachineDef]) -> tuple[Handler, ...]:
+def handlers(space: Namespace, groups: Iterable[HandlerDef]) -> tuple[Handler, ...]:
     """Return the handler classes of `handlers`."""
     space.use("abc", "ABC")
     space.use("abc", "abstractmethod")
@@ -398,12 +399,12 @@ def handlers(space: Namespace, machines: Iterable[MachineDef]) -> tuple[Handler,
     space.typing("ClassVar", "Final", "Generic", "TypeGuard", "TypeVar", "final")
     stored = space.public("StoredEvent")
     found: list[Handler] = []
-    for machine in machines:
-        union = space.near("events", f"{machine.name}Event")
+    for group in groups:
+        union = space.near("events", f"{group.name}Event")
         events: list[Handled] = []
-        for name in machine.events:
-            event = space.near("events", name)
-            method = f"on_{names.snake(name)}"
+        for home, name in group.events:
+            event = space.event(home, name)
+            method = f"on_{names.snake(event)}"
             head = Call(
                 f"def {method}(", ("self", f"event: {stored}[{event}]", "/"), ") -> R_co: ..."
             )
@@ -415,11 +416,11 @@ def handlers(space: Namespace, machines: Iterable[MachineDef]) -> tuple[Handler,
         dispatch = Call("def dispatch(", ("self", f"event: {stored}[{union}]", "/"), ") -> R_co:")
         found.append(
             Handler(
-                code(f"{machine.name}Handler"),
-                code(f"_{constant(machine.name)}"),
+                code(f"{group.name}Handler"),
+                code(f"_{constant(group.name)}"),
                 code(union),
-                doc(f"The events of machine {machine.name}. Mark subclasses @final."),
-                kinds(space, machine.events),
+                doc(f"The events of {group.noun} {group.name}. Mark subclasses @final."),
+                kinds(space, [space.event(*event) for event in group.events]),
                 code(statement("", handles, indent=4)),
                 code(statement("", dispatch, indent=4)),
                 tuple(events),

@@ -8,7 +8,7 @@ its classes and fields are compared with the IR: a difference is a defect of the
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -23,10 +23,12 @@ from batpak_codegen import payload_view as payloads
 from batpak_codegen.checks import Checks, is_plain
 from batpak_codegen.diagnostic import Diagnostic, SchemaError
 from batpak_codegen.expr.emit import Condition
+from batpak_codegen.hooks_door import with_upcasts
 from batpak_codegen.hop import Past
 from batpak_codegen.ir import EventDef, GateDef, MachineDef, Named, PackageDef, Project
 from batpak_codegen.layout import Call, statement
 from batpak_codegen.namespace import Namespace, constant, import_key, listing
+from batpak_codegen.strategies import package_strategies
 from batpak_codegen.text import Code, Doc, Ident, Literal, code, doc, python_literal
 from batpak_codegen.types import AliasType, EnumType, FieldType, StructType, UnionType
 
@@ -61,12 +63,14 @@ def render(project: Project) -> dict[str, str]:
     if project.system:
         files = {"system.py": _Package(project, project.packages[0], reaches).system()}
         return dict(sorted(files.items()))
-    files = {"__init__.py": _frame(), "py.typed": "", "registry.py": _registry(project)}
+    files = {"__init__.py": _frame(), "py.typed": ""}
     for package in project.packages:
         for depth in range(1, len(package.parts)):
             files["/".join((*package.parts[:depth], "__init__.py"))] = _frame()
     for package in project.packages:
         files |= _Package(project, package, reaches).files()
+        files |= _door(package, files)
+    files["registry.py"] = _registry(project, _hooks(project, files))
     return dict(sorted(files.items()))
 
 
@@ -83,14 +87,14 @@ class _Package:
         self.events = {event.name: event for event in package.events}
         self.hooks = hook.hooks(package)
         self.event_names = list(self.events)
-        self.event_names += [f"{machine.name}Event" for machine in package.machines]
+        self.event_names += [f"{group.name}Event" for group in package.groups]
 
     def files(self) -> dict[str, str]:
         """Return path → text; a file without content is not there."""
         found: dict[str, str] = {"__init__": self._front()}
         if self.package.types:
             found["types"] = self._types()
-        if self.package.events:
+        if self.package.events or self.package.groups:
             found["events"] = self._events()
         found |= self._checks()
         if self.package.contexts:
@@ -102,7 +106,7 @@ class _Package:
         if self.past.formers:
             found["former"] = self._former()
             found["upcasts"] = self._upcasts()
-        if self.package.machines:
+        if self.package.groups:
             found["handlers"] = self._handlers()
         for machine in self.package.machines:
             stem = names.snake(machine.name)
@@ -110,6 +114,8 @@ class _Package:
             if any(move.gates for move in machine.moves):
                 found[f"{stem}_gates"] = self._gates(machine)
             found[f"{stem}_machine"] = self._machine(machine)
+        if self.package.types or self.package.events:
+            found["testing"] = self._testing()
         return {"/".join((*self.package.parts, f"{name}.py")): t for name, t in found.items()}
 
     def _space(self, module: str) -> Namespace:
@@ -143,7 +149,7 @@ class _Package:
 
     def _event_body(self, space: Namespace) -> str:
         items = payloads.event_items(space, self.package.events)
-        unions = payloads.event_unions(space, self.package.machines)
+        unions = payloads.event_unions(space, self.package.groups)
         return fill("events", events=items, unions=unions)
 
     def _checks(self) -> dict[str, str]:
@@ -199,17 +205,18 @@ class _Package:
 
     def _handlers(self) -> str:
         space = self._space("handlers")
-        items = payloads.handlers(space, self.package.machines)
+        groups = self.package.groups
+        items = payloads.handlers(space, groups)
         body = fill("handlers", handlers=items)
         sentence = "a new event is an error in every @final handler until it is handled."
-        shown = listing([f"{machine.name}Handler" for machine in self.package.machines])
+        shown = listing([f"{group.name}Handler" for group in groups])
         text = _frame(doc(f"Exhaustive dispatch: {sentence}"), space, shown, body)
         outline: Outline = {"__all__": (), "R_co": ()}
-        for machine in self.package.machines:
-            outline[f"_{constant(machine.name)}"] = ()
-        for machine in self.package.machines:
-            methods = (f"on_{names.snake(event)}" for event in machine.events)
-            outline[f"{machine.name}Handler"] = ("KINDS", *methods, "handles", "dispatch")
+        for group in groups:
+            outline[f"_{constant(group.name)}"] = ()
+        for group in groups:
+            methods = (f"on_{names.snake(space.event(*event))}" for event in group.events)
+            outline[f"{group.name}Handler"] = ("KINDS", *methods, "handles", "dispatch")
         return verified(text, outline)
 
     def _states(self, machine: MachineDef) -> str:
@@ -290,6 +297,15 @@ class _Package:
         text = _frame(Doc(f'"""{words}"""'), space, shown, body, pragmas)
         return verified(text, _machine_outline(machine))
 
+    def _testing(self) -> str:
+        space = self._space("testing")
+        strategies = package_strategies(space)
+        functions = [strategy.name for strategy in strategies]
+        body = fill("testing", strategies=strategies)
+        sentence = f"Hypothesis strategies of {self.package.name}. Only tests import this module."
+        text = _frame(doc(sentence), space, listing(functions), body)
+        return verified(text, {"__all__": (), **dict.fromkeys(functions, ())})
+
     def system(self) -> str:
         """Return the one module of the library's own events."""
         space = self._space("system")
@@ -311,7 +327,7 @@ class _Package:
     def _event_outline(self) -> Outline:
         events = self.package.events
         outline = {event.name: _event_members(event) for event in events}
-        return outline | {f"{machine.name}Event": () for machine in self.package.machines}
+        return outline | {f"{group.name}Event": () for group in self.package.groups}
 
 
 def _members(type_: Named) -> tuple[str, ...]:
@@ -371,7 +387,23 @@ def _machine_outline(machine: MachineDef) -> Outline:
     return outline
 
 
-def _registry(project: Project) -> str:
+def _door(package: PackageDef, files: Mapping[str, str]) -> dict[str, str]:
+    """Return `hooks.py` of a package whose upcasts have to be seen through it."""
+    folder = "/".join(package.parts)
+    if (upcasts := files.get(f"{folder}/upcasts.py")) is None:
+        return {}
+    words = doc(f"What the schema of {package.name} leaves to you, for your hooks file.")
+    text = with_upcasts(files.get(f"{folder}/hooks.py"), upcasts, _frame(words))
+    return {} if text is None else {f"{folder}/hooks.py": text}
+
+
+def _hooks(project: Project, files: Mapping[str, str]) -> list[str]:
+    """Return the modules of users that the rendered packages need."""
+    needs = (p.name for p in project.packages if "/".join((*p.parts, "hooks.py")) in files)
+    return [project.hooks[name] for name in needs if name in project.hooks]
+
+
+def _registry(project: Project, hooks: Sequence[str] = ()) -> str:
     entries: dict[int, str] = {}
     for package in project.packages:
         module = ".".join((project.out_module, *package.parts, "events"))
@@ -389,15 +421,20 @@ def _registry(project: Project) -> str:
     )
     sentence = "Every kind of this project: where its class lives."
     more = "Importing this module imports none of them."
+    modules = Call("(", tuple(map(python_literal, hooks)), ",)" if len(hooks) == 1 else ")", True)
+    found = code(statement("HOOKS: Final[tuple[str, ...]] = ", modules)) if hooks else None
+    also = " and every hooks module" if hooks else ""
+    load = doc(f"Import every payload class{also}: then any event decodes.")
     text = fill(
         "module",
         pragmas=(),
         doc=doc(f"{sentence} {more}"),
         imports=code(imports),
         preamble=code(kinds),
-        body=code(fill("registry").removesuffix("\n")),
+        body=code(fill("registry", hooks=found, doc=load).removesuffix("\n")),
     )
-    return verified(text, {"KINDS": (), "RETIRED": (), "load": ()})
+    shown = ("KINDS", "RETIRED", "HOOKS", "load") if hooks else ("KINDS", "RETIRED", "load")
+    return verified(text, dict.fromkeys(shown, ()))
 
 
 def _retired(project: Project) -> str:

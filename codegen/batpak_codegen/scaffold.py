@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from batpak_codegen import names
+from batpak_codegen.config import PYPROJECT, configure
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, quoted
 from batpak_codegen.language import NAME, language_schema
-from batpak_codegen.run import PYPROJECT, configure, counted
+from batpak_codegen.run import counted
 from batpak_codegen.source.load import SUFFIX
 
 _SCHEMA: Final = """\

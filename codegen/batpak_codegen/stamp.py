@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from batpak_codegen.run import Config, Report
+    from batpak_codegen.config import Config
+    from batpak_codegen.run import Report
 
 PLACE: Final = ".batpak/stamp"
 _PYPROJECT: Final = "pyproject.toml"
@@ -71,6 +72,8 @@ def write(config: Config, report: Report, before: Mapping[str, str]) -> None:
         counted += f"{report.events} event{'s' * (report.events != 1)}: "
         counted += f"0 files written, 0 removed, {len(report.files)} unchanged"
         outputs = _outputs(config.root / config.out)
+        paths = (config.root / path for path in (*report.beside, *report.read))
+        beside = [path for path in paths if path.is_file()]
         held = {
             "file": config.file,
             "generator": _generator(),
@@ -78,7 +81,7 @@ def write(config: Config, report: Report, before: Mapping[str, str]) -> None:
             "inputs": before,
             "out": config.out,
             "outputs": _digests(outputs, config.root),
-            "beside": _digests((config.root / path for path in report.beside), config.root),
+            "beside": _digests(beside, config.root),
             "counted": counted,
         }
         place.parent.mkdir(exist_ok=True)

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batpak_codegen.compat import Mode, Verdict, judge
+from batpak_codegen.config import Config, configure
 from batpak_codegen.declarations import SchemaFile
 from batpak_codegen.diagnostic import Diagnostic, Findings, SchemaError, quoted, render
 from batpak_codegen.freeze import Freeze, freeze
@@ -24,16 +25,7 @@ from batpak_codegen.ir import Project
 from batpak_codegen.link import link
 from batpak_codegen.lock import Lock, spell_file
 from batpak_codegen.promises import Settled, Terms, parse_lock, read_lock, settle
-from batpak_codegen.run import (
-    CLEAN,
-    FINDINGS,
-    INTERNAL,
-    INTERRUPTED,
-    Config,
-    configure,
-    exit_code,
-    linked,
-)
+from batpak_codegen.run import CLEAN, FINDINGS, INTERNAL, INTERRUPTED, exit_code, linked
 from batpak_codegen.shape import ShapeField
 from batpak_codegen.source.load import SUFFIX, Loaded, load
 

@@ -5,12 +5,16 @@ It is the first code a newcomer reads; without this it would rot first.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from batpak import Store
 from batpak.system import CloseCompleted, OpenCompleted
 from shop.app import Account, Journal, accounts, euros, history, tell
 from shop.gen.orders import OrderPlaced
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "orders"
 
 
 def test_the_story_places_pays_ships_and_cancels_and_a_gate_refuses_twice(tmp_path: Path) -> None:
@@ -59,3 +63,15 @@ def test_the_handler_passes_over_what_is_not_an_order(tmp_path: Path) -> None:
         handled = [event.sequence for event in store.query() if journal.handles(event)]
 
         assert handled == [1, 2, 3, 4, 5]
+
+
+def test_the_generated_tests_of_the_example_pass() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
+        cwd=EXAMPLE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from batpak_codegen.config import Config, configure
 from batpak_codegen.diagnostic import SchemaError, render
-from batpak_codegen.run import Config, configure, run
+from batpak_codegen.run import run
 
 CASES = Path(__file__).parent / "cases"
 

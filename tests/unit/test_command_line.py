@@ -70,7 +70,7 @@ COMMANDS = {
     "ir": "batpak_codegen.run.load",
     "schema": "batpak_codegen.language.language_schema",
     "init new_one": "batpak_codegen.scaffold.init",
-    "decode --kind 0x2001 80": "batpak_codegen.run.configure",
+    "decode --kind 0x2001 80": "batpak_codegen.config.configure",
 }
 WITH_CONFIG = [words for words in COMMANDS if words.split()[0] not in ("init", "schema")]
 READERS = [words for words in WITH_CONFIG if not words.startswith("decode")]

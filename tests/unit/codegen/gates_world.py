@@ -31,10 +31,10 @@ from batpak import (
 from batpak.exact import EXACT
 from batpak.guard.verdict import GATE_DEFECT
 from batpak_codegen import names
+from batpak_codegen.config import configure
 from batpak_codegen.example import examples
 from batpak_codegen.ir import Given
 from batpak_codegen.link import link
-from batpak_codegen.run import configure
 from batpak_codegen.source.load import load
 from batpak_codegen.types import EnumType, ListOf, OptionalOf, Type, bare
 from tests.golden.cases_out.gates.expected.common.types import Currency, Money

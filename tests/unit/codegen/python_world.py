@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from batpak_codegen.config import Config
 from batpak_codegen.diagnostic import SchemaError, render
 from batpak_codegen.nodes import MapNode, Node, SeqNode
-from batpak_codegen.run import Config, run
+from batpak_codegen.run import run
 from batpak_codegen.source.python.answer import Answer
 from batpak_codegen.source.python.load import SECONDS_MAX, load_modules
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from batpak_codegen.config import Config
 from batpak_codegen.diagnostic import Diagnostic, Findings, SchemaError, render
-from batpak_codegen.run import CLEAN, Config, main, run
+from batpak_codegen.run import CLEAN, main, run
 from tests.unit.codegen.project_world import DOORS, changed, linked, pointed, refused
 
 QUIET = changed(DOORS, {"from: [Planned, Shut]": "from: [Planned, Shut, Open]"})

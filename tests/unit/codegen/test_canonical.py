@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from batpak_codegen import canonical as module
 from batpak_codegen.canonical import canonical
 from batpak_codegen.commands import fmt
+from batpak_codegen.config import Config
 from batpak_codegen.diagnostic import SchemaError
-from batpak_codegen.run import Config
 from batpak_codegen.source import yaml_text
 from batpak_codegen.splice import Edit, comments, meaning
 

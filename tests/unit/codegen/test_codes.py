@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from batpak_codegen.codes.table import CODES, explain, nearest
+from batpak_codegen.config import configure
 from batpak_codegen.diagnostic import SchemaError
-from batpak_codegen.run import configure, understand
+from batpak_codegen.run import understand
 
 ROOT = Path(__file__).parents[3]
 SOURCE = ROOT / "codegen" / "batpak_codegen"

@@ -15,11 +15,12 @@ from msgspec.structs import replace
 
 from batpak_codegen import stamp
 from batpak_codegen.commands import Request, check, gen
+from batpak_codegen.config import Config, configure
 from batpak_codegen.declarations import SchemaFile
 from batpak_codegen.diagnostic import Diagnostic, SchemaError
 from batpak_codegen.ir import Project
 from batpak_codegen.link import link
-from batpak_codegen.run import Config, configure, run, understand
+from batpak_codegen.run import run, understand
 from batpak_codegen.watch import look, watch
 from tests.unit.codegen.project_world import DOORS, changed
 

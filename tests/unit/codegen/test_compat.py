@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from batpak_codegen import run, versions
+from batpak_codegen import versions
+from batpak_codegen.config import configure
 from batpak_codegen.diagnostic import SchemaError
 from tests.unit.codegen.version_world import World, codes
 
@@ -169,11 +170,11 @@ def test_a_break_is_suppressed_until_its_day_and_then_an_error(world: World) -> 
     ):
         world.table(rule + more)
         with pytest.raises(SchemaError, match=said) as caught:
-            run.configure(world.root / "pyproject.toml")
+            configure(world.root / "pyproject.toml")
         assert codes(caught.value.diagnostics) == ["E0003"]
     world.table(rule.replace("C115", "C999") + "until = 2999-01-01\n")
     with pytest.raises(SchemaError, match="there is no rule `C999`"):
-        run.configure(world.root / "pyproject.toml")
+        configure(world.root / "pyproject.toml")
 
 
 def test_compat_compares_with_a_directory_of_schemas(world: World, tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from batpak_codegen.config import Config
 from batpak_codegen.diagnostic import Diagnostic, Place, SchemaError, Span
 from batpak_codegen.installed import installed_kinds
 from batpak_codegen.link import link
-from batpak_codegen.run import Config, run
+from batpak_codegen.run import run
 from tests.unit.codegen.project_world import DOORS, files_of, package
 
 REGISTRY = """\

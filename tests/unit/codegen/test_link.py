@@ -27,7 +27,8 @@ from tests.unit.codegen.project_world import (
     refused,
 )
 
-GENERATED = sorted((Path(__file__).parents[2] / "golden" / "cases_out").rglob("*.py"))
+CASES = Path(__file__).parents[2] / "golden" / "cases_out"
+GENERATED = sorted(CASES.glob("*/expected/**/*.py"))
 HEAD = "batpak: 1\npackage: house.doors\ncategory: 0x3\n"
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from batpak_codegen.commands import next_id
+from batpak_codegen.config import Config
 from batpak_codegen.diagnostic import SchemaError
 from batpak_codegen.ids import propose
 from batpak_codegen.numbering import listed
 from batpak_codegen.numbering import next_id as proposal
-from batpak_codegen.run import Config, understand
+from batpak_codegen.run import understand
 from tests.unit.codegen.project_world import DOORS, changed
 
 NAME = "house.doors.Painted"

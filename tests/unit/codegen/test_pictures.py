@@ -14,11 +14,12 @@ import pytest
 
 from batpak_codegen.catalog import Heading, Table, catalog, markdown
 from batpak_codegen.commands import docs
+from batpak_codegen.config import Config, configure
 from batpak_codegen.diagnostic import SchemaError
 from batpak_codegen.graph import graph
 from batpak_codegen.page import html
 from batpak_codegen.plain import plain, project_json
-from batpak_codegen.run import Config, configure, understand
+from batpak_codegen.run import understand
 from tests.unit.codegen.project_world import DOORS, changed, linked
 
 ROOT = Path(__file__).parents[3]

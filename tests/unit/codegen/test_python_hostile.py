@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from batpak_codegen.__main__ import main as spare
+from batpak_codegen.config import Config, configure
 from batpak_codegen.diagnostic import SchemaError
-from batpak_codegen.run import Config, configure, main, run
+from batpak_codegen.run import main, run
 from tests.unit.codegen.python_world import HEAD, HEAD_LINES, loaded, refused
 
 FINE = HEAD + "class Opened(Event, id=1):\n    width: int\n"

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batpak_codegen.run import Config, run
+from batpak_codegen.config import Config
+from batpak_codegen.run import run
 from batpak_codegen.source import yaml_text
 from tests.unit.codegen.python_domains import Domain
 from tests.unit.codegen.python_world import loaded, meaning

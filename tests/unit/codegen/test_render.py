@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 import batpak_codegen.render as rendering
+from batpak_codegen.config import configure
 from batpak_codegen.diagnostic import SchemaError
 from batpak_codegen.ir import Project, TypeDef
 from batpak_codegen.layout import COLUMNS_MAX, Call, Chain, Doc, flat, statement
 from batpak_codegen.render import TemplateDefect, render
-from batpak_codegen.run import configure, run
+from batpak_codegen.run import run
 from batpak_codegen.text import code
 from batpak_codegen.types import AliasType, Bounds, Scalar
 from tests.unit.codegen.project_world import DOORS, changed, linked
@@ -415,6 +416,7 @@ def test_what_is_not_used_is_not_imported_and_not_written(tmp_path: Path) -> Non
         "py.typed",
         "registry.py",
         "words/__init__.py",
+        "words/testing.py",
         "words/types.py",
     ]
     assert "from . import checks" not in files["words/__init__.py"]

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from batpak_codegen.config import configure
 from batpak_codegen.diagnostic import SchemaError
-from batpak_codegen.run import configure, exit_code, main, run
+from batpak_codegen.run import exit_code, main, run
 from tests.unit.codegen.project_world import DOORS, changed
 
 TABLE = '[tool.batpak]\nout = "house/gen"\npackage_root = "house"\n'

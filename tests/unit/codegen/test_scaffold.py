@@ -13,9 +13,9 @@ import yaml
 
 from batpak_codegen.canonical import canonical
 from batpak_codegen.commands import Request, gen
+from batpak_codegen.config import configure
 from batpak_codegen.diagnostic import SchemaError
 from batpak_codegen.language import language_schema
-from batpak_codegen.run import configure
 from batpak_codegen.scaffold import init
 
 ROOT = Path(__file__).parents[3]

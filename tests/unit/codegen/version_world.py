@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from batpak_codegen import run, versions
+from batpak_codegen.config import Config, configure
 from batpak_codegen.diagnostic import Diagnostic, SchemaError
 
 TABLE = '[tool.batpak]\nout = "shop/gen"\npackage_root = "shop"\ntests = "tests/batpak"\n'
@@ -31,8 +32,8 @@ class World:
         (self.root / "pyproject.toml").write_text(TABLE + more)
 
     @property
-    def config(self) -> run.Config:
-        return run.configure(self.root / "pyproject.toml")
+    def config(self) -> Config:
+        return configure(self.root / "pyproject.toml")
 
     @property
     def lines(self) -> list[str]:

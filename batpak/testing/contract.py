@@ -1,0 +1,142 @@
+"""What generated tests hold a package to: its events survive, its tables are what was declared.
+
+Generated test files are thin; what they mean is here. A breach is an AssertionError that names
+what broke.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from batpak import registry, wire
+from batpak.errors import PayloadInvalid
+from batpak.kind import EventKind
+from batpak.machine import Machine
+from batpak.payload import EventPayload
+from batpak.wire import DICT
+
+_LINE: Final = re.compile(
+    r"(?P<kind>0x[0-9a-fA-F]{4}) (?P<version>\d+)\.(?P<revision>\d+) (?P<hex>([0-9a-f]{2})+)"
+)
+
+
+def survives(event: EventPayload) -> None:
+    """Hold an event to the promise that what is accepted is read back as it was.
+
+    Raises:
+        AssertionError: An append would refuse it, or its bytes decode to another value, or that
+            value has other bytes.
+    """
+    try:
+        stored = _encoded(event)
+    except PayloadInvalid as error:
+        raise AssertionError(f"an append refuses {event!r}: {error}") from error
+    again = wire.decode(stored.kind, stored.version, stored.data)
+    if type(again) is not type(event) or again != event:
+        raise AssertionError(f"{event!r} is read back as {again!r}")
+    twice = _encoded(again).data
+    if twice != stored.data:
+        raise AssertionError(f"{event!r} is stored as {stored.data!r}, then as {twice!r}")
+
+
+def _encoded(event: EventPayload) -> wire.Encoded:
+    """Encode an event; one that is deprecated has to survive as well as any other."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return wire.encode(event)
+
+
+def edges(machine: type[Machine[Any]]) -> set[tuple[str, str, str]]:
+    """The table that a machine runs by: state, event, state."""
+    return {
+        (state.__name__, event.__name__, edge.target.STATE)
+        for (state, event), edge in machine.EDGES.items()
+    }
+
+
+def registered(kinds: Mapping[int, tuple[str, str, int]], package: str) -> set[str]:
+    """The events of a package, each of them held to the kind that the table gives it.
+
+    Args:
+        kinds: `KINDS` of the generated registry.
+        package: The generated package: `shop.gen.orders`.
+
+    Raises:
+        AssertionError: A kind of the table belongs to another class than the table says.
+    """
+    found: set[str] = set()
+    for kind, (module, name, version) in kinds.items():
+        if module != f"{package}.events":
+            continue
+        cls: type[EventPayload] = getattr(import_module(module), name)
+        entry = registry.lookup(kind)
+        if entry is None or entry.cls != cls or (kind, version) != (cls.KIND, cls.VERSION):
+            raise AssertionError(f"kind 0x{kind:04x} is not {name} version {version}")
+        if name in found:
+            raise AssertionError(f"{name} has two kinds")
+        found.add(name)
+    return found
+
+
+class Frozen(msgspec.Struct, frozen=True):
+    """A payload as it was stored when its shape was frozen."""
+
+    kind: EventKind
+    version: int
+    revision: int
+    data: bytes
+
+    @property
+    def label(self) -> str:
+        """How a test names it: `0x2001-3.1`."""
+        return f"0x{self.kind:04x}-{self.version}.{self.revision}"
+
+
+def frozen(test: str) -> tuple[Frozen, ...]:
+    """Return the payloads in the `.frozen` file of a generated test; without one, none.
+
+    Args:
+        test: `__file__` of the test: `…/test_shop_orders.py` belongs to `…/shop_orders.frozen`.
+
+    Raises:
+        ValueError: A line that is none of ours.
+    """
+    path = Path(test)
+    path = path.with_name(path.stem.removeprefix("test_") + ".frozen")
+    if not path.is_file():
+        return ()
+    found: list[Frozen] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line or line.startswith("#"):
+            continue
+        match = _LINE.fullmatch(line)
+        if not match:
+            raise ValueError(f"{path.name}:{number}: not `kind version.revision hex`")
+        kind = EventKind.from_wire(int(match["kind"], 16))
+        version, revision = int(match["version"]), int(match["revision"])
+        found.append(Frozen(kind, version, revision, bytes.fromhex(match["hex"])))
+    return tuple(found)
+
+
+def still_reads(old: Frozen, kinds: Mapping[int, tuple[str, str, int]]) -> None:
+    """Hold frozen bytes to the promise that they stay readable.
+
+    Raises:
+        AssertionError: They do not become the current version; or, if the event is retired, plain
+            values.
+        BatpakError: They cannot be read at all.
+    """
+    if old.kind not in kinds:
+        wire.decoder(old.kind, old.version, DICT, None)(old.data)
+        return
+    event = wire.decode(old.kind, old.version, old.data)
+    current = kinds[old.kind][2]
+    if (old.kind, current) != (event.KIND, event.VERSION):
+        raise AssertionError(f"{old.label} is read as {event!r}, not as version {current}")

@@ -1,0 +1,157 @@
+"""Proves that generated tests pass on what is generated, and fail when somebody edits it.
+
+Without these tests a strategy could make values that an append refuses, or a contract test could
+pass whatever the generated code does.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from batpak_codegen.config import configure
+from batpak_codegen.run import run
+from tests.unit.codegen.project_world import DOORS
+
+ROOT = Path(__file__).parents[3]
+CASES = ROOT / "tests" / "golden" / "cases_out"
+FEW = """\
+from hypothesis import settings
+settings.register_profile("few", max_examples=5, deadline=None)
+settings.load_profile("few")
+"""
+TABLE = '[tool.batpak]\nout = "house/gen"\npackage_root = "house"\ntests = "tests"\n'
+
+
+def pytest_in(folder: Path) -> tuple[int, str]:
+    """Run the tests of a project as its owner would, with fewer examples."""
+    (folder / "tests" / "conftest.py").write_text(FEW)
+    (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    path = os.pathsep.join([str(folder), str(ROOT), str(ROOT / "codegen")])
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "tests"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("name", "root"), [("shop", "shop"), ("everything", "world")])
+def test_what_is_generated_keeps_its_own_contract(name: str, root: str, tmp_path: Path) -> None:
+    shutil.copytree(CASES / name / "expected", tmp_path / root / "gen")
+    shutil.copytree(CASES / name / "expected_tests", tmp_path / "tests")
+
+    code, output = pytest_in(tmp_path)
+
+    assert code == 0, output
+    assert " passed" in output
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "schemas" / "doors.batpak.yaml").write_text(DOORS)
+    (tmp_path / "pyproject.toml").write_text(TABLE)
+    (tmp_path / "house").mkdir()
+    (tmp_path / "house" / "__init__.py").touch()
+    run(configure(start=tmp_path), check=False)
+    return tmp_path
+
+
+EDITS = {
+    "an edge is gone": (
+        "door_machine.py",
+        "        (Shut, Bricked): Edge(WallDoor),\n",
+        "",
+        "test_door_has_these_edges_and_no_other",
+    ),
+    "an edge leads elsewhere": (
+        "door_machine.py",
+        "Edge(WallDoor)",
+        "Edge(ShutDoor)",
+        "test_door_has_these_edges_and_no_other",
+    ),
+    "a kind is another one": (
+        "events.py",
+        "EventKind.custom(0x3, 0x004)",
+        "EventKind.custom(0x3, 0x005)",
+        "test_every_kind_is_the_kind_of_one_event",
+    ),
+    "a check refuses": ("checks.py", "-2147483648, 2147483647", "0, 1", "test_fitted_survives"),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_of_generated_code_is_found(project: Path, name: str) -> None:
+    file, old, new, failing = EDITS[name]
+    path = project / "house" / "gen" / "doors" / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+    code, output = pytest_in(project)
+
+    assert code == 1
+    assert f"FAILED tests/test_house_doors.py::{failing}" in output
+
+
+def test_frozen_bytes_are_read_when_there_are_any(project: Path) -> None:
+    door_id = "a7646f6f725f6964" + "c410" + "00" * 15 + "2a"
+    file = project / "tests" / "house_doors.frozen"
+    file.write_text(f"# Frozen bytes\n0x3004 1.1 81{door_id}\n0x3fff 7.1 80\n")
+
+    code, output = pytest_in(project)
+
+    assert code == 0, output
+    assert "skipped" not in output
+
+    file.write_text(f"0x3004 1.1 80\n0x3001 1.1 81{door_id}\n")
+    code, output = pytest_in(project)
+
+    assert code == 1
+    assert "current_version[0x3004-1.1]" in output
+    assert "2 failed" in output
+
+
+def test_tests_are_written_checked_and_removed_with_their_package(project: Path) -> None:
+    tests = project / "tests"
+    (tests / "golden").mkdir()
+    others = tests / "golden" / "test_of_somebody.py"
+    others.write_bytes((tests / "test_house_doors.py").read_bytes())
+    (tests / "test_mine.py").write_text("def test_it() -> None: ...\n")
+    (project / "schemas" / "doors.batpak.yaml").rename(project / "doors.txt")
+    roof = "batpak: 1\npackage: house.roof\ncategory: 4\nevents: {Leaked: {id: 1, fields: {}}}\n"
+    (project / "schemas" / "roof.batpak.yaml").write_text(roof)
+
+    checked = run(configure(start=project), check=True)
+    report = run(configure(start=project), check=False)
+
+    assert "tests/test_house_doors.py" in checked.removed
+    assert "tests/test_house_roof.py" in checked.written
+    assert "tests/test_house_roof.py is missing" in [d.message for d in checked.drift]
+    assert report.changed == checked.changed
+    assert sorted(path.name for path in tests.iterdir()) == [
+        "golden",
+        "test_house_roof.py",
+        "test_mine.py",
+    ]
+    assert others.exists()
+    assert run(configure(start=project), check=True).drift == ()
+
+
+def test_without_a_place_for_them_there_are_none(project: Path) -> None:
+    (project / "pyproject.toml").write_text(TABLE.replace('tests = "tests"\n', ""))
+    shutil.rmtree(project / "tests")
+
+    report = run(configure(start=project), check=False)
+
+    assert report.changed == ()
+    assert not (project / "tests").exists()
