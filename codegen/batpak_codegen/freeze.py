@@ -125,6 +125,7 @@ class _Freezer:
             found.append(
                 Promise(package.name, event.name, kind, event.version, revision, shape, is_new)
             )
+        self.lines |= {f"kind 0x{kind:04x} {name}" for kind, name in package.retired}
         for machine in package.machines:
             self.lines.add(entity_line(package, machine))
         return found

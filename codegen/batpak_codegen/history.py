@@ -46,6 +46,7 @@ def recall(
         package = packages[file.package.value]
         decls = {name.value: (name, decl) for name, decl in file.events}
         history = _History(project, package, freezing, versions, findings)
+        history.retired({node.value: node.span for _, node in file.retired})
         for promise in freezing.promises.values():
             if promise.package == package.name:
                 history.event(promise, *decls[promise.name])
@@ -80,6 +81,18 @@ class _History:
             dict(self.thaw.types),
             self.freezing.base.path,
         )
+
+    def retired(self, places: Mapping[str, Span]) -> None:
+        """Make sure that a kind is retired under the name it was promised to."""
+        for kind, full in self.package.retired:
+            owners = self.freezing.base.kinds.get(kind, {})
+            if owners and full not in owners:
+                owner, place = next(iter(owners.items()))
+                message = f"kind 0x{kind:04x} belongs to {owner} for ever"
+                hint = f"retire it as {owner.rpartition('.')[2]}, in its own package"
+                also = [Place(place, owner)]
+                span = places[full.rpartition(".")[2]]
+                self.findings.add("E0203", message, span, help=hint, also=also)
 
     def event(self, promise: Promise, name: TextNode, decl: EventDecl) -> None:
         """Look at one event: its number, its versions, its hops."""

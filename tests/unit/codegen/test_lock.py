@@ -238,6 +238,19 @@ def test_retire_keeps_a_number_taken(world: World) -> None:
     assert versions.compat(world.config).breaks == ()
 
 
+def test_a_kind_is_retired_under_the_name_it_was_promised_to(world: World) -> None:
+    world.freeze(EVENTS)
+    gone = "\n".join(line for line in EVENTS.splitlines() if "B:" not in line) + "\n"
+
+    (found,) = world.refused(f"{gone}retired: {{0x002: C, 0x009: D}}\n")
+    world.freeze(f"{gone}retired: {{0x002: B, 0x009: D}}\n")
+
+    assert found.code == "E0203"
+    assert found.message == "kind 0x2002 belongs to shop.orders.B for ever"
+    assert found.help == "retire it as B, in its own package"
+    assert "kind 0x2009 shop.orders.D" in world.lines
+
+
 @pytest.mark.parametrize("name", ["lock", "compat"])
 def test_the_commands_end_with_the_codes_of_the_others(world: World, name: str) -> None:
     world.schema(EVENTS)
