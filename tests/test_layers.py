@@ -41,7 +41,7 @@ FLOORS = {
         / hooks_door strategies payload_view / checks / namespace link compiled compat history
         / layout machine gate hook handler thaw / step context example advice
         / fields kinds steps freeze / literal stored / ir source
-        / declarations expr difference hop frozen_bytes / types text lock
+        / declarations template outline expr difference hop frozen_bytes / slots types text lock
         / names nodes pattern shape ids schema / diagnostic""",
     "batpak_command": "main",
     "batpak_codegen.codes": "table / environment text types machines expressions versions / code",

@@ -14,8 +14,9 @@ from batpak_codegen import names
 from batpak_codegen.ir import MachineDef, PackageDef, Project
 from batpak_codegen.layout import COLUMNS_MAX, Call, statement
 from batpak_codegen.namespace import import_key
-from batpak_codegen.render import fill, verified
+from batpak_codegen.outline import verified
 from batpak_codegen.strategies import event_function
+from batpak_codegen.template import fill
 from batpak_codegen.text import Code, code, doc, ident, python_literal
 
 _ALWAYS: Final = (

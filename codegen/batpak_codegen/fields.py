@@ -12,13 +12,14 @@ from typing import Final
 
 import msgspec
 
-from batpak_codegen.declarations import Entries, FieldDecl, Int, SchemaFile, TypeDecl
+from batpak_codegen.declarations import FieldDecl, SchemaFile, TypeDecl
 from batpak_codegen.diagnostic import Findings, Place, SchemaError, Span, did_you_mean, quoted
 from batpak_codegen.ir import Named, TypeDef, int_range
 from batpak_codegen.literal import Misfit, number, read
 from batpak_codegen.nodes import TextNode
 from batpak_codegen.pattern import PatternError
 from batpak_codegen.pattern import read as read_pattern
+from batpak_codegen.slots import Entries, Int
 from batpak_codegen.stored import distinct, tags
 from batpak_codegen.types import (
     SCALARS,

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from batpak_codegen.declarations import SchemaFile, whole_number
+from batpak_codegen.declarations import SchemaFile
 from batpak_codegen.diagnostic import Findings, Place, Span
 from batpak_codegen.ids import TYPE_ID_MAX, propose
 from batpak_codegen.ir import EventDef
 from batpak_codegen.nodes import TextNode
+from batpak_codegen.slots import whole_number
 
 SYSTEM_CATEGORIES: Final = frozenset({0x0, 0xD})
 CATEGORY_MAX: Final = 0xF

@@ -18,14 +18,13 @@ from pydantic import BeforeValidator
 from batpak_codegen import names
 from batpak_codegen.declarations import (
     LANGUAGE_VERSION,
-    Bool,
     Declaration,
     FieldDecl,
-    Int,
     SchemaFile,
     TypeDecl,
 )
 from batpak_codegen.nodes import TextNode
+from batpak_codegen.slots import Bool, Int
 
 Json: TypeAlias = "str | int | bool | Sequence[Json] | Mapping[str, Json]"
 

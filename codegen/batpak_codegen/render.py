@@ -7,13 +7,8 @@ its classes and fields are compared with the IR: a difference is a defect of the
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from pathlib import Path
-from typing import Final, TypeAlias
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from typing import Final
 
 from batpak_codegen import former_view as formers
 from batpak_codegen import gate_view as gating
@@ -21,18 +16,17 @@ from batpak_codegen import hook, names
 from batpak_codegen import machine_view as machines
 from batpak_codegen import payload_view as payloads
 from batpak_codegen.checks import Checks, is_plain
-from batpak_codegen.diagnostic import Diagnostic, SchemaError
 from batpak_codegen.expr.emit import Condition
 from batpak_codegen.hooks_door import with_upcasts
 from batpak_codegen.hop import Past
 from batpak_codegen.ir import EventDef, GateDef, MachineDef, Named, PackageDef, Project
 from batpak_codegen.layout import Call, statement
 from batpak_codegen.namespace import Namespace, constant, import_key, listing
+from batpak_codegen.outline import Outline, verified
 from batpak_codegen.strategies import package_strategies
-from batpak_codegen.text import Code, Doc, Ident, Literal, code, doc, python_literal
+from batpak_codegen.template import fill
+from batpak_codegen.text import Code, Doc, code, doc, python_literal
 from batpak_codegen.types import AliasType, EnumType, FieldType, StructType, UnionType
-
-Outline: TypeAlias = dict[str, tuple[str, ...]]  # class -> what it declares, in order
 
 # A condition that says too much (`is DHL, and is not UPS`) is the schema's business and no error;
 # type checkers that narrow what a literal is held against would object to the generated line.
@@ -45,12 +39,6 @@ OLD: Final = (
     code('# mypy: disable-error-code="deprecated"'),
     code("# pyright: reportDeprecated=false"),
 )
-
-TEMPLATES: Final = Path(__file__).parent / "templates"
-
-
-class TemplateDefect(TypeError):
-    """A template prints something that no wrapper vouches for."""
 
 
 def render(project: Project) -> dict[str, str]:
@@ -461,80 +449,3 @@ def _frame(
         preamble=code(preamble) if preamble else None,
         body=code(body.removesuffix("\n")) if body else None,
     )
-
-
-def fill(template: str, **values: object) -> str:
-    """Return a template with its values.
-
-    Raises:
-        TemplateDefect: It prints anything but one of the wrappers of `text`.
-        UndefinedError: It names something that is not there.
-    """
-    return _template(template).render(values)
-
-
-@cache
-def _template(name: str) -> Template:
-    return environment().get_template(f"{name}.py.jinja")
-
-
-@cache
-def environment() -> Environment:
-    """Return the one environment; templates are compiled once per process."""
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        finalize=_only_wrapped,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  Python, not HTML; `_only_wrapped` guards what is printed
-    )
-
-
-def _only_wrapped(value: object) -> str:
-    if isinstance(value, Ident | Literal | Doc | Code):
-        return value.text
-    raise TemplateDefect(f"a template prints a {type(value).__name__}")
-
-
-def verified(text: str, outline: Outline) -> str:
-    """Return `text`, if what it defines is what the IR says.
-
-    Raises:
-        SchemaError: E0705.
-    """
-    try:
-        found = _outline(ast.parse(text))
-    except (SyntaxError, ValueError) as error:
-        raise _defect(f"generated code does not parse: {error}") from error
-    if found != outline or list(found) != list(outline):
-        both = found.keys() | outline.keys()
-        wrong = [name for name in sorted(both) if found.get(name) != outline.get(name)]
-        raise _defect(f"generated code differs from the schema: {', '.join(wrong) or 'order'}")
-    return text
-
-
-def _defect(message: str) -> SchemaError:
-    hint = "this is a defect of batpak; nothing was written"
-    return SchemaError([Diagnostic("E0705", message, None, hint)])
-
-
-def _outline(tree: ast.Module) -> Outline:
-    found: Outline = {}
-    for node in tree.body:
-        for name in _defined(node):
-            members = node.body if isinstance(node, ast.ClassDef) else []
-            found[name] = tuple(member for inner in members for member in _defined(inner))
-    return found
-
-
-def _defined(node: ast.stmt) -> list[str]:
-    if isinstance(node, ast.ClassDef | ast.FunctionDef):
-        return [node.name]
-    targets: Sequence[ast.expr] = []
-    if isinstance(node, ast.Assign):
-        targets = node.targets
-    elif isinstance(node, ast.AnnAssign):
-        targets = [node.target]
-    return [target.id for target in targets if isinstance(target, ast.Name)]

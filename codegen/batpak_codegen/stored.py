@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, TypeAlias
 
-from batpak_codegen.declarations import Entries, FieldDecl, TypeDecl
+from batpak_codegen.declarations import FieldDecl, TypeDecl
 from batpak_codegen.diagnostic import Findings, Place, did_you_mean, quoted
 from batpak_codegen.nodes import TextNode
+from batpak_codegen.slots import Entries
 from batpak_codegen.types import Tag
 
 TAG_KEY: Final = "type"

@@ -17,13 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-import batpak_codegen.render as rendering
+import batpak_codegen.template as templates
 from batpak_codegen.config import configure
 from batpak_codegen.diagnostic import SchemaError
 from batpak_codegen.ir import Project, TypeDef
 from batpak_codegen.layout import COLUMNS_MAX, Call, Chain, Doc, flat, statement
-from batpak_codegen.render import TemplateDefect, render
+from batpak_codegen.outline import verified
+from batpak_codegen.render import render
 from batpak_codegen.run import run
+from batpak_codegen.template import TemplateDefect
 from batpak_codegen.text import code
 from batpak_codegen.types import AliasType, Bounds, Scalar
 from tests.unit.codegen.project_world import DOORS, changed, linked
@@ -388,22 +390,22 @@ def _shape(tree: ast.Module) -> str:
 
 def test_a_template_cannot_print_bare_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bare.py.jinja").write_text("{{ word }}")
-    monkeypatch.setattr(rendering, "TEMPLATES", tmp_path)
-    rendering.environment.cache_clear()
+    monkeypatch.setattr(templates, "TEMPLATES", tmp_path)
+    templates.environment.cache_clear()
 
     with pytest.raises(TemplateDefect, match="str"):
-        rendering.fill("bare", word="text")
+        templates.fill("bare", word="text")
 
-    rendering.environment.cache_clear()
+    templates.environment.cache_clear()
 
 
 def test_output_that_differs_from_the_schema_is_a_defect() -> None:
     with pytest.raises(SchemaError, match="E0705"):
-        rendering.verified("class A:\n    x: int\n", {"A": ("x", "y")})
+        verified("class A:\n    x: int\n", {"A": ("x", "y")})
     with pytest.raises(SchemaError, match="E0705"):
-        rendering.verified("class A(:\n", {"A": ()})
+        verified("class A(:\n", {"A": ()})
     with pytest.raises(SchemaError, match="E0705"):
-        rendering.verified("a = 1\nb = 1\n", {"b": (), "a": ()})
+        verified("a = 1\nb = 1\n", {"b": (), "a": ()})
 
 
 def test_what_is_not_used_is_not_imported_and_not_written(tmp_path: Path) -> None:
