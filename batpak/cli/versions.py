@@ -33,7 +33,9 @@ def lock(
     ] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Freeze the shapes of events that are new: from then on stored events rely on them.
+    """Freeze the shapes of events that are new.
+
+    From then on stored events rely on them.
 
     Exits with 0 if all is frozen, 1 if something was found, 2 if the run could not be made.
     """
@@ -62,7 +64,9 @@ def compat(
     ] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Say what the schemas break of what is stored, or of code that still runs.
+    """Say what a change of the schemas would break.
+
+    Of what is stored, or of code that still runs.
 
     Exits with 0 if nothing breaks, 1 if something does, 2 if the run could not be made.
     """

@@ -134,7 +134,7 @@ def check(config: Config, paths: Sequence[Path] = ()) -> Outcome:
     events = sum(len(package.events) for package in project.packages)
     seconds = time.perf_counter() - started
     head = f"{counted(len(project.packages), 'package')}, {counted(events, 'event')}"
-    details = tuple(f"{path} read" for path in sorted(texts))
+    details = tuple(f"{path} read" for path in sorted(texts) if texts[path])
     found = _near(project.warnings, config, paths) if paths else project.warnings
     return Outcome("", f"{head}: all well ({seconds:.2f} s)", details, found, texts)
 

@@ -20,7 +20,7 @@ class Call(Struct, frozen=True):
 
     A `display` (list, set, dict, tuple) goes one item per line when it is too long; anything
     else may keep its items together on one line of their own. `open` means one item per line
-    in any case.
+    in any case. A `close` may call what was returned: `).map(tuple)`.
     """
 
     head: str
@@ -90,6 +90,11 @@ def _lay(doc: Doc, indent: int, used: int, after: int) -> str:
     if isinstance(doc, Chain):
         return _lines(doc, indent)
     joined = ", ".join(map(flat, doc.items))
+    if doc.close.startswith(").") and not _is_open(doc):  # a call of what this one returns
+        opened, _, argument = doc.close.partition("(")
+        begun = f"{doc.head}{joined}{opened}("
+        if used + len(begun) <= COLUMNS_MAX:
+            return f"{begun}{pad}{argument.removesuffix(')')}\n{' ' * indent})"
     if not (doc.display or _is_open(doc)) and inside + len(joined) <= COLUMNS_MAX:
         return f"{doc.head}{pad}{joined}\n{' ' * indent}{doc.close}"
     rows = [pad + _lay(item, inside, inside, 1) + "," for item in doc.items]

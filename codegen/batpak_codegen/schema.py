@@ -289,6 +289,7 @@ class Policy(Declared):
     name: str
     event: type[Event]
     gates: Sequence[Gate]
+    doc: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ Schemas:
   init      Begin a project: configuration, a schema, hooks for git and CI.
   gen       Compile the schemas into typed Python.
   check     Find every error of the schemas; write nothing.
-  lock      Freeze the shapes of events, so that they stay readable.
+  lock      Freeze the shapes of events that are new.
   compat    Say what a change of the schemas would break.
   fmt       Bring schemas into one order and spelling; comments stay.
   id        Propose the number of a new event, or list those in use.

@@ -7,7 +7,7 @@ wrong list of files, and a stamp could say "nothing to do" when there is.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,11 @@ from batpak_codegen import stamp
 from batpak_codegen.commands import Request, check, gen
 from batpak_codegen.config import Config, configure
 from batpak_codegen.declarations import SchemaFile
-from batpak_codegen.diagnostic import Diagnostic, SchemaError
+from batpak_codegen.diagnostic import Diagnostic, Place, SchemaError
 from batpak_codegen.ir import Project
 from batpak_codegen.link import link
-from batpak_codegen.run import run, understand
+from batpak_codegen.run import linked, run, understand
+from batpak_codegen.source.load import Loaded
 from batpak_codegen.watch import look, watch
 from tests.unit.codegen.project_world import DOORS, changed
 
@@ -153,7 +154,7 @@ def test_after_a_run_there_is_nothing_to_do(config: Config) -> None:
 
     gen(config, Request())
 
-    told = "2 packages, 5 events: 0 files written, 0 removed, 14 unchanged"
+    told = "2 packages, 5 events: 0 files written, 0 removed, 16 unchanged"
     assert stamp.unchanged(start=config.root / "house") == told
     assert stamp.unchanged(config.root / "pyproject.toml") == told
 
@@ -199,12 +200,12 @@ def test_another_generator_is_something_to_do(
 def test_what_changed_while_the_run_was_reading_is_not_taken_for_read(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def late(config: Config) -> tuple[Project, object]:
-        found = understand(config)
+    def late(config: Config) -> tuple[Project, Loaded]:
+        found = linked(config)
         widen(config)
         return found
 
-    monkeypatch.setattr("batpak_codegen.run.understand", late)
+    monkeypatch.setattr("batpak_codegen.run.linked", late)
 
     gen(config, Request())
 
@@ -256,13 +257,24 @@ def test_a_stamp_that_cannot_be_written_is_no_reason_to_fail(config: Config) -> 
 def warned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `link` find something that is only worth a warning."""
 
-    def linked(
-        files: Sequence[SchemaFile], *, out_module: str, package_root: str, system: bool
+    def warning(
+        files: Sequence[SchemaFile],
+        *,
+        out_module: str,
+        package_root: str,
+        system: bool,
+        installed: Mapping[int, Place],
     ) -> Project:
-        found = link(files, out_module=out_module, package_root=package_root, system=system)
+        found = link(
+            files,
+            out_module=out_module,
+            package_root=package_root,
+            system=system,
+            installed=installed,
+        )
         return replace(found, warnings=(WARNING,))
 
-    monkeypatch.setattr("batpak_codegen.run.link", linked)
+    monkeypatch.setattr("batpak_codegen.run.link", warning)
 
 
 def test_warnings_can_be_ignored_by_code_or_be_errors(

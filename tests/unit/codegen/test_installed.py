@@ -138,4 +138,4 @@ def test_a_free_number_is_free_of_what_is_retired_and_installed(tmp_path: Path) 
         link(files, out_module="gen", package_root="house", installed={0x3003: place})
 
     (one,) = caught.value.diagnostics
-    assert one.help == "0x005 is free"
+    assert one.help == "`batpak id next house.doors.Closed` proposes 0x8a9"

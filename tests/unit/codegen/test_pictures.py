@@ -135,7 +135,7 @@ def test_gates_are_shown_with_their_condition_and_what_they_say(tmp_path: Path) 
     page = markdown(catalog(linked(tmp_path, DOORS)))
 
     assert "    state.width > 50 and event.side == 'in'" in page
-    assert "or denies with NARROW: only {state.width} wide" in page
+    assert "It denies with NARROW: only {state.width} wide" in page
 
 
 def test_the_catalog_is_written_or_printed(tmp_path: Path) -> None:

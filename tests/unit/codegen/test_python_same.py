@@ -24,10 +24,14 @@ from tests.unit.codegen.python_world import loaded, meaning
 ROOT = Path(__file__).parents[3]
 PYTHON = ROOT / "tests/fixtures/python_schemas"
 OUT = ROOT / "tests/golden/cases_out"
-DOMAINS = {  # modules -> package_root, and the code that the same domain in YAML generates
-    "orders_schemas": ("shop", ROOT / "examples/orders/shop/gen", "schemas"),
-    "shop_schemas": ("shop", OUT / "shop/expected", "schemas"),
-    "world_schemas": ("world", OUT / "everything/expected", "schemas"),
+LOCK = "schemas/batpak.lock"
+DOMAINS = {  # modules -> package_root, out_module, and what the same domain in YAML generates
+    "orders_schemas": ("shop", "shop.gen", ROOT / "examples/orders/shop/gen"),
+    "shop_schemas": ("shop", "shop.gen", OUT / "shop/expected"),
+    "world_schemas": ("world", "world.gen", OUT / "everything/expected"),
+    "gates_schemas": ("shop", "shop.gen", OUT / "gates/expected"),
+    "handlers_schemas": ("shop", "shop.gen", OUT / "handlers/expected"),
+    "versions_schemas": ("shop", "expected", OUT / "versions/expected"),
 }
 
 
@@ -41,17 +45,20 @@ def files(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_a_domain_in_python_generates_the_bytes_that_yaml_does(domain: str, tmp_path: Path) -> None:
-    root, expected, folder = DOMAINS[domain]
+    root, out_module, expected = DOMAINS[domain]
     shutil.copytree(PYTHON / domain, tmp_path / domain)
+    if (expected.parent / LOCK).exists():  # former versions are read from it
+        (tmp_path / LOCK).parent.mkdir()
+        shutil.copy(expected.parent / LOCK, tmp_path / LOCK)
     names = sorted(path.stem for path in (PYTHON / domain).glob("[a-z]*.py"))
     modules = tuple(f"{domain}.{name}" for name in names)
-    config = Config(tmp_path, (), "gen", f"{root}.gen", root, python_schemas=modules)
+    config = Config(tmp_path, (), "gen", out_module, root, lock=LOCK, python_schemas=modules)
 
     run(config, check=False)
 
     written = files(tmp_path / "gen")
     for name in names:  # a docstring names the file that a person would edit
-        mine, theirs = f"({domain}/{name}.py)", f"({folder}/{name}.batpak.yaml)"
+        mine, theirs = f"({domain}/{name}.py)", f"(schemas/{name}.batpak.yaml)"
         written = {path: text.replace(mine, theirs) for path, text in written.items()}
     assert written == files(expected)
 
@@ -193,3 +200,51 @@ def test_every_word_of_the_language_has_a_form_in_python(tmp_path: Path) -> None
     (root,) = loaded(tmp_path, "doors").roots
 
     assert meaning(root) == meaning(yaml_text.parse(IN_YAML, "doors"))
+
+
+WORDS = """\
+from batpak_codegen.schema import *
+
+package = Package("house.words")
+Words = list[str]
+"""
+DOORS = """\
+from batpak_codegen.schema import *
+
+from . import words
+from .words import Words
+
+package = Package("house.doors")
+Names = frozenset[str]
+
+class Said(Event, id=1):
+    own: Names
+    imported: Words
+    dotted: words.Words
+    inside: list[Words] | None
+    nameless: frozenset[str]
+"""
+
+
+@pytest.mark.parametrize("first", ["", "from __future__ import annotations\n"])
+def test_a_list_with_a_name_keeps_it(first: str, tmp_path: Path) -> None:
+    (tmp_path / "house").mkdir()
+    for name, text in {"__init__": "", "words": WORDS, "doors": DOORS}.items():
+        (tmp_path / "house" / f"{name}.py").write_text(first + text)
+
+    _, root = loaded(tmp_path, "house.words", "house.doors").roots
+
+    fields = {
+        "own": "Names",
+        "imported": "words.Words",
+        "dotted": "words.Words",
+        "inside": "list<words.Words>?",
+        "nameless": "set<string>",
+    }
+    assert meaning(root) == {
+        "batpak": 1,
+        "package": "house.doors",
+        "imports": ["house.words"],
+        "types": {"Names": {"alias": "set<string>"}},
+        "events": {"Said": {"id": 1, "fields": fields}},
+    }

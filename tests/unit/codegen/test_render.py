@@ -42,7 +42,8 @@ HEADER = """\
 def test_a_project_becomes_exactly_these_files(name: str, pytestconfig: pytest.Config) -> None:
     config = configure(CASES / name / "pyproject.toml")
 
-    report = run(config, check=not pytestconfig.getoption("--update", default=False))
+    check = not pytestconfig.getoption("--update", default=False)
+    report = run(config, check=check, stubs=False)
 
     assert report.changed == ()
 

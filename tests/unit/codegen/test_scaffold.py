@@ -38,7 +38,7 @@ def test_an_empty_folder_becomes_a_project_that_generates(folder: Path) -> None:
     done = gen(configure(folder / "pyproject.toml"), Request())
 
     assert done.reason is None
-    assert done.summary.startswith("1 package, 2 events: 10 files written")
+    assert done.summary.startswith("1 package, 2 events: 11 files written")
     text = (folder / "schemas/notes.batpak.yaml").read_text()
     assert text.startswith("# yaml-language-server: $schema=batpak-v1.schema.json\n")
     assert (folder / "schemas/batpak-v1.schema.json").read_text() == language_schema()

@@ -181,7 +181,17 @@ class Classes:
             message = f"this annotation cannot be evaluated: {error}"
             self.findings.add("E0301", message, self.places.span(at))
             return None
-        return found
+        # get_type_hints makes a new list[T] of each, which is not the one that has a name
+        original = self._value(at) if isinstance(found, types.GenericAlias) else None
+        return original if original == found else found
+
+    def _value(self, at: ast.AST) -> object:
+        """Return what a name of this module stands for, or None if it is no name."""
+        if isinstance(at, ast.Name):
+            return self.module.space.get(at.id)
+        if isinstance(at, ast.Attribute):
+            return getattr(self._value(at.value), at.attr, None)
+        return None
 
     def field(
         self,

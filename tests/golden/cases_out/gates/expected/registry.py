@@ -23,8 +23,14 @@ KINDS: Final[Mapping[int, tuple[str, str, int]]] = {
     0x3006: ("shop.gen.depot.parcels.events", "Audited", 1),
 }
 
+RETIRED: Final[Mapping[int, str]] = {}
+
+HOOKS: Final[tuple[str, ...]] = ("depot_parcels_hooks", "orders_hooks")
+
 
 def load() -> None:
-    """Import every payload class: then any event decodes."""
+    """Import every payload class and every hooks module: then any event decodes."""
     for name in sorted({module for module, _, _ in KINDS.values()}):
+        import_module(name)
+    for name in HOOKS:
         import_module(name)

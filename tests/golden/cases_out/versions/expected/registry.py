@@ -17,8 +17,12 @@ KINDS: Final[Mapping[int, tuple[str, str, int]]] = {
 
 RETIRED: Final[Mapping[int, str]] = {}
 
+HOOKS: Final[tuple[str, ...]] = ("orders_hooks",)
+
 
 def load() -> None:
-    """Import every payload class: then any event decodes."""
+    """Import every payload class and every hooks module: then any event decodes."""
     for name in sorted({module for module, _, _ in KINDS.values()}):
+        import_module(name)
+    for name in HOOKS:
         import_module(name)
