@@ -86,7 +86,7 @@ def _warn_once(entry: registry.Entry) -> None:
     entry.deprecated = None
 
 
-def not_a_fact(cls: type) -> InvalidArgument:
+def not_a_fact(cls: type[object]) -> InvalidArgument:
     """What to say of a payload that no registered class is the class of."""
     if issubclass(cls, type):
         return InvalidArgument("payload", "must be an instance of a payload class, not the class")

@@ -29,7 +29,7 @@ from batpak.region import Region
 from batpak.store import Store
 from batpak.wire import DICT, RAW
 
-KIND = EventKind.custom(0xE, 0x301)
+KIND = EventKind.custom(0xE, 0x3B1)
 ANNA = Coordinate("guest:anna", "hotel")
 
 
@@ -231,7 +231,7 @@ def test_a_version_is_claimed_once() -> None:
 
 
 def test_a_former_version_needs_a_later_one() -> None:
-    kind = EventKind.custom(0xE, 0x302)
+    kind = EventKind.custom(0xE, 0x3B2)
 
     class LonelyV1(FormerPayload, frozen=True, kw_only=True):
         KIND: ClassVar[EventKind] = kind
