@@ -23,7 +23,7 @@ from tests.proof.workload import PROGRAMS, Diary, keyed, played
 
 LIMIT: Final = {Size.DEFAULT: 330, Size.LONG: 22_000}  # distinct images of one job
 LIMIT_FOOTED: Final = {Size.DEFAULT: 100, Size.LONG: 5_000}  # they are large
-THOROUGH: Final = 17  # every so many images
+THOROUGH: Final = 23  # every so many images
 TWICE: Final = 8  # likewise, crashed again inside the recovery …
 TWICE_IMAGES: Final = 2  # … in so many ways
 

@@ -64,7 +64,7 @@ _DUE_ALWAYS: Final = {
     "bytes": 15_000,
     "mutations": 9_000,
     "forgeries": 5_000,
-    "inputs": 130_000,
+    "inputs": 125_000,
     "runs": 200,
     "steps": 10_000,
     "kills": 200,

@@ -159,8 +159,8 @@ SUBJECTS: Final[dict[str, Subject]] = {
     "message": Subject(
         fuzz_text.parse_message, _text(lambda: list(MESSAGES), EXPRESSION_WORDS), 5_000, MOMENT
     ),
-    "directory": Subject(fuzz_store.parse_directory, fuzz_store.scripts, 1_500),
-    "directory, right checksums": Subject(fuzz_store.parse_mended_directory, _mended, 1_500),
+    "directory": Subject(fuzz_store.parse_directory, fuzz_store.scripts, 800),
+    "directory, right checksums": Subject(fuzz_store.parse_mended_directory, _mended, 800),
 }
 
 PARSERS: Final[dict[str, Parser]] = {name: subject.parse for name, subject in SUBJECTS.items()}
