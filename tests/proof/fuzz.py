@@ -52,7 +52,7 @@ from tests.proof.fuzz_schemas import (
 Inputs: TypeAlias = Callable[[Random], Iterator[bytes]]
 
 LONG_COUNT: Final = 1_000_000
-LONG_SECONDS: Final = 120.0  # of one parser
+LONG_SECONDS: Final = 60.0  # of one parser
 SECONDS_MAX: Final = 2.0  # of one input
 MOMENT: Final = 0.2  # of one that has few characters
 MIB: Final = 1 << 20

@@ -6,7 +6,8 @@
     python -m tests.proof --family crash --job "mixed COMMIT"       a part of it
     python -m tests.proof --sabotage        the engine broken on purpose, one line at a time
 
-It ends with 1 if a promise did not hold, if less was explored than is due, or if a job did nothing.
+The long run says on standard error what each job did, as it ends. A run ends with 1 if a promise
+did not hold, if less was explored than is due, or if a job did nothing.
 `families` says which families there are, and what is in which module.
 """
 
@@ -101,7 +102,7 @@ def main(
         do_all(chosen, size), "exploring", len(chosen), console=console,
         disable=not console.is_terminal, transient=True,
     )  # fmt: skip
-    done = list(progress)
+    done = [_told(one) if long else one for one in progress]
     wall = time.perf_counter() - began
     due = {} if family or job else DUE[size]
     console.print(f"seed {seed}, {size.value} run, {len(done)} jobs, {os.cpu_count()} cores")
@@ -112,6 +113,14 @@ def main(
         console.print(f"[red]more than {MEMORY_MAX // MIB} MiB")
         failed = True
     raise typer.Exit(int(failed))
+
+
+def _told(one: Done) -> Done:
+    """Say on standard error that a job has ended: an hour is long to wait for the first word."""
+    what = ", ".join(f"{number:,} {of}" for of, number in one.counts.items())
+    wrong = f", {one.violations_count} violations" if one.violations_count else ""
+    print(f"{one.family} / {one.name}: {what}, {one.seconds:.0f} s{wrong}", file=sys.stderr)
+    return one
 
 
 def jobs_of(family: str, job: str) -> list[tuple[str, str]]:
