@@ -8,7 +8,7 @@ The classes: docs/reference/compatibility.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -65,17 +65,19 @@ class _Compare:
         for key, field in after.items():
             if key in before:
                 yield from self.fields(before[key], field, f"{at}{field.name}")
-        if len(gone) == len(added) == 1 and gone[0].type == added[0].type:
-            words = f"was called {gone[0].key}"
-            yield Change("C104", f"{at}{added[0].name}", words, True, True)
-            return
+        renamed = _renamed(gone, added)
         for field in added:
-            if field.may_be_absent:
+            if field.key in renamed:
+                words = f"was called {renamed[field.key]}"
+                yield Change("C104", f"{at}{field.name}", words, True, True)
+            elif field.may_be_absent:
                 yield Change("C101", f"{at}{field.name}", "is new, and may be absent", False, False)
             else:
                 words = "is new and required: no old event has it"
                 yield Change("C102", f"{at}{field.name}", words, True, True)
         for field in gone:
+            if field.key in renamed.values():
+                continue
             words = "was removed" if field.may_be_absent else "was removed, and old code needs it"
             yield Change("C103", f"{at}{field.name}", words, False, not field.may_be_absent)
 
@@ -164,3 +166,21 @@ class _Compare:
 
 def _inner(type_: Frozen) -> Frozen:
     return type_.of if isinstance(type_, Maybe) else type_
+
+
+def _renamed(gone: Sequence[ShapeField], added: Sequence[ShapeField]) -> dict[str, str]:
+    """Return new key → old key, where one field of a type is gone and one of that type is new.
+
+    Beside other changes only required fields are paired: to drop an optional field and to add
+    another one breaks nothing, and is not made a break because their types are the same.
+    """
+    if len(gone) > 1 or len(added) > 1:
+        gone = [field for field in gone if not field.may_be_absent]
+        added = [field for field in added if not field.may_be_absent]
+    pairs: dict[str, str] = {}
+    for old in gone:
+        olds = [field for field in gone if field.type == old.type]
+        news = [field for field in added if field.type == old.type]
+        if len(olds) == len(news) == 1:
+            pairs[news[0].key] = old.key
+    return pairs

@@ -128,6 +128,33 @@ def test_a_revision_reads_all_older_ones_not_only_the_last(world: World) -> None
     assert codes(world.breaks(schema("i: OrderId, a: string"))) == ["C102", "C122"]
 
 
+def test_a_rename_is_told_as_one_beside_fields_that_are_optional_and_new(world: World) -> None:
+    world.freeze(schema("i: OrderId, a: string"))
+    world.freeze(schema("i: OrderId, a: string, n: i64?"))
+
+    (found,) = world.breaks(schema("i: OrderId, z: string, n: i64?, m: string?"))
+
+    assert found.code == "C104"
+    assert found.message.startswith("Seen: z was called a; events of revision 1.2")
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "rules"),
+    [
+        ("a: string, b: string", "z: string", ["C102"]),  # either may have been z
+        ("a: string", "z: string, y: string", ["C102", "C102"]),
+        ("a: string, b: i64", "z: string, y: i64", ["C104", "C104"]),
+        ("a: string?, b: i64", "z: string?, b: i64, y: i64", ["C102"]),  # old events may lack a
+    ],
+)
+def test_fields_are_paired_as_a_rename_only_where_their_types_leave_no_doubt(
+    world: World, was: str, now: str, rules: list[str]
+) -> None:
+    world.freeze(schema(f"i: OrderId, {was}"))
+
+    assert codes(world.breaks(schema(f"i: OrderId, {now}"))) == rules
+
+
 def test_a_hop_mitigates_and_is_cited_and_in_full_mode_does_not_help_old_code(
     world: World,
 ) -> None:
