@@ -27,6 +27,7 @@ from batpak_codegen.ir import EventDef, MachineDef, PackageDef, Project, TypeDef
 from batpak_codegen.kinds import CATEGORY_MAX, SYSTEM_CATEGORIES, Kinds
 from batpak_codegen.machine import link_machine
 from batpak_codegen.nodes import TextNode
+from batpak_codegen.slots import Int
 from batpak_codegen.step import link_steps
 from batpak_codegen.types import (
     AliasType,
@@ -98,6 +99,7 @@ class _Linker:
         self.kinds = Kinds(files, installed, self.findings)
         self.resolver = Resolver(self.files, self.imports, self.findings)
         self.prefixes: dict[str, tuple[MachineDef, Span]] = {}
+        self.out_of_range: set[Span] = set()
 
     def link(self, out_module: str) -> Project:
         packages = tuple(self._package(file) for _, file in sorted(self.files.items()))
@@ -233,11 +235,7 @@ class _Linker:
             message = f"event {name.value} has no category"
             self.findings.add("E0109", message, name.span, help=hint)
             return None
-        allowed = category.value in SYSTEM_CATEGORIES
-        if not 0 <= category.value <= CATEGORY_MAX or (allowed and not self.system):
-            message = f"category {category.value:#x} is out of range"
-            hint = "it is 0x1 to 0xC, 0xE or 0xF"
-            self.findings.add("E0204", message, category.span, help=hint)
+        in_range = self._in_range(category)
         if not 0 <= decl.id.value <= TYPE_ID_MAX:
             message = f"id {decl.id.value:#x} is out of range"
             self.findings.add("E0204", message, decl.id.span, help="it is 0x000 to 0xFFF")
@@ -246,7 +244,7 @@ class _Linker:
         if decl.version and not 1 <= version <= VERSION_MAX:
             message = f"versions count from 1 to {VERSION_MAX}"
             self.findings.add("E0106", message, decl.version.span)
-        if len(self.findings.diagnostics) > before and not broken:
+        if not in_range or (len(self.findings.diagnostics) > before and not broken):
             return None
         doc = doc_of(decl.doc)
         deprecated = doc_of(decl.deprecated)
@@ -255,6 +253,18 @@ class _Linker:
         )
         self.kinds.claim(event, file.package.value, name, decl.id.span)
         return None if broken else event
+
+    def _in_range(self, category: Int) -> bool:
+        """Whether events may have a category. That of a file is refused once, not per event."""
+        system = category.value in SYSTEM_CATEGORIES
+        if 0 <= category.value <= CATEGORY_MAX and (self.system or not system):
+            return True
+        if category.span not in self.out_of_range:
+            self.out_of_range.add(category.span)
+            message = f"category {category.value:#x} is out of range"
+            hint = "it is 0x1 to 0xC, 0xE or 0xF"
+            self.findings.add("E0204", message, category.span, help=hint)
+        return False
 
     def _reserved(self, decl: EventDecl) -> None:
         """Report fields that are called, or stored, by a name that is not to be used."""

@@ -181,6 +181,14 @@ def test_a_kind_is_in_range_and_given_once(
     assert (found.code, pointed(text, found)) == (code, above)
 
 
+def test_a_category_of_a_file_is_refused_once_and_not_for_every_event(tmp_path: Path) -> None:
+    text = changed(DOORS, {"category: 0x3": "category: 0x0"})
+
+    found = [(one.code, pointed(text, one)) for one in refused(tmp_path, text)]
+
+    assert found == [("E0204", "0x0")]
+
+
 def test_kinds_are_unique_over_all_packages_and_both_places_are_shown(tmp_path: Path) -> None:
     other = "batpak: 1\npackage: house.roof\nevents:\n  Leaked: {id: 3, category: 3, fields: {}}\n"
 
