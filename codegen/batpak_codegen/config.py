@@ -104,7 +104,8 @@ def configure(file: Path | None = None, start: Path | None = None) -> Config:
                 return _config(folder, table, PYPROJECT)
         if (folder / ".git").exists():
             break
-    raise _refused("E0003", f"no {PYPROJECT} with [tool.batpak] here or above", _MINIMAL)
+    hint = "go to the folder of the project, or begin one: batpak init"
+    raise _refused("E0003", f"no {PYPROJECT} with [tool.batpak] here or above", hint)
 
 
 class _Tool(Struct, frozen=True):

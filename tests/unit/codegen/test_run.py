@@ -187,8 +187,10 @@ def test_the_configuration_is_looked_for_upwards_to_the_root_of_the_repository(
     assert configure(start=deep).root == project
 
     (deep / ".git").mkdir()
-    with pytest.raises(SchemaError, match="here or above"):
+    with pytest.raises(SchemaError, match="here or above") as missing:
         configure(start=deep)
+    (found,) = missing.value.diagnostics
+    assert found.help == "go to the folder of the project, or begin one: batpak init"
 
 
 @pytest.mark.parametrize(
