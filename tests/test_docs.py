@@ -1,11 +1,14 @@
 """Every code block of the README, the tutorials and the how-to guides runs.
 
 Without this, the first thing a newcomer types would be the last thing anybody tested. The blocks
-of a page run in order in one empty folder:
+of a page run in order in one empty folder; the tutorial is one story, its pages in the order of
+their names:
 
 - a block with `title="path"` is written to that file;
+- `diff` with a title changes that file: the lines it takes have to be there, once;
 - `python` runs as a script of its own, after the page's earlier `python` blocks in the same run;
-- `console` runs each line after `$ ` and compares what it prints; `...` stands for anything;
+- `console` runs each line after `$ ` and compares what it prints; `...` stands for anything, and
+  so does the time in `(0.05 s)`; `cd FOLDER` holds for the rest of the page;
 - `text` is a picture and does not run.
 """
 
@@ -29,6 +32,8 @@ FENCE = re.compile(
     r"(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+CD = re.compile(r"cd (?P<folder>\S+)")
+TIME = re.compile(r"\(\d+\.\d\d s\)")
 LINK = re.compile(r"\]\((?!https?://)(?P<path>[^)#]*)(?:#[^)]*)?\)")
 
 
@@ -52,24 +57,59 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if with_code(page)], ids=name)
-def test_every_block_of_the_page_runs(page: Path, tmp_path: Path) -> None:
+def stories() -> dict[str, list[Path]]:
+    """What runs in one folder: each page by itself, and the pages of the tutorial."""
+    told: dict[str, list[Path]] = {}
+    for page in filter(with_code, PAGES):
+        whole = page.parent if page.parent.name == "tutorial" else page
+        told.setdefault(name(whole), []).append(page)
+    return told
+
+
+@pytest.mark.parametrize("pages", stories().values(), ids=stories())
+def test_every_block_of_the_page_runs(pages: list[Path], tmp_path: Path) -> None:
     python: list[str] = []
-    for block in blocks(page):
+    folder = tmp_path
+    for block in (block for page in pages for block in blocks(page)):
         if block.title is not None:
-            target = tmp_path / block.title
+            target = folder / block.title
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(block.text, encoding="utf-8")
+            is_diff = block.language == "diff"
+            text = changed(target.read_text("utf-8"), block.text) if is_diff else block.text
+            target.write_text(text, encoding="utf-8")
         elif block.language == "python":
             python.append(block.text)
         elif block.language == "console":
             for command, expected in commands(block.text):
-                assert_prints(command, expected, tmp_path)
+                if inside := CD.fullmatch(command):
+                    folder /= inside["folder"]
+                assert_prints(command if not inside else "true", expected, folder)
         else:
             assert block.language == "text", f"a `{block.language}` block that nothing runs"
     if python:
-        (tmp_path / "page.py").write_text("\n".join(python), encoding="utf-8")
-        assert_prints("python page.py", None, tmp_path)
+        (folder / "page.py").write_text("\n".join(python), encoding="utf-8")
+        assert_prints("python page.py", None, folder)
+
+
+def changed(text: str, diff: str) -> str:
+    """Return what a diff makes of a text. Hunks are parted by lines that begin with `@@`."""
+    for hunk in re.split(r"^@@.*\n", diff, flags=re.MULTILINE):
+        lines = hunk.splitlines(keepends=True)
+        old, new = ("".join(line[1:] or "\n" for line in lines if line[0] != out) for out in "+-")
+        assert f"\n{text}".count(f"\n{old}") == 1, f"not there once:\n{old}"
+        text = f"\n{text}".replace(f"\n{old}", f"\n{new}")[1:]
+    return text
+
+
+def test_a_diff_changes_the_lines_that_it_shows_and_no_others() -> None:
+    text = "one\ntwo\n\nthree\ntwo\n"
+
+    assert changed(text, "-one\n+1\n two\n") == "1\ntwo\n\nthree\ntwo\n"
+    assert changed(text, " one\n@@\n-three\n+3\n+4\n") == "one\ntwo\n\n3\n4\ntwo\n"
+    with pytest.raises(AssertionError, match="not there once"):
+        changed(text, "-two\n+2\n")
+    with pytest.raises(AssertionError, match="not there once"):
+        changed(text, "-three\n-four\n")
 
 
 def commands(text: str) -> Iterator[tuple[str, str]]:
@@ -91,7 +131,8 @@ def assert_prints(command: str, expected: str | None, folder: Path) -> None:
     )
     assert expected is not None or ran.returncode == 0, ran.stdout
     if expected is not None:
-        pattern = re.sub(r"([\[\]*?])", r"[\1]", expected.strip()).replace("...", "*")
+        pattern = re.sub(r"([\[\]*?])", r"[\1]", TIME.sub("...", expected.strip()))
+        pattern = pattern.replace("...", "*")
         assert fnmatchcase(ran.stdout.strip(), pattern), f"$ {command}\n{ran.stdout}"
 
 

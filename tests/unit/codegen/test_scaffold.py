@@ -64,6 +64,14 @@ def test_hooks_and_workflow_are_yaml_and_say_the_commands(folder: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("file", [".pre-commit-config.yaml", ".github/workflows/batpak.yml"])
+def test_the_how_to_shows_what_is_written(folder: Path, file: str) -> None:
+    init(folder)
+    page = (ROOT / "docs/how-to/check-in-ci.md").read_text(encoding="utf-8")
+
+    assert f'```yaml title="{file}"\n{(folder / file).read_text()}```\n' in page
+
+
 def test_a_second_time_changes_nothing(folder: Path) -> None:
     init(folder)
     before = tree(folder)
