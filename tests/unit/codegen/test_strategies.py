@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import ast
 import datetime as dt
+import re
+import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -140,3 +143,26 @@ def test_hypothesis_is_imported_by_one_module_of_a_package(tmp_path: Path) -> No
     files = render(linked(tmp_path, HEAD + events))
 
     assert [path for path, text in files.items() if "hypothesis" in text] == ["doors/testing.py"]
+
+
+def test_what_generated_packages_import_is_installed_with_the_generator() -> None:
+    root = Path(__file__).parents[3]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["gen"]]
+    installed = {re.split(r"[\[>]", line)[0] for line in wanted} | {
+        "typing_extensions"
+    }  # mypy's own
+    folders = [*root.glob("examples/*/*/gen"), *root.glob("tests/golden/cases_out/*/expected")]
+    nodes = [
+        node
+        for folder in folders
+        for file in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    ]
+
+    imports = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    imports |= {n.module or "" for n in nodes if isinstance(n, ast.ImportFrom) and n.level == 0}
+    outside = {name.partition(".")[0] for name in imports} - sys.stdlib_module_names
+
+    assert {"batpak", "msgspec"} <= outside
+    assert outside <= installed
