@@ -6,14 +6,16 @@ Callers may have lied to their type checker, or have none, so nothing is taken f
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TypeGuard, TypeVar
+from typing import Final, TypeGuard, TypeVar
 from uuid import UUID
 
-from batpak.errors import InvalidArgument
+from batpak.errors import InvalidArgument, TooLarge
 
 T = TypeVar("T")
+
+NESTING_MAX: Final = 64
 
 
 def is_count(value: object) -> TypeGuard[int]:
@@ -59,6 +61,34 @@ def uuid_of(argument: str, value: object) -> UUID:
     if not isinstance(value, UUID):
         raise InvalidArgument(argument, f"must be a UUID, not {type(value).__name__}")
     return value
+
+
+def bytes_of(argument: str, value: object, size: int) -> bytes:
+    """So many bytes."""
+    if not isinstance(value, bytes) or len(value) != size:
+        raise InvalidArgument(argument, f"must be {size} bytes")
+    return value
+
+
+def check_nesting(argument: str, nested: list[T], inside: Callable[[T], list[T]]) -> None:
+    """Make sure that what is `inside` one another nests at most NESTING_MAX deep.
+
+    Level by level, so that the check of what is too deep does not end in a RecursionError.
+
+    Args:
+        argument: What the levels are made of.
+        nested: The second level, inside the outermost.
+        inside: What stands inside one of a level, and is of the next.
+
+    Raises:
+        TooLarge: It is deeper.
+    """
+    depth = 1
+    while nested:
+        depth += 1
+        if depth > NESTING_MAX:
+            raise TooLarge(f"the nesting of {argument}", depth, NESTING_MAX)
+        nested = [inner for outer in nested for inner in inside(outer)]
 
 
 def _shown(value: object) -> str:

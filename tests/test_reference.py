@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import batpak.outcome  # noqa: F401  its exception is no name of `batpak`
 from batpak import BatpakError
 
 ROOT = Path(__file__).parents[1]

@@ -17,6 +17,7 @@ from typing import Final
 class Unit(Enum):
     """What a sample counts; the value is what the table says behind it."""
 
+    NANOSECONDS = "ns"
     MICROSECONDS = "µs"
     MILLISECONDS = "ms"
     BYTES = "B"

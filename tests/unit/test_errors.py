@@ -17,6 +17,7 @@ import pytest
 from batpak import errors as e
 from batpak import faults as f
 from batpak.guard.verdict import Denial, Denied
+from batpak.outcome import ErrorKind, OutcomeError, OutcomeFailure, Release
 
 ID = UUID(int=7)
 SAMPLES: list[e.BatpakError] = [
@@ -48,6 +49,7 @@ SAMPLES: list[e.BatpakError] = [
     e.ReceiptRejected(f.ReceiptFault.SPENT, "this receipt was used before"),
     e.IllegalTransition("ship() is legal from PaidOrder only; this is PlacedOrder"),
     e.IllegalHistory("shop.orders.Order", "OrderShipped", 1, "Draft"),
+    OutcomeFailure(OutcomeError(ErrorKind.NOT_FOUND, "no such seat", 9, Release(("seat",)))),
 ]
 
 
