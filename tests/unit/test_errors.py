@@ -48,6 +48,7 @@ SAMPLES: list[e.BatpakError] = [
     e.ReceiptRejected(f.ReceiptFault.SPENT, "this receipt was used before"),
     e.IllegalTransition("ship() is legal from PaidOrder only; this is PlacedOrder"),
     e.IllegalHistory("shop.orders.Order", "OrderShipped", 1, "Draft"),
+    e.SigningError(f.SigningFault.SIGNER, "nothing was signed", 7),
 ]
 
 
