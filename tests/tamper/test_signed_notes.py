@@ -28,7 +28,7 @@ from batpak.signing.signing_key import SigningKey
 from batpak.signing.verdict import Invalid, InvalidReason, Signed
 from batpak.store import Store
 from tests.facts import USER, Counted
-from tests.keys import OLD, OURS, STRANGER
+from tests.keys import OLD, OURS, STRANGER, needs_openssl
 
 OTHER: Final = Coordinate("user:2", "acme")
 CONFIG: Final = StoreConfig(
@@ -68,7 +68,7 @@ def test_a_signed_note_is_read_back_and_believed(change: Callable[[str], str]) -
     assert CheckpointNote.parse(change(text)).verify([OLD.public, OURS.public]) == BELIEVED
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl here")
+@needs_openssl
 def test_any_program_can_check_a_note(tmp_path: Path) -> None:
     OURS.save(tmp_path / "key")
     lines = str(NOTE).splitlines(keepends=True)

@@ -11,7 +11,6 @@ import errno
 import logging
 import os
 import pickle
-import shutil
 import stat
 import subprocess
 import sys
@@ -41,7 +40,7 @@ from batpak.signing.signing_key import KEY_FILE_BYTES_MAX, SigningKey
 from batpak.signing.verify_key import VerifyKey
 from batpak.store import Store
 from tests.facts import USER, Counted
-from tests.keys import OURS
+from tests.keys import OURS, needs_openssl
 
 P: Final = 2**255 - 19
 D: Final = -121665 * pow(121666, -1, P) % P
@@ -299,7 +298,7 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
             SigningKey.load(hostile)  # type: ignore[arg-type]  # what a checker refuses
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl here")
+@needs_openssl
 def test_other_programs_read_our_key_files_and_we_read_theirs(tmp_path: Path) -> None:
     theirs, ours, public = tmp_path / "theirs", tmp_path / "ours", tmp_path / "public"
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", theirs], check=True)
