@@ -10,14 +10,14 @@ from batpak.append import (
     AppendReceipt,
     BatchItem,
     Cause,
-    Claim,
     Ledger,
     PriorItem,
     RawPayload,
 )
+from batpak.claim import Claim
 from batpak.clock import Hlc
 from batpak.commit.ticket import AppendTicket, BatchTicket, interrupted_receipt
-from batpak.config import Durability, Limits, OpenVerify, StoreConfig, SyncMode
+from batpak.config import Durability, Limits, OpenVerify, Signing, StoreConfig, SyncMode
 from batpak.coordinate import Coordinate
 from batpak.diagnostics import Diagnostics
 from batpak.errors import (
@@ -41,6 +41,7 @@ from batpak.errors import (
     PolicyError,
     ReceiptRejected,
     RegistryError,
+    SigningError,
     StaleState,
     StorageError,
     StorageFailed,
@@ -65,6 +66,7 @@ from batpak.faults import (
     KindFault,
     ParentFault,
     ReceiptFault,
+    SigningFault,
     WriteState,
 )
 from batpak.guard.gates import Gate, GateSet
@@ -76,11 +78,13 @@ from batpak.machine import Machine
 from batpak.note import CheckpointNote
 from batpak.override import override
 from batpak.payload import AnyPayload, EventPayload, FormerPayload, OpenEnum, WireEnum
+from batpak.proof import Proof
 from batpak.read.ancestry import Ancestry, AncestryEnd
 from batpak.read.causes import CausalEnd, CausalPath, Impact, Impacts
 from batpak.read.page import Page
 from batpak.read.projection import Projection
 from batpak.reader import StoreReader
+from batpak.receipts import verify_receipt
 from batpak.region import KindFilter, Region
 from batpak.report import (
     Finding,
@@ -94,6 +98,9 @@ from batpak.report import (
     Torn,
     VerifyReport,
 )
+from batpak.signing.signing_key import SigningKey
+from batpak.signing.verdict import Invalid, InvalidReason, Signed, TrustVerdict, Unsigned
+from batpak.signing.verify_key import VerifyKey
 from batpak.store import Store
 from batpak.typestate import Guarded, Handle, Transition
 from batpak.wire import Form
@@ -113,6 +120,9 @@ __all__ = [  # noqa: RUF022  in reading order
     "Store", "StoreReader", "StoreConfig", "Limits", "Durability", "SyncMode", "OpenVerify",
     "BatchItem", "PriorItem", "RawPayload", "Cause", "AppendReceipt", "Claim", "AppendTicket",
     "BatchTicket", "interrupted_receipt",
+    # vouched for, and proved to others
+    "SigningKey", "VerifyKey", "Signing", "verify_receipt", "Proof", "TrustVerdict", "Signed",
+    "Unsigned", "Invalid", "InvalidReason",
     # read back
     "StoredEvent", "IndexEntry", "EventHeader", "Form", "Page", "Ancestry", "AncestryEnd",
     "CausalPath", "CausalEnd", "Impact", "Impacts", "Projection",
@@ -131,6 +141,7 @@ __all__ = [  # noqa: RUF022  in reading order
     "DamageError", "CorruptStore", "Damage", "FutureVersion", "DecodeFailed", "DecodeStage",
     "PolicyError", "Denied", "ReceiptRejected", "ReceiptFault", "IllegalTransition",
     "IllegalHistory",
+    "SigningError", "SigningFault",
     # for generated code, and for those who write what it writes
     "abi", "override", "system",
 ]  # fmt: skip

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from batpak import codec
+from batpak.claim import Claim, ReceiptFile, read_receipt
 from batpak.config import Durability
 from batpak.coordinate import Coordinate
 from batpak.event import EventHeader, IndexEntry, StoredEvent
@@ -20,18 +22,11 @@ from batpak.override import override
 from batpak.payload import EventPayload
 
 
-class Claim(Struct, frozen=True):
-    """What a receipt says of the log: the same for an append and for its replay."""
-
-    store_id: UUID
-    coordinate: Coordinate
-    head: bytes
-    content_hash: bytes
-    extensions: Mapping[str, bytes]
-
-
 class AppendReceipt(Struct, EventHeader, frozen=True, kw_only=True):
-    """Proof that the store took an event. Everything but `durability` and `replayed` is stored."""
+    """Proof that the store took an event: what is stored of it, and who vouches for that.
+
+    The log has everything but `durability`, `replayed`, `key_id` and `signature`.
+    """
 
     store_id: UUID
     coordinate: Coordinate
@@ -40,11 +35,51 @@ class AppendReceipt(Struct, EventHeader, frozen=True, kw_only=True):
     extensions: Mapping[str, bytes]
     durability: Durability  # the level that was true when the call returned
     replayed: bool = False  # the key was known: this is the receipt of the first append
+    key_id: bytes | None = None  # of the key that has signed it
+    signature: bytes | None = None  # of the claim and the durability
 
     @property
     def claim(self) -> Claim:
-        """Everything that stays true: all but `durability` and `replayed`."""
+        """What it says of the log, which stays true and is the same for a replay."""
         return Claim(self.store_id, self.coordinate, self.head, self.content_hash, self.extensions)
+
+    def to_bytes(self) -> bytes:
+        """The receipt as bytes, to be kept or given to somebody. `from_bytes` reads it back."""
+        names = tuple(sorted(self.extensions.items())) or None
+        file = ReceiptFile(
+            "batpak receipt 1",
+            self.store_id,
+            self.coordinate.entity,
+            self.coordinate.scope,
+            self.head,
+            self.content_hash,
+            names,
+            self.durability,
+            self.replayed,
+            self.key_id,
+            self.signature,
+        )
+        return codec.encode(file)
+
+    @staticmethod
+    def from_bytes(data: bytes) -> AppendReceipt:
+        """Read a receipt back. That it has the shape of one says nothing: see `verify_receipt`.
+
+        Raises:
+            InvalidArgument: These bytes are no receipt.
+        """
+        file = read_receipt(data)
+        return AppendReceipt(
+            store_id=file.store_id,
+            coordinate=Coordinate(file.entity, file.scope),
+            head=file.head,
+            content_hash=file.content_hash,
+            extensions=dict(file.extensions or ()),
+            durability=file.durability,
+            replayed=file.replayed,
+            key_id=file.key_id,
+            signature=file.signature,
+        )
 
     @override
     def __hash__(self) -> int:
@@ -55,7 +90,8 @@ class AppendReceipt(Struct, EventHeader, frozen=True, kw_only=True):
         return (
             f"AppendReceipt(sequence={self.sequence}, coordinate={self.coordinate!s},"
             f" version={self.version}, kind={self.kind}, event_id={self.event_id},"
-            f" durability={self.durability.name}, replayed={self.replayed})"
+            f" durability={self.durability.name}, replayed={self.replayed},"
+            f" signed={self.signature is not None})"
         )
 
 

@@ -9,6 +9,9 @@ from msgspec import Struct
 
 from batpak.errors import InvalidArgument
 from batpak.report import OpenReport
+from batpak.signing.signing_key import SigningKey
+from batpak.signing.trust import trusted_of
+from batpak.signing.verify_key import VerifyKey
 
 
 class Durability(IntEnum):
@@ -31,6 +34,13 @@ class OpenVerify(Enum):
 
     QUICK = "quick"  # HEAD, headers, footers, every frame of the newest segment
     FULL = "full"  # every checksum, hash and link of the log
+
+
+class Signing(Enum):
+    """Whether a store does without signatures."""
+
+    OPTIONAL = "optional"  # it signs if it has a key
+    REQUIRED = "required"  # it is not written without one, and believes nothing that has none
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -61,7 +71,15 @@ class StoreConfig(Struct, frozen=True, kw_only=True):
     open_verify: OpenVerify = OpenVerify.QUICK
     lifecycle_events: bool = True  # OPEN_COMPLETED and CLOSE_COMPLETED records in the log
     on_open: Callable[[OpenReport], None] | None = None  # called once, after a successful open
+    signer: SigningKey | None = None  # signs receipts and notes
+    trusted: tuple[VerifyKey, ...] = ()  # believed, beside that of the signer: those used before
+    signing: Signing = Signing.OPTIONAL
     limits: Limits = Limits()
+
+    @property
+    def believed(self) -> tuple[VerifyKey, ...]:
+        """All keys that are: that of the signer, and the trusted ones."""
+        return self.trusted if self.signer is None else (self.signer.public, *self.trusted)
 
     def __post_init__(self) -> None:
         for name, cls in (
@@ -69,12 +87,18 @@ class StoreConfig(Struct, frozen=True, kw_only=True):
             ("sync_mode", SyncMode),
             ("open_verify", OpenVerify),
             ("lifecycle_events", bool),
+            ("signing", Signing),
             ("limits", Limits),
         ):
             if type(getattr(self, name)) is not cls:
                 raise InvalidArgument(name, f"{getattr(self, name)!r} is no {cls.__name__}")
         if self.on_open is not None and not callable(self.on_open):
             raise InvalidArgument("on_open", f"{self.on_open!r} cannot be called")
+        if type(self.signer) not in (SigningKey, type(None)):
+            raise InvalidArgument("signer", f"{type(self.signer).__name__} is no SigningKey")
+        if type(self.trusted) is not tuple:
+            raise InvalidArgument("trusted", f"must be a tuple, not {type(self.trusted).__name__}")
+        trusted_of("trusted", self.trusted)
         for name, low, high in (
             ("sync_every_n_events", 1, 1_000_000),
             ("sync_every_ms", 1, 60_000),

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, ClassVar, final
 from uuid import UUID
 
 from batpak.faults import (
+    COORDINATE_RULES,
+    KEY_HINTS,
+    SIGNING_HINTS,
     CoordinateFault,
     Damage,
     DecodeStage,
@@ -18,6 +21,7 @@ from batpak.faults import (
     KindFault,
     ParentFault,
     ReceiptFault,
+    SigningFault,
     WriteState,
 )
 from batpak.override import override
@@ -83,19 +87,7 @@ class InvalidCoordinate(UsageError):
     def __init__(self, component: str, reason: CoordinateFault, value: str) -> None:
         self.component, self.reason, self.value = component, reason, value
         shown = ascii(value if len(value) <= 64 else value[:64] + "…")
-        super().__init__(f"{component} {shown}: {_COORDINATE_RULES[reason]}")
-
-
-_COORDINATE_RULES = {
-    CoordinateFault.EMPTY: "must not be empty",
-    CoordinateFault.TOO_LONG: "must be at most 1024 bytes of UTF-8",
-    CoordinateFault.NOT_UTF8: "has a lone surrogate, which UTF-8 cannot hold",
-    CoordinateFault.NUL: "must not contain U+0000",
-    CoordinateFault.CONTROL: "must not contain control characters",
-    CoordinateFault.PATH: "must not contain '/' or '..'",
-    CoordinateFault.SEPARATOR: "must not contain '|' or '='",
-    CoordinateFault.RESERVED: "begins with 'batpak:', which only the store itself writes",
-}
+        super().__init__(f"{component} {shown}: {COORDINATE_RULES[reason]}")
 
 
 @final
@@ -224,7 +216,7 @@ class IdempotencyConflict(ConflictError):
         sequence: int | None = None,
     ) -> None:
         self.key, self.reason, self.differs, self.sequence = key, reason, differs, sequence
-        super().__init__(_key_sentence(self), hint=_KEY_HINTS[reason])
+        super().__init__(_key_sentence(self), hint=KEY_HINTS[reason])
 
 
 def _key_sentence(error: IdempotencyConflict) -> str:
@@ -236,15 +228,6 @@ def _key_sentence(error: IdempotencyConflict) -> str:
         KeyFault.MIXED: "some items of the batch have an idempotency key, and some have none",
         KeyFault.DUPLICATE: "two items of the batch have the same idempotency key",
     }.get(error.reason, "the batch stored under this key has another number of items")
-
-
-_KEY_HINTS = {
-    KeyFault.DIFFERS: "one key means one event for ever; use a new key for a new event",
-    KeyFault.PARTIAL: "repeat the batch exactly as it was, or use new keys",
-    KeyFault.MIXED: "give every item a key, or none, or the batch one key",
-    KeyFault.DUPLICATE: "give every item a key of its own",
-    KeyFault.COUNT: "repeat the batch exactly as it was, or use a new key",
-}
 
 
 @final
@@ -490,3 +473,20 @@ class IllegalHistory(PolicyError):
     def __init__(self, machine: str, event: str, version: int, state: str) -> None:
         self.machine, self.event, self.version, self.state = machine, event, version, state
         super().__init__(f"{machine}: {event} at version {version} while {state}")
+
+
+# ------------------------------------------------------------------------- there is no such key
+
+
+@final
+class SigningError(BatpakError):
+    """A key cannot be taken, or nothing can be signed. Never holds what a key is made of.
+
+    `sequence` is None unless an event was stored before its receipt could not be signed.
+    """
+
+    code = "signing"
+
+    def __init__(self, reason: SigningFault, message: str, sequence: int | None = None) -> None:
+        self.reason, self.sequence = reason, sequence
+        super().__init__(f"{message} [{reason.value}]", hint=SIGNING_HINTS[reason])

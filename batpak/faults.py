@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class CoordinateFault(StrEnum):
@@ -16,6 +17,18 @@ class CoordinateFault(StrEnum):
     PATH = "path"
     SEPARATOR = "separator"
     RESERVED = "reserved"
+
+
+COORDINATE_RULES: Final = {
+    CoordinateFault.EMPTY: "must not be empty",
+    CoordinateFault.TOO_LONG: "must be at most 1024 bytes of UTF-8",
+    CoordinateFault.NOT_UTF8: "has a lone surrogate, which UTF-8 cannot hold",
+    CoordinateFault.NUL: "must not contain U+0000",
+    CoordinateFault.CONTROL: "must not contain control characters",
+    CoordinateFault.PATH: "must not contain '/' or '..'",
+    CoordinateFault.SEPARATOR: "must not contain '|' or '='",
+    CoordinateFault.RESERVED: "begins with 'batpak:', which only the store itself writes",
+}
 
 
 class KindFault(StrEnum):
@@ -34,6 +47,15 @@ class KeyFault(StrEnum):
     MIXED = "mixed"  # some items of the batch have keys, and some have none
     DUPLICATE = "duplicate"  # two items of the batch have one key
     COUNT = "count"  # the batch of this key had another number of items
+
+
+KEY_HINTS: Final = {
+    KeyFault.DIFFERS: "one key means one event for ever; use a new key for a new event",
+    KeyFault.PARTIAL: "repeat the batch exactly as it was, or use new keys",
+    KeyFault.MIXED: "give every item a key, or none, or the batch one key",
+    KeyFault.DUPLICATE: "give every item a key of its own",
+    KeyFault.COUNT: "repeat the batch exactly as it was, or use a new key",
+}
 
 
 class ParentFault(StrEnum):
@@ -81,3 +103,24 @@ class ReceiptFault(StrEnum):
     WRONG_POLICY = "wrong-policy"
     MOVED = "moved"
     FOREIGN = "foreign"
+
+
+class SigningFault(StrEnum):
+    """Why a key cannot be taken, or why nothing is signed."""
+
+    NO_EXTRA = "no-extra"  # `cryptography` is not installed
+    BAD_KEY = "bad-key"  # not what an Ed25519 key looks like
+    WEAK_KEY = "weak-key"  # one signature under it would fit every message
+    KEY_FILE_MODE = "key-file-mode"  # others may read the file of a key
+    REQUIRED = "required"  # a store is to sign everything, and there is no key
+    SIGNER = "signer"  # the library that signs has failed
+
+
+SIGNING_HINTS: Final = {
+    SigningFault.NO_EXTRA: "pip install 'batpak[sign]'",
+    SigningFault.BAD_KEY: "`batpak key new FILE` makes one, `batpak key public FILE` tells it",
+    SigningFault.WEAK_KEY: "ask for another public key, and for the reason",
+    SigningFault.KEY_FILE_MODE: "chmod 600 it, and make a new key if others could read it",
+    SigningFault.REQUIRED: "give StoreConfig a signer",
+    SigningFault.SIGNER: "what was stored is stored; the same idempotency key gives its receipt",
+}

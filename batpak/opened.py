@@ -12,9 +12,10 @@ from uuid import UUID
 from msgspec import Struct
 
 from batpak import registry
-from batpak.config import OpenVerify, StoreConfig
+from batpak.config import OpenVerify, Signing, StoreConfig
 from batpak.disk.seam import Directory, Lock, StrPath
-from batpak.errors import InvalidArgument, StorageFailed, StoreLocked
+from batpak.errors import InvalidArgument, SigningError, StorageFailed, StoreLocked
+from batpak.faults import SigningFault
 from batpak.journal import header, layout
 from batpak.platform import Platform
 from batpak.recovery import restore
@@ -33,6 +34,7 @@ class Opened(Struct):
     lock: Lock | None
     log: Recovered
     report: OpenReport
+    config: StoreConfig
     abandon_writer: Callable[[], None] | None = None
     drain_writer: Callable[[], None] | None = None
 
@@ -64,6 +66,7 @@ def open_log(
 
     Raises:
         RegistryError: A payload class of this program cannot be decoded. Nothing was touched.
+        SigningError: Writing has to be signed, and there is no key. Nothing was touched.
         InvalidArgument: No path, a big-endian host, or a store of format version 1.
         StoreLocked: Another handle holds the directory.
         StorageFailed: The system refused, or there is no store and none may be made.
@@ -72,6 +75,8 @@ def open_log(
     if sys.byteorder != "little":
         raise InvalidArgument("host", "a big-endian machine cannot open a store")
     registry.validate()
+    if writable and config.signing is Signing.REQUIRED and config.signer is None:
+        raise SigningError(SigningFault.REQUIRED, "what is written here has to be signed")
     began = platform.monotonic_ns()
     directory = layout.enter(platform, path, create=create)
     full = directory.path
@@ -111,7 +116,7 @@ def open_log(
         head_checked=True,
     )
     _announce(report, config)
-    return Opened(platform, directory, lock, log, report)
+    return Opened(platform, directory, lock, log, report, config)
 
 
 def _verify_first(directory: Directory) -> None:

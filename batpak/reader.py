@@ -14,7 +14,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar, overload
 from uuid import UUID
 
+from batpak.append import AppendReceipt, Cause
 from batpak.arguments import count_of, limit_of, text_of
+from batpak.config import Signing
 from batpak.errors import (
     EventNotFound,
     ForkedStoreError,
@@ -23,20 +25,23 @@ from batpak.errors import (
     StoreClosed,
     StoreReadOnly,
 )
-from batpak.event import IndexEntry
+from batpak.event import IndexEntry, StoredEvent
 from batpak.ids import EventId
 from batpak.index import query
 from batpak.note import CheckpointNote
 from batpak.opened import Opened
 from batpak.override import override
 from batpak.payload import EventPayload
+from batpak.proof import Proof
 from batpak.queries import Queries
-from batpak.read import ancestry, causes
+from batpak.read import ancestry, causes, claims, path
 from batpak.read.ancestry import Ancestry
 from batpak.read.causes import CausalPath, Impacts
 from batpak.read.projection import Projection, S, project
+from batpak.receipts import verify_receipt
 from batpak.region import Region
 from batpak.report import Frontier, Health, HealthState, OpenReport, Stats, VerifyReport
+from batpak.signing.verdict import Invalid, TrustVerdict
 from batpak.upkeep.stats import stats_of
 from batpak.upkeep.verify import Look, look, verify_log
 from batpak.wire import TYPED, Form, Q, form_of
@@ -169,6 +174,7 @@ class StoreReader(Queries):
 
         Args:
             since: A note that was kept elsewhere; the report says whether the log goes on from it.
+                Where the config has keys, one of them has to have signed it.
 
         Raises:
             StorageFailed: The system refused.
@@ -178,7 +184,57 @@ class StoreReader(Queries):
         if type(since) not in (CheckpointNote, type(None)):
             raise InvalidArgument("since", "must be a CheckpointNote")
         with self._until_closed():
-            return verify_log(self._opened.directory, self._look(), since)
+            config = self._opened.config
+            unsigned = not config.believed and config.signing is Signing.OPTIONAL
+            believed = None if unsigned else config.believed
+            return verify_log(self._opened.directory, self._look(), since, believed)
+
+    def verify_receipt(
+        self, receipt: AppendReceipt, *, accept_unsigned: bool = False
+    ) -> TrustVerdict:
+        """Whether a key of the config has signed a receipt, and the log has what it says.
+
+        Args:
+            receipt: Perhaps from a stranger.
+            accept_unsigned: Whether one that nobody has signed may pass, as `Unsigned`. Where the
+                config says that signing is required, it may not.
+
+        Raises:
+            InvalidArgument: No receipt.
+            CorruptStore: The event that it names cannot be read.
+        """
+        self._alive()
+        config = self._opened.config
+        may_be_unsigned = accept_unsigned and config.signing is Signing.OPTIONAL
+        verdict = verify_receipt(receipt, config.believed, accept_unsigned=may_be_unsigned)
+        if isinstance(verdict, Invalid):
+            return verdict
+        store_id = self.open_report.store_id
+        reason = claims.contradiction(self._fetch, self._table, store_id, receipt)
+        return verdict if reason is None else Invalid(reason)
+
+    def prove(self, event: Cause, note: CheckpointNote) -> Proof:
+        """Proof that the log of a note has an event, for somebody who has no store.
+
+        It holds the payload of the event, and of each event behind it, up to the note, all but the
+        payload. With a signed note and the public key it is verified offline.
+
+        Args:
+            event: Its id, an entry, a receipt, or the event itself.
+            note: Taken after it was stored.
+
+        Raises:
+            EventNotFound: There is no such event.
+            InvalidArgument: The note is not of this log, or was taken before the event.
+            TooLarge: There are too many events in between.
+            CorruptStore: One of them cannot be read.
+        """
+        which = EventId(event.event_id) if isinstance(event, StoredEvent | AppendReceipt) else event
+        anchor = self._anchor(which)
+        if type(note) is not CheckpointNote:
+            raise InvalidArgument("note", "must be a CheckpointNote")
+        store_id = self.open_report.store_id
+        return path.prove(self._fetch, self._table, store_id, anchor.sequence, note)
 
     def _look(self) -> Look:
         return look(self._opened.directory, self._table.bound)

@@ -68,8 +68,9 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class NoteFault(StrEnum):
-    """How a log does not go on from a note."""
+    """How a log does not go on from a note, or why the note says nothing of it."""
 
+    UNTRUSTED = "untrusted"  # keys are trusted, and none of them has signed the note
     OTHER_STORE = "other-store"
     ROLLED_BACK = "rolled-back"  # it is shorter than it was
     REWRITTEN = "rewritten"  # it has another event where the note was taken
@@ -105,6 +106,8 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
             raise CorruptStore(first.file, first.offset, first.reason, first.detail)
         if self.note is not None:
             detail = f"the log does not go on from the note: {self.note.value}"
+            if self.note is NoteFault.UNTRUSTED:
+                detail = "no key that is trusted has signed the note"
             raise CorruptStore(self.path, 0, Damage.CHAIN, detail)
 
 

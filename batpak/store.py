@@ -31,6 +31,7 @@ from batpak.opened import Opened, open_log
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.platform import REAL, Platform
+from batpak.proof import Proof
 from batpak.reader import ReadOnlyStore, StoreReader
 from batpak.report import Frontier, Health, HealthState
 from batpak.system import CloseCompleted, OpenCompleted
@@ -69,6 +70,7 @@ class Store(StoreReader):
 
         Raises:
             RegistryError: A payload class of this program cannot be decoded.
+            SigningError: The config asks for signatures, and has no key.
             InvalidArgument: No path, a big-endian host, or a store of format version 1.
             StoreLocked: Another handle holds the directory, in this process or another one.
             StorageFailed: The system refused.
@@ -137,6 +139,7 @@ class Store(StoreReader):
             DurabilityUnknown: A sync was refused. Only an open can tell; repeating is safe with a
                 key.
             StoreClosed, StorePoisoned, ForkedStoreError: This handle does not write.
+            SigningError: The event is stored; its receipt could not be signed.
         """
         lane, pid, thread_id = self._lane, self._pid, self._thread_id
         if lane.ended or pid() != self._opener_pid:
@@ -257,7 +260,7 @@ class Store(StoreReader):
             self._payload_bytes_max,
         )
         unit = self._unit(one)
-        ticket = AppendTicket(unit, self._opened.platform, self._lane.hurry)
+        ticket = AppendTicket(unit, self._opened.platform, self._lane.hurry, self._lane.receipts)
         self._lane.submit(unit)
         return ticket
 
@@ -272,7 +275,7 @@ class Store(StoreReader):
         """Put a batch in line and return at once. See `append_batch` and `submit`."""
         self._writable()
         unit = self._batch(items, idempotency_key, caused_by, correlation_id)
-        ticket = BatchTicket(unit, self._opened.platform, self._lane.hurry)
+        ticket = BatchTicket(unit, self._opened.platform, self._lane.hurry, self._lane.receipts)
         self._lane.submit(unit)
         return ticket
 
@@ -291,16 +294,33 @@ class Store(StoreReader):
         """Sync, and say where the log stands, as a text to keep somewhere else.
 
         `verify(since=note)` proves later that the log still begins with everything it had then.
-        The note is evidence only outside the store's own disk.
+        The note is evidence only outside the store's own disk. It is signed if the config has a
+        signer.
+
+        Raises:
+            SigningError: It could not be signed.
+            As `sync`.
         """
         self._writable()
         tip, platform = self._lane.sync(), self._opened.platform
-        return CheckpointNote(
+        note = CheckpointNote(
             store_id=self.open_report.store_id,
             events=tip.durable,
             head=tip.chain_head,
             taken_ms=platform.wall_ns() // 1_000_000,
         )
+        signer = self._config.signer
+        return note if signer is None else note.signed(signer)
+
+    @override
+    def prove(self, event: Cause, note: CheckpointNote | None = None) -> Proof:
+        """Proof that this log has an event. See `StoreReader.prove`.
+
+        Args:
+            event: Its id, an entry, a receipt, or the event itself.
+            note: Taken after it was stored. None: one is taken now, as `checkpoint` does.
+        """
+        return super().prove(event, Store.checkpoint(self) if note is None else note)
 
     @override
     def frontier(self) -> Frontier:

@@ -24,6 +24,8 @@ FRONT = """
     Machine Handle Transition Guarded Ledger
     Store StoreReader StoreConfig Limits Durability SyncMode OpenVerify BatchItem PriorItem
     RawPayload Cause AppendReceipt Claim AppendTicket BatchTicket interrupted_receipt
+    SigningKey VerifyKey Signing verify_receipt Proof TrustVerdict Signed Unsigned Invalid
+    InvalidReason
     StoredEvent IndexEntry EventHeader Form Page Ancestry AncestryEnd CausalPath CausalEnd Impact
     Impacts Projection
     OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Frontier Health HealthState
@@ -38,6 +40,7 @@ FRONT = """
     StorageError StorageFailed DurabilityUnknown
     DamageError CorruptStore Damage FutureVersion DecodeFailed DecodeStage
     PolicyError Denied ReceiptRejected ReceiptFault IllegalTransition IllegalHistory
+    SigningError SigningFault
     abi override system
 """
 ABI = """

@@ -19,15 +19,18 @@ LINES_MAX = 500
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
     "batpak": """cli testing / store / flow reader / opened queries / read upkeep / commit
-        / recovery / journal index / machine abi / guard / typestate append / note event
-        / record system / diagnostics / wire region / payload / registry / config platform / report
-        / outcome / reason / ids checks / kind coordinate clock codec digest disk / arguments
-        / errors / exact faults override seal""",
-    "batpak.disk": "posix / seam",
+        / recovery / journal index / machine abi / guard receipts / typestate append proof
+        / note claim / event / record system / diagnostics / wire region / payload / registry
+        / config platform / report / outcome / reason / ids checks signing
+        / kind coordinate clock codec digest disk / arguments / errors
+        / exact faults override seal""",
+    "batpak.disk": "secret / posix / seam",
+    "batpak.signing": "trust / signing_key / verify_key / verdict",
     "batpak.testing": """platform sabotage contract / crash handles threads watched
         / history disk switches / image / clock faults model""",
-    "batpak.cli": "main / schemas pictures stores decode demo versions / manner readable",
-    "batpak.read": "ancestry causes projection / fetch page",
+    "batpak.cli": """main / schemas pictures stores signatures decode demo versions
+        / manner readable trusted""",
+    "batpak.read": "ancestry causes claims path projection / fetch page",
     "batpak.upkeep": "verify stats",
     "batpak.recovery": "restore / footer / decide",
     "batpak.commit": "lane / line rotation / sealer / stage ticket / unit worker / request",
@@ -62,6 +65,7 @@ DOORS = {  # room of the runtime -> the parts of the outside world that only it 
     "platform": {"secrets", "threading", "queue"},
     "codec": {"msgspec.msgpack"},
     "digest": {"blake3", "zlib"},
+    "signing": {"cryptography"},
     "cli": {"typer", "rich", "batpak_codegen"},
 }
 FOLDERS = {"codegen", "schemas", "tests", "examples", "docs"}  # importable by accident of layout

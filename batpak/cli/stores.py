@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from batpak.cli.trusted import Keys, keys_of
 from batpak.note import CheckpointNote
 from batpak.platform import REAL
 from batpak.report import Finding, NoteFault, VerifyReport
@@ -19,6 +20,7 @@ DAMAGE: int = 3  # exit code
 SHOWN_MAX: int = 20  # findings on a terminal; --json has them all
 NOTE_CHARS_MAX: int = 4096
 BROKEN: dict[NoteFault, str] = {
+    NoteFault.UNTRUSTED: "none of the keys has signed the note, so it says nothing of the log",
     NoteFault.ROLLED_BACK: "the log ends before the note, or is damaged there: it was rolled back",
     NoteFault.REWRITTEN: "the log has another event where the note was taken: it was rewritten",
     NoteFault.OTHER_STORE: "the note is of another store",
@@ -37,6 +39,7 @@ def verify(
             metavar="NOTE",
         ),
     ] = None,
+    key: Keys = [],  # noqa: B006  read only
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Recompute every checksum, hash and link of a store. Exit code 3: damage was found.
@@ -44,7 +47,9 @@ def verify(
     Nothing is changed. The store must not be open for writing meanwhile.
     """
     note = None if since is None else CheckpointNote.parse(since.read(NOTE_CHARS_MAX))
-    report = verify_path(path, REAL, note)
+    if key and note is None:
+        raise typer.BadParameter("--key says who has signed the note of --since")
+    report = verify_path(path, REAL, note, keys_of(key) if key else None)
     if as_json:
         typer.echo(json.dumps(_plain(report), indent=2))
     else:

@@ -85,7 +85,7 @@ class Lane(Line):
         config: StoreConfig,
         platform: Platform,
     ) -> None:
-        super().__init__(platform, config.limits)
+        super().__init__(platform, config.limits, config.signer)
         self._directory, self._table, self._config = directory, table, config
         self._monotonic_ns = platform.monotonic_ns
         self.tip = tip

@@ -26,8 +26,10 @@ from batpak.append import AppendReceipt
 from batpak.commit.unit import Unit
 from batpak.commit.worker import Worker
 from batpak.config import Limits
-from batpak.errors import BatpakError, InvalidArgument, StoreClosed
+from batpak.errors import BatpakError, InvalidArgument, SigningError, StoreClosed
 from batpak.platform import Platform
+from batpak.receipts import signed
+from batpak.signing.signing_key import SigningKey
 
 T = TypeVar("T")
 
@@ -38,8 +40,8 @@ PATIENCE_S: Final = 1.0  # between two looks at a lane that does not answer
 class Line(ABC):
     """Units, committed in the order in which they came, by whichever caller has the lane."""
 
-    def __init__(self, platform: Platform, limits: Limits) -> None:
-        self._platform, self._limits = platform, limits
+    def __init__(self, platform: Platform, limits: Limits, signer: SigningKey | None) -> None:
+        self._platform, self._limits, self._signer = platform, limits, signer
         self._thread_id = platform.thread_id
         self._slot: dict[Unit | None, Unit] = {}  # None -> owner; an owner -> who took over
         self._queue: deque[Unit] = deque()
@@ -71,6 +73,7 @@ class Line(ABC):
             IdempotencyConflict, VersionConflict, UnknownParent: The log says otherwise.
             StorageFailed: The write was refused and is undone.
             DurabilityUnknown: The sync was refused; this handle writes no more.
+            SigningError: The events are stored, and their receipts could not be signed.
         """
         try:
             self._queue.append(unit)
@@ -80,11 +83,24 @@ class Line(ABC):
                 self._wait(unit)
             answer = unit.answer
             if isinstance(answer, tuple):
-                return answer
+                return answer if self._signer is None else self.receipts(unit)
+        except SigningError:  # it is stored, and the lane is free
+            raise
         except BaseException as error:
             self._cut_short(unit, error)
             raise
         raise answer or StoreClosed()
+
+    def receipts(self, unit: Unit) -> tuple[AppendReceipt, ...]:
+        """Of the events of a unit, if it was stored; signed by who asks, while the lane is free.
+
+        Raises:
+            SigningError: They could not be signed.
+        """
+        signer = self._signer
+        if signer is None:
+            return unit.receipts
+        return tuple(signed(receipt, signer) for receipt in unit.receipts)
 
     def submit(self, unit: Unit) -> None:
         """Put a unit in line and return; a thread of its own commits it if no caller does.
@@ -181,7 +197,7 @@ class Line(ABC):
         if not unit.done:
             with suppress(BatpakError):
                 self.commit(Unit((), self._thread_id()))
-        return unit.receipts
+        return self.receipts(unit)
 
     def _owns(self, unit: Unit) -> bool:
         owner = self._slot.get(None)

@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from batpak.append import AppendReceipt
 from batpak.commit.unit import Unit
@@ -16,6 +16,9 @@ from batpak.override import override
 from batpak.platform import Platform
 
 R = TypeVar("R")
+
+Receipts: TypeAlias = Callable[[Unit], tuple[AppendReceipt, ...]]
+"""What gives the receipts of a unit that was stored, signed if that is to be."""
 
 PATIENCE_S: Final = 1.0
 
@@ -28,8 +31,10 @@ class Ticket(ABC, Generic[R]):
     Dropping it is fire and forget; a failure that nobody asked for is logged as an error.
     """
 
-    def __init__(self, unit: Unit, platform: Platform, hurry: Callable[[], None]) -> None:
-        self._unit, self._platform, self._hurry = unit, platform, hurry
+    def __init__(
+        self, unit: Unit, platform: Platform, hurry: Callable[[], None], receipts: Receipts
+    ) -> None:
+        self._unit, self._platform, self._hurry, self._receipts = unit, platform, hurry, receipts
         self._calls = unit.callbacks = deque()
         self._asked = False
 
@@ -46,6 +51,7 @@ class Ticket(ABC, Generic[R]):
         Raises:
             WaitTimeout: It is still in line, and stays there.
             BatpakError: It was refused; as `Store.append` would have raised it.
+            SigningError: It is stored, and the receipt could not be signed.
         """
         self._wait(timeout_s)
         self._asked = True
@@ -111,7 +117,7 @@ class AppendTicket(Ticket[AppendReceipt]):
 
     @override
     def _result(self) -> AppendReceipt:
-        return self._unit.receipts[0]
+        return self._receipts(self._unit)[0]
 
 
 class BatchTicket(Ticket[tuple[AppendReceipt, ...]]):
@@ -119,7 +125,7 @@ class BatchTicket(Ticket[tuple[AppendReceipt, ...]]):
 
     @override
     def _result(self) -> tuple[AppendReceipt, ...]:
-        return self._unit.receipts
+        return self._receipts(self._unit)
 
 
 def _complain(unit: Unit) -> None:

@@ -12,9 +12,12 @@ of entities) is taken from the frames as they come, so one damaged event is one 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from batpak.digest import ZERO_HASH
 from batpak.disk.seam import Directory, StrPath
@@ -34,6 +37,8 @@ from batpak.recovery import decide, footer
 from batpak.recovery.decide import Found, Refuse, TornAt
 from batpak.recovery.footer import FOOTER_BYTES_MIN
 from batpak.report import FINDINGS_MAX, Finding, NoteFault, Torn, VerifyReport
+from batpak.signing.verdict import Signed
+from batpak.signing.verify_key import VerifyKey
 
 
 class Look(NamedTuple):
@@ -62,7 +67,10 @@ def look(directory: Directory, next_sequence: int | None = None) -> Look:
 
 
 def verify_path(
-    path: StrPath, platform: Platform, since: CheckpointNote | None = None
+    path: StrPath,
+    platform: Platform,
+    since: CheckpointNote | None = None,
+    believed: Sequence[VerifyKey] | None = None,
 ) -> VerifyReport:
     """Verify a directory without opening it as a store, so damage is reported and not raised.
 
@@ -70,6 +78,7 @@ def verify_path(
         path: Of the directory.
         platform: The world.
         since: A note that the log has to go on from.
+        believed: Keys, one of which has to have signed the note. None: it need not be signed.
 
     Raises:
         StoreLocked: A writer has it open.
@@ -84,7 +93,7 @@ def verify_path(
             seen = look(directory)
             if not seen.found.segments and not seen.found.has_head:
                 raise StorageFailed("open", directory.path, None, "there is no store here")
-            return verify_log(directory, seen, since)
+            return verify_log(directory, seen, since, believed)
         finally:
             if lock is not None:
                 lock.release()
@@ -93,7 +102,10 @@ def verify_path(
 
 
 def verify_log(
-    directory: Directory, seen: Look, since: CheckpointNote | None = None
+    directory: Directory,
+    seen: Look,
+    since: CheckpointNote | None = None,
+    believed: Sequence[VerifyKey] | None = None,
 ) -> VerifyReport:
     """Verify what `look` has seen. The caller holds the lock.
 
@@ -101,13 +113,17 @@ def verify_log(
         directory: Of the store.
         seen: What `look` gave.
         since: A note that the log has to go on from.
+        believed: Keys, one of which has to have signed the note. None: it need not be signed.
 
     Raises:
         StorageFailed: The system refused.
         FutureVersion: Something is newer than this code.
         InvalidArgument: A segment is of format version 1.
     """
-    return _Verification(directory, seen, since).run()
+    report = _Verification(directory, seen, since).run()
+    if since is None or believed is None or isinstance(since.verify(believed), Signed):
+        return report
+    return replace(report, note=NoteFault.UNTRUSTED)
 
 
 class _Verification:

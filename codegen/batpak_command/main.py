@@ -34,6 +34,9 @@ Schemas:
 Stores:
   verify    Recompute every checksum, hash and link of a store.
   decode    Print an event of a store, or a payload, as JSON.
+  key       Make a key that signs receipts and notes, or print its public half.
+  receipt   Check a receipt without the store that it is from.
+  proof     Prove to others that a store has an event, or check such a proof.
   demo      Show the whole story in a temporary folder.
 
 Options:

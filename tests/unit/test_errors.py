@@ -50,6 +50,7 @@ SAMPLES: list[e.BatpakError] = [
     e.IllegalTransition("ship() is legal from PaidOrder only; this is PlacedOrder"),
     e.IllegalHistory("shop.orders.Order", "OrderShipped", 1, "Draft"),
     OutcomeFailure(OutcomeError(ErrorKind.NOT_FOUND, "no such seat", 9, Release(("seat",)))),
+    e.SigningError(f.SigningFault.SIGNER, "nothing was signed", 7),
 ]
 
 

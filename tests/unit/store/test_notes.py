@@ -44,6 +44,15 @@ notes = st.one_of(
         st.integers(0, WALL_MS_MAX),
     ),
     st.builds(CheckpointNote, st.uuids(), st.just(0), st.just(ZERO_HASH), st.integers(0, 1)),
+    st.builds(
+        CheckpointNote,
+        st.uuids(),
+        st.integers(1, 10**19 - 1),
+        heads,
+        st.integers(0, WALL_MS_MAX),
+        st.binary(min_size=32, max_size=32),
+        st.binary(min_size=64, max_size=64),
+    ),
 )
 
 
@@ -56,7 +65,7 @@ def test_a_note_is_read_back_as_it_was_written(note: CheckpointNote) -> None:
     assert CheckpointNote.parse(text.replace("\n", "\r\n")) == note
     assert CheckpointNote.parse(text.rstrip("\n")) == note
     assert text.isascii()
-    assert len(text.splitlines()) == 5
+    assert len(text.splitlines()) == (5 if note.signature is None else 7)
 
 
 @given(note=notes, at=st.integers(0, 400), put=st.text(max_size=3), drop=st.integers(0, 3))

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 import typer
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from batpak.cli.stores import verify
 from batpak.errors import InvalidArgument, StorageFailed
 from batpak.store import Store
 from tests.facts import PLAIN, USER, Counted
+from tests.keys import OLD, OURS
 
 app = typer.Typer()
 app.command()(verify)
@@ -156,6 +158,50 @@ def test_what_is_no_note_is_refused(store: Path, text: str) -> None:
 
     assert isinstance(done.exception, InvalidArgument)
     assert done.exception.hint is not None
+
+
+def signed_note(store: Path) -> str:
+    """The path of a file with a note that our key has signed."""
+    with Store.open(store, replace(PLAIN, signer=OURS)) as opened:
+        (store.parent / "note.txt").write_text(str(opened.checkpoint()))
+    return str(store.parent / "note.txt")
+
+
+def test_a_note_has_to_be_signed_by_one_of_the_keys_that_are_given(store: Path) -> None:
+    signed, keys = signed_note(store), [key.public.to_bytes().hex() for key in (OLD, OURS)]
+    words = [str(store), "--since", signed]
+
+    known = CliRunner().invoke(app, [*words, "--key", keys[0], "--key", keys[1]])
+    unknown = CliRunner().invoke(app, [*words, "--key", keys[0]])
+    told = CliRunner().invoke(app, [*words, "--key", keys[0], "--json"])
+    without = CliRunner().invoke(app, words)
+    Path(signed).write_text("".join(Path(signed).read_text().splitlines(keepends=True)[:5]))
+    stripped = CliRunner().invoke(app, [*words, "--key", keys[1]])
+
+    assert (known.exit_code, without.exit_code) == (0, 0)
+    assert (unknown.exit_code, stripped.exit_code) == (3, 3)
+    for done in (unknown, stripped):
+        assert "none of the keys has signed the note" in done.output
+        assert "[untrusted]" in done.output
+    assert json.loads(told.output)["note"] == "untrusted"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--key", "00"],
+        ["--key", "key.pem"],
+        ["--since", "NOTE", "--key", "zz" * 32],
+        ["--key", OURS.public.to_bytes().hex()],  # and no note that it could have signed
+    ],
+)
+def test_a_key_that_says_nothing_could_not_be_used(store: Path, words: list[str]) -> None:
+    note = signed_note(store)
+
+    done = CliRunner().invoke(app, [str(store), *[note if w == "NOTE" else w for w in words]])
+
+    assert done.exit_code == 2
+    assert "--key" in done.output or "64 hex digits" in done.output
 
 
 def test_a_note_that_is_not_there_could_not_be_read(store: Path) -> None:
