@@ -81,3 +81,4 @@ class ReceiptFault(StrEnum):
     WRONG_POLICY = "wrong-policy"
     MOVED = "moved"
     FOREIGN = "foreign"
+    EXPIRED = "expired"

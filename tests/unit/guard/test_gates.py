@@ -22,12 +22,12 @@ from batpak.guard.verdict import (
     GATE_DEFECT,
     PERMIT,
     Denial,
-    GateAnswer,
     Permit,
     Verdict,
 )
 from batpak.ids import new_id
 from batpak.override import override
+from batpak.system import GateAnswer
 from tests.unit.parcels import (
     DESK,
     NOON,
@@ -223,9 +223,9 @@ def test_a_permitted_move_must_still_be_storable(move: PackParcel) -> None:
 
 
 @pytest.mark.parametrize("given_", ["move", None])
-def test_only_a_guarded_move_is_judged(move: PackParcel, given_: object) -> None:
+def test_only_a_move_or_a_proposal_is_judged(move: PackParcel, given_: object) -> None:
     for wrong in (given_, move.event, move.source):
-        with pytest.raises(InvalidArgument, match="not a guarded move"):
+        with pytest.raises(InvalidArgument, match="neither a guarded move nor a Proposal"):
             PackGates().evaluate(DESK, cast("Any", wrong))
 
 
