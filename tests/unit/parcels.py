@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from batpak import abi, ids, record, wire
 from batpak.abi import Edge, Rule, StateData, WireEnum
-from batpak.append import AppendReceipt, BatchItem, Cause, PriorItem
+from batpak.append import AppendReceipt, BatchItem, Cause, Ledger, PriorItem
 from batpak.config import Durability
 from batpak.coordinate import Coordinate
 from batpak.digest import ZERO_HASH
@@ -418,7 +418,7 @@ class ParcelMachine(Machine[ParcelState]):
         {ParcelPacked.KIND, ParcelSent.KIND, ParcelCancelled.KIND}
     )
 
-    def __init__(self, ledger: ListLedger, steps: Mapping[Any, Any] = STEPS) -> None:
+    def __init__(self, ledger: Ledger, steps: Mapping[Any, Any] = STEPS) -> None:
         self.pack_gates: Final = PackGates()
         self.cancel_gates: Final = CancelGates()
         super().__init__(ledger, steps, (self.pack_gates, self.cancel_gates))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import decimal
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, ClassVar, TypeAlias, cast
+from typing import Any, ClassVar, TypeAlias, TypeVar, cast
 
 import pytest
 from hypothesis import given
@@ -27,12 +27,14 @@ from batpak.guard.verdict import (
 )
 from batpak.ids import new_id
 from batpak.override import override
+from batpak.payload import EventPayload
 from batpak.system import GateAnswer
 from tests.unit.parcels import (
     DESK,
     NOON,
     NOT_TOO_HEAVY,
     STAMPED,
+    CancelGates,
     Carrier,
     Desk,
     ListLedger,
@@ -46,6 +48,7 @@ from tests.unit.parcels import (
 )
 
 Judge: TypeAlias = Callable[[object, object, object], Verdict]
+Q = TypeVar("Q", bound=EventPayload)
 P, D, S = GateAnswer.PERMITTED, GateAnswer.DENIED, GateAnswer.SKIPPED
 
 
@@ -283,6 +286,50 @@ def test_two_gates_of_one_name_are_refused() -> None:
 def test_a_name_is_short_printable_ascii(name: str) -> None:
     with pytest.raises(InvalidArgument, match="printable ASCII"):
         pack_gates(gate(name, YES))
+
+
+@pytest.mark.parametrize("wrong", [None, PERMIT, lambda *_: PERMIT, Denial("a", "B", "c")])
+def test_what_cannot_judge_is_no_gate(wrong: object) -> None:
+    with pytest.raises(InvalidArgument, match=r"gates: a .* has no judge"):
+        pack_gates(cast("Any", wrong))
+
+
+def test_a_gate_without_a_name_is_refused() -> None:
+    class Nameless:
+        def judge(self, ctx: object, state: object, event: object, /) -> Verdict:
+            del ctx, state, event
+            return PERMIT
+
+    with pytest.raises(InvalidArgument, match="None is not 1"):
+        pack_gates(cast("Any", Nameless()))
+
+
+def test_what_a_set_is_for_stands_in_its_brackets_and_is_inherited() -> None:
+    class Of(GateSet[Desk, None, Q]):
+        """Says that it has no state, and leaves the event open."""
+
+    class OfPacked(GateSet[Desk, None, ParcelPacked]):
+        pass
+
+    class Again(OfPacked):
+        pass
+
+    class Open(GateSet[Any, Any, Any]):
+        pass
+
+    class Bare(GateSet):  # type: ignore[type-arg]  # as untyped code has it
+        pass
+
+    class Stateful(GateSet[Desk, object, ParcelPacked]):
+        pass
+
+    class Named(GateSet["Desk", "New", "ParcelPacked"]):
+        pass
+
+    assert [cls().stateless for cls in (Of, OfPacked, Again, Open, Bare)] == [True] * 5
+    assert [cls().stateless for cls in (Stateful, Named, PackGates, CancelGates)] == [False] * 4
+    assert [cls._event for cls in (Of, Open, Bare, Named)] == [EventPayload] * 4
+    assert [cls._event for cls in (OfPacked, Again, Stateful)] == [ParcelPacked] * 3
 
 
 def test_an_empty_set_permits(move: PackParcel) -> None:
