@@ -24,12 +24,12 @@ from rich.console import Console
 
 if __name__ == "__main__":
     ROOT = Path(__file__).absolute().parents[2]
-    sys.path[0:1] = [str(ROOT), str(ROOT / "examples" / "orders")]
+    sys.path[0:1] = [str(ROOT), *(str(ROOT / "examples" / name) for name in ("orders", "transfer"))]
 
 from tests.bench import machine, peers, table, work
 from tests.bench.line import Line
 from tests.bench.rounds import Plan
-from tests.bench.rows import append, growth, opening, read, threads
+from tests.bench.rows import append, growth, guard, opening, read, threads
 
 
 class Row(Enum):
@@ -48,6 +48,7 @@ class Row(Enum):
     STALL = "stall"
     DISK = "disk"
     GROWTH = "growth"
+    GUARD = "guard"
 
 
 SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
@@ -61,6 +62,7 @@ SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
     Row.STALL: append.stall,
     Row.DISK: append.disk,
     Row.GROWTH: growth.lines,
+    Row.GUARD: guard.lines,
 }
 READS = frozenset({Row.GET, Row.STREAM, Row.SCAN})
 SYNCED = frozenset({Row.DURABLE, Row.GROUP})
