@@ -20,13 +20,14 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from threading import Barrier
-from typing import Any, TypeAlias, cast
+from typing import Any, ClassVar, TypeAlias, cast, final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from batpak import wire
 from batpak.append import BatchItem
 from batpak.coordinate import Coordinate
 from batpak.errors import (
@@ -49,7 +50,7 @@ from batpak.guard.proposal import Proposal
 from batpak.guard.receipt import Receipt, Sealed
 from batpak.guard.stamp import PolicyStamp
 from batpak.guard.verdict import Denial
-from batpak.ids import CorrelationId, EventId, new_id
+from batpak.ids import CorrelationId, EventId, new_id, operation_key
 from batpak.kind import EventKind
 from batpak.payload import EventPayload
 from batpak.pipeline import Committed, Pipeline
@@ -74,6 +75,23 @@ from tests.unit.guard.grants import (
 from tests.unit.parcels import DESK, ListLedger, PackGates, ParcelId, ParcelMachine
 
 ROOT = Path(__file__).parents[2]
+
+
+@final
+class Twin(EventPayload, frozen=True, kw_only=True):
+    """Another event that is stored in the same bytes as `Granted`."""
+
+    KIND: ClassVar[EventKind] = EventKind.custom(0xE, 0x1A3)
+    VERSION: ClassVar[int] = 1
+
+    to: str
+    amount: int
+    labels: dict[str, str]
+
+    @staticmethod
+    def of(event: Granted) -> Twin:
+        return Twin(to=event.to, amount=event.amount, labels=dict(event.labels))
+
 
 Granting: TypeAlias = Receipt[Proposal[Granted]]
 Passing: TypeAlias = BypassReceipt[Granted]
@@ -169,27 +187,29 @@ def test_the_stamp_can_be_left_out(store: Store, receipt: Granting) -> None:
 
 
 def test_everything_that_append_takes_is_passed_on(
-    pipeline: Pipeline[Budget, Granted], store: Store, receipt: Granting
+    pipeline: Pipeline[Budget, Granted], store: Store, receipt: Granting, passing: Passing
 ) -> None:
     cause = store.append(USER, Counted(n=1))
     correlation = new_id(CorrelationId)
+    passed: dict[str, Any] = {
+        "caused_by": cause,
+        "correlation_id": correlation,
+        "flags": int(EventFlags.REQUIRES_ACK),
+        "extensions": {"app.trace": b"1"},
+    }
 
-    pipeline.commit(
-        receipt,
-        store,
-        ADA,
-        expected_version=0,
-        idempotency_key="k",
-        caused_by=cause,
-        correlation_id=correlation,
-        flags=int(EventFlags.REQUIRES_ACK),
-        extensions={"app.trace": b"1"},
-    )
+    pipeline.commit(receipt, store, ADA, expected_version=0, idempotency_key="k", **passed)
+    Pipeline.commit_bypass(passing, store, ADA, expected_version=1, idempotency_key=b"l", **passed)
 
-    event = store.get(1)
-    assert (event.causation_id, event.correlation_id) == (cause.event_id, correlation)
-    assert (event.flags, event.idempotency_key) == (1, b"k")
-    assert set(event.extensions) == {"app.trace", "batpak.policy"}
+    _, judged, bypassed, audit = store.query()
+    for event in (judged, bypassed):
+        assert (event.causation_id, event.correlation_id) == (cause.event_id, correlation)
+        assert (event.flags, event.extensions["app.trace"]) == (1, b"1")
+    assert (judged.idempotency_key, bypassed.idempotency_key) == (b"k", b"l")
+    assert set(judged.extensions) == {"app.trace", "batpak.policy"}
+    assert set(bypassed.extensions) == {"app.trace"}
+    assert (audit.correlation_id, audit.extensions) == (correlation, {})
+    assert audit.idempotency_key == operation_key("batpak/bypass-audit/1", b"l")
 
 
 def test_what_is_returned_is_what_is_stored_whatever_the_caller_does_later(
@@ -346,6 +366,14 @@ def test_the_receipt_of_a_move_is_not_for_a_pipeline(store: Store) -> None:
     assert store.count() == 0
 
 
+def test_a_move_is_not_for_a_pipeline_even_if_nobody_says_what_it_judges() -> None:
+    pipeline = Pipeline(GateSet[Any, Any, Any]())
+    move = ParcelMachine(ListLedger()).new(new_id(ParcelId)).pack()
+
+    with pytest.raises(InvalidArgument, match="proposal: expected a Proposal, got a Guarded"):
+        pipeline.evaluate(None, cast("Any", move))
+
+
 @pytest.mark.parametrize("wrong", [None, GrantPolicy, "policy", PackGates()], ids=repr)
 def test_only_a_set_of_gates_without_states_makes_a_pipeline(wrong: object) -> None:
     with pytest.raises(InvalidArgument, match="policy"):
@@ -437,9 +465,7 @@ def test_an_event_that_was_changed_after_judging_is_not_stored(
         assert rejected(commit, store) is ReceiptFault.PAYLOAD_CHANGED
 
 
-@pytest.mark.parametrize(
-    "event", [granted(amount=41), Withdrawn(to="ada", amount=40), Counted(n=40), object()]
-)
+@pytest.mark.parametrize("event", [granted(amount=41), Twin.of(granted()), Counted(n=40), object()])
 def test_an_event_that_was_swapped_is_not_stored(
     pipeline: Pipeline[Budget, Granted],
     store: Store,
@@ -575,8 +601,18 @@ def test_without_a_limit_a_receipt_does_not_age(
 
 @pytest.mark.parametrize("wrong", [0, -1, math.nan, math.inf, True, "30"], ids=repr)
 def test_an_age_is_a_number_of_seconds(wrong: object) -> None:
-    with pytest.raises(InvalidArgument, match="max_age_s"):
+    with pytest.raises(InvalidArgument, match="max_age_s: must be a number of seconds"):
         Pipeline(GrantPolicy(), max_age_s=cast("Any", wrong))
+
+
+def test_an_age_may_be_short(
+    store: Store, receipt: Granting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = Pipeline(GrantPolicy(), max_age_s=0.5)
+
+    at_age(monkeypatch, 0.6)
+
+    assert rejected(lambda: pipeline.commit(receipt, store, ADA), store) is ReceiptFault.EXPIRED
 
 
 # ---------------------------------------------------------------------------------------- forgery
@@ -653,8 +689,20 @@ def test_a_bypass_cannot_be_dressed_up_as_a_judgement(
     )
 
 
-def test_the_reason_of_a_bypass_cannot_be_exchanged(store: Store, passing: Passing) -> None:
-    cast("Any", passing)._audit = BypassAudit("routine", "nothing to see here", "ada")
+@pytest.mark.parametrize(
+    "audit",
+    [
+        BypassAudit("routine", Incident().justification, "ada"),
+        BypassAudit("outage", "nothing to see here", "ada"),
+        BypassAudit(Incident().justification, "outage", "ada"),
+        BypassAudit("outage", Incident().justification, "eve"),
+        BypassAudit("outage", Incident().justification),
+    ],
+)
+def test_the_reason_of_a_bypass_cannot_be_exchanged(
+    store: Store, passing: Passing, audit: BypassAudit
+) -> None:
+    cast("Any", passing)._audit = audit
 
     assert rejected(lambda: Pipeline.commit_bypass(passing, store, ADA), store) is (
         ReceiptFault.WRONG_POLICY
@@ -677,6 +725,50 @@ def test_receipts_are_read_only(receipt: Granting, passing: Passing) -> None:
         for name in ("proposal", "gates", "audit", "fingerprint", "issued_at", "anything"):
             with pytest.raises(AttributeError):
                 setattr(sealed, name, None)
+
+
+def test_a_receipt_of_another_process_is_foreign(
+    pipeline: Pipeline[Budget, Granted],
+    store: Store,
+    receipt: Granting,
+    passing: Passing,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for step, sealed, commit in (
+        (1, receipt, lambda: pipeline.commit(receipt, store, ADA)),
+        (-1, passing, lambda: Pipeline.commit_bypass(passing, store, ADA)),
+    ):
+        pid = sealed._process + step
+        monkeypatch.setattr(receipts, "REAL", replace(REAL, pid=lambda pid=pid: pid))
+
+        assert rejected(commit, store) is ReceiptFault.FOREIGN
+
+
+def test_a_receipt_is_about_its_event_its_policy_its_time_and_where_it_comes_from(
+    receipt: Granting, passing: Passing
+) -> None:
+    parcels = ParcelMachine(ListLedger())
+    move = parcels.new(new_id(ParcelId)).pack()
+    packing = parcels.pack_gates.evaluate(DESK, move)
+    assert isinstance(packing, Receipt)
+    nowhere = {"entity": "", "scope": "", "version": 0, "state": ""}
+    place = {
+        "entity": move.source.coordinate.entity,
+        "scope": "test.parcels",
+        "version": 0,
+        "state": "NewParcel",
+    }
+    claims = [receipt._claim, passing._claim, packing._claim]
+
+    for claim, event, position in zip(
+        claims, (granted(), granted(), move.event), (nowhere, nowhere, place), strict=True
+    ):
+        encoded = wire.encode(event)
+        assert (claim.kind, claim.payload_version) == (int(event.KIND), 1)
+        assert claim.content_hash == encoded.content_hash
+        assert {name: getattr(claim, name) for name in position} == position
+    assert receipt.fingerprint == claims[0].fingerprint == GrantPolicy().fingerprint
+    assert len({claim.fingerprint for claim in claims}) == 3
 
 
 def test_a_forked_child_cannot_spend_what_its_parent_was_given() -> None:

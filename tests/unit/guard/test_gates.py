@@ -49,6 +49,7 @@ from tests.unit.parcels import (
 
 Judge: TypeAlias = Callable[[object, object, object], Verdict]
 Q = TypeVar("Q", bound=EventPayload)
+State = TypeVar("State")
 P, D, S = GateAnswer.PERMITTED, GateAnswer.DENIED, GateAnswer.SKIPPED
 
 
@@ -160,6 +161,38 @@ def test_anything_but_a_verdict_denies(move: PackParcel, answer: object) -> None
     assert isinstance(denial.defect, TypeError)
     assert type(answer).__name__ in denial.message
     assert answers(denial) == [P, D, S]
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        Denial("no", cast("Any", 7), "no"),
+        Denial("no", "NO", cast("Any", None)),
+        Denial("no", "NO", "no", cast("Any", None)),
+    ],
+    ids=["code", "message", "context"],
+)
+def test_a_denial_that_is_not_in_words_denies_as_a_defect(
+    move: PackParcel, malformed: Denial
+) -> None:
+    denial = pack_gates(gate("a", answering(malformed))).evaluate(DESK, move)
+
+    assert isinstance(denial, Denial)
+    assert (denial.gate, denial.code, denial.context) == ("a", GATE_DEFECT, {})
+    assert isinstance(denial.defect, TypeError)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_rule_is_a_gate_that_can_be_asked_alone(*, exact: bool) -> None:
+    def third(ctx: object, state: object, event: object) -> Verdict:
+        assert (ctx, state, event) == (1, 2, 3)
+        digits = len(str(Decimal(1).fma(1, Decimal("1E-60"))))
+        return Denial("third", "DIGITS", str(digits))
+
+    verdict = Rule("third", third, source="", codes=(), exact=exact).judge(1, 2, cast("Any", 3))
+
+    assert isinstance(verdict, Denial)
+    assert (int(verdict.message) > 50) == exact
 
 
 def test_a_gate_that_raises_denies_with_the_exception_as_defect(move: PackParcel) -> None:
@@ -314,7 +347,7 @@ def test_what_a_set_is_for_stands_in_its_brackets_and_is_inherited() -> None:
     class Again(OfPacked):
         pass
 
-    class Open(GateSet[Any, Any, Any]):
+    class Open(GateSet[Any, State, Any]):
         pass
 
     class Bare(GateSet):  # type: ignore[type-arg]  # as untyped code has it

@@ -266,6 +266,11 @@ def test_what_is_no_denial_of_this_store_is_refused_and_leaves_nothing(
     assert store.count() == 0
 
 
+def test_a_denial_that_no_gates_gave_says_so(store: Store) -> None:
+    with pytest.raises(InvalidArgument, match="denial: is from no set of gates"):
+        store.append_denial(ADA, Denial("gate", "CODE", "made by hand"))
+
+
 def append(store: Store, coord: Coordinate, payload: EventPayload) -> object:
     return store.append(coord, payload)
 
