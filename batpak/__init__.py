@@ -69,8 +69,11 @@ from batpak.faults import (
     SigningFault,
     WriteState,
 )
+from batpak.guard.bypass import BypassAudit, BypassReason, BypassReceipt
 from batpak.guard.gates import Gate, GateSet
+from batpak.guard.proposal import Proposal
 from batpak.guard.receipt import Receipt
+from batpak.guard.stamp import PolicyStamp
 from batpak.guard.verdict import PERMIT, Denial, Denied, Permit, Verdict
 from batpak.ids import CorrelationId, EventId, new_id, operation_key
 from batpak.kind import EventKind
@@ -78,6 +81,7 @@ from batpak.machine import Machine
 from batpak.note import CheckpointNote
 from batpak.override import override
 from batpak.payload import AnyPayload, EventPayload, FormerPayload, OpenEnum, WireEnum
+from batpak.pipeline import Committed, Pipeline
 from batpak.proof import Proof
 from batpak.read.ancestry import Ancestry, AncestryEnd
 from batpak.read.causes import CausalEnd, CausalPath, Impact, Impacts
@@ -113,7 +117,9 @@ __all__ = [  # noqa: RUF022  in reading order
     "FormerPayload", "EventFlags", "WireEnum", "OpenEnum",
     "EventId", "CorrelationId", "new_id", "operation_key", "Hlc",
     # may it: gates, verdicts, receipts
-    "Gate", "GateSet", "Verdict", "PERMIT", "Permit", "Denial", "Receipt",
+    "Gate", "GateSet", "Verdict", "PERMIT", "Permit", "Denial", "Receipt", "PolicyStamp",
+    # events that are no moves
+    "Proposal", "Pipeline", "Committed", "BypassReason", "BypassReceipt", "BypassAudit",
     # moves of a state machine
     "Machine", "Handle", "Transition", "Guarded", "Ledger",
     # kept

@@ -1,12 +1,14 @@
 """Appending: what a caller asks for, and the proof that it was stored.
 
-`Ledger` is all that machines need of a store; `Store` satisfies it, and so does a list in a test.
+`Ledger` is all that machines and pipelines need of a store; `Store` satisfies it, and so does a
+list in a test. `OwnItem` and `OwnExtensions` are what only the library makes: a store lets them
+pass where it refuses the same from a caller.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol, TypeAlias, final
 from uuid import UUID
 
 from msgspec import Struct
@@ -15,11 +17,13 @@ from batpak import codec
 from batpak.claim import Claim, ReceiptFile, read_receipt
 from batpak.config import Durability
 from batpak.coordinate import Coordinate
+from batpak.errors import InvalidArgument
 from batpak.event import EventHeader, IndexEntry, StoredEvent
 from batpak.ids import EventId
 from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
+from batpak.seal import SEAL, Seal
 
 
 class AppendReceipt(Struct, EventHeader, frozen=True, kw_only=True):
@@ -131,8 +135,41 @@ class BatchItem(_Fact, frozen=True, kw_only=True):
     extensions: Mapping[str, bytes] | None = None
 
 
+@final
+class OwnItem(BatchItem, frozen=True, kw_only=True):
+    """An item whose entity and kind are the library's own."""
+
+    seal: Seal
+
+    def __post_init__(self) -> None:
+        if self.seal is not SEAL:
+            raise InvalidArgument("items", "an OwnItem is made by the library only")
+
+
+POLICY: Final = "batpak.policy"
+"""The extension that says which policy permitted an event."""
+
+
+@final
+class OwnExtensions(dict[str, bytes]):
+    """Extensions of an event with the library's own among them."""
+
+    __slots__ = ()
+
+    def __init__(self, _key: Seal, extensions: Mapping[str, bytes], policy: bytes) -> None:
+        """Closed: yours are in any other mapping.
+
+        Raises:
+            InvalidArgument: The library's name is taken.
+        """
+        if _key is not SEAL or POLICY in extensions:
+            raise InvalidArgument("extensions", f"{POLICY} is written by the library only")
+        super().__init__(extensions)
+        self[POLICY] = policy
+
+
 class Ledger(Protocol):
-    """What a machine needs of a store."""
+    """What a machine or a pipeline needs of a store."""
 
     def append(
         self,
@@ -147,6 +184,10 @@ class Ledger(Protocol):
         extensions: Mapping[str, bytes] | None = None,
     ) -> AppendReceipt:
         """Store one event. See `Store.append`."""
+        ...
+
+    def append_batch(self, items: Iterable[BatchItem]) -> tuple[AppendReceipt, ...]:
+        """Store several events as one. See `Store.append_batch`."""
         ...
 
     def stream(self, entity: str) -> Iterator[StoredEvent[EventPayload]]:

@@ -448,13 +448,15 @@ class PolicyError(BatpakError):
 
 @final
 class ReceiptRejected(PolicyError):
-    """The receipt does not prove what is to be committed. Judge the move again."""
+    """The receipt does not prove what is to be committed. Judge it again, for another one."""
 
     code = "receipt-rejected"
 
     def __init__(self, reason: ReceiptFault, message: str) -> None:
         self.reason = reason
-        super().__init__(f"{message} [{reason.value}]", hint="evaluate the move again")
+        super().__init__(
+            f"{message} [{reason.value}]", hint="a receipt is for one use; evaluate again"
+        )
 
 
 @final

@@ -103,6 +103,7 @@ class ReceiptFault(StrEnum):
     WRONG_POLICY = "wrong-policy"
     MOVED = "moved"
     FOREIGN = "foreign"
+    EXPIRED = "expired"
 
 
 class SigningFault(StrEnum):

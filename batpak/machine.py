@@ -150,7 +150,8 @@ class Machine(Generic[S]):
         """Store a move that its gates have permitted, and return the handle after it.
 
         The receipt is spent by the attempt, whatever comes of it. To repeat after an error, judge
-        the same move again: if it was stored after all, nothing is stored twice.
+        the same move again: if it was stored after all, nothing is stored twice. The event says
+        which policy permitted it, in the extension `batpak.policy` (see `PolicyStamp`).
 
         Args:
             receipt: From this machine's set of gates for the move.
@@ -160,15 +161,19 @@ class Machine(Generic[S]):
             extensions: Stored beside the payload.
 
         Raises:
+            InvalidArgument: It is no receipt, or not one for a move.
             ReceiptRejected: The receipt is not for this event, from this handle, by these gates.
             IllegalTransition: The table has no such move, or it needs another policy.
             StaleState: The entity has moved on since the handle was read; load it again.
         """
         _require("receipt", receipt, Receipt)
-        move, policy = receipt.proposal, receipt.proposal.policy
-        self._check(move, policy)
-        encoded = receipt.spend(self._policies[policy].fingerprint)
-        return self._store(move, encoded, caused_by, correlation_id, flags, extensions)
+        move = receipt.proposal
+        _require("receipt", move, Guarded)
+        self._check(move, move.policy)
+        policy = self._policies[move.policy]
+        encoded = receipt.spend(policy.fingerprint)
+        stamped = policy.stamp(extensions)
+        return self._store(move, encoded, caused_by, correlation_id, flags, stamped)
 
     def _check(self, move: _AnyMove[S, T], policy: type[Policy] | None) -> None:
         """Hold a move against the table.

@@ -49,7 +49,16 @@ from batpak.wire import TYPED, Form, Q, form_of
 T = TypeVar("T")
 
 _VERBS: Final = frozenset(
-    {"append", "append_raw", "append_batch", "submit", "submit_batch", "sync", "checkpoint"}
+    {
+        "append",
+        "append_raw",
+        "append_batch",
+        "append_denial",
+        "submit",
+        "submit_batch",
+        "sync",
+        "checkpoint",
+    }
 )
 _ALL: Final = Region.all()
 

@@ -23,6 +23,8 @@ from batpak.diagnostics import Diagnostics, percentile_us
 from batpak.disk.seam import StrPath
 from batpak.errors import InvalidArgument, StorePoisoned
 from batpak.flow import watched
+from batpak.guard import trace
+from batpak.guard.verdict import Denial
 from batpak.journal.active import ActiveFile
 from batpak.journal.segment import Tip
 from batpak.kind import EventKind
@@ -226,6 +228,51 @@ class Store(StoreReader):
         self._writable()
         batch = self._batch(items, idempotency_key, caused_by, correlation_id)
         return self._lane.commit(batch) if batch.requests else ()
+
+    def append_denial(
+        self,
+        coord: Coordinate,
+        denial: Denial,
+        *,
+        pipeline: str | None = None,
+        caused_by: Cause | None = None,
+        correlation_id: UUID | None = None,
+        idempotency_key: str | bytes | None = None,
+        extensions: Mapping[str, bytes] | None = None,
+    ) -> AppendReceipt:
+        """Store that gates refused something, as a `DenialRecorded` beside its subject.
+
+        It is on the entity `batpak:denial:` and that of the subject, whose version stays as it is.
+        `Denial.of` makes it a denial again.
+
+        Args:
+            coord: The subject: where the event would have been stored.
+            denial: From a set of gates.
+            pipeline: What the program calls the place where it was judged.
+            caused_by: As in `append`; likewise the rest.
+            correlation_id: See there.
+            idempotency_key: See there.
+            extensions: See there.
+
+        Raises:
+            As `append`, and InvalidArgument for a denial that no set of gates gave.
+        """
+        self._writable()
+        request.check_place(coord)
+        place, record = trace.denial_record(coord, denial, pipeline)
+        one = request.check(
+            place,
+            record,
+            None,
+            idempotency_key,
+            caused_by,
+            correlation_id,
+            0,
+            extensions,
+            self._payload_bytes_max,
+            own=True,
+        )
+        return self._lane.commit(self._unit(one))[0]
 
     def submit(
         self,

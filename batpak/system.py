@@ -5,14 +5,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, final
 
-from batpak.checks import Problems, is_bool, is_int
+from batpak.checks import (
+    Problems,
+    is_bool,
+    is_bytes,
+    is_exactly,
+    is_int,
+    is_list,
+    is_map,
+    is_member,
+    is_text,
+)
 from batpak.kind import EventKind
-from batpak.payload import EventPayload
+from batpak.payload import EventPayload, WireEnum
 from batpak.registry import check_for
+from msgspec import Struct
 
-__all__ = ["CloseCompleted", "OpenCompleted"]
+__all__ = [
+    "BypassRecorded",
+    "CloseCompleted",
+    "DenialRecorded",
+    "GateAnswer",
+    "GateEvaluation",
+    "OpenCompleted",
+]
+
+
+@final
+class GateAnswer(WireEnum):
+    """What came of one gate while a proposal was judged; skipped if an earlier one had denied."""
+
+    PERMITTED = "permitted"
+    DENIED = "denied"
+    SKIPPED = "skipped"
+
+
+@final
+class GateEvaluation(Struct, frozen=True, kw_only=True, gc=False):
+    """One line of the trace of a judgement."""
+
+    gate: str
+    answer: GateAnswer
 
 
 @final
@@ -46,6 +82,66 @@ class CloseCompleted(EventPayload, frozen=True, kw_only=True, gc=False):
     """events that were synced then"""
 
 
+@final
+class DenialRecorded(EventPayload, frozen=True, kw_only=True):
+    """Gates refused a proposal. Stands on an entity beside its subject, whose version stays."""
+
+    KIND: ClassVar[EventKind] = EventKind.from_wire(0x000F)
+    VERSION: ClassVar[int] = 1
+
+    entity: str
+    """of the subject"""
+    scope: str
+    """of the subject"""
+    kind: int
+    """of the event that was proposed"""
+    content_hash: bytes | None = None
+    """of its payload; none if it could not have been stored"""
+    policy: str
+    fingerprint: bytes
+    """of the policy"""
+    gate: str
+    """the one that denied"""
+    code: str
+    message: str
+    context: Mapping[str, str]
+    """facts that were added, each as text"""
+    evaluations: tuple[GateEvaluation, ...]
+    """one per gate, in the order of the policy"""
+    pipeline: str | None = None
+    """whatever the program calls the place where it was judged"""
+
+
+@final
+class BypassRecorded(EventPayload, frozen=True, kw_only=True, gc=False):
+    """An event was stored without being judged; this one is caused by it and is in its batch."""
+
+    KIND: ClassVar[EventKind] = EventKind.from_wire(0x0010)
+    VERSION: ClassVar[int] = 1
+
+    entity: str
+    """of the event"""
+    scope: str
+    """of the event"""
+    kind: int
+    """of the event"""
+    content_hash: bytes
+    """of its payload"""
+    reason: str
+    justification: str
+    approved_by: str | None = None
+
+
+def check_gate_evaluation(value: object, at: str, problems: Problems) -> None:
+    if not is_exactly(value, GateEvaluation):
+        problems.add(at, value, "a GateEvaluation")
+        return
+    if not is_text(value.gate):
+        problems.add(f"{at}.gate", value.gate, "text")
+    if not is_member(value.answer, GateAnswer):
+        problems.add(f"{at}.answer", value.answer, "a GateAnswer")
+
+
 @check_for(OpenCompleted)
 def check_open_completed(value: OpenCompleted, problems: Problems) -> None:
     if not is_bool(value.clean):
@@ -68,3 +164,56 @@ def check_close_completed(value: CloseCompleted, problems: Problems) -> None:
         problems.add("$.written", value.written, "an integer in 0..9223372036854775807")
     if not is_int(value.durable, 0, 9223372036854775807):
         problems.add("$.durable", value.durable, "an integer in 0..9223372036854775807")
+
+
+@check_for(DenialRecorded)
+def check_denial_recorded(value: DenialRecorded, problems: Problems) -> None:
+    if not is_text(value.entity):
+        problems.add("$.entity", value.entity, "text")
+    if not is_text(value.scope):
+        problems.add("$.scope", value.scope, "text")
+    if not is_int(value.kind, 0, 65535):
+        problems.add("$.kind", value.kind, "an integer in 0..65535")
+    if not (value.content_hash is None or is_bytes(value.content_hash, 32, 32)):
+        problems.add("$.content_hash", value.content_hash, "32..32 bytes, or None")
+    if not is_text(value.policy):
+        problems.add("$.policy", value.policy, "text")
+    if not is_bytes(value.fingerprint, 32, 32):
+        problems.add("$.fingerprint", value.fingerprint, "32..32 bytes")
+    if not is_text(value.gate):
+        problems.add("$.gate", value.gate, "text")
+    if not is_text(value.code):
+        problems.add("$.code", value.code, "text")
+    if not is_text(value.message):
+        problems.add("$.message", value.message, "text")
+    if not is_map(value.context):
+        problems.add("$.context", value.context, "a dict with text keys")
+    else:
+        for key, item in value.context.items():
+            if not is_text(item):
+                problems.add(f"$.context[{key!a}]", item, "text")
+    if not is_list(value.evaluations):
+        problems.add("$.evaluations", value.evaluations, "a tuple")
+    else:
+        for index2, item2 in enumerate(value.evaluations):
+            check_gate_evaluation(item2, f"$.evaluations[{index2}]", problems)
+    if not (value.pipeline is None or is_text(value.pipeline)):
+        problems.add("$.pipeline", value.pipeline, "text, or None")
+
+
+@check_for(BypassRecorded)
+def check_bypass_recorded(value: BypassRecorded, problems: Problems) -> None:
+    if not is_text(value.entity):
+        problems.add("$.entity", value.entity, "text")
+    if not is_text(value.scope):
+        problems.add("$.scope", value.scope, "text")
+    if not is_int(value.kind, 0, 65535):
+        problems.add("$.kind", value.kind, "an integer in 0..65535")
+    if not is_bytes(value.content_hash, 32, 32):
+        problems.add("$.content_hash", value.content_hash, "32..32 bytes")
+    if not is_text(value.reason, 1):
+        problems.add("$.reason", value.reason, "text of at least 1 character")
+    if not is_text(value.justification, 1):
+        problems.add("$.justification", value.justification, "text of at least 1 character")
+    if not (value.approved_by is None or is_text(value.approved_by, 1)):
+        problems.add("$.approved_by", value.approved_by, "text of at least 1 character, or None")

@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 FRONT = """
     Coordinate Region KindFilter EventKind AnyPayload EventPayload FormerPayload WireEnum OpenEnum
     EventFlags EventId CorrelationId new_id operation_key Hlc
-    Gate GateSet Verdict PERMIT Permit Denial Receipt
+    Gate GateSet Verdict PERMIT Permit Denial Receipt PolicyStamp
+    Proposal Pipeline Committed BypassReason BypassReceipt BypassAudit
     Machine Handle Transition Guarded Ledger
     Store StoreReader StoreConfig Limits Durability SyncMode OpenVerify BatchItem PriorItem
     RawPayload Cause AppendReceipt Claim AppendTicket BatchTicket interrupted_receipt

@@ -19,7 +19,7 @@ LINES_MAX = 500
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
     "batpak": """cli testing / store / flow reader / opened queries / read upkeep / commit
-        / recovery / journal index / machine abi / guard receipts / typestate append proof
+        / recovery / journal index / pipeline machine abi / guard receipts / typestate append proof
         / note claim / event / record system / diagnostics / wire region / payload / registry
         / config platform / report / outcome / reason / ids checks signing
         / kind coordinate clock codec digest disk / arguments / errors
@@ -36,7 +36,7 @@ FLOORS = {
     "batpak.commit": "lane / line rotation / sealer / stage ticket / unit worker / request",
     "batpak.journal": "active scan head / segment chain / frame / header / layout",
     "batpak.index": "query / table sealed / sidx / tail / row",
-    "batpak.guard": "gates / receipt / verdict",
+    "batpak.guard": "gates trace / bypass / receipt stamp / proposal verdict",
     "batpak_codegen": """commands versions / console stamp scaffold numbering plain page
         / catalog canonical / language splice formats watch graph / codes escape / run
         / config user_file contract_tests / hook_classes / render write stubs installed promises

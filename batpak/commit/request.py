@@ -14,7 +14,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batpak import registry, wire
-from batpak.append import AppendReceipt, BatchItem, Cause, PriorItem, RawPayload
+from batpak.append import (
+    POLICY,
+    AppendReceipt,
+    BatchItem,
+    Cause,
+    OwnExtensions,
+    OwnItem,
+    PriorItem,
+    RawPayload,
+)
 from batpak.arguments import is_count, uuid_of
 from batpak.config import Limits
 from batpak.coordinate import RESERVED_PREFIX, Coordinate
@@ -78,17 +87,18 @@ def check(  # by position, since it is called for every event
     flags: int,
     extensions: Mapping[str, bytes] | None,
     payload_bytes_max: int,
+    own: bool = False,
 ) -> Request:
-    """Make a request from the arguments of `Store.append`.
+    """Make a request from the arguments of `Store.append`; what is the library's own if `own`.
 
     Raises:
         InvalidArgument, InvalidCoordinate, InvalidKind, PayloadInvalid, TooLarge: The first thing
             that is wrong.
     """
     if type(coord) is not Coordinate or RESERVED_PREFIX in (coord.entity[:7], coord.scope[:7]):
-        _check_place(coord)
+        check_place(coord, own)
     entry, raw = registry.of_class(type(payload)), None
-    if entry is None or entry.reserved:
+    if entry is None or (entry.reserved and not own):
         raw = _check_raw(payload)
     if expected_version is not None and not is_count(expected_version):
         raise InvalidArgument("expected_version", "must be a count of events, 0 or more")
@@ -176,6 +186,7 @@ def _check_item(item: object, index: int, payload_bytes_max: int) -> Request:
         item.flags,
         item.extensions,
         payload_bytes_max,
+        type(item) is OwnItem,
     )
     if not isinstance(prior, PriorItem):
         return one
@@ -200,9 +211,17 @@ def _check_keys(requests: Sequence[Request]) -> None:
         raise error
 
 
-def _check_place(coord: object) -> None:
+def check_place(coord: object, own: bool = False) -> None:
+    """Hold a coordinate against what callers may name.
+
+    Raises:
+        InvalidArgument: It is none.
+        InvalidCoordinate: Not `own`, and it is the library's.
+    """
     if not isinstance(coord, Coordinate):
         raise InvalidArgument("coord", f"must be a Coordinate, not {type(coord).__name__}")
+    if own:
+        return
     if coord.entity.startswith(RESERVED_PREFIX):
         raise InvalidCoordinate("entity", CoordinateFault.RESERVED, coord.entity)
     if coord.scope.startswith(RESERVED_PREFIX):
@@ -253,10 +272,11 @@ def _extensions(extensions: object) -> Mapping[str, bytes]:
     """Copy them, each checked: the caller's mapping may change."""
     if not isinstance(extensions, Mapping):
         raise InvalidArgument("extensions", "must be a mapping of names to bytes")
+    allowed = POLICY if isinstance(extensions, OwnExtensions) else ""
     copied: dict[str, bytes] = {}
     size = 0
     for name, value in cast("Mapping[object, object]", extensions).items():
-        if not isinstance(name, str) or not _is_extension_name(name):
+        if not isinstance(name, str) or not (_is_extension_name(name) or name == allowed):
             detail = f"{name!a} must be ASCII text with one dot inside, not beginning batpak"
             raise InvalidArgument("extensions", detail)
         if not isinstance(value, bytes):

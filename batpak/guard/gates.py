@@ -1,4 +1,4 @@
-"""Gates: pure questions about a move, asked in order. Whatever is not a yes is a no.
+"""Gates: pure questions about a proposal, asked in order. Whatever is not a yes is a no.
 
 A set of gates is a policy. Its fingerprint covers the policy's name and every gate's name, source
 and codes, in order, so a receipt from a thinner or reordered set does not pass for one of this.
@@ -7,9 +7,24 @@ and codes, in order, so a receipt from a thinner or reordered set does not pass 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import localcontext
-from typing import Any, Final, Generic, Protocol, Self, TypeAlias, TypeVar, cast, final
+from types import NoneType, UnionType
+from typing import (
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypeVar,
+    cast,
+    final,
+    get_args,
+    get_origin,
+    overload,
+)
 
 from msgspec.structs import replace
 
@@ -17,17 +32,14 @@ from batpak import wire
 from batpak.errors import InvalidArgument
 from batpak.event import P
 from batpak.exact import EXACT
+from batpak.guard.proposal import Proposal
 from batpak.guard.receipt import Receipt, mint
-from batpak.guard.verdict import (
-    GATE_DEFECT,
-    PERMIT,
-    Denial,
-    GateAnswer,
-    GateEvaluation,
-    Verdict,
-)
+from batpak.guard.stamp import PolicyStamp, stamped
+from batpak.guard.verdict import GATE_DEFECT, PERMIT, Denial, Verdict
 from batpak.ids import operation_key
+from batpak.override import override
 from batpak.payload import EventPayload
+from batpak.system import GateAnswer, GateEvaluation
 from batpak.typestate import F, Guarded, Policy, T
 
 C = TypeVar("C")
@@ -56,7 +68,7 @@ class Gate(Protocol[C_contra, D_contra, P_contra]):
 class Rule(Generic[C_contra, D_contra, P_contra]):
     """One gate made from a function; for generated code."""
 
-    __slots__ = ("_exact", "_judge", "codes", "name", "source")
+    __slots__ = ("codes", "function", "name", "source")
 
     def __init__(
         self,
@@ -79,38 +91,60 @@ class Rule(Generic[C_contra, D_contra, P_contra]):
         self.name: Final = name
         self.source: Final = source
         self.codes: Final = tuple(codes)
-        self._judge = judge
-        self._exact = exact
+        self.function: Final = _exactly(judge) if exact else judge
 
     def judge(self, ctx: C_contra, state: D_contra, event: P_contra, /) -> Verdict:
         """Ask the function."""
-        if not self._exact:
-            return self._judge(ctx, state, event)
+        return self.function(ctx, state, event)
+
+
+def _exactly(
+    judge: Callable[[C_contra, D_contra, P_contra], Verdict],
+) -> Callable[[C_contra, D_contra, P_contra], Verdict]:
+    def judge_exactly(ctx: C_contra, state: D_contra, event: P_contra, /) -> Verdict:
         with localcontext(EXACT):
-            return self._judge(ctx, state, event)
+            return judge(ctx, state, event)
+
+    return judge_exactly
 
 
 class GateSet(Policy, Generic[C, D, P]):
     """Ordered gates over one context, one state and one event. One subclass per policy.
 
+    A set whose state is `None` judges proposals; any other judges the moves of a machine.
     Immutable and safe to share between threads.
     """
+
+    # What a subclass says in its brackets, for those who have no type checker.
+    _stateful: ClassVar[bool] = False
+    _event: ClassVar[type | UnionType] = EventPayload
+
+    @override
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for base in cls.__dict__.get("__orig_bases__", ()):
+            if get_origin(base) is GateSet:
+                _, state, event = get_args(base)
+                cls._stateful = state not in (Any, NoneType) and not isinstance(state, TypeVar)
+                if event is not Any and isinstance(event, type | UnionType):
+                    cls._event = event
 
     def __init__(self, *gates: Gate[C, D, P]) -> None:
         """Take the gates in the order in which they are to be asked.
 
         Raises:
-            InvalidArgument: Two gates have one name, or a name is not 1..128 printable ASCII.
+            InvalidArgument: Something is no gate, two gates have one name, or a name is not 1..128
+                printable ASCII.
         """
-        names = tuple(gate.name for gate in gates)
+        names = tuple(map(_name, gates))
         for place, name in enumerate(names):
-            if not _NAME.fullmatch(name):
-                raise InvalidArgument("gates", f"{name!r} is not 1..128 printable ASCII characters")
             if name in names[:place]:
                 raise InvalidArgument("gates", f"there are two gates {name!r}")
-        self._gates: Final = gates
+        self._policy: Final = _policy(type(self))
+        self._judges: Final = tuple(_function(gate) for gate in gates)
         self._names: Final = names
-        self._fingerprint: Final = _fingerprint(_policy(type(self)), gates)
+        self._fingerprint: Final = _fingerprint(self._policy, gates)
+        self._stamp: Final = PolicyStamp(self._policy, self._fingerprint, names).to_bytes()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,69 +156,125 @@ class GateSet(Policy, Generic[C, D, P]):
         """32 bytes that stand for this policy: its name and all its gates, in order."""
         return self._fingerprint
 
+    def stamp(self, extensions: Mapping[str, bytes] | None) -> Mapping[str, bytes]:
+        """The extensions of an event, and the one that says that this policy permitted it.
+
+        Raises:
+            InvalidArgument: What is given is no mapping.
+        """
+        return stamped(extensions, self._stamp)
+
+    @overload
     def evaluate(
         self, ctx: C, move: Guarded[F, T, P, Self], /
-    ) -> Receipt[Guarded[F, T, P, Self]] | Denial:
+    ) -> Receipt[Guarded[F, T, P, Self]] | Denial: ...
+
+    @overload
+    def evaluate(
+        self: GateSet[C, None, P], ctx: C, proposal: Proposal[P], /
+    ) -> Receipt[Proposal[P]] | Denial: ...
+
+    def evaluate(
+        self, ctx: C, proposal: Guarded[F, T, P, Self] | Proposal[P], /
+    ) -> Receipt[Guarded[F, T, P, Self] | Proposal[P]] | Denial:
         """Ask the gates in order. A receipt if all permit, else the first denial.
 
         A gate that raises an `Exception`, or answers anything but `PERMIT` or a `Denial`, denies
         with code `GATE_DEFECT`.
 
+        Args:
+            ctx: What the gates look up beside state and event.
+            proposal: A move that needs a receipt from this policy; or an event as a `Proposal`,
+                if this policy has no state.
+
         Raises:
-            InvalidArgument: Not a guarded move.
+            InvalidArgument: It is neither, or not what this policy is for.
             PayloadInvalid: Every gate permits, but the event may not be stored.
         """
-        if type(move) is not Guarded:
-            raise InvalidArgument("move", f"{type(move).__name__} is not a guarded move")
-        state, event = cast("D", move.source.data), move.event
-        for place, gate in enumerate(self._gates):
-            denial = self._ask(place, gate, ctx, state, event)
+        if type(proposal) is Guarded:
+            state = cast("D", proposal.source.data)
+        else:
+            self._require(proposal)
+            state = cast("D", None)
+        event = proposal.event
+        for place, judge in enumerate(self._judges):
+            denial = _asked(judge, ctx, state, event)
             if denial is not None:
                 answers = [GateAnswer.PERMITTED] * place + [GateAnswer.DENIED]
-                return self._stamped(denial, self._trace(answers))
-        return mint(move, wire.encode(event), self._names, self._fingerprint)
+                return self._stamped(place, denial, self._trace(answers), event)
+        return mint(proposal, wire.encode(event), self._names, self._fingerprint)
 
     def evaluate_all(self, ctx: C, state: D, event: P, /) -> tuple[Denial, ...]:
         """Ask every gate, also after a denial, and return all denials. Never gives a receipt."""
-        asked = [
-            self._ask(place, gate, ctx, state, event) for place, gate in enumerate(self._gates)
-        ]
+        asked = [_asked(judge, ctx, state, event) for judge in self._judges]
         trace = self._trace(
             [GateAnswer.PERMITTED if denial is None else GateAnswer.DENIED for denial in asked]
         )
-        return tuple(self._stamped(denial, trace) for denial in asked if denial is not None)
+        return tuple(
+            self._stamped(place, denial, trace, event)
+            for place, denial in enumerate(asked)
+            if denial is not None
+        )
 
-    def _ask(self, place: int, gate: Gate[C, D, P], ctx: C, state: D, event: P) -> Denial | None:
-        """One gate's answer: None is a permission."""
-        name = self._names[place]
-        defect: Exception
-        try:
-            verdict: object = gate.judge(ctx, state, event)
-        except Exception as error:  # noqa: BLE001  a gate that fails has not permitted
-            defect = error
-        else:
-            if verdict is PERMIT:
-                return None
-            if type(verdict) is Denial:
-                return replace(verdict, gate=name, defect=None)
-            answer = type(verdict).__name__
-            defect = TypeError(f"it answered {answer}, which is neither PERMIT nor a Denial")
-        return Denial(name, GATE_DEFECT, f"the gate failed: {_said(defect)}", defect=defect)
+    @property
+    def stateless(self) -> bool:
+        """Whether it may judge what is no move of a machine, as far as its class says."""
+        return not self._stateful
+
+    def _require(self, proposal: object) -> None:
+        if type(proposal) is not Proposal:
+            name = type(proposal).__name__
+            raise InvalidArgument("proposal", f"{name} is neither a guarded move nor a Proposal")
+        if self._stateful:
+            raise InvalidArgument("proposal", f"{self._policy} judges the moves of a machine")
+        event: object = cast("Proposal[EventPayload]", proposal).event
+        if not isinstance(event, self._event):
+            due = getattr(self._event, "__name__", self._event)
+            name = type(event).__name__
+            raise InvalidArgument("proposal", f"{self._policy} is for {due}, not for {name}")
 
     def _trace(self, answers: list[GateAnswer]) -> tuple[GateEvaluation, ...]:
         answers += [GateAnswer.SKIPPED] * (len(self._names) - len(answers))
-        return tuple(map(GateEvaluation, self._names, answers))
+        return tuple(
+            GateEvaluation(gate=name, answer=answer)
+            for name, answer in zip(self._names, answers, strict=True)
+        )
 
-    def _stamped(self, denial: Denial, trace: tuple[GateEvaluation, ...]) -> Denial:
+    def _stamped(
+        self, place: int, denial: Denial, trace: tuple[GateEvaluation, ...], event: EventPayload
+    ) -> Denial:
         return replace(
             denial,
-            policy=_policy(type(self)),
+            gate=self._names[place],
+            policy=self._policy,
             fingerprint=self._fingerprint,
             evaluations=trace,
+            event=event,
         )
 
 
 AnyGates: TypeAlias = GateSet[Any, Any, Any]
+
+
+def _asked(judge: Callable[[C, D, P], Verdict], ctx: C, state: D, event: P) -> Denial | None:
+    """One gate's answer: None is a permission."""
+    try:
+        verdict: object = judge(ctx, state, event)
+    except Exception as error:  # noqa: BLE001  a gate that fails has not permitted
+        return _defect(error)
+    if verdict is PERMIT:
+        return None
+    if type(verdict) is not Denial:
+        answer = type(verdict).__name__
+        return _defect(TypeError(f"it answered {answer}, which is neither PERMIT nor a Denial"))
+    code, message, context = verdict.code, verdict.message, cast("object", verdict.context)
+    if type(code) is not str or type(message) is not str or not isinstance(context, Mapping):
+        return _defect(TypeError("its Denial has a code or message that is no text, or no context"))
+    return verdict if verdict.defect is None else replace(verdict, defect=None)
+
+
+def _defect(error: Exception) -> Denial:
+    return Denial("", GATE_DEFECT, f"the gate failed: {_said(error)}", defect=error)
 
 
 def _said(error: Exception) -> str:
@@ -193,6 +283,24 @@ def _said(error: Exception) -> str:
         return f"{name}: {error}"
     except Exception:  # noqa: BLE001  even its text may fail
         return name
+
+
+def _function(gate: Gate[C, D, P]) -> Callable[[C, D, P], Verdict]:
+    return gate.function if isinstance(gate, Rule) else gate.judge  # a method is a detour
+
+
+def _name(gate: object) -> str:
+    """The name of a gate.
+
+    Raises:
+        InvalidArgument: It has none that is a name, or it is no gate.
+    """
+    if not callable(getattr(gate, "judge", None)):
+        raise InvalidArgument("gates", f"a {type(gate).__name__} has no judge()")
+    name: object = getattr(gate, "name", None)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidArgument("gates", f"{name!r} is not 1..128 printable ASCII characters")
+    return name
 
 
 def _policy(cls: type[Policy]) -> str:

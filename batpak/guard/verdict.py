@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import Final, NoReturn, TypeAlias, final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from batpak.errors import PolicyError
+from batpak.override import override
+from batpak.payload import EventPayload
+from batpak.system import DenialRecorded, GateEvaluation
 
 GATE_DEFECT: Final = "GATE_DEFECT"
 """The code of a gate that raised, or that answered neither `PERMIT` nor a `Denial`."""
@@ -26,24 +29,8 @@ PERMIT: Final[Permit] = Permit.PERMIT
 """The one permission."""
 
 
-class GateAnswer(StrEnum):
-    """What came of one gate while a move was judged."""
-
-    PERMITTED = "permitted"
-    DENIED = "denied"
-    SKIPPED = "skipped"  # an earlier gate had denied
-
-
 @final
-class GateEvaluation(Struct, frozen=True):
-    """One line of the trace of a judgement."""
-
-    gate: str
-    answer: GateAnswer
-
-
-@final
-class Denial(Struct, frozen=True, repr_omit_defaults=True):
+class Denial(Struct, frozen=True):
     """No, and why. A value: not an exception, and not falsy.
 
     A gate gives the first three; the set of gates that asked it fills in the rest, over whatever
@@ -58,10 +45,33 @@ class Denial(Struct, frozen=True, repr_omit_defaults=True):
     fingerprint: bytes = b""
     evaluations: tuple[GateEvaluation, ...] = ()  # one per gate, in the order of the set
     defect: Exception | None = None  # what went wrong inside the gate; the code is GATE_DEFECT
+    event: EventPayload | None = None  # what was judged; not part of what is shown
+
+    @staticmethod
+    def of(record: DenialRecorded) -> Denial:
+        """A denial as it was stored: its context as text, without the event and the defect."""
+        return Denial(
+            record.gate,
+            record.code,
+            record.message,
+            record.context,
+            record.policy,
+            record.fingerprint,
+            record.evaluations,
+        )
 
     def with_context(self, **extra: object) -> Denial:
         """The same denial with more facts; of two with one name the later stays."""
         return replace(self, context={**self.context, **extra})
+
+    def explain(self) -> str:
+        """Which gate said what, and the facts that were added, line by line."""
+        lines = [str(self)]
+        if self.policy:
+            lines.append(f"policy {self.policy} {self.fingerprint.hex()[:16]}")
+        lines += (f"  {line.answer.value:<9} {line.gate}" for line in self.evaluations)
+        lines += (f"  {name}: {value}" for name, value in self.context.items())
+        return "\n".join(lines)
 
     def raise_(self) -> NoReturn:
         """Raise it, for callers who prefer an exception.
@@ -70,6 +80,15 @@ class Denial(Struct, frozen=True, repr_omit_defaults=True):
             Denied: Always; its `denial` is this.
         """
         raise Denied(self) from self.defect
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.gate}: {self.message} [{self.code}]"
+
+    @override
+    def __repr__(self) -> str:
+        of = f", policy={self.policy!r}" if self.policy else ""
+        return f"Denial(gate={self.gate!r}, code={self.code!r}, message={self.message!r}{of})"
 
 
 Verdict: TypeAlias = Permit | Denial
@@ -83,4 +102,4 @@ class Denied(PolicyError):
 
     def __init__(self, denial: Denial) -> None:
         self.denial = denial
-        super().__init__(f"{denial.gate}: {denial.message} [{denial.code}]")
+        super().__init__(str(denial))

@@ -24,12 +24,12 @@ from rich.console import Console
 
 if __name__ == "__main__":
     ROOT = Path(__file__).absolute().parents[2]
-    sys.path[0:1] = [str(ROOT), str(ROOT / "examples" / "orders")]
+    sys.path[0:1] = [str(ROOT), *(str(ROOT / "examples" / name) for name in ("orders", "transfer"))]
 
 from tests.bench import machine, peers, table, work
 from tests.bench.line import Line
 from tests.bench.rounds import Plan
-from tests.bench.rows import append, growth, opening, outcome, read, threads
+from tests.bench.rows import append, growth, guard, opening, outcome, read, threads
 
 
 class Row(Enum):
@@ -49,6 +49,7 @@ class Row(Enum):
     DISK = "disk"
     GROWTH = "growth"
     OUTCOME = "outcome"
+    GUARD = "guard"
 
 
 SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
@@ -63,6 +64,7 @@ SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
     Row.DISK: append.disk,
     Row.GROWTH: growth.lines,
     Row.OUTCOME: outcome.lines,
+    Row.GUARD: guard.lines,
 }
 READS = frozenset({Row.GET, Row.STREAM, Row.SCAN})
 SYNCED = frozenset({Row.DURABLE, Row.GROUP})

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from batpak.coordinate import Coordinate
+from batpak.payload import EventPayload
 from batpak.reader import StoreReader
 from batpak.store import Store
+from batpak.system import BypassRecorded
 from batpak.testing.crash import CrashModel
 from batpak.testing.platform import SimPlatform
 from tests.facts import Said
@@ -32,8 +34,18 @@ def seen(store: StoreReader) -> Seen:
         assert event.version == versions[entity], f"version {event.version} of {entity}"
     assert [event.sequence for event in events] == list(range(len(events))), "a gap"
     assert {entity: store.version(entity) for entity in versions} == versions, "other versions"
-    said = [(one.payload.text, one.record) for one in events if isinstance(one.payload, Said)]
-    return Seen([text for text, _ in said], [record for _, record in said])  # no lifecycle events
+    said = [(text_of(one.payload), one.record) for one in events]
+    told = [(text, record) for text, record in said if text is not None]
+    return Seen([text for text, _ in told], [record for _, record in told])
+
+
+def text_of(payload: EventPayload) -> str | None:
+    """What a program said with an event; None: the store wrote it about itself."""
+    match payload:
+        case Said(text=text) | BypassRecorded(justification=text):
+            return text
+        case _:
+            return None
 
 
 def prefix_of(units: list[list[str]], texts: list[str]) -> int:

@@ -10,12 +10,12 @@ tried again, a store that a full disk has made useless.
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import count, pairwise
 from typing import Final
 
-from batpak.append import BatchItem
 from batpak.commit.ticket import BatchTicket
 from batpak.config import Durability, StoreConfig
 from batpak.coordinate import Coordinate
@@ -55,6 +55,7 @@ STEP: Final = {  # by default every so many calls; dear programs have many
     "rotations": 17,
     "reopened": 13,
     "abandoned": 29,
+    "bypassed": 11,
     "refused": 11,
     "mixed": 17,
 }
@@ -77,10 +78,10 @@ class Hardy(Diary):
         return super().open()
 
     @override
-    def attempt(self, store: Store, items: list[BatchItem], key: str | None) -> None:
+    def attempt(self, write: Callable[[], object]) -> None:
         number = len(self.units) - 1
         try:
-            super().attempt(store, items, key)
+            super().attempt(write)
         except BatpakError as error:
             self._leave(number, error)
         else:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from batpak.append import BatchItem
 from batpak.config import Durability, Limits, StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.errors import StorageFailed
+from batpak.guard.proposal import Proposal
+from batpak.pipeline import Pipeline
 from batpak.store import Store
 from batpak.testing.faults import Part, Partial
 from batpak.testing.platform import SimPlatform
@@ -51,14 +55,25 @@ class Diary:
     def store(self, store: Store, *sizes: int, keyed: bool = False) -> None:
         """Append one event, or a batch of several."""
         items = self.unit(sizes)
-        self.attempt(store, items, f"unit {len(self.units) - 1}" if keyed else None)
-
-    def attempt(self, store: Store, items: list[BatchItem], key: str | None) -> None:
+        key = f"unit {len(self.units) - 1}" if keyed else None
         payload = items[0].payload
         if len(items) == 1 and isinstance(payload, Said):
-            store.append(items[0].coord, payload, idempotency_key=key)
+            self.attempt(partial(store.append, items[0].coord, payload, idempotency_key=key))
         else:
-            store.append_batch(items, idempotency_key=key)
+            self.attempt(partial(store.append_batch, items, idempotency_key=key))
+
+    def bypass(self, store: Store, size: int, why: int) -> None:
+        """Store an event past all gates; the second text of the unit is that of its audit."""
+        item, audit = self.unit((size, why))
+        assert isinstance(item.payload, Said)
+        assert isinstance(audit.payload, Said)
+        reason = Unjudged(audit.payload.text)
+        receipt = Pipeline.bypass(Proposal(item.payload), reason, approved_by="ada")
+        self.attempt(partial(Pipeline.commit_bypass, receipt, store, item.coord))
+
+    def attempt(self, write: Callable[[], object]) -> None:
+        """Store the newest unit."""
+        write()
         self.told(durable=self.config.durability is Durability.COMMIT)
 
     def store_together(self, store: Store, *units: tuple[int, ...]) -> None:
@@ -112,6 +127,14 @@ class Diary:
             BatchItem(Coordinate(f"writer:{(number + n) % 3}", "acme"), Said(text=text))
             for n, text in enumerate(texts)
         ]
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """Why nobody judged a unit."""
+
+    justification: str
+    reason: str = "proof"
 
 
 Program = Callable[[Diary], None]
@@ -190,6 +213,15 @@ def abandoned(diary: Diary) -> None:
         diary.store(store, 10)
 
 
+def bypassed(diary: Diary) -> None:
+    """Events and their audits, on both sides of the end of a file."""
+    with diary.open() as store:
+        diary.bypass(store, 10, 20)
+        diary.store(store, 30)
+        diary.bypass(store, 1500, 2200)
+        diary.bypass(store, 10, 10)
+
+
 def refused(diary: Diary) -> None:
     """Writes that a disk refuses half-way; what comes next is as large as the first of them."""
     with diary.open() as store:
@@ -228,6 +260,7 @@ PROGRAMS: Final[dict[str, Program]] = {
         footed,
         keyed,
         abandoned,
+        bypassed,
         refused,
         mixed,
     )

@@ -7,7 +7,7 @@ A parcel: New -pack-> Packed -send-> Sent; Packed, Sent -cancel-> Gone. Pack and
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from threading import Lock
 from typing import Any, ClassVar, Final, NewType, TypeAlias, final
@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from batpak import abi, ids, record, wire
 from batpak.abi import Edge, Rule, StateData, WireEnum
-from batpak.append import AppendReceipt, Cause
+from batpak.append import AppendReceipt, BatchItem, Cause, Ledger, PriorItem
 from batpak.config import Durability
 from batpak.coordinate import Coordinate
 from batpak.digest import ZERO_HASH
@@ -418,7 +418,7 @@ class ParcelMachine(Machine[ParcelState]):
         {ParcelPacked.KIND, ParcelSent.KIND, ParcelCancelled.KIND}
     )
 
-    def __init__(self, ledger: ListLedger, steps: Mapping[Any, Any] = STEPS) -> None:
+    def __init__(self, ledger: Ledger, steps: Mapping[Any, Any] = STEPS) -> None:
         self.pack_gates: Final = PackGates()
         self.cancel_gates: Final = CancelGates()
         super().__init__(ledger, steps, (self.pack_gates, self.cancel_gates))
@@ -440,7 +440,7 @@ DESK: Final = Desk(limit=Decimal(30))
 
 
 class ListLedger:
-    """What a machine needs of a store, over a list.
+    """What a machine or a pipeline needs of a store, over a list.
 
     Like a store it keeps bytes, not objects, and answers a known key before it looks at the
     version. `fail_before` and `fail_after` are raised by the next append, before or after storing.
@@ -500,6 +500,34 @@ class ListLedger:
             self.events.append(event)
             self._fail("fail_after")
             return _receipt(event, replayed=False)
+
+    def append_batch(self, items: Iterable[BatchItem]) -> tuple[AppendReceipt, ...]:
+        """All or none; a prior item as a cause becomes its event."""
+        before, receipts = list(self.events), list[AppendReceipt]()
+        try:
+            for item in items:
+                assert isinstance(item.payload, EventPayload)
+                cause = item.caused_by
+                receipts.append(
+                    self.append(
+                        item.coord,
+                        item.payload,
+                        expected_version=item.expected_version,
+                        idempotency_key=item.idempotency_key,
+                        caused_by=(
+                            receipts[cause.index].event_id
+                            if isinstance(cause, PriorItem)
+                            else cause
+                        ),
+                        correlation_id=item.correlation_id,
+                        flags=item.flags,
+                        extensions=item.extensions,
+                    )
+                )
+        except Exception:
+            self.events = before
+            raise
+        return tuple(receipts)
 
     def stream(self, entity: str) -> Iterator[StoredEvent[EventPayload]]:
         return iter([event for event in self.events if event.coordinate.entity == entity])

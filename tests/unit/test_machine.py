@@ -31,6 +31,8 @@ from batpak.errors import (
 )
 from batpak.event import EventFlags
 from batpak.guard.gates import GateSet
+from batpak.guard.proposal import Proposal
+from batpak.guard.stamp import PolicyStamp
 from batpak.guard.verdict import Denial
 from batpak.ids import CorrelationId, EventId, new_id, operation_key
 from batpak.payload import EventPayload
@@ -223,6 +225,16 @@ def test_only_moves_are_applied_and_only_receipts_committed(
             parcels.commit(wrong)
     with pytest.raises(InvalidArgument, match="expected a Receipt, got a Guarded"):
         parcels.commit(cast("Any", parcels.new(ID).pack()))
+
+
+def test_a_receipt_for_a_proposal_moves_nothing(parcels: ParcelMachine, ledger: ListLedger) -> None:
+    proposal = Proposal(parcels.new(ID).pack().event)
+    receipt = GateSet[None, None, ParcelPacked]().evaluate(None, proposal)
+
+    with pytest.raises(InvalidArgument, match="expected a Guarded, got a Proposal"):
+        parcels.commit(cast("Any", receipt))
+
+    assert ledger.events == []
 
 
 def test_an_invalid_event_is_refused_before_anything_is_written(
@@ -447,9 +459,36 @@ def test_cause_correlation_flags_and_extensions_are_passed_on(
     verdict = parcels.cancel_gates.evaluate(None, sent.cancel(reason="lost"))
     parcels.commit(cast("Any", verdict), **passed)
 
-    for event in ledger.events[1:]:
+    _, plain, guarded = ledger.events
+    for event in (plain, guarded):
         assert (event.causation_id, event.correlation_id) == (cause, correlation)
-        assert (event.flags, event.extensions) == (1, {"trace": b"1"})
+        assert (event.flags, event.extensions["trace"]) == (1, b"1")
+    assert set(plain.extensions) == {"trace"}
+
+
+def test_a_committed_move_says_which_policy_permitted_it(
+    parcels: ParcelMachine, ledger: ListLedger, packed: PackedParcel
+) -> None:
+    parcels.apply(packed.send(sent_at=NOON))
+    guarded, plain = ledger.events
+    policy = parcels.pack_gates
+
+    assert PolicyStamp.of(guarded.extensions) == PolicyStamp(
+        "test.parcels.Parcel.pack", policy.fingerprint, ("not_too_heavy", "stamped")
+    )
+    assert PolicyStamp.of(plain.extensions) is None
+
+
+def test_the_stamp_of_a_move_is_not_the_callers_to_give(
+    parcels: ParcelMachine, ledger: ListLedger
+) -> None:
+    for wrong in ({"batpak.policy": b"mine"}, 7):
+        verdict = parcels.pack_gates.evaluate(DESK, parcels.new(ID).pack())
+
+        with pytest.raises(InvalidArgument, match="extensions"):
+            parcels.commit(cast("Any", verdict), extensions=cast("Any", wrong))
+
+    assert ledger.events == []
 
 
 # ------------------------------------------------------------------------------------- any walk

@@ -11,6 +11,7 @@ import datetime as dt
 import decimal
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
@@ -22,14 +23,25 @@ from msgspec.structs import replace
 
 from batpak import (
     PERMIT,
+    Coordinate,
     Denial,
+    GateSet,
     IllegalTransition,
+    InvalidArgument,
+    Pipeline,
+    PolicyStamp,
+    Proposal,
+    Receipt,
+    ReceiptRejected,
+    Region,
     Store,
+    Verdict,
     new_id,
     override,
 )
 from batpak.exact import EXACT
 from batpak.guard.verdict import GATE_DEFECT
+from batpak.system import BypassRecorded, DenialRecorded
 from batpak_codegen import names
 from batpak_codegen.config import configure
 from batpak_codegen.example import examples
@@ -60,6 +72,7 @@ from tests.golden.cases_out.gates.expected.orders import (
     CustomerId,
     OrderId,
     OrderLine,
+    OrderPaid,
     OrderRefunded,
 )
 from tests.golden.cases_out.gates.expected.orders import hooks as h
@@ -367,6 +380,161 @@ def a_policy_asks_hooks_as_a_machine_does() -> None:
     assert codes("mind the step") == []
     assert codes("blast it") == ["RUDE"]
     assert codes("blast " * 20) == ["LONG", "RUDE"]
+
+
+def refunding(amount: str = "5.00") -> OrderRefunded:
+    money = Money(amount=Decimal(amount), currency=Currency.EUR)
+    return OrderRefunded(order_id=new_id(OrderId), amount=money, refunded_at=NOON)
+
+
+REFUND = Refund(paid=Money(amount=Decimal(10), currency=Currency.EUR), approved_by="ada")
+PLACE = Coordinate("refund:1", "shop.orders")
+
+
+@dataclass(frozen=True)
+class Incident:
+    reason: str = "outage"
+    justification: str = "INC-4711: the payment provider lost its answers"
+
+
+def a_policy_of_a_schema_works_with_a_pipeline_from_end_to_end() -> None:
+    pipeline = Pipeline(RefundPolicy(), max_age_s=30)
+    event = refunding()
+    with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
+        refused = denied(pipeline.evaluate(REFUND, Proposal(refunding("10.01"))))
+        store.append_denial(PLACE, refused.with_context(desk=4), pipeline="refunds")
+        verdict = pipeline.evaluate(REFUND, Proposal(event))
+        assert isinstance(verdict, Receipt)
+        committed = pipeline.commit(verdict, store, PLACE, expected_version=0)
+        passing = Pipeline.bypass(Proposal(refunding("99.00")), Incident(), approved_by="ada")
+        Pipeline.commit_bypass(passing, store, PLACE, expected_version=1)
+
+        assert [found.payload.amount.amount for found in store.by_fact(OrderRefunded)] == [
+            Decimal("5.00"),
+            Decimal("99.00"),
+        ]
+        first = store.get(committed.receipt.event_id, OrderRefunded)
+        assert first.payload == committed.event == event
+        assert PolicyStamp.of(first.extensions) == PolicyStamp(
+            "shop.orders.RefundPolicy", RefundPolicy().fingerprint, ("refund_within_payment",)
+        )
+        (record,) = store.query(Region(entity="batpak:denial:refund:1"))
+        assert isinstance(record.payload, DenialRecorded)
+        assert Denial.of(record.payload).explain().splitlines() == [
+            f"refund_within_payment: {refused.message} [REFUND_TOO_HIGH]",
+            f"policy shop.orders.RefundPolicy {RefundPolicy().fingerprint.hex()[:16]}",
+            "  denied    refund_within_payment",
+            "  desk: 4",
+        ]
+        (audit,) = store.query(Region(entity="batpak:bypass"))
+        assert isinstance(audit.payload, BypassRecorded)
+        assert (audit.payload.reason, audit.payload.approved_by) == ("outage", "ada")
+        assert store.verify().ok
+
+
+def a_policy_with_hooks_works_with_a_pipeline() -> None:
+    pipeline = Pipeline(Notes(ParcelHooks()))
+    with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
+        for text, code in (("mind the step", None), ("blast it", "RUDE")):
+            event = Noted(parcel_id=ParcelId(UUID(int=1)), text=text)
+            verdict = pipeline.evaluate(None, Proposal(event))
+            assert getattr(verdict, "code", None) == code
+            if isinstance(verdict, Receipt):
+                pipeline.commit(verdict, store, Coordinate("note:1", "shop.depot"))
+        assert [found.payload.text for found in store.by_fact(Noted)] == ["mind the step"]
+
+
+class Unsure:
+    name = "unsure"
+
+    def judge(self, ctx: Refund, state: None, event: OrderRefunded, /) -> bool:
+        return True
+
+
+class Forgetful:
+    name = "forgetful"
+
+    def judge(self, ctx: Refund, state: None, event: OrderRefunded, /) -> Verdict:
+        return PERMIT if ctx.approved_by == "nobody" else cast("Verdict", None)
+
+
+class PaidOnly:
+    name = "paid_only"
+
+    def judge(self, ctx: Refund, state: None, event: OrderPaid, /) -> Verdict:
+        return PERMIT if event.payment_id.int else Denial("paid_only", "UNPAID", "not paid")
+
+
+class OtherGates(GateSet[None, p.Full, OrderPaid]):
+    """Of the shape of another set, and permits everything."""
+
+
+def what_a_checker_refuses_about_moves_is_refused_without_one_too() -> None:
+    with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
+        orders = OrderMachine(store, Hooks())
+        order = placed(orders)
+        pay = order.pay(payment_id=UUID(int=1), amount=order.data.total, paid_at=NOON)
+        cancel_gates, pay_gates = cast("Any", orders.cancel_gates), cast("Any", orders.pay_gates)
+        before = store.count()
+
+        # a set of the same shape permits, and its receipt is worth nothing
+        receipt = cast("Any", OtherGates()).evaluate(None, pay)
+        with pytest.raises(ReceiptRejected, match="wrong-policy"):
+            orders.commit(receipt)
+        # the gates of another move; the wrong context
+        assert denied(cancel_gates.evaluate(Desk(roles=frozenset()), pay)).code == GATE_DEFECT
+        assert (
+            denied(
+                cancel_gates.evaluate(
+                    REFUND, order.cancel(reason=CancelReason.STOCK, cancelled_at=NOON)
+                )
+            ).code
+            == GATE_DEFECT
+        )
+        # a proposal for the set of a machine; a pipeline over it
+        with pytest.raises(InvalidArgument, match="judges the moves of a machine"):
+            pay_gates.evaluate(None, Proposal(pay.event))
+        with pytest.raises(InvalidArgument, match="judges the moves of a machine"):
+            Pipeline(pay_gates)
+        # a verdict is no move, and a receipt is made by nobody
+        verdict = pay_gates.evaluate(None, pay)
+        with pytest.raises(InvalidArgument, match="expected a Transition or a Guarded"):
+            orders.apply(verdict)
+        with pytest.raises(TypeError):
+            cast("Any", Receipt)(pay)
+
+        assert store.count() == before
+
+
+def what_a_checker_refuses_about_proposals_is_refused_without_one_too() -> None:
+    pipeline: Any = Pipeline(RefundPolicy())
+    bypass: Any = Pipeline.bypass
+    proposal = Proposal(refunding())
+    with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
+        before = store.count()
+        paid_event = OrderPaid(
+            order_id=new_id(OrderId),
+            payment_id=UUID(int=1),
+            amount=proposal.event.amount,
+            paid_at=NOON,
+        )
+
+        with pytest.raises(InvalidArgument, match="expected a Receipt, got a Proposal"):
+            pipeline.commit(proposal, store, PLACE)
+        assert denied(pipeline.evaluate(Desk(roles=frozenset()), proposal)).code == GATE_DEFECT
+        # it has all that the gate looks at, and is another event all the same
+        with pytest.raises(InvalidArgument, match="is for OrderRefunded, not for OrderPaid"):
+            pipeline.evaluate(REFUND, Proposal(paid_event))
+        with pytest.raises(InvalidArgument, match="expected a Receipt, got a BypassReceipt"):
+            pipeline.commit(bypass(proposal, Incident()), store, PLACE)
+        for wrong in ("in a hurry", None, Incident(reason=" ")):
+            with pytest.raises(InvalidArgument):
+                bypass(proposal, wrong)
+        for gate in (Unsure(), Forgetful(), PaidOnly()):
+            loose: Any = GateSet[Refund, None, OrderRefunded](cast("Any", gate))
+            assert denied(loose.evaluate(REFUND, proposal)).code == GATE_DEFECT
+
+        assert store.count() == before
 
 
 class Loose:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import decimal
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, ClassVar, TypeAlias, cast
+from typing import Any, ClassVar, TypeAlias, TypeVar, cast
 
 import pytest
 from hypothesis import given
@@ -22,17 +22,19 @@ from batpak.guard.verdict import (
     GATE_DEFECT,
     PERMIT,
     Denial,
-    GateAnswer,
     Permit,
     Verdict,
 )
 from batpak.ids import new_id
 from batpak.override import override
+from batpak.payload import EventPayload
+from batpak.system import GateAnswer
 from tests.unit.parcels import (
     DESK,
     NOON,
     NOT_TOO_HEAVY,
     STAMPED,
+    CancelGates,
     Carrier,
     Desk,
     ListLedger,
@@ -46,6 +48,8 @@ from tests.unit.parcels import (
 )
 
 Judge: TypeAlias = Callable[[object, object, object], Verdict]
+Q = TypeVar("Q", bound=EventPayload)
+State = TypeVar("State")
 P, D, S = GateAnswer.PERMITTED, GateAnswer.DENIED, GateAnswer.SKIPPED
 
 
@@ -159,6 +163,38 @@ def test_anything_but_a_verdict_denies(move: PackParcel, answer: object) -> None
     assert answers(denial) == [P, D, S]
 
 
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        Denial("no", cast("Any", 7), "no"),
+        Denial("no", "NO", cast("Any", None)),
+        Denial("no", "NO", "no", cast("Any", None)),
+    ],
+    ids=["code", "message", "context"],
+)
+def test_a_denial_that_is_not_in_words_denies_as_a_defect(
+    move: PackParcel, malformed: Denial
+) -> None:
+    denial = pack_gates(gate("a", answering(malformed))).evaluate(DESK, move)
+
+    assert isinstance(denial, Denial)
+    assert (denial.gate, denial.code, denial.context) == ("a", GATE_DEFECT, {})
+    assert isinstance(denial.defect, TypeError)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_rule_is_a_gate_that_can_be_asked_alone(*, exact: bool) -> None:
+    def third(ctx: object, state: object, event: object) -> Verdict:
+        assert (ctx, state, event) == (1, 2, 3)
+        digits = len(str(Decimal(1).fma(1, Decimal("1E-60"))))
+        return Denial("third", "DIGITS", str(digits))
+
+    verdict = Rule("third", third, source="", codes=(), exact=exact).judge(1, 2, cast("Any", 3))
+
+    assert isinstance(verdict, Denial)
+    assert (int(verdict.message) > 50) == exact
+
+
 def test_a_gate_that_raises_denies_with_the_exception_as_defect(move: PackParcel) -> None:
     error = ZeroDivisionError("division by zero")
     policy = pack_gates(gate("a", raising(error)), gate("b", YES))
@@ -223,9 +259,9 @@ def test_a_permitted_move_must_still_be_storable(move: PackParcel) -> None:
 
 
 @pytest.mark.parametrize("given_", ["move", None])
-def test_only_a_guarded_move_is_judged(move: PackParcel, given_: object) -> None:
+def test_only_a_move_or_a_proposal_is_judged(move: PackParcel, given_: object) -> None:
     for wrong in (given_, move.event, move.source):
-        with pytest.raises(InvalidArgument, match="not a guarded move"):
+        with pytest.raises(InvalidArgument, match="neither a guarded move nor a Proposal"):
             PackGates().evaluate(DESK, cast("Any", wrong))
 
 
@@ -283,6 +319,50 @@ def test_two_gates_of_one_name_are_refused() -> None:
 def test_a_name_is_short_printable_ascii(name: str) -> None:
     with pytest.raises(InvalidArgument, match="printable ASCII"):
         pack_gates(gate(name, YES))
+
+
+@pytest.mark.parametrize("wrong", [None, PERMIT, lambda *_: PERMIT, Denial("a", "B", "c")])
+def test_what_cannot_judge_is_no_gate(wrong: object) -> None:
+    with pytest.raises(InvalidArgument, match=r"gates: a .* has no judge"):
+        pack_gates(cast("Any", wrong))
+
+
+def test_a_gate_without_a_name_is_refused() -> None:
+    class Nameless:
+        def judge(self, ctx: object, state: object, event: object, /) -> Verdict:
+            del ctx, state, event
+            return PERMIT
+
+    with pytest.raises(InvalidArgument, match="None is not 1"):
+        pack_gates(cast("Any", Nameless()))
+
+
+def test_what_a_set_is_for_stands_in_its_brackets_and_is_inherited() -> None:
+    class Of(GateSet[Desk, None, Q]):
+        """Says that it has no state, and leaves the event open."""
+
+    class OfPacked(GateSet[Desk, None, ParcelPacked]):
+        pass
+
+    class Again(OfPacked):
+        pass
+
+    class Open(GateSet[Any, State, Any]):
+        pass
+
+    class Bare(GateSet):  # type: ignore[type-arg]  # as untyped code has it
+        pass
+
+    class Stateful(GateSet[Desk, object, ParcelPacked]):
+        pass
+
+    class Named(GateSet["Desk", "New", "ParcelPacked"]):
+        pass
+
+    assert [cls().stateless for cls in (Of, OfPacked, Again, Open, Bare)] == [True] * 5
+    assert [cls().stateless for cls in (Stateful, Named, PackGates, CancelGates)] == [False] * 4
+    assert [cls._event for cls in (Of, Open, Bare, Named)] == [EventPayload] * 4
+    assert [cls._event for cls in (OfPacked, Again, Stateful)] == [ParcelPacked] * 3
 
 
 def test_an_empty_set_permits(move: PackParcel) -> None:

@@ -19,12 +19,13 @@ from threading import Barrier
 from typing import Any, TypeAlias, cast
 
 import pytest
+from msgspec.structs import replace
 
 from batpak.errors import IllegalTransition, ReceiptRejected, StorageFailed
 from batpak.faults import ReceiptFault
 from batpak.guard import receipt as receipts
 from batpak.guard.gates import Gate, GateSet
-from batpak.guard.receipt import Receipt
+from batpak.guard.receipt import Receipt, Sealed
 from batpak.guard.verdict import Denial
 from batpak.ids import new_id
 from tests.unit.parcels import (
@@ -265,7 +266,7 @@ def test_the_constructor_is_closed(receipt: Packing) -> None:
     with pytest.raises(TypeError):
         closed(receipt.proposal)
     with pytest.raises(ReceiptRejected) as refused:
-        closed(object(), receipt.proposal, receipt._claim, receipt.gates, receipt._process)
+        closed(object(), receipt.proposal, receipt._claim, receipt._process, receipt.gates)
 
     assert refused.value.reason is ReceiptFault.FORGED
 
@@ -273,7 +274,7 @@ def test_the_constructor_is_closed(receipt: Packing) -> None:
 def forge(receipt: Packing, **changed: object) -> Packing:
     """A receipt made around the constructor, slot by slot."""
     made = cast("Any", object.__new__(Receipt))
-    for slot in Receipt.__slots__:
+    for slot in (*Sealed.__slots__, *Receipt.__slots__):
         setattr(made, slot, changed.get(slot, getattr(receipt, slot)))
     return cast("Packing", made)
 
@@ -297,9 +298,14 @@ def test_a_made_up_tag_is_forged(
 
 
 def test_a_receipt_cannot_be_made_younger(parcels: ParcelMachine, receipt: Packing) -> None:
-    younger = receipt._claim._replace(issued_ms=receipt._claim.issued_ms + 1)
+    claim = receipt._claim
+    for younger in (
+        replace(claim, issued_ms=claim.issued_ms + 1),
+        replace(claim, issued_ns=claim.issued_ns + 1),
+    ):
+        made = forge(receipt, _claim=younger, _ticket=list(receipt._ticket))
 
-    assert rejected(parcels.commit, forge(receipt, _claim=younger)) is ReceiptFault.FORGED
+        assert rejected(parcels.commit, made) is ReceiptFault.FORGED
 
 
 def test_a_judgement_of_another_event_cannot_be_written_over_this_one(

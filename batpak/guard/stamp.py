@@ -1,0 +1,60 @@
+"""Stamps: an event says which policy it has passed, in an extension that its hash covers.
+
+batpak.policy = MessagePack [policy, fingerprint, [gate, ...]]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, cast, final
+
+from msgspec import Struct
+
+from batpak import codec
+from batpak.append import POLICY, OwnExtensions
+from batpak.errors import InvalidArgument
+from batpak.seal import SEAL
+
+
+@final
+class PolicyStamp(Struct, frozen=True, array_like=True):
+    """Which policy permitted an event, and which gates that were."""
+
+    policy: str
+    fingerprint: bytes
+    gates: tuple[str, ...]
+
+    @staticmethod
+    def of(extensions: Mapping[str, bytes]) -> PolicyStamp | None:
+        """The stamp among the extensions of a stored event; None: it has none.
+
+        Raises:
+            InvalidArgument: What stands there is no stamp.
+        """
+        data = extensions.get(POLICY)
+        if data is None:
+            return None
+        try:
+            return _decode(data)
+        except codec.DecodeError as error:
+            raise InvalidArgument("extensions", f"{POLICY} is no stamp: {error}") from error
+
+    def to_bytes(self) -> bytes:
+        """It as it is stored."""
+        return codec.encode(self)
+
+
+_decode: Final = codec.decoder(PolicyStamp).decode
+
+
+def stamped(extensions: Mapping[str, bytes] | None, stamp: bytes) -> Mapping[str, bytes]:
+    """The extensions of a caller, and a stamp.
+
+    Raises:
+        InvalidArgument: What the caller gave is no mapping, or has a stamp already.
+    """
+    if extensions is None:
+        extensions = {}
+    elif not isinstance(cast("object", extensions), Mapping):
+        raise InvalidArgument("extensions", "must be a mapping of names to bytes")
+    return OwnExtensions(SEAL, extensions, stamp)

@@ -1,0 +1,1 @@
+"""A bank: transfers that a policy permits, refuses, or lets pass for a reason."""
