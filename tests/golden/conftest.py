@@ -8,4 +8,4 @@ collect_ignore = ["cases_out"]  # its tests belong to the projects there
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update", action="store_true", help="rewrite expected.err of golden cases")
+    parser.addoption("--update", action="store_true", help="rewrite what golden cases expect")
