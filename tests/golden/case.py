@@ -12,14 +12,14 @@ in a copy, in this process, as it would in a shell.
 from __future__ import annotations
 
 import shutil
-from contextlib import chdir
+from collections.abc import Callable
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
-import click
 import typer.main
-from click.testing import CliRunner
 
 from batpak.cli.main import application
 
@@ -30,7 +30,7 @@ EXPECTED = ("expected", "expected.err", "expected.out")
 class Answer(NamedTuple):
     """What a command left: its exit code, what it printed, the files that are there."""
 
-    status: int
+    status: object
     err: str
     out: str
     files: dict[str, str]
@@ -43,13 +43,19 @@ def ask(case: Path, folder: Path) -> Answer:
         (folder / "pyproject.toml").write_text(PROJECT)
     line = case / "command"
     _, *words = line.read_text().split() if line.exists() else ["batpak", "gen"]
-    with chdir(folder):
-        done = CliRunner().invoke(_app(), words, env={"GITHUB_ACTIONS": None})
-    return Answer(done.exit_code, done.stderr, done.stdout, _files(folder))
+    err, out = StringIO(), StringIO()
+    status: object = 0
+    with chdir(folder), redirect_stderr(err), redirect_stdout(out):
+        try:
+            _app()(words)
+        except SystemExit as ended:
+            status = ended.code
+    return Answer(status, err.getvalue(), out.getvalue(), _files(folder))
 
 
 @cache
-def _app() -> click.Command:
+def _app() -> Callable[[list[str]], object]:
+    """Put the commands together once: that takes longer than most cases."""
     return typer.main.get_command(application())
 
 
