@@ -75,8 +75,8 @@ def expected(case: Path) -> dict[str, str]:
 def expect(case: Path, answer: Answer) -> None:
     """Write down an answer as what is expected.
 
-    Of files, those that were expected so far; in a new case that succeeds, all that are new or
-    changed: keep those that the case is about.
+    Of files, those that were expected so far; in a new case about which nothing is said, all that
+    are new or changed: keep those that the case is about.
     """
     said = case / "expected.err"
     said.write_text(answer.err, encoding="utf-8")
@@ -86,7 +86,7 @@ def expect(case: Path, answer: Answer) -> None:
         (case / "expected.out").write_text(answer.out, encoding="utf-8")
     old, files = _files(case), case / "expected"
     made = {path: text for path, text in answer.files.items() if old.get(path) != text}
-    wanted = expected(case) if files.exists() or answer.status else made
+    wanted = expected(case) if files.exists() or answer.err else made
     for path in wanted.keys() - {"pyproject.toml", ".batpak/stamp"}:
         file = files / path
         if path in answer.files:

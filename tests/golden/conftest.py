@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-collect_ignore = ["cases_out"]  # its tests belong to the projects there
+collect_ignore = ["cases", "cases_out", "features"]  # tests there belong to the projects there
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
