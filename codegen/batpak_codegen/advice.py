@@ -1,20 +1,23 @@
 """Advice: what is right and yet probably not meant. Warnings, which end nothing.
 
 W0401 a state from which no final one can be reached, W0402 a gate that nobody asks, W0403 an
-event that nothing of the package knows.
+event that nothing handles.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from batpak_codegen.declarations import MachineDecl, SchemaFile
 from batpak_codegen.diagnostic import Diagnostic
 from batpak_codegen.nodes import TextNode
 
 
-def advise(file: SchemaFile) -> Iterator[Diagnostic]:
-    """Yield the warnings about a file that has no error."""
+def advise(file: SchemaFile, handled: Set[str]) -> Iterator[Diagnostic]:
+    """Yield the warnings about a file that has no error.
+
+    `handled` are its events that are in a handler group of any package.
+    """
     for name, decl in file.machines:
         yield from _endless(name, decl)
     listed = [node for _, machine in file.machines for _, m in machine.moves for node in m.gates]
@@ -24,7 +27,7 @@ def advise(file: SchemaFile) -> Iterator[Diagnostic]:
         if name.value not in asked:
             message = f"no move and no policy asks gate {name.value}"
             yield _warning("W0402", message, name, "list it under gates:, or delete it")
-    yield from _unknown(file)
+    yield from _unknown(file, handled)
 
 
 def _endless(machine: TextNode, decl: MachineDecl) -> Iterator[Diagnostic]:
@@ -50,23 +53,22 @@ def _endless(machine: TextNode, decl: MachineDecl) -> Iterator[Diagnostic]:
         yield _warning("W0401", message, node, hint)
 
 
-def _unknown(file: SchemaFile) -> Iterator[Diagnostic]:
+def _unknown(file: SchemaFile, handled: Set[str]) -> Iterator[Diagnostic]:
     """Warn of events that no part of a package mentions, if it has parts that mention events."""
     if not file.machines and not file.policies:
         return  # its events are for plain appends
-    known = set(_mentioned(file))
+    known = {*_mentioned(file), *handled}
     for name, _ in file.events:
         if name.value not in known:
-            message = f"event {name.value} is in no machine and no policy"
+            message = f"event {name.value} is in no machine, policy or handler group"
             yield _warning("W0403", message, name, "give it a move, or delete it")
 
 
 def _mentioned(file: SchemaFile) -> Iterable[str]:
     """Return the events that the parts of a package mention."""
-    moves = (move for _, machine in file.machines for _, move in machine.moves)
-    return [
-        node.value for node in (*(m.event for m in moves), *(p.event for _, p in file.policies))
-    ]
+    moves = (move.event for _, machine in file.machines for _, move in machine.moves)
+    policies = (policy.event for _, policy in file.policies)
+    return [node.value for node in (*moves, *policies)]
 
 
 def _warning(code: str, message: str, node: TextNode, hint: str | None) -> Diagnostic:

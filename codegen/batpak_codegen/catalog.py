@@ -6,10 +6,11 @@ down. Whatever came from a schema passes through `escape` there.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from batpak_codegen import escape, graph
 from batpak_codegen.expr.emit import Message
@@ -151,8 +152,11 @@ def _home(type_: Type) -> str | None:
 
 def _rule(field: FieldType) -> str:
     rules = _limits(field.type)
+    if field.wire is not None:
+        rules.append(f"stored as {field.wire}")
     if field.has_default and field.default is not None:
-        rules.append(f"default {field.default}")
+        plain = to_builtins(field.default)
+        rules.append(f"default {plain if isinstance(plain, str) else json.dumps(plain)}")
     return ", ".join(rules)
 
 
@@ -168,7 +172,8 @@ def _limits(type_: Type) -> list[str]:
     marks = ((">=", of.ge), (">", of.gt), ("<=", of.le), ("<", of.lt))
     digits = [f"{type_.precision} digits, {type_.scale} of them decimals"] * bool(type_.precision)
     rules = [f"{mark} {limit}" for mark, limit in marks if limit is not None]
-    return digits + rules + _lengths(of, "bytes" if type_.name == "bytes" else "characters")
+    rules += _lengths(of, "bytes" if type_.name == "bytes" else "characters")
+    return [*digits, *rules, *([f"matches {of.pattern}"] if of.pattern else [])]
 
 
 def _lengths(of: Bounds | ListOf | SetOf | MapOf, noun: str) -> list[str]:
@@ -227,6 +232,8 @@ def _type(package: PackageDef, definition: TypeDef) -> Iterator[Block]:
     if isinstance(type_, StructType):
         yield from _fields(type_.fields)
     elif isinstance(type_, EnumType):
+        if type_.open:
+            yield Paragraph("Open: a stored value that is not here is read as UNRECOGNIZED.")
         yield Table(
             ("Member", "Stored as"), tuple((Mono(n), stored) for n, stored in type_.members)
         )
@@ -237,6 +244,8 @@ def _type(package: PackageDef, definition: TypeDef) -> Iterator[Block]:
             (member.tag.value if member.tag else "", Mono(member.name, _home(member)))
             for member in type_.members
         )
+        keys = {member.tag.key for member in type_.members if member.tag}
+        yield Paragraph(f"One of several structs; which one is stored under {', '.join(keys)}.")
         yield Table(("Tag", "Struct"), rows)
     else:
         rules = ", ".join([spelled(type_.of), *_limits(type_.of)])

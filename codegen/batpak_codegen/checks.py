@@ -125,7 +125,8 @@ class Checks:
         if type_.name == "bytes":
             return _length(type_.bounds, "bytes", "") or "bytes"
         if type_.name == "decimal":
-            digits = f"{type_.precision} digits, {type_.scale} of them after the point"
+            behind = f"{type_.scale} of them" if type_.scale else "none"
+            digits = f"{type_.precision} digits, {behind} after the point"
             return f"a decimal of at most {digits}" + _limits(type_.bounds)
         return _PLAIN[type_.name][1] + _limits(type_.bounds)
 
@@ -269,8 +270,10 @@ class Checks:
             return Call(f"{self._canonical_struct(of)}(", (text,))
         if isinstance(of, OptionalOf):
             inner = self.canonical(of.of, text, depth)
-            branches = (f"if {text} is None", f"else {flat(inner or text)}")
-            return Chain("", ("None", *branches))
+            otherwise: Doc = f"else {flat(inner or text)}"
+            if isinstance(inner, Call):
+                otherwise = Call(f"else {inner.head}", inner.items, inner.close)
+            return Chain("", ("None", f"if {text} is None", otherwise))
         if isinstance(of, ListOf | MapOf):
             function = "canonical_each" if isinstance(of, ListOf) else "canonical_items"
             return Call(f"{self.space.abi(function)}(", (self._mapped(of.item, depth), text))
@@ -359,6 +362,8 @@ def _length(of: Bounds | ListOf | SetOf | MapOf, noun: str, before: str) -> str:
     noun = noun.removesuffix("s") if (low if high is None else high) == 1 else noun
     if high is None:
         return f"{before}at least {low} {noun}" if low else ""
+    if low == high:
+        return f"{before}exactly {high} {noun}"
     return f"{before}{low}..{high} {noun}" if low else f"{before}at most {high} {noun}"
 
 

@@ -25,7 +25,7 @@ Mode: TypeAlias = Literal["backward_transitive", "full_transitive"]
 Versions: TypeAlias = Mapping[int, Mapping[int, Mapping[int, list[Frozen]]]]
 
 RULES: Final = frozenset(f"C{number}" for number in (*range(101, 118), *range(120, 124)))
-_COMINGS: Final = frozenset(["C101", "C102", "C103", "C104"])
+_COMINGS: Final = frozenset(["C101", "C102", "C103", "C104", "C120"])
 _WAYS: Final[Mapping[str, str]] = {
     "C102": "give it a `?` or a default",
     "C103": "keep it until no old code runs",
@@ -36,6 +36,7 @@ _WAYS: Final[Mapping[str, str]] = {
     "C113": "put the member back; events that have it are stored",
     "C114": "put the member back; add new ones when no old code runs",
     "C115": "put the default back",
+    "C120": "put the old key back with `wire:`",
     "C122": "choose a name that was never used",
 }
 
@@ -134,7 +135,7 @@ class _Judge:
         first = change.path.partition(".")[0].removesuffix("[]")
         if first in newest or change.rule in _COMINGS or not change.backward:
             return change
-        words = f"uses a name again that held something else: {change.words}"
+        words = f"uses a name again that held something else: it {change.words}"
         return Change("C122", change.path, words, True, True)
 
     def change(

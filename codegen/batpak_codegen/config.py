@@ -8,13 +8,13 @@ from __future__ import annotations
 import datetime as dt
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os.path import realpath
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct, ValidationError, convert
-from msgspec.structs import replace
+from msgspec.structs import fields, replace
 
 from batpak_codegen import names
 from batpak_codegen.compat import RULES, Mode, Suppression
@@ -82,6 +82,17 @@ class _Keys(Struct):
     python_schemas: tuple[str, ...] = ()
 
 
+_TAKES: Final[Mapping[object, str]] = {
+    str: "text in quotes",
+    str | None: "text in quotes",
+    bool: "true or false",
+    tuple[str, ...]: 'a list of texts: ["…"]',
+    Mode: "backward_transitive or full_transitive",
+    dict[str, Mode]: "a table of packages and modes",
+    tuple[_Suppress, ...]: "tables with `rule`, `target`, `reason` and a date, `until`",
+}
+
+
 def configure(file: Path | None = None, start: Path | None = None) -> Config:
     """Read the configuration: of `file`, or of the nearest `pyproject.toml` that has one.
 
@@ -132,10 +143,11 @@ def _config(root: Path, table: dict[str, object] | None, file: str) -> Config:
         raise _refused("E0003", f"{file} has no [tool.batpak]", _MINIMAL)
     if strangers := [key for key in table if key not in KEYS]:
         raise SchemaError(_unknown(key, file) for key in strangers)
-    try:
-        given = convert(table, _Keys)
-    except ValidationError as error:
-        raise _refused("E0003", f"{file}: [tool.batpak]: {error}", _MINIMAL) from error
+    if "out" not in table:
+        raise _refused("E0003", f"{file}: [tool.batpak] has no `out`", _MINIMAL)
+    if misfits := [*_misfits(table, file)]:
+        raise SchemaError(misfits)
+    given = convert(table, _Keys)
     out = given.out
     if out.startswith(("/", "~")) or "\\" in out or ".." in out.split("/"):
         hint = "a path below the configuration file, with slashes"
@@ -193,6 +205,16 @@ def _module_names(modules: tuple[str, ...], file: str) -> tuple[str, ...]:
 def _unknown(key: str, file: str) -> Diagnostic:
     hint = did_you_mean(key, KEYS) or f"keys: {', '.join(KEYS)}"
     return Diagnostic("E0002", f"{file}: unknown key {quoted(key)} in [tool.batpak]", None, hint)
+
+
+def _misfits(table: Mapping[str, object], file: str) -> Iterator[Diagnostic]:
+    for field in fields(_Keys):
+        if field.name in table:
+            try:
+                convert(table[field.name], field.type)
+            except ValidationError:
+                message = f"{file}: `{field.name}` takes {_TAKES[field.type]}"
+                yield Diagnostic("E0003", message)
 
 
 def _refuse_ignored(codes: Iterable[str], file: str) -> None:

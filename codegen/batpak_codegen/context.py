@@ -8,7 +8,7 @@ from batpak_codegen.fields import Resolver
 from batpak_codegen.ir import ContextDef
 from batpak_codegen.nodes import TextNode
 
-_CHECKED = ("ge", "gt", "le", "lt", "min_length", "max_length")  # when something is appended
+_CHECKED = ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern")  # at append only
 
 
 def link_contexts(
@@ -28,7 +28,11 @@ def link_contexts(
 
 
 def _is_unchecked(name: TextNode, decl: FieldDecl, findings: Findings) -> bool:
-    """Whether a field asks for no check: only what is appended is checked."""
+    """Whether a field asks for nothing that only happens to what is stored."""
+    if decl.wire is not None:
+        message = f"`wire` of {name.value} means nothing: a context is not stored"
+        findings.add("E0303", message, decl.wire.span, help="leave it out")
+        return False
     for option in _CHECKED:
         given = getattr(decl, option)
         if given is not None:

@@ -65,6 +65,13 @@ class _Compare:
         for key, field in after.items():
             if key in before:
                 yield from self.fields(before[key], field, f"{at}{field.name}")
+        for field in list(added):
+            same = [one for one in gone if (one.name, one.type) == (field.name, field.type)]
+            for one in same:
+                words = f"is stored as {field.key}, and was stored as {one.key}"
+                yield Change("C120", f"{at}{field.name}", words, True, True)
+                gone.remove(one)
+                added.remove(field)
         renamed = _renamed(gone, added)
         for field in added:
             if field.key in renamed:
@@ -85,7 +92,7 @@ class _Compare:
         yield from self.types(old.type, new.type, at)
         both = old.default is not None and new.default is not None
         if both and old.default != new.default:
-            words = f"has the default {new.default}, which was {old.default}"
+            words = f"has the default {new.default}, and had {old.default}"
             yield Change("C115", at, words, True, True)
 
     def types(self, old: Frozen, new: Frozen, at: str) -> Iterator[Change]:
@@ -131,7 +138,8 @@ class _Compare:
             words = f"has {', '.join(added)} in {new.name}, which old code does not know"
             yield Change("C112", at, words, False, not before.open)
         if before.open != after.open:
-            yield Change("C116", at, "is open now or is not any more", False, False, note=True)
+            words = f"is of {'an open' if after.open else 'a closed'} enum now"
+            yield Change("C116", at, words, False, False, note=True)
 
     def unions(self, old: Ref, new: Ref, at: str) -> Iterator[Change]:
         before, after = self.was.tags[old], self.now.tags[new]
@@ -149,7 +157,7 @@ class _Compare:
                 yield from self.named(ref, newest, f"{at}.{tag}")
 
     def retyped(self, old: Frozen, new: Frozen, at: str) -> Change:
-        words = f"is {spell_type(new)}, which was {spell_type(old)}"
+        words = f"is {spell_type(new)}, and was {spell_type(old)}"
         before = old.name if isinstance(old, Plain) else ""
         after = new.name if isinstance(new, Plain) else ""
         if before in INTEGERS and after in INTEGERS:

@@ -235,9 +235,18 @@ class Resolver:
             known = list(self._decls[target])
             words = known if dot else [*known, *SCALARS]
             close = did_you_mean(bare_name, words, f"{alias}." if dot else "")
+            if not dot:
+                close = self._offered(package, bare_name) or close
             self._findings.add("E0302", f"unknown type `{name}`", expression.span, help=close)
             return None
         return self._descend((target, bare_name), expression.span)
+
+    def _offered(self, package: str, name: str) -> str | None:
+        """Return the hint for a type of an import that was written without its package."""
+        for alias, home in self._imports[package].items():
+            if name in self._decls.get(home, ()):
+                return f"did you mean `{alias}.{name}`?"
+        return None
 
     def _descend(self, key: tuple[str, str], span: Span) -> Named | None:
         """Resolve a type that another one names, unless that would never end."""

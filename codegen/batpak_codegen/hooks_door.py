@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import Final
+from typing import TypeAlias
 
-from batpak_codegen.namespace import import_key
+from batpak_codegen.namespace import as_itself, import_key
 
-_RELATIVE: Final = "from ."
+Imported: TypeAlias = tuple[str, str, str]  # from, name, as
 
 
 def with_upcasts(hooks: str | None, upcasts: str, opening: str) -> str | None:
@@ -30,39 +30,40 @@ def with_upcasts(hooks: str | None, upcasts: str, opening: str) -> str | None:
     left = next((node for node in tree.body if isinstance(node, ast.ClassDef)), None)
     if left is None:
         return hooks
-    shown = {(".upcasts", left.name)}
-    homes = dict(_imported(tree))
+    shown = {(".upcasts", left.name, left.name)}
+    homes = {each[2]: each for each in _imported(tree)}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("install_"):
-            shown.add((".upcasts", node.name))
+            shown.add((".upcasts", node.name, node.name))
     for method in left.body:
         if isinstance(method, ast.FunctionDef):
-            shown |= {(homes[name], name) for name in _mentioned(method) if name in homes}
-    lines = {f"from {home} import {name} as {name}" for home, name in shown}
+            shown |= {homes[name] for name in _mentioned(method) if name in homes}
     if hooks is None:
         text = f"{opening}\nfrom __future__ import annotations\n\n"
-        rows = ["from batpak import override as override", "", *_sorted(lines)]
+        rows = ["from batpak import override as override", "", *_lines(shown)]
         return text + "\n".join(rows) + "\n"
-    rows = hooks.split("\n")
-    old = [row for row in rows if row.startswith(_RELATIVE)]
-    at = rows.index(old[0])
-    rows[at : at + len(old)] = _sorted(lines | {*old})
+    rows, door = hooks.split("\n"), ast.parse(hooks)
+    old = [node for node in door.body if isinstance(node, ast.ImportFrom) and node.level]
+    rows[old[0].lineno - 1 : old[-1].end_lineno] = _lines(shown | {*_imported(door)})
     return "\n".join(rows)
 
 
-def _sorted(lines: set[str]) -> list[str]:
-    """Order imports as a formatter does: by module, then by name."""
-    found = [line.split(" ") for line in lines]  # from, module, import, name, as, name
-    found.sort(key=lambda words: (-words[1].count("."), words[1], import_key(words[3])))
-    return [" ".join(words) for words in found]
+def _lines(imported: set[Imported]) -> list[str]:
+    """Return the imports, ordered as a formatter does: by module, then by name."""
+
+    def order(one: Imported) -> tuple[object, ...]:
+        home, name, _ = one
+        return (-home.count("."), home, *import_key(name))
+
+    return [as_itself(home, (name, local)) for home, name, local in sorted(imported, key=order)]
 
 
-def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Yield the names that a module imports from beside it, with where they come from."""
+def _imported(tree: ast.Module) -> Iterator[Imported]:
+    """Yield what a module imports from beside it."""
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.level:
             home = "." * node.level + (node.module or "")
-            yield from ((alias.asname or alias.name, home) for alias in node.names)
+            yield from ((home, alias.name, alias.asname or alias.name) for alias in node.names)
 
 
 def _mentioned(method: ast.FunctionDef) -> set[str]:

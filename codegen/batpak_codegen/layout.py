@@ -6,8 +6,9 @@ that the generator writes are known here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -75,6 +76,36 @@ def statement(before: str, doc: Doc, after: str = "", *, indent: int = 0) -> str
     return before + _lay(doc, indent, indent + len(before), len(after)) + after
 
 
+def declaration(name: str, annotation: Doc, value: Doc | None, indent: int) -> str:
+    """Return `name: annotation = value`, broken where a formatter would break it."""
+    before, spelled = f"{name}: ", flat(annotation)
+    after = "" if value is None else f" = {flat(value)}"
+    if indent + len(before + spelled + after) <= COLUMNS_MAX:
+        return before + spelled + after
+    left = f"{before}{spelled} = "
+    if isinstance(value, Call) and (
+        isinstance(annotation, str) or indent + len(left + value.head) <= COLUMNS_MAX
+    ):
+        return statement(left, value, indent=indent)
+    if isinstance(annotation, Call):
+        return before + _lay(annotation, indent, COLUMNS_MAX, 0) + after
+    inner = value if isinstance(annotation, str) and isinstance(value, str) else annotation
+    pad, end = "\n" + " " * (indent + STEP), "\n" + " " * indent
+    if indent + STEP + len(flat(inner)) > COLUMNS_MAX or inner == "None":
+        return before + spelled + after
+    broken = f"({pad}{flat(inner)}{end})"
+    return left + broken if inner is value else before + broken + after
+
+
+def called(text: str) -> Doc:
+    """Return a literal so that it can be broken if it is a call: `Decimal("1.5")`."""
+    match = _CALL.fullmatch(text)
+    return Call(match[1], (match[2],)) if match else text
+
+
+_CALL: Final = re.compile(r"([A-Za-z_][\w.]*\()(.+)\)", re.DOTALL)
+
+
 def _is_open(doc: Doc) -> bool:
     return isinstance(doc, Call) and bool(doc.items) and (doc.open or any(map(_is_open, doc.items)))
 
@@ -96,7 +127,9 @@ def _lay(doc: Doc, indent: int, used: int, after: int) -> str:
         if used + len(begun) <= COLUMNS_MAX:
             return f"{begun}{pad}{argument.removesuffix(')')}\n{' ' * indent})"
     if not (doc.display or _is_open(doc)) and inside + len(joined) <= COLUMNS_MAX:
-        return f"{doc.head}{pad}{joined}\n{' ' * indent}{doc.close}"
+        comma = "," if doc.head.startswith("def ") and len(doc.items) == 1 else ""
+        comma = comma if doc.head.endswith("(") else ""
+        return f"{doc.head}{pad}{joined}{comma}\n{' ' * indent}{doc.close}"
     rows = [pad + _lay(item, inside, inside, 1) + "," for item in doc.items]
     return doc.head + "".join(rows) + f"\n{' ' * indent}{doc.close}"
 

@@ -94,10 +94,14 @@ class _Linker:
         self.findings = Findings(FINDINGS_MAX)
         self.package_root, self.system = package_root, system
         self.files = {file.package.value: file for file in files}
-        self.imports = {package: self._imports(file) for package, file in self.files.items()}
+        named = {package: self._imports(file) for package, file in self.files.items()}
+        self.imports = {
+            package: {alias: home for alias, home in found.items() if home in self.files}
+            for package, found in named.items()
+        }
         self._acyclic()
         self.kinds = Kinds(files, installed, self.findings)
-        self.resolver = Resolver(self.files, self.imports, self.findings)
+        self.resolver = Resolver(self.files, named, self.findings)
         self.prefixes: dict[str, tuple[MachineDef, Span]] = {}
         self.out_of_range: set[Span] = set()
 
@@ -106,12 +110,20 @@ class _Linker:
         self._directories(packages)
         self.findings.finish()
         parts = {package.name: package.parts for package in packages}
-        warnings = [found for _, file in sorted(self.files.items()) for found in advise(file)]
+        handled: dict[str, set[str]] = {}
+        for group in (group for package in packages for group in package.handlers):
+            for home, event in group.events:
+                handled.setdefault(home, set()).add(event)
+        warnings = [
+            found
+            for name, file in sorted(self.files.items())
+            for found in advise(file, handled.get(name, frozenset()))
+        ]
         warnings += self.findings.diagnostics
         return Project(packages, parts, out_module, self.system, tuple(warnings))
 
     def _imports(self, file: SchemaFile) -> dict[str, str]:
-        """Return alias → package; what does not exist is reported and left out."""
+        """Return alias → package; what does not exist is reported, once and for all uses."""
         found: dict[str, str] = {}
         for node in file.imports:
             package, as_, alias = node.value.partition(" as ")
@@ -120,6 +132,7 @@ class _Linker:
                 message = f"there is no package {quoted(package)}"
                 hint = did_you_mean(package, self.files)
                 self.findings.add("E0207", message, node.span, help=hint)
+                found.setdefault(alias, package)
             elif alias in found:
                 message = f"two imports are called `{alias}`"
                 hint = f"write {package} as another_name"
@@ -220,6 +233,8 @@ class _Linker:
         root = f"{self.package_root}." if self.package_root else ""
         if not node.value.startswith(root):
             message = f"package {node.value} is outside package_root {self.package_root}"
+            if node.value == self.package_root:
+                message = f"package {node.value} is package_root: nothing is left of its name"
             hint = f"call it {root}{node.value.rpartition('.')[2]}, or change package_root"
             self.findings.add("E0208", message, node.span, help=hint)
             return ()
@@ -237,7 +252,7 @@ class _Linker:
             return None
         in_range = self._in_range(category)
         if not 0 <= decl.id.value <= TYPE_ID_MAX:
-            message = f"id {decl.id.value:#x} is out of range"
+            message = f"id {_hex(decl.id.value)} is out of range"
             self.findings.add("E0204", message, decl.id.span, help="it is 0x000 to 0xFFF")
         self._reserved(decl)
         version = decl.version.value if decl.version else 1
@@ -400,6 +415,10 @@ class _Linker:
                 node = self.files[package.name].package
                 message = f"package {package.name} would hide the module {'.'.join(min(hidden))}"
                 self.findings.add("E0411", message, node.span, help="choose another name")
+
+
+def _hex(number: int) -> str:
+    return f"{number:#x}" if number >= 0 else f"{number}"
 
 
 def _with_gates(machine: MachineDef, gates: Gates) -> MachineDef:

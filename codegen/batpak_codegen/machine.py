@@ -18,7 +18,7 @@ from batpak_codegen.fields import INTEGERS, Resolver, doc_of, same, spelled
 from batpak_codegen.ir import EventDef, MachineDef, MoveDef, StateDef
 from batpak_codegen.nodes import TextNode
 from batpak_codegen.stored import key_of
-from batpak_codegen.types import FieldType, IdType, Scalar, Type, bare
+from batpak_codegen.types import FieldType, IdType, OptionalOf, Scalar, Type, bare
 
 _ENTITY: Final = re.compile(r"(?P<prefix>[a-z][a-z0-9_-]*):\{(?P<key>[a-z][a-z0-9_]*)\}")
 _SCOPE_BAD: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/|=]|\.\.")
@@ -147,10 +147,7 @@ class _Machine:
         before = len(self.findings.diagnostics)
         for node in (*move.from_, move.to):
             if node.value not in self.states:
-                message = f"{self.name.value} has no state {quoted(node.value)}"
-                self.findings.add(
-                    "E0404", message, node.span, help=did_you_mean(node.value, self.states)
-                )
+                self._no_state("E0404", node)
         if not move.from_:
             message = f"move {name.value} starts nowhere"
             self.findings.add("E0404", message, name.span, help="name a state under from:")
@@ -163,17 +160,24 @@ class _Machine:
             self.findings.add("E0405", message, move.event.span, help=hint)
         return len(self.findings.diagnostics) == before
 
+    def _no_state(self, code: str, node: TextNode) -> None:
+        message = f"{self.name.value} has no state {quoted(node.value)}"
+        hint = did_you_mean(node.value, self.states) or f"states: {', '.join(self.states)}"
+        self.findings.add(code, message, node.span, help=hint)
+
     def _initial_and_final(self) -> None:
         first = [node for node, state in self.decl.states if state.initial and state.initial.value]
         if len(first) != 1:
-            message = f"{self.name.value} has {len(first)} initial states, not one"
+            number = f"{len(first)} initial states" if first else "no initial state"
+            message = f"{self.name.value} has {number}"
             span = first[1].span if first else self.name.span
-            hint = "mark the state before the first event: Draft: {initial: true}"
+            hint = "mark one, the state before the first event: Draft: {initial: true}"
             self.findings.add("E0401", message, span, help=hint)
         for node in first:
             state = self.states[node.value][1]
             if state.data or state.extends:
-                message = f"initial state {node.value} has data"
+                what = "extends another" if state.extends else "has data"
+                message = f"initial state {node.value} {what}"
                 hint = "a fresh entity has no event yet: only the key is known"
                 self.findings.add("E0401", message, node.span, help=hint)
         for name, move in self.decl.moves:
@@ -181,7 +185,8 @@ class _Machine:
                 _, source = self.states.get(node.value, (None, None))
                 if source and source.final and source.final.value:
                     message = f"move {name.value} leaves {node.value}, which is final"
-                    self.findings.add("E0403", message, node.span)
+                    hint = "drop `final`, or take the state out of from:"
+                    self.findings.add("E0403", message, node.span, help=hint)
 
     def _reachable(self, moves: Iterable[tuple[TextNode, MoveDecl]]) -> None:
         ways: dict[str, list[str]] = {}
@@ -198,7 +203,8 @@ class _Machine:
         for node, _ in self.decl.states:
             if seen and node.value not in seen:
                 message = f"no move leads to state {node.value}"
-                self.findings.add("E0402", message, node.span)
+                hint = "add the move, or delete the state"
+                self.findings.add("E0402", message, node.span, help=hint)
 
     def _determined(self, moves: Iterable[tuple[TextNode, MoveDecl]]) -> None:
         first: dict[tuple[str, str], TextNode] = {}
@@ -219,6 +225,7 @@ class _Machine:
             self.findings.add("E0405", message, node.span, help="add the first move")
             return None
         found: FieldType | None = None
+        home = ""
         keys: list[FieldType] = []
         broken = False
         for _, move in moves:
@@ -234,11 +241,13 @@ class _Machine:
             elif found is not None and not same(found.type, field.type):
                 message = (
                     f"`{key}` is {spelled(field.type)} in {event.name}"
-                    f" and {spelled(found.type)} in another event of {self.name.value}"
+                    f" and {spelled(found.type)} in {home}"
                 )
-                self.findings.add("E0405", message, move.event.span)
+                hint = f"the key of {self.name.value} has one type in all its events"
+                self.findings.add("E0405", message, move.event.span, help=hint)
                 broken = True
-            found = found or field
+            if found is None:
+                found, home = field, event.name
             keys += [field] if field else []
         if broken or found is None:
             return None
@@ -247,6 +256,8 @@ class _Machine:
             hint = "use an id, a uuid or an integer: they always fit into a coordinate"
             if isinstance(type_ := bare(found.type), Scalar) and type_.name == "string":
                 hint = "text needs a pattern like [A-Z0-9-]{1,40}: short, without . / | and ="
+            if isinstance(found.type, OptionalOf):
+                hint = "every event names its entity: take the ? away"
             self.findings.add("E0407", message, node.span, help=hint)
             return None
         return FieldType(key, found.type)
@@ -268,18 +279,15 @@ class _Machine:
         taken |= {match["key"]: self.decl.entity.span} if match else {}
         keys = {field.key: state.extends.span for field in inherited or () if state.extends}
         keys |= {match["key"]: self.decl.entity.span} if match else {}
-        fine = all(self._field_fits(node, decl, taken, keys) for node, decl in state.data)
+        misfits = [n for n, decl in state.data if not self._field_fits(n, decl, taken, keys)]
         own = self.resolver.fields(self.package, state.data)
-        if inherited is None or not fine or len(own) < len(state.data):
+        if inherited is None or misfits or len(own) < len(state.data):
             return None
         return (*inherited, *own)
 
     def _extended(self, node: TextNode) -> tuple[FieldType, ...] | None:
         if node.value not in self.states:
-            message = f"{self.name.value} has no state {quoted(node.value)}"
-            self.findings.add(
-                "E0409", message, node.span, help=did_you_mean(node.value, self.states)
-            )
+            self._no_state("E0409", node)
             return None
         if node.value in self.open:
             cycle = [*self.open[self.open.index(node.value) :], node.value]

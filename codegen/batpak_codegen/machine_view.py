@@ -168,7 +168,7 @@ def handle_items(
             HandleItem(
                 code(name),
                 code(statement("", Call(f"class {ident(name)}(", (f"{base}[{data}]",), "):"))),
-                doc(_handle_doc(state, moves)),
+                doc(_handle_doc(machine, state, moves)),
                 code(python_literal(state.name)),
                 code(data),
                 tuple(_step(space, machine, state, move, events[move.event]) for move in moves),
@@ -177,8 +177,9 @@ def handle_items(
     return tuple(found)
 
 
-def _handle_doc(state: StateDef, moves: Sequence[MoveDef]) -> str:
-    first = "Nothing is stored yet. " if state.initial else ""
+def _handle_doc(machine: MachineDef, state: StateDef, moves: Sequence[MoveDef]) -> str:
+    again = any(move.target == state.name for move in machine.moves)
+    first = "Nothing is stored yet. " if state.initial and not again else ""
     if not moves:
         return first + ("Final." if state.final else "No moves.")
     return f"{first}Moves: {', '.join(move.name for move in moves)}."

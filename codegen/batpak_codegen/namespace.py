@@ -15,8 +15,8 @@ from uuid import UUID
 
 from batpak_codegen import names
 from batpak_codegen.ir import PackageDef, Project
-from batpak_codegen.layout import COLUMNS_MAX, Call, statement
-from batpak_codegen.text import Value, python_literal
+from batpak_codegen.layout import COLUMNS_MAX, Call, Chain, Doc, called, flat, statement
+from batpak_codegen.text import python_literal
 from batpak_codegen.types import (
     EnumType,
     FieldType,
@@ -167,6 +167,10 @@ class Namespace:
 
     def annotation(self, type_: Type) -> str:
         """Spell a type in Python, with its imports."""
+        return flat(self.annotated(type_))
+
+    def annotated(self, type_: Type) -> Doc:
+        """Return what `annotation` spells."""
         if isinstance(type_, Scalar):
             spelling = _SCALARS.get(type_.name, "int")
             if isinstance(spelling, tuple):
@@ -175,26 +179,28 @@ class Namespace:
                 self.whole("import datetime as dt")
             return spelling
         if isinstance(type_, OptionalOf):
-            return f"{self.annotation(type_.of)} | None"
+            return Chain("|", (self.annotated(type_.of), "None"))
         if isinstance(type_, ListOf):
-            return f"tuple[{self.annotation(type_.item)}, ...]"
+            return Call("tuple[", (self.annotated(type_.item), "..."), "]")
         if isinstance(type_, SetOf):
-            return f"frozenset[{self.annotation(type_.item)}]"
+            return Call("frozenset[", (self.annotated(type_.item),), "]")
         if isinstance(type_, MapOf):
-            return f"{self.use('collections.abc', 'Mapping')}[str, {self.annotation(type_.item)}]"
+            mapping = self.use("collections.abc", "Mapping")
+            return Call(f"{mapping}[", ("str", self.annotated(type_.item)), "]")
         return self.type(type_.package, type_.name)
 
     def default(self, field: FieldType) -> str:
         """Return ` = value`, or nothing for a required field."""
         return f" = {self.value(field.type, field.default)}" if field.has_default else ""
 
-    def stored(self, field: FieldType) -> str:
-        """Return what `default` does, with the key that a field is stored under."""
+    def stored(self, field: FieldType) -> Doc | None:
+        """Return the default value, with the key that a field is stored under."""
+        value = self.value(field.type, field.default) if field.has_default else None
         if field.wire is None:
-            return self.default(field)
-        given = f"default={self.value(field.type, field.default)}, " if field.has_default else ""
+            return None if value is None else called(value)
+        given = () if value is None else (f"default={value}",)
         function = self.unshadowed("msgspec", "field")
-        return f" = {function}({given}name={python_literal(field.wire)})"
+        return Call(f"{function}(", (*given, f"name={python_literal(field.wire)}"))
 
     def value(self, type_: Type, value: object) -> str:
         """Spell a value of a type in Python, with its imports."""
@@ -218,12 +224,16 @@ class Namespace:
     def _time(self, value: dt.datetime | dt.date | dt.timedelta) -> str:
         self.whole("import datetime as dt")
         if isinstance(value, dt.timedelta):
-            return f"dt.timedelta({value.days}, {value.seconds}, {value.microseconds})"
+            parts = ("days", "seconds", "microseconds")
+            given = [f"{part}={getattr(value, part)}" for part in parts if getattr(value, part)]
+            return f"dt.timedelta({', '.join(given)})"
         if not isinstance(value, dt.datetime):
             return f"dt.date({value.year}, {value.month}, {value.day})"
         clock = [value.hour, value.minute, value.second, value.microsecond]
-        numbers: list[Value] = [value.year, value.month, value.day, *clock]
-        return f"dt.datetime({', '.join(map(str, numbers))}, tzinfo=dt.timezone.utc)"
+        while clock and not clock[-1]:
+            clock.pop()
+        numbers = [value.year, value.month, value.day, *clock]
+        return f"dt.datetime({', '.join(map(str, numbers))}, tzinfo=dt.UTC)"
 
     def imports(self) -> str:
         """Return the import block: standard library, others, relative; each part sorted."""
@@ -232,7 +242,7 @@ class Namespace:
             part = standard if module in _STANDARD else relative if module[0] == "." else others
             members = sorted(self._members[module], key=lambda member: import_key(member[0]))
             kept = self.reexports and module not in _STANDARD
-            part += [_as_itself(module, m) for m in members] if kept else _from(module, members)
+            part += [as_itself(module, m) for m in members] if kept else _from(module, members)
         blocks = ["\n".join(part) for part in (standard, others, relative) if part]
         return "\n\n".join([*blocks, *self._checked_block()])
 
@@ -255,15 +265,19 @@ def _module_key(module: str) -> tuple[int, str]:
     return (len(stem) - len(module), stem)
 
 
-def _as_itself(module: str, member: tuple[str, str]) -> str:
+def as_itself(module: str, member: tuple[str, str]) -> str:
     """Return the line that imports a name for others too: type checkers want to see `as`."""
-    return f"from {module} import {member[0]} as {member[1]}"
+    words = f"{member[0]} as {member[1]}"
+    line = f"from {module} import {words}"
+    if len(line) <= COLUMNS_MAX:
+        return line
+    return statement("", Call(f"from {module} import (", (words,), display=True))
 
 
 def _from(module: str, members: Sequence[tuple[str, str]]) -> list[str]:
     """Return the `from` lines of one module; a renamed name has a line of its own."""
     plain = tuple(name for name, local in members if name == local)
-    lines = {name: f"from {module} import {name} as {local}" for name, local in members}
+    lines = {name: as_itself(module, (name, local)) for name, local in members}
     if plain:
         head = f"from {module} import "
         whole = head + ", ".join(plain)

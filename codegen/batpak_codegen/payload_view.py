@@ -13,7 +13,7 @@ from msgspec import Struct
 from batpak_codegen import names
 from batpak_codegen.checks import Checks, article, indented, is_plain, one_of, rows
 from batpak_codegen.ir import EventDef, HandlerDef, TypeDef
-from batpak_codegen.layout import Call, Chain, statement
+from batpak_codegen.layout import Call, Chain, declaration, statement
 from batpak_codegen.namespace import Namespace, constant
 from batpak_codegen.text import Code, Doc, code, doc, ident, python_literal
 from batpak_codegen.types import (
@@ -115,7 +115,11 @@ def field_rows(space: Namespace, fields: Iterable[FieldType]) -> tuple[Row, ...]
     """Return the fields of a class."""
     return tuple(
         Row(
-            code(f"{ident(field.name)}: {space.annotation(field.type)}{space.stored(field)}"),
+            code(
+                declaration(
+                    f"{ident(field.name)}", space.annotated(field.type), space.stored(field), 4
+                )
+            ),
             words(field.doc, 4),
         )
         for field in fields
@@ -158,11 +162,12 @@ def _type_item(
     type_, name = definition.type, definition.type.name
     if isinstance(type_, IdType):
         space.typing("NewType")
-        new = f"NewType({python_literal(name)}, {space.use('uuid', 'UUID')})"
-        return (code(f"{ident(name)} = {new}"), code(""), words(definition.doc), ()), "id"
+        new = Call("NewType(", (python_literal(name), space.use("uuid", "UUID")))
+        made = statement(f"{ident(name)} = ", new)
+        return (code(made), code(""), words(definition.doc), ()), "id"
     if isinstance(type_, AliasType):
         space.typing("TypeAlias")
-        alias = f"{ident(name)}: TypeAlias = {space.annotation(type_.of)}"
+        alias = statement(f"{ident(name)}: TypeAlias = ", space.annotated(type_.of))
         return (code(alias), code(""), words(definition.doc), ()), "alias"
     space.typing("final")
     if isinstance(type_, UnionType):

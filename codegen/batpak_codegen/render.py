@@ -21,7 +21,7 @@ from batpak_codegen.hooks_door import with_upcasts
 from batpak_codegen.hop import Past
 from batpak_codegen.ir import EventDef, GateDef, MachineDef, Named, PackageDef, Project
 from batpak_codegen.layout import Call, statement
-from batpak_codegen.namespace import Namespace, constant, import_key, listing
+from batpak_codegen.namespace import Namespace, as_itself, constant, import_key, listing
 from batpak_codegen.outline import Outline, verified
 from batpak_codegen.strategies import package_strategies
 from batpak_codegen.template import fill
@@ -116,7 +116,7 @@ class _Package:
         pairs += [(name, "events") for name in self.event_names]
         pairs += [(name, "types") for name in self.type_names]
         pairs.sort(key=lambda pair: (pair[1], import_key(pair[0])))
-        lines = [code(f"from .{module} import {name} as {name}") for name, module in pairs]
+        lines = [code(as_itself(f".{module}", (name, name))) for name, module in pairs]
         shown = code(listing([name for name, _ in pairs])) if pairs else None
         body = fill("front", lines=lines, listing=shown)
         return _frame(doc(package.doc or f"Package {package.name}."), None, "", body)

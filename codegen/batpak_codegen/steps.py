@@ -73,7 +73,6 @@ def read_steps(node: Node, findings: Findings) -> tuple[Step, ...] | None:
         if node.value != PYTHON or node.style:
             hint = f"write {PYTHON}, or a list of steps"
             findings.add("E0803", f"{quoted(node.value)} is no hop", node.span, help=hint)
-            return ()
         return None
     steps: list[Step] = []
     for item in node.items if isinstance(node, SeqNode) else [node]:
@@ -245,7 +244,7 @@ class _Walk:
         if SCALARS.get(word.partition("(")[0].removesuffix("?")) != getattr(to, "name", None):
             raise _Bad(f"{quoted(word)} is not what the next version has", "write that type")
         if not isinstance(to, Plain) or not self.total(inner, to):
-            words = f"not every {spell_type(inner)} is a {word}"
+            words = f"not every {spell_type(inner)} fits {word}"
             raise _Bad(words, f"write the hop in {PYTHON}")
         type_: Frozen = Maybe(to) if nullable else to
         self.fields[step.field] = Held(type_, Cast(to, nullable, source))

@@ -110,7 +110,7 @@ class _Kit:
 
     def _strategy(self, function: str, annotation: str, doc: Doc) -> Strategy:
         self.space.use("hypothesis", "strategies", "st")
-        head = Call(f"def {ident(function)}(", (), f") -> st.SearchStrategy[{annotation}]:")
+        head = Call(f"def {ident(function)}() -> st.SearchStrategy[", (annotation,), "]:")
         body = statement("return ", doc, indent=4)
         return Strategy(function, code(statement("", head)), code(body))
 

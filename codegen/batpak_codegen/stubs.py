@@ -165,13 +165,15 @@ def _pasted(wanted: HookClass, methods: Sequence[HookMethod], *, whole: bool = F
         rows = [*_class_head(wanted), *rows]
         rows += ["", f"{HANDLE}.{wanted.install}({wanted.name}())"] if wanted.install else []
     package, _, name = wanted.homes[0].rpartition(".")
-    return "\n".join([f"# from {package} import {name} as {HANDLE}", *rows])
+    imports = ["# from typing import final"] if whole else []
+    return "\n".join([*imports, f"# from {package} import {name} as {HANDLE}", *rows])
 
 
 def _span(path: str, node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> Span:
     """Return the place of `class` or `def`; only white space can stand before it."""
     column = node.col_offset + 1
-    return Span(path, node.lineno, column, node.lineno, column + len("class"))
+    word = "class" if isinstance(node, ast.ClassDef) else "def"
+    return Span(path, node.lineno, column, node.lineno, column + len(word))
 
 
 def _unreadable(path: str, error: Exception) -> tuple[str, Span]:

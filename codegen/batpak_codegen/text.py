@@ -95,7 +95,7 @@ def doc(text: str, indent: int = 0) -> Doc:
     """
     if not _is_plain(text):
         return Doc(f'"""{_escaped(text)}"""')
-    if "\n" not in text or not indent:
+    if "\n" not in text:
         return Doc(f'"""{text}"""')
     margin = " " * indent
     body = "\n".join(margin + line if line else "" for line in text.split("\n"))

@@ -81,7 +81,20 @@ class Thaw:
             return declared if isinstance(declared, IdType) else Scalar("uuid")
         if declared and now and (now == ref or reads(self.freeze.lock, ref, now)):
             return declared
-        return self.relic(ref)
+        newest = self.newest(ref)
+        return self.relic(ref) if newest == ref else self.type(newest)
+
+    def newest(self, ref: Ref) -> Ref:
+        """Return the last revision that reads a type.
+
+        Frozen hops lead between types that were one when they were written, so they have to be
+        one when both are relics.
+        """
+        lock = self.freeze.lock
+        homes = (lock.types, lock.tags, lock.enums)
+        known = (other for home in homes if ref in home for other in home)
+        later = (other for other in known if other.name == ref.name and other > ref)
+        return max((other for other in later if reads(lock, ref, other)), default=ref)
 
     def relic(self, ref: Ref, tag: Tag | None = None) -> Named:
         """Return a decode-only class of a frozen type, made once."""

@@ -308,6 +308,9 @@ class _Parser:
         if ours:
             self.refuse(f"{quoted(name)} is spelled `{ours}` here", start, self.position)
         hint = did_you_mean(name, [*SCALARS, *CONTAINERS]) or "names of types begin with a capital"
+        home, _, last = name.rpartition(".")
+        if "." in home and last[:1].isupper():
+            hint = f"import {home}, and write {home.rpartition('.')[2]}.{last}"
         raise SchemaError([Diagnostic("E0302", f"unknown type {quoted(name)}", where, hint)])
 
 

@@ -85,7 +85,7 @@ def plan(out: Path, files: Mapping[str, str]) -> Plan:
             unchanged += 1
         elif not old.startswith(MARKER):
             hint = "move it away: everything in this directory is generated"
-            findings.add("E0702", f"{path} is not a generated file", None, help=hint)
+            findings.add("E0702", f"{out.name}/{path} is not a generated file", None, help=hint)
         else:
             changed.append(path)
     for path, reason in blocked.items():
@@ -158,8 +158,8 @@ def _obstacle(out: Path, path: str) -> str:
     for length in range(1, len(parts)):
         folder = out.joinpath(*parts[:length])
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            return "/".join(parts[:length])
-    return path
+            return "/".join((out.name, *parts[:length]))
+    return f"{out.name}/{path}"
 
 
 def _read(out: Path, path: str) -> bytes | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-collect_ignore = ["cases_out"]  # its tests belong to the projects there
+collect_ignore = ["cases", "cases_out", "features"]  # tests there belong to the projects there
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update", action="store_true", help="rewrite expected.err of golden cases")
+    parser.addoption("--update", action="store_true", help="rewrite what golden cases expect")

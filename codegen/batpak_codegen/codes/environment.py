@@ -124,6 +124,6 @@ CODES: Final = (
         "W0603",
         "a method that no schema asks for any more",
         "The schema has changed, and your method stayed. It is never deleted for you.",
-        "A Python gate was removed, and its `judge_` method is still there.",
+        "A Python gate was removed, and its `gate_` method is still there.",
     ),
 )

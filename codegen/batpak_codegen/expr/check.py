@@ -49,6 +49,7 @@ from batpak_codegen.expr.operands import (
     boolean,
     counted,
     cut,
+    elsewhere,
     fitted,
     guess,
     listed,
@@ -196,7 +197,7 @@ class _Checker:
         if enum is None:
             known = [*self.scope, *self.enums, "True", "False", "None"]
             here = listed("names here", [*self.scope, *self.enums])
-            way = did_you_mean(root, known) or here
+            way = did_you_mean(root, known) or elsewhere(node, self.scope, self.enums) or here
             raise ExpressionError("E0502", f"unknown name `{cut(root)}`", *place, way)
         known = [member for member, _ in enum.members]
         if len(members) != 1:
@@ -267,9 +268,8 @@ class _Checker:
         """A loop variable is a lower-case name that hides no other."""
         name = node.variable
         if name in self.scope or name in self.enums or name in _TAKEN:
-            raise ExpressionError.at(
-                node, "E0508", f"the loop variable `{name}` hides another name"
-            )
+            message = f"the loop variable `{name}` hides another name"
+            raise ExpressionError.at(node, "E0508", message, "call it something else, like line")
         if not LOWER.fullmatch(name) or "__" in name or name.endswith("_"):
             message = f"`{cut(name)}` is not a name for a loop variable"
             raise ExpressionError.at(
@@ -366,7 +366,7 @@ class _Checker:
             raise ExpressionError.at(right.node, "E0506", message)
         item = bare(of.item)
         item = item.of if isinstance(item, OptionalOf) else item  # null is never the element
-        return meet(left, "==", Typed(right.node, item), self.enums)[0], right
+        return meet(left, "in", Typed(right.node, item), self.enums)[0], right
 
     def is_none(self, node: IsNone) -> Typed:
         if isinstance(node.operand, Null):

@@ -22,7 +22,7 @@ from batpak_codegen.expr.nodes import (
     Path,
     Text,
 )
-from batpak_codegen.expr.parse import CONSTANTS
+from batpak_codegen.expr.parse import CONSTANTS, FUNCTIONS
 from batpak_codegen.types import (
     EnumType,
     OptionalOf,
@@ -37,6 +37,11 @@ Enums: TypeAlias = Mapping[str, EnumType]
 
 NO_FACTS: Facts = {}
 NO_DIGITS = Digits(0)
+ALIKE = "alike"  # in the place of an operator: nothing is compared, one type is needed
+_DECLARED = {
+    "state": "a gate with `machine:` sees the state",
+    "ctx": "a gate with `context:` sees one",
+}
 _SHOWN_CHARS_MAX = 60
 _SHOWN_NAMES_MAX = 12
 
@@ -82,6 +87,9 @@ def boolean(typed: Typed) -> Typed:
         way = f"compare it: {shown} > 0"
     elif algebra.sized(of):
         way = f"write `len({shown}) > 0`"
+    elif isinstance(of, EnumType) and of.members:
+        value = SCHEMA.text(Text(of.members[0][1], start=0, end=0))
+        way = f"compare it: {shown} == {value}"
     message = f"this is {algebra.described(typed.type)}, a bool is needed"
     raise ExpressionError.at(typed.node, "E0505", message, way)
 
@@ -100,12 +108,12 @@ def meet(left: Typed, operator: str, right: Typed, enums: Enums) -> tuple[Typed,
     right = member(present(right), left.type, enums)
     if algebra.comparable(left.type, right.type):
         return left, right
-    a, b = cut(SCHEMA.text(left.node)), cut(SCHEMA.text(right.node))
-    message = (
-        f"`{a}` is {algebra.described(left.type)}, `{b}` is {algebra.described(right.type)};"
-        " they cannot be compared"
-    )
-    way = _instead(left, operator, right)
+    a, b = (f"`{cut(SCHEMA.text(each.node))}`" for each in (left, right))
+    b = f"an item of {b}" if operator == "in" else b
+    what = "one type is needed" if operator == ALIKE else "they cannot be compared"
+    kinds = algebra.described(left.type), algebra.described(right.type)
+    message = f"{a} is {kinds[0]}, {b} is {kinds[1]}; {what}"
+    way = None if operator == ALIKE else _instead(left, operator, right)
     # In a list literal the two may stand in either order.
     start = min(left.node.start, right.node.start)
     end = max(left.node.end, right.node.end)
@@ -120,7 +128,7 @@ def alike(items: Sequence[Typed], enums: Enums) -> tuple[list[Typed], Type]:
     found = list(items) if enum is None else [member(item, enum, enums) for item in items]
     first = found[0]
     for item in found[1:]:
-        meet(first, "==", item, enums)
+        meet(first, ALIKE, item, enums)
     if all(algebra.same(first.type, item.type) for item in found):
         return found, first.type
     return [_as_decimal(item) for item in found], algebra.DECIMAL
@@ -182,6 +190,20 @@ def guess(name: str, what: str, known: Sequence[str]) -> str:
     return did_you_mean(name, known) or listed(what, known)
 
 
+def elsewhere(node: Path, scope: Mapping[str, Type], enums: Enums) -> str | None:
+    """The way out for a name that is not unknown, but stands in the wrong place."""
+    name, *rest = node.names
+    for root, type_ in scope.items():
+        struct = bare(type_)
+        if isinstance(struct, StructType) and struct.field(name):
+            return f"did you mean `{root}.{name}`?"
+    if len(rest) > 1 and rest[0] in enums:
+        return f"enums of an import stand here without it: {'.'.join(rest)}"
+    if name in FUNCTIONS:
+        return f"call it: {name}(...)"
+    return _DECLARED.get(name)
+
+
 def counted(name: str, owner: Path, type_: Type) -> str | None:
     """The way out for `event.lines.length`, and for a field of what may be one of several."""
     if isinstance(type_, UnionType):
@@ -205,6 +227,8 @@ def _instead(left: Typed, operator: str, right: Typed) -> str | None:
         return f"{a}.{part} {operator} {b}"
     if part := _part(right, left.type):
         return f"{a} {operator} {b}.{part}"
+    if "float" in (algebra.kind(left.type), algebra.kind(right.type)):
+        return "a float is compared with floats only; make it a Python gate"
     for text, other in ((left, right.type), (right, left.type)):
         if isinstance(text.node, Text) and algebra.kind(other) in CONSTANTS:
             return f"write {algebra.kind(other)}({cut(SCHEMA.text(text.node))})"

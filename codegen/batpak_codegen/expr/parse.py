@@ -144,6 +144,8 @@ def _is_none(tokens: Tokens, operand: Expression) -> IsNone:
     if not tokens.at("None"):
         token = tokens.token
         way = f"write `{'!=' if negated else '=='}`"
+        if token.text.lower() in ("null", "none", "nil"):
+            way = "write None"
         message = "`is` compares with None only"
         raise ExpressionError("E0508", message, token.start, token.end, way)
     return IsNone(operand, negated, start=operand.start, end=tokens.take().end)

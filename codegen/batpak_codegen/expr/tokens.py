@@ -57,6 +57,7 @@ _FOREIGN = {
     "~": ("E0507", "write `not`"),
     "=": ("E0508", "write `==` to compare"),
     ":=": ("E0508", "nothing can be assigned; write the value where it is used"),
+    "?": ("E0508", "write `a if condition else b`"),
     "{": ("E0508", "write a list: [a, b]"),
     "#": ("E0508", "write comments in YAML, outside the expression"),
     "\\": ("E0508", "a line needs no mark to go on; use `>-` and start a new one"),

@@ -46,6 +46,7 @@ _FLOOD = f"more than {EVENTS_MAX:,} keys, values and brackets"
 _WAYS_OUT = {
     "mapping values are not allowed": "text with `: ` in it needs quotes",
     "cannot start any token": "text that begins like this needs quotes",
+    "did not find expected key": "a key should stand here: check the indentation and the quotes",
     "did not find expected": "check the indentation, the brackets and the quotes",
 }
 

@@ -80,6 +80,8 @@ ROWS = [  # rule, what is replaced, by what, breaks backward, breaks full
     ("C106", "note: string?", "note: string", True, True),
     ("C111", "iban: string", "iban: bytes", True, True),
     ("C111", "f: list<string>", "f: list<bytes>", True, True),
+    ("C120", "a: string", "a: {type: string, wire: z}", True, True),
+    ("C120", "b: string?, ", "b: {type: string?, wire: y}, z: i64?, ", True, True),
     ("C120", "{id: order}", "{id: ordre}", True, True),
     ("C120", 'entity: "door:', 'entity: "gate:', True, True),
     ("C121", "Seen: {id: 1", "Saw: {id: 2", True, True),

@@ -207,7 +207,7 @@ def test_a_changed_frozen_shape_is_stopped_and_the_ways_out_are_named(world: Wor
 
     assert found.code == "C111"
     assert found.message == (
-        "Placed: email is i64, which was string;"
+        "Placed: email is i64, and was string;"
         " events of revision 1.1 cannot be read as they were meant"
     )
     assert found.help == "raise the version to 2 and write upcasts: {1: …}"

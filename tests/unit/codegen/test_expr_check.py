@@ -36,7 +36,12 @@ MISTAKES = [
     ("order == 1", "E0502", "unknown name `order`",
      "names here: event, state, Currency, Carrier", "order"),
     ("ctx.limit > 1", "E0502", "unknown name `ctx`",
-     "names here: event, state, Currency, Carrier", "ctx"),
+     "a gate with `context:` sees one", "ctx"),
+    ("gift", "E0502", "unknown name `gift`", "did you mean `event.gift`?", "gift"),
+    ("len == 1", "E0502", "unknown name `len`", "call it: len(...)", "len"),
+    ("c.Currency.EUR == 1", "E0502", "unknown name `c`",
+     "enums of an import stand here without it: Currency.EUR", "c"),
+    ("event.note is null", "E0508", "`is` compares with None only", "write None", "null"),
     ("evnt.gift", "E0502", "unknown name `evnt`", "did you mean `event`?", "evnt"),
     ("event.gift == true", "E0502", "unknown name `true`", "did you mean `True`?", "true"),
     ("Currency == event.amount.currency", "E0502", "`Currency` is not a member of Currency",
@@ -75,7 +80,7 @@ MISTAKES = [
      None, "event.trace == event.order_id"),
     ("event.weight > 1", "E0506",
      "`event.weight` is a float, `1` is an int; they cannot be compared",
-     None, "event.weight > 1"),
+     "a float is compared with floats only; make it a Python gate", "event.weight > 1"),
     ("event.note == None", "E0506", "null is compared by `is None` only",
      "write `event.note is None`", "event.note == None"),
     ("event.sku is None", "E0506", "`event.sku` is a string, it is never null", None,
@@ -96,7 +101,7 @@ MISTAKES = [
     ("any(True for x in event.labels)", "E0508",
      "a loop goes over a list or set, this is a map<string>", None, "event.labels"),
     ("any(True for state in event.tags)", "E0508", "the loop variable `state` hides another name",
-     None, "any(True for state in event.tags)"),
+     "call it something else, like line", "any(True for state in event.tags)"),
     ("any(True for X in event.tags)", "E0508", "`X` is not a name for a loop variable",
      "write it like a field: line, unit_price", "any(True for X in event.tags)"),
     ("event.count.startswith('1')", "E0508", "an int has no `startswith`", None,
@@ -279,7 +284,7 @@ def test_what_the_front_passes_is_all_that_is_known() -> None:
     findings = Findings()
     scope: dict[str, Type] = {"event": EVENT}
 
-    found = compile_condition(node_of("state.pieces > 0"), scope, {}, findings)
+    found = compile_condition(node_of("order.pieces > 0"), scope, {}, findings)
 
     assert found is None
     assert findings.diagnostics[0].help == "names here: event"

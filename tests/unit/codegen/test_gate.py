@@ -19,7 +19,7 @@ WRONG = [
     ("E0514", {"    event: Opened\n": "    event: Opnd\n"}, "wide", None),
     ("E0514", {"machine: Door": "machine: Dor"}, "wide", None),
     ("E0503", {"state.width > 50": "state.side > 50"}, "side", None),
-    ("E0502", {"    machine: Door\n": ""}, "state", "event"),
+    ("E0502", {"    machine: Door\n": ""}, "state", "`machine:`"),
     ("E0503", {"only {state.width}": "only {state.door}"}, "door", None),
     ("E0505", {"state.width > 50 and event.side == 'in'": "state.width"}, "state.width", None),
 ]

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "schemas" / "batpak-v1.schema.json"
 SAMPLES = sorted(
     path
-    for folder in ("schemas", "examples", "tests/golden/cases_out")
+    for folder in ("schemas", "examples", "tests/golden/cases_out", "tests/golden/features")
     for path in (ROOT / folder).rglob("*.batpak.yaml")
 )
 Schema = dict[str, object]

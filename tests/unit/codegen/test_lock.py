@@ -212,7 +212,7 @@ def test_what_would_break_is_not_frozen(world: World) -> None:
     told = world.batpak("lock")
 
     assert told.returncode == 1
-    assert "error[C111] A: a is i64, which was string" in told.stderr
+    assert "error[C111] A: a is i64, and was string" in told.stderr
     assert world.lines == before
 
 

@@ -110,14 +110,15 @@ def test_the_catalog_has_a_heading_for_everything_that_is_declared(tmp_path: Pat
 def test_rules_of_fields_are_told_in_words(tmp_path: Path) -> None:
     fields = """{a: {type: i32, ge: 1, lt: 9}, b: {type: "string?", max_length: 1},
       c: {type: list<i8>, min_length: 2}, d: {type: decimal, precision: 5, scale: 2},
-      e: {type: bool, default: true}, f: {type: Side, default: in, doc: Where.}}"""
+      e: {type: bool, default: true}, f: {type: Side, default: in, doc: Where.},
+      g: {type: string, pattern: '[a-z]+', wire: from}, h: {type: duration, default: PT90S}}"""
     text = changed(DOORS, {"{door_id: DoorId, width: i32}}\n  Opened": f"{fields}}}\n  Opened"})
     text = text.partition("machines:")[0]
 
     (table,) = [
         block
         for block in catalog(linked(tmp_path, text))
-        if isinstance(block, Table) and len(block.rows) == 6
+        if isinstance(block, Table) and len(block.rows) == 8
     ]
 
     assert [row[2] for row in table.rows] == [
@@ -125,10 +126,22 @@ def test_rules_of_fields_are_told_in_words(tmp_path: Path) -> None:
         "at most 1 character, may be null",
         "at least 2 items",
         "5 digits, 2 of them decimals",
-        "default True",
+        "default true",
         "default in",
+        "matches [a-z]+, stored as from",
+        "default PT90S",
     ]
     assert table.rows[5][3] == "Where."
+
+
+def test_types_say_what_is_stored_of_them(tmp_path: Path) -> None:
+    types = "types:\n  Why: {open: true, enum: {LATE: late}}\n  Card: {struct: {last4: string}}\n"
+    types += "  Cash: {struct: {given: i64}}\n  Way: {union: {card: Card, cash: Cash}, tag: kind}\n"
+
+    page = markdown(catalog(linked(tmp_path, f"batpak: 1\npackage: house.doors\n{types}")))
+
+    assert "Open: a stored value that is not here is read as UNRECOGNIZED." in page
+    assert "which one is stored under kind." in page
 
 
 def test_gates_are_shown_with_their_condition_and_what_they_say(tmp_path: Path) -> None:

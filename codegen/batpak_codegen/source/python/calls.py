@@ -139,7 +139,7 @@ class Calls:
         if isinstance(value, Deny):
             return self.map(self.call(value))
         if name in ("states", "moves"):
-            return self._named(value, span)
+            return self._named(value, State if name == "states" else Move, span)
         if (name == "data" and isinstance(call.made, State)) or name == "state":
             return self._fields(value, at, span)
         return self._reference(value, at, span)
@@ -168,20 +168,20 @@ class Calls:
             self.findings.add("E0302", message, span, help=hint)
         return TextNode(name or "X", span)
 
-    def _named(self, value: object, span: Span) -> Node:
+    def _named(self, value: object, of: type[State | Move], span: Span) -> Node:
         """Return states or moves under their names."""
         if not is_list(value):
-            self.findings.add("E0106", "this must be a list", span)
+            self.findings.add("E0106", "this must be a list", span, help="put it in [ ]")
             return MapNode((), span)
-        entries = [self.entry(one) for one in value if isinstance(one, State | Move)]
+        entries = [self.entry(one) for one in value if isinstance(one, of)]
         if len(entries) < len(value):
-            self.findings.add("E0106", "only State(…) and Move(…) stand here", span)
+            self.findings.add("E0106", f"only {of.__name__}(…) stands here", span)
         return MapNode(tuple(entries), span)
 
     def _fields(self, value: object, at: ast.expr | None, span: Span) -> Node:
         """Return fields that are written as a map from names to annotations."""
         if not is_map(value):
-            self.findings.add("E0106", "this must be a map of fields", span)
+            self.findings.add("E0106", "this must be a map of fields", span, help='{"name": type}')
             return MapNode((), span)
         pairs: Iterable[tuple[ast.expr | None, ast.expr | None]]
         is_plain = isinstance(at, ast.Dict) and len(at.keys) == len(value) and None not in at.keys

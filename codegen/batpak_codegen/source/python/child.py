@@ -103,7 +103,7 @@ class _Child:
         path = spec.origin if spec else None
         if not path or not path.endswith(".py") or not Path(path).is_file():
             what = "is not a Python file" if spec else "is not there"
-            hint = f"python_schemas are named as they are imported from {self._printed('.')}"
+            hint = "python_schemas are named as `import` would name them at the root of the project"
             self.findings.add("E0111", f"module {quoted(name)} {what}", None, help=hint)
             return None
         with Path(path).open("rb") as file:

@@ -38,8 +38,8 @@ def upcast_sent_v1(old: SentV1) -> Sent:
         cents=Cents(cents=old.cents),
         weight=Decimal("1.5"),
         sender=UUID("00000000-0000-0000-0000-00000000000a"),
-        since=dt.datetime(2024, 1, 1, 0, 0, 0, 0, tzinfo=dt.timezone.utc),
-        spent=dt.timedelta(0, 3600, 0),
+        since=dt.datetime(2024, 1, 1, tzinfo=dt.UTC),
+        spent=dt.timedelta(seconds=3600),
         why=Reason.LATE,
         is_gift=False,
     )

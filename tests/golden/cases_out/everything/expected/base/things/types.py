@@ -86,8 +86,8 @@ class Paint(Struct, frozen=True, kw_only=True, gc=False):
     share: Ratio = 0.25
     label: str | None = 'say "hi"'
     since: dt.date = dt.date(2024, 2, 29)
-    at: dt.datetime = dt.datetime(2024, 2, 29, 10, 0, 0, 500000, tzinfo=dt.timezone.utc)
-    lasts: dt.timedelta = dt.timedelta(1, 7200, 0)
+    at: dt.datetime = dt.datetime(2024, 2, 29, 10, 0, 0, 500000, tzinfo=dt.UTC)
+    lasts: dt.timedelta = dt.timedelta(days=1, seconds=7200)
     maker: ThingId = ThingId(UUID("00000000-0000-0000-0000-000000000001"))
     dry: bool = True
 

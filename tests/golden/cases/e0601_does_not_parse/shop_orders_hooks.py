@@ -1,0 +1,5 @@
+from gen.shop.orders import hooks as h
+
+
+class Hooks(h.OrdersHooks)
+    pass

@@ -1,0 +1,1 @@
+"""Everything moved to hooks/, or did it?"""

@@ -1,0 +1,4 @@
+from gen.shop.orders import hooks as h
+
+
+class Hooks(h.OrdersHooks): ...
