@@ -72,7 +72,7 @@ from batpak.guard.receipt import Receipt
 from batpak.guard.verdict import PERMIT, Denial, Denied, Permit, Verdict
 from batpak.ids import CorrelationId, EventId, new_id, operation_key
 from batpak.kind import EventKind
-from batpak.machine import Machine
+from batpak.machine import Machine, edge, edges
 from batpak.note import CheckpointNote
 from batpak.override import override
 from batpak.payload import AnyPayload, EventPayload, FormerPayload, OpenEnum, WireEnum
@@ -95,7 +95,7 @@ from batpak.report import (
     VerifyReport,
 )
 from batpak.store import Store
-from batpak.typestate import Guarded, Handle, Transition
+from batpak.typestate import Guarded, Handle, StateData, Transition
 from batpak.wire import Form
 
 logging.getLogger("batpak").addHandler(logging.NullHandler())
@@ -108,7 +108,7 @@ __all__ = [  # noqa: RUF022  in reading order
     # may it: gates, verdicts, receipts
     "Gate", "GateSet", "Verdict", "PERMIT", "Permit", "Denial", "Receipt",
     # moves of a state machine
-    "Machine", "Handle", "Transition", "Guarded", "Ledger",
+    "Machine", "Handle", "StateData", "Transition", "Guarded", "Ledger", "edge", "edges",
     # kept
     "Store", "StoreReader", "StoreConfig", "Limits", "Durability", "SyncMode", "OpenVerify",
     "BatchItem", "PriorItem", "RawPayload", "Cause", "AppendReceipt", "Claim", "AppendTicket",

@@ -18,6 +18,7 @@ from batpak.ids import EventId
 from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
+from batpak.wire import Form, Q
 
 
 class Claim(Struct, frozen=True):
@@ -113,6 +114,6 @@ class Ledger(Protocol):
         """Store one event. See `Store.append`."""
         ...
 
-    def stream(self, entity: str) -> Iterator[StoredEvent[EventPayload]]:
+    def stream(self, entity: str, *, form: Form[Q]) -> Iterator[StoredEvent[Q]]:
         """The events of one entity in version order. See `StoreReader.stream`."""
         ...

@@ -20,7 +20,7 @@ FRONT = """
     Coordinate Region KindFilter EventKind AnyPayload EventPayload FormerPayload WireEnum OpenEnum
     EventFlags EventId CorrelationId new_id operation_key Hlc
     Gate GateSet Verdict PERMIT Permit Denial Receipt
-    Machine Handle Transition Guarded Ledger
+    Machine Handle StateData Transition Guarded Ledger edge edges
     Store StoreReader StoreConfig Limits Durability SyncMode OpenVerify BatchItem PriorItem
     RawPayload Cause AppendReceipt Claim AppendTicket BatchTicket interrupted_receipt
     StoredEvent IndexEntry EventHeader Form Page Ancestry AncestryEnd CausalPath CausalEnd Impact

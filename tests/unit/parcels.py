@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from batpak import abi, ids, record, wire
 from batpak.abi import Edge, Rule, StateData, WireEnum
-from batpak.append import AppendReceipt, Cause
+from batpak.append import AppendReceipt, Cause, Ledger
 from batpak.config import Durability
 from batpak.coordinate import Coordinate
 from batpak.digest import ZERO_HASH
@@ -32,7 +32,7 @@ from batpak.kind import EventKind
 from batpak.machine import Machine
 from batpak.payload import EventPayload
 from batpak.typestate import Guarded, Handle, Transition
-from batpak.wire import Encoded
+from batpak.wire import Encoded, Form, Q
 
 ParcelId = NewType("ParcelId", UUID)
 
@@ -418,7 +418,7 @@ class ParcelMachine(Machine[ParcelState]):
         {ParcelPacked.KIND, ParcelSent.KIND, ParcelCancelled.KIND}
     )
 
-    def __init__(self, ledger: ListLedger, steps: Mapping[Any, Any] = STEPS) -> None:
+    def __init__(self, ledger: Ledger, steps: Mapping[Any, Any] = STEPS) -> None:
         self.pack_gates: Final = PackGates()
         self.cancel_gates: Final = CancelGates()
         super().__init__(ledger, steps, (self.pack_gates, self.cancel_gates))
@@ -501,8 +501,10 @@ class ListLedger:
             self._fail("fail_after")
             return _receipt(event, replayed=False)
 
-    def stream(self, entity: str) -> Iterator[StoredEvent[EventPayload]]:
-        return iter([event for event in self.events if event.coordinate.entity == entity])
+    def stream(self, entity: str, *, form: Form[Q]) -> Iterator[StoredEvent[Q]]:
+        for event in [one for one in self.events if one.coordinate.entity == entity]:
+            decode = wire.decoder(event.kind, event.payload_version, form, event.sequence)
+            yield event.map(lambda payload: decode(wire.encode(payload).data))  # noqa: B023  at once
 
     def _fail(self, when: str) -> None:
         error: Exception | None = getattr(self, when)
