@@ -24,8 +24,8 @@ FLOORS = {
         / ids checks / kind coordinate clock codec digest disk / arguments / errors
         / exact faults override seal""",
     "batpak.disk": "posix / seam",
-    "batpak.testing": """platform sabotage contract / crash handles threads watched
-        / history disk switches / image / clock faults model""",
+    "batpak.testing": """scenario / given / walk ledger samples moves / platform sabotage contract
+        / crash handles threads watched / history disk switches / image / clock faults model""",
     "batpak.cli": "main / schemas pictures stores decode demo versions / manner readable",
     "batpak.read": "ancestry causes projection / fetch page",
     "batpak.upkeep": "verify stats",

@@ -7,7 +7,7 @@ A parcel: New -pack-> Packed -send-> Sent; Packed, Sent -cancel-> Gone. Pack and
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from threading import Lock
 from typing import Any, ClassVar, Final, NewType, TypeAlias, final
@@ -429,7 +429,7 @@ class ParcelMachine(Machine[ParcelState]):
     def load(self, parcel_id: ParcelId) -> ParcelState:
         return self._load(parcel_id.hex, New(parcel_id=parcel_id))
 
-    def replay(self, parcel_id: ParcelId, events: list[EventPayload]) -> ParcelState:
+    def replay(self, parcel_id: ParcelId, events: Iterable[EventPayload]) -> ParcelState:
         return self._replay(parcel_id.hex, New(parcel_id=parcel_id), events)
 
 
