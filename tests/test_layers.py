@@ -37,7 +37,7 @@ FLOORS = {
     "batpak_codegen": """commands versions / console stamp scaffold numbering plain page
         / catalog canonical / language splice formats watch graph / codes escape / run
         / config user_file contract_tests / hook_classes / render write stubs installed promises
-        / user_source places / machine_view gate_view former_view
+        / user_source places / machine_view gate_view former_view scenario_view
         / hooks_door strategies payload_view / checks / namespace link compiled compat history
         / layout machine gate hook handler thaw / step context example advice
         / fields kinds steps freeze / literal stored / ir source

@@ -10,6 +10,7 @@ subclassing `Scenario` in the same way:
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
@@ -54,8 +55,10 @@ class Scenario(ABC, Generic[K, E, S]):
         """
         ledger = MemoryLedger()
         machine = self.machine(ledger)
-        for event in events:
-            ledger.append(machine.new(key).coordinate, event)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # histories have old events
+            for event in events:
+                ledger.append(machine.new(key).coordinate, event)
         return Given(machine, machine.load(key))
 
     def walk(self, data: st.DataObject) -> None:
@@ -68,7 +71,9 @@ class Scenario(ABC, Generic[K, E, S]):
         Raises:
             AssertionError: The machine did what its table does not say.
         """
-        walk(data, self.machine, *self._drawn)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # it walks old ways too
+            walk(data, self.machine, *self._drawn)
 
     @cached_property
     def _drawn(self) -> tuple[st.SearchStrategy[K], Mapping[str, st.SearchStrategy[E]]]:

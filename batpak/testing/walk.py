@@ -46,6 +46,7 @@ Move: TypeAlias = Transition[Any, T, Any] | AnyGuarded[T]
 """Any move of any machine."""
 
 STEPS_MAX: Final = 12
+VARIETY: Final = 2  # events of a move in one walk: with large ones hypothesis loses its patience
 _CONFIG: Final = StoreConfig(lifecycle_events=False)
 
 
@@ -127,6 +128,7 @@ class _Walk(Generic[K, E]):
         self.here = self.machine.new(key)
         self.before: list[tuple[Handle[Any], int]] = []  # stale now; events when it was true
         self.folded = 0
+        self.known: dict[str, list[E]] = {}  # move -> events that were drawn for it
         self.events: list[E] = []  # what the machine has stored
         self.last: tuple[Move[Any], Handle[Any]] | None = None  # and the handle that it gave
         self.asides = {
@@ -166,7 +168,7 @@ class _Walk(Generic[K, E]):
 
     def forbid(self, name: str) -> None:
         """Try a move that is not legal here."""
-        event = self.data.draw(self.moves[name], label=name)
+        event = self.event(name)
         try:
             raise AssertionError(f"{getattr(self.here, name)} is there, and not legal")
         except IllegalTransition:
@@ -219,6 +221,16 @@ class _Walk(Generic[K, E]):
         """The moves that a handle has."""
         return [name for name in self.moves if hasattr(handle, name)]
 
+    def event(self, name: str) -> E:
+        """An event such as a move makes: one of those that were drawn before, or a new one."""
+        from hypothesis import strategies as st
+
+        known = self.known.setdefault(name, [])
+        place = self.data.draw(st.integers(0, min(len(known), VARIETY - 1)), label=f"which {name}")
+        if place == len(known):
+            known.append(self.data.draw(self.moves[name], label=name))
+        return known[place]
+
     def drawn(self, label: str, among: Sequence[V]) -> V:
         """One of several."""
         from hypothesis import strategies as st
@@ -242,7 +254,7 @@ class _Walk(Generic[K, E]):
 
     def made(self, handle: Handle[Any], name: str) -> Move[Any]:
         """A move from a handle, its arguments from an event that is drawn."""
-        event, method = self.data.draw(self.moves[name], label=name), getattr(handle, name)
+        event, method = self.event(name), getattr(handle, name)
         names = signature(method).parameters
         missing = [name for name in names if name not in event.__struct_fields__]
         if missing:
