@@ -55,7 +55,7 @@ from batpak.ids import operation_key
 from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
-from batpak.seal import SEAL
+from batpak.seal import SEAL, Seal
 from batpak.typestate import (
     Edge,
     G,
@@ -83,7 +83,7 @@ Row: TypeAlias = tuple[type[StateData], type[EventPayload]]
 def edge(
     state: type[D],
     event: type[P],
-    target: type[Handle[N]],
+    target: Callable[[Seal, Coordinate, int, N], Handle[N]],
     step: Callable[[D, P], N],
     policy: type[GateSet[Any, Any, P]] | None = None,
 ) -> tuple[Row, Edge]:
@@ -92,11 +92,12 @@ def edge(
     Args:
         state: Where from.
         event: What happens there.
-        target: The handle it leads to.
+        target: The handle class it leads to. Seen as what makes handles of just that state: a
+            `type[Handle[N]]` would also do with a step to any other.
         step: What is known then. Pure; it runs on every load.
         policy: Whose receipt it needs, if it needs one.
     """
-    return (state, event), Edge(target, policy, step)
+    return (state, event), Edge(cast("type[Handle[N]]", target), policy, step)
 
 
 def edges(*rows: tuple[Row, Edge]) -> Mapping[Row, Edge]:
