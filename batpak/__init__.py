@@ -77,7 +77,7 @@ from batpak.guard.stamp import PolicyStamp
 from batpak.guard.verdict import PERMIT, Denial, Denied, Permit, Verdict
 from batpak.ids import CorrelationId, EventId, new_id, operation_key
 from batpak.kind import EventKind
-from batpak.machine import Machine
+from batpak.machine import Machine, edge, edges
 from batpak.note import CheckpointNote
 from batpak.override import override
 from batpak.payload import AnyPayload, EventPayload, FormerPayload, OpenEnum, WireEnum
@@ -106,7 +106,7 @@ from batpak.signing.signing_key import SigningKey
 from batpak.signing.verdict import Invalid, InvalidReason, Signed, TrustVerdict, Unsigned
 from batpak.signing.verify_key import VerifyKey
 from batpak.store import Store
-from batpak.typestate import Guarded, Handle, Transition
+from batpak.typestate import Guarded, Handle, StateData, Transition
 from batpak.wire import Form
 
 logging.getLogger("batpak").addHandler(logging.NullHandler())
@@ -121,7 +121,7 @@ __all__ = [  # noqa: RUF022  in reading order
     # events that are no moves
     "Proposal", "Pipeline", "Committed", "BypassReason", "BypassReceipt", "BypassAudit",
     # moves of a state machine
-    "Machine", "Handle", "Transition", "Guarded", "Ledger",
+    "Machine", "Handle", "StateData", "Transition", "Guarded", "Ledger", "edge", "edges",
     # kept
     "Store", "StoreReader", "StoreConfig", "Limits", "Durability", "SyncMode", "OpenVerify",
     "BatchItem", "PriorItem", "RawPayload", "Cause", "AppendReceipt", "Claim", "AppendTicket",

@@ -24,6 +24,7 @@ from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.seal import SEAL, Seal
+from batpak.wire import Form, Q
 
 
 class AppendReceipt(Struct, EventHeader, frozen=True, kw_only=True):
@@ -190,6 +191,6 @@ class Ledger(Protocol):
         """Store several events as one. See `Store.append_batch`."""
         ...
 
-    def stream(self, entity: str) -> Iterator[StoredEvent[EventPayload]]:
+    def stream(self, entity: str, *, form: Form[Q]) -> Iterator[StoredEvent[Q]]:
         """The events of one entity in version order. See `StoreReader.stream`."""
         ...

@@ -7,12 +7,35 @@
 The table (`EDGES`) is the machine: what is not in it does not happen, whatever a type checker was
 told. The step runs before the write, so one that fails leaves nothing behind, and over the event
 as decoded from the bytes to be stored, so a handle knows exactly what a later load will.
+
+Generated code spells everything out; a machine written by hand says what cannot be derived:
+
+    class DoorMachine(Machine[OpenDoor | ClosedDoor]):
+        NAME = "house.Door"
+        SCOPE = "house"
+        ENTITY = "door"
+        EDGES = edges(
+            edge(Closed, DoorOpened, OpenDoor, _open),
+            edge(Open, DoorClosed, ClosedDoor, _close),
+        )
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar, cast
+from types import FunctionType, MappingProxyType, UnionType
+from typing import (
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    TypeAlias,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+)
 from uuid import UUID
 
 from batpak import wire
@@ -25,63 +48,146 @@ from batpak.errors import (
     StaleState,
     VersionConflict,
 )
-from batpak.guard.gates import AnyGates
+from batpak.event import P
+from batpak.guard.gates import AnyGates, GateSet
 from batpak.guard.receipt import Receipt
 from batpak.ids import operation_key
 from batpak.kind import EventKind
+from batpak.override import override
 from batpak.payload import EventPayload
-from batpak.seal import SEAL
-from batpak.typestate import Edge, Guarded, Handle, Policy, StateData, T, Transition
-from batpak.wire import Encoded
+from batpak.seal import SEAL, Seal
+from batpak.typestate import (
+    Edge,
+    G,
+    Guarded,
+    Handle,
+    Policy,
+    StateData,
+    Step,
+    T,
+    Transition,
+    bracketed,
+    derive,
+)
+from batpak.wire import RAW, Encoded
 
 S = TypeVar("S", bound=Handle[StateData])
+D = TypeVar("D", bound=StateData)
+N = TypeVar("N", bound=StateData)
 
 _AnyMove: TypeAlias = Transition[S, T, EventPayload] | Guarded[S, T, EventPayload, AnyGates]
 
-Step: TypeAlias = Callable[[Any, Any], StateData]
 Row: TypeAlias = tuple[type[StateData], type[EventPayload]]
 
 
+def edge(
+    state: type[D],
+    event: type[P],
+    target: Callable[[Seal, Coordinate, int, N], Handle[N]],
+    step: Callable[[D, P], N],
+    policy: type[GateSet[Any, Any, P]] | None = None,
+) -> tuple[Row, Edge]:
+    """One row of a table that is written by hand.
+
+    Args:
+        state: Where from.
+        event: What happens there.
+        target: The handle class it leads to. Seen as what makes handles of just that state: a
+            `type[Handle[N]]` would also do with a step to any other.
+        step: What is known then. Pure; it runs on every load.
+        policy: Whose receipt it needs, if it needs one.
+    """
+    return (state, event), Edge(cast("type[Handle[N]]", target), policy, step)
+
+
+def edges(*rows: tuple[Row, Edge]) -> Mapping[Row, Edge]:
+    """A table that is written by hand.
+
+    Raises:
+        InvalidArgument: Two rows begin alike: one event would lead to two places.
+    """
+    table = dict(rows)
+    for row in table:
+        if sum(row == other for other, _ in rows) > 1:
+            raise InvalidArgument("edges", f"there are two rows for {_names(row)}")
+    return MappingProxyType(table)
+
+
 class Machine(Generic[S]):
-    """A state machine over a ledger. `S` is the union of its handles. Generated code subclasses it.
+    """A state machine over a ledger. `S` is the union of its handles.
 
     Safe to share between threads, as far as its ledger is.
     """
 
-    NAME: ClassVar[str]
+    NAME: ClassVar[str]  # for ever: it goes into the keys of moves
     SCOPE: ClassVar[str]
     ENTITY: ClassVar[str]  # what stands before the key in every entity of this machine
-    HANDLES: ClassVar[Mapping[type[StateData], type[Handle[Any]]]]
     EDGES: ClassVar[Mapping[Row, Edge]]
-    KINDS: ClassVar[frozenset[EventKind]]
+    HANDLES: ClassVar[Mapping[type[StateData], type[Handle[Any]]]]  # unless given, those of S
+    KINDS: ClassVar[frozenset[EventKind]]  # unless given, those of EDGES
+
+    @override
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "EDGES" in cls.__dict__:
+            derive(cls, KINDS=frozenset(event.KIND for _, event in cls.EDGES))
+        handles = _members(bracketed(cls, Machine))
+        if handles:
+            derive(cls, HANDLES=MappingProxyType({handle.DATA: handle for handle in handles}))
+            where = _moves(handles)
+            for handle in handles:
+                derive(handle, MOVES=where)
 
     def __init__(
         self,
         ledger: Ledger,
-        steps: Mapping[Row, Step],
+        steps: Mapping[Row, Step] | None = None,
         policies: Iterable[AnyGates] = (),
     ) -> None:
-        """Take what the tables do not hold.
+        """Take what the table does not hold.
 
         Args:
             ledger: A store, or anything that appends and streams like one.
-            steps: (state, event) -> the function that gives the next state data. Pure.
+            steps: (state, event) -> the function that gives the next state data, for the edges
+                that have none of their own. Pure.
             policies: One instance of every policy that an edge names.
 
         Raises:
-            InvalidArgument: An edge has no step, or its policy is missing.
+            InvalidArgument: An edge has no step, or its policy is missing, or it begins or ends
+                in a state that the machine has no handle for.
         """
-        self._ledger = ledger
-        self._steps: Final = dict(steps)
+        self._ledger: Final = ledger
+        own = {row: to.step for row, to in self.EDGES.items() if to.step is not None}
+        self._steps: Final[Mapping[Row, Step]] = {**own, **(steps or {})}
         self._policies: Final[Mapping[type[Policy], AnyGates]] = {
             type(policy): policy for policy in policies
         }
-        for row, edge in self.EDGES.items():
+        for row, to in self.EDGES.items():
             if row not in self._steps:
-                names = " + ".join(cls.__name__ for cls in row)
-                raise InvalidArgument("steps", f"{self.NAME}: {names} has none")
-            if edge.policy is not None and edge.policy not in self._policies:
-                raise InvalidArgument("policies", f"{self.NAME}: {edge.policy.__name__} is missing")
+                raise InvalidArgument("steps", f"{self.NAME}: {_names(row)} has none")
+            if to.policy is not None and to.policy not in self._policies:
+                raise InvalidArgument("policies", f"{self.NAME}: {to.policy.__name__} is missing")
+            if row[0] not in self.HANDLES or to.target not in self.HANDLES.values():
+                where = f"{_names(row)} -> {to.target.__name__}"
+                raise InvalidArgument("edges", f"{self.NAME}: {where} leads out of the machine")
+
+    @property
+    def ledger(self) -> Ledger:
+        """What it reads and writes."""
+        return self._ledger
+
+    def policy(self, of: type[G]) -> G:
+        """The machine's own instance of a policy, the only one whose receipts it takes.
+
+        For code that works with any machine; other code has it by name: `orders.pay_gates`.
+
+        Raises:
+            InvalidArgument: No edge of this machine names it.
+        """
+        found: object = self._policies.get(of)
+        if type(found) is not of:
+            raise InvalidArgument("policy", f"{self.NAME} does not ask a {of.__name__}")
+        return found
 
     def _fresh(self, key: str, handle: type[T], data: StateData) -> T:
         """The handle of an entity that is not stored yet."""
@@ -91,10 +197,11 @@ class Machine(Generic[S]):
         """Fold what the ledger has of an entity. Its version counts events of any kind."""
         coordinate = self._coordinate(key)
         data, version = start, 0
-        for event in self._ledger.stream(coordinate.entity):
-            version = event.version
-            if event.kind in self.KINDS:
-                data = self._replayed(data, event.payload, version)
+        for stored in self._ledger.stream(coordinate.entity, form=RAW):
+            version, kind = stored.version, stored.kind
+            if kind in self.KINDS:  # of any other, the program need not have a class
+                event = wire.decode(kind, stored.payload_version, stored.payload, stored.sequence)
+                data = self._replayed(data, event, version)
         return self._handle(coordinate, version, data)
 
     def _replay(self, key: str, start: StateData, events: Iterable[EventPayload]) -> S:
@@ -255,8 +362,8 @@ class Machine(Generic[S]):
         row = (type(data), type(event))
         fresh = self._steps[row](data, event)
         if self.HANDLES.get(type(fresh)) is not self.EDGES[row].target:
-            names = " + ".join(cls.__name__ for cls in row)
-            raise IllegalTransition(f"{self.NAME}: the step of {names} gave {type(fresh).__name__}")
+            gave = f"the step of {_names(row)} gave {type(fresh).__name__}"
+            raise IllegalTransition(f"{self.NAME}: {gave}")
         return fresh
 
     def _coordinate(self, key: str) -> Coordinate:
@@ -265,6 +372,31 @@ class Machine(Generic[S]):
     def _handle(self, coordinate: Coordinate, version: int, data: StateData) -> S:
         handle = self.HANDLES[type(data)](SEAL, coordinate, version, data)
         return cast("S", handle)  # S is the union of HANDLES
+
+
+def _members(states: object) -> list[type[Handle[Any]]]:
+    """The handle classes of a union, or the one class that it is."""
+    parts = get_args(states) if get_origin(states) in (Union, UnionType) else (states,)
+    found: list[type[Handle[Any]]]
+    found = [part for part in parts if isinstance(part, type) and issubclass(part, Handle)]
+    return found
+
+
+def _moves(handles: Iterable[type[Handle[Any]]]) -> Mapping[str, str]:
+    """Where each method of some handles can be called, for messages: `OpenDoor or ClosedDoor`."""
+    where: dict[str, list[str]] = {}
+    for handle in handles:
+        for name, member in handle.__dict__.items():
+            if isinstance(member, FunctionType) and not name.startswith("_"):
+                where.setdefault(name, []).append(handle.__name__)
+    return {
+        name: " or ".join(filter(None, (", ".join(most), last)))
+        for name, (*most, last) in where.items()
+    }
+
+
+def _names(row: Row) -> str:
+    return " + ".join(cls.__name__ for cls in row)
 
 
 def _require(argument: str, given: object, *classes: type) -> None:

@@ -12,9 +12,22 @@ past the checker, the table of the machine refuses. Reference: docs/reference/ty
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, Self, TypeVar, final
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    NoReturn,
+    Self,
+    TypeAlias,
+    TypeVar,
+    final,
+    get_args,
+    get_origin,
+)
 
 from msgspec import Struct
 
@@ -49,13 +62,22 @@ class Handle(Generic[D_co]):
 
     Immutable, holds no store, does not pickle. Writing through it is a compare-and-append: once
     the entity has moved on, the handle is stale.
+
+    Subclass it once per state, as `class OpenDoor(Handle[Open])`, with a method per legal move.
     """
 
-    STATE: ClassVar[str]
-    DATA: ClassVar[type[StateData]]
-    MOVES: ClassVar[Mapping[str, str]] = _NO_MOVES  # move -> where it is legal
+    STATE: ClassVar[str]  # unless given, the tag of DATA
+    DATA: ClassVar[type[StateData]]  # unless given, what stands in the brackets
+    MOVES: ClassVar[Mapping[str, str]] = _NO_MOVES  # move -> where it is legal; see `Machine`
 
     __slots__ = ("_coordinate", "_data", "_version")
+
+    @override
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        data = bracketed(cls, Handle)
+        if isinstance(data, type) and issubclass(data, StateData):
+            derive(cls, DATA=data, STATE=data.__struct_config__.tag)
 
     def __init__(self, _key: Seal, coordinate: Coordinate, version: int, data: D_co) -> None:
         """Closed: use `load` or `new` of the machine."""
@@ -81,13 +103,13 @@ class Handle(Generic[D_co]):
         return self._data
 
     def _move(self, target: type[T], event: P) -> Transition[Self, T, P]:
-        """For generated moves."""
+        """For the methods of a handle: a move that `apply` stores."""
         make: Any = Transition  # for checkers its constructor is closed
         move: Transition[Self, T, P] = make(SEAL, self, target, event)
         return move
 
     def _guarded(self, target: type[T], event: P, policy: type[G]) -> Guarded[Self, T, P, G]:
-        """For generated moves that need a receipt."""
+        """For the methods of a handle: a move that needs a receipt from its policy."""
         make: Any = Guarded
         move: Guarded[Self, T, P, G] = make(SEAL, self, target, event, policy)
         return move
@@ -198,12 +220,43 @@ class Guarded(_Move[F_co, T_co, P_co], Generic[F_co, T_co, P_co, G_co]):
         return self._policy
 
 
+Step: TypeAlias = Callable[[Any, Any], StateData]
+"""(state, event) -> the next state data. Pure."""
+
+
 @final
 class Edge:
-    """Where an event leads from one state, and the policy that has to permit it, if any."""
+    """Where an event leads from one state, and the policy that has to permit it, if any.
 
-    __slots__ = ("policy", "target")
+    A step stands here unless it is given to the machine when that is made.
+    """
 
-    def __init__(self, target: type[Handle[Any]], policy: type[Policy] | None = None) -> None:
+    __slots__ = ("policy", "step", "target")
+
+    def __init__(
+        self,
+        target: type[Handle[Any]],
+        policy: type[Policy] | None = None,
+        step: Step | None = None,
+    ) -> None:
         self.target: Final = target
         self.policy: Final = policy
+        self.step: Final = step
+
+
+def derive(cls: type[object], **values: object) -> None:
+    """Give a class what it does not say itself."""
+    for name, value in values.items():
+        if name not in cls.__dict__:
+            setattr(cls, name, value)
+
+
+def bracketed(cls: type[object], base: type[object]) -> object:
+    """What a class has in the brackets of a generic base: `Open` in `class OpenDoor(Handle[Open])`.
+
+    None, if that base is not there with brackets.
+    """
+    for written in cls.__dict__.get("__orig_bases__", ()):
+        if get_origin(written) is base:
+            return get_args(written)[0]
+    return None

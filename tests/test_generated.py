@@ -16,7 +16,7 @@ from batpak_codegen import run, versions
 from batpak_codegen.config import configure
 
 ROOT = Path(__file__).parents[1]
-PROJECTS = [ROOT, *sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))]
+PROJECTS = [ROOT, *sorted(path.parent for path in ROOT.glob("examples/*/schemas"))]
 
 
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.name)

@@ -26,8 +26,8 @@ FLOORS = {
         / exact faults override seal""",
     "batpak.disk": "secret / posix / seam",
     "batpak.signing": "trust / signing_key / verify_key / verdict",
-    "batpak.testing": """platform sabotage contract / crash handles threads watched
-        / history disk switches / image / clock faults model""",
+    "batpak.testing": """scenario / given / walk ledger samples moves / platform sabotage contract
+        / crash handles threads watched / history disk switches / image / clock faults model""",
     "batpak.cli": """main / schemas pictures stores signatures decode demo versions
         / manner readable trusted""",
     "batpak.read": "ancestry causes claims path projection / fetch page",
@@ -40,7 +40,7 @@ FLOORS = {
     "batpak_codegen": """commands versions / console stamp scaffold numbering plain page
         / catalog canonical / language splice formats watch graph / codes escape / run
         / config user_file contract_tests / hook_classes / render write stubs installed promises
-        / user_source places / machine_view gate_view former_view
+        / user_source places / machine_view gate_view former_view scenario_view
         / hooks_door strategies payload_view / checks / namespace link compiled compat history
         / layout machine gate hook handler thaw / step context example advice
         / fields kinds steps freeze / literal stored / ir source

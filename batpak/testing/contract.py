@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
+from inspect import isabstract, signature
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+from unittest import SkipTest
 
 import msgspec
 
@@ -21,6 +23,8 @@ from batpak.kind import EventKind
 from batpak.machine import Machine
 from batpak.payload import EventPayload
 from batpak.wire import DICT
+
+V = TypeVar("V")
 
 _LINE: Final = re.compile(
     r"(?P<kind>0x[0-9a-fA-F]{4}) (?P<version>\d+)\.(?P<revision>\d+) (?P<hex>([0-9a-f]{2})+)"
@@ -59,6 +63,33 @@ def edges(machine: type[Machine[Any]]) -> set[tuple[str, str, str]]:
         (state.__name__, event.__name__, edge.target.STATE)
         for (state, event), edge in machine.EDGES.items()
     }
+
+
+def implemented(module: str, base: Callable[..., V]) -> V:
+    """What a user's module has made of an abstract class: its hooks, for a machine under test.
+
+    Args:
+        module: As it is imported: `shop.orders_hooks`.
+        base: `OrdersHooks`. Not a `type[V]`: mypy takes no abstract class for one.
+
+    Raises:
+        AssertionError: The module has none that is whole, or several.
+        SkipTest: It cannot be made without arguments; tests of the user's own can make it.
+    """
+    abstract: Any = base
+    found = [
+        cls
+        for cls in vars(import_module(module)).values()
+        if isinstance(cls, type) and issubclass(cls, abstract) and cls.__module__ == module
+    ]
+    whole: list[Callable[..., V]] = [cls for cls in found if not isabstract(cls)]
+    if len(whole) != 1:
+        raise AssertionError(f"{module} has {len(whole)} whole subclasses of {abstract.__name__}")
+    try:
+        signature(whole[0]).bind()
+    except TypeError as error:
+        raise SkipTest(f"{module}: {whole[0].__name__}: {error}") from None
+    return whole[0]()
 
 
 def registered(kinds: Mapping[int, tuple[str, str, int]], package: str) -> set[str]:

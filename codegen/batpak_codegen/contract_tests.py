@@ -10,11 +10,12 @@ from typing import Final
 
 from msgspec import Struct
 
-from batpak_codegen import names
+from batpak_codegen import hook, names
 from batpak_codegen.ir import MachineDef, PackageDef, Project
 from batpak_codegen.layout import COLUMNS_MAX, Call, statement
 from batpak_codegen.namespace import import_key
 from batpak_codegen.outline import verified
+from batpak_codegen.scenario_view import scenario_name
 from batpak_codegen.strategies import event_function
 from batpak_codegen.template import fill
 from batpak_codegen.text import Code, code, doc, ident, python_literal
@@ -34,11 +35,13 @@ class Survivor(Struct, frozen=True):
     head: Code
 
 
-class Edges(Struct, frozen=True):
-    """The test that a machine has the edges that the schema declares."""
+class Machine(Struct, frozen=True):
+    """The tests of a machine: it has the edges that the schema declares, and walks along them."""
 
-    test: Code
+    edges_test: Code
     edges: Code
+    walk_test: Code
+    walk: Code
 
 
 def render_tests(project: Project, files: Mapping[str, str]) -> dict[str, str]:
@@ -56,16 +59,16 @@ def render_tests(project: Project, files: Mapping[str, str]) -> dict[str, str]:
 
 
 def _contract(project: Project, package: PackageDef) -> str:
-    survivors, edges = _survivors(package), _edges(package)
+    survivors, machines = _survivors(package), _machines(project, package)
     module = ".".join((project.out_module, *package.parts))
     body = fill(
         "contract",
         module=code(python_literal(module)),
         events=_events(package),
         survivors=survivors,
-        machines=edges,
+        machines=machines,
     )
-    sentence = "old bytes still decode, new ones survive, tables are as declared."
+    sentence = "old bytes still decode, new ones survive, machines are as declared."
     text = fill(
         "module",
         pragmas=(),
@@ -75,7 +78,8 @@ def _contract(project: Project, package: PackageDef) -> str:
         body=code(body.removesuffix("\n")),
     )
     tests = [survivor.test for survivor in survivors]
-    tests += [edge.test.text for edge in edges]
+    for machine in machines:
+        tests += [machine.edges_test.text, machine.walk_test.text]
     return verified(text, dict.fromkeys([*_ALWAYS, *tests], ()))
 
 
@@ -87,8 +91,14 @@ def _imports(project: Project, package: PackageDef) -> str:
     for machine in package.machines:
         stem = names.snake(machine.name)
         ours[f"{module}.{stem}_machine"] = [f"{machine.name}Machine"]
+    if any(map(hook.needs_hooks, package.machines)):
+        ours[f"{module}.hooks"] = [hook.class_name(package.name)]
     lines = [_from(home, ours[home]) for home in sorted(ours)]
-    outside = "import pytest\nfrom batpak.testing import contract\nfrom hypothesis import given"
+    outside = "import pytest\nfrom batpak.testing import contract\nfrom hypothesis import "
+    if package.machines:
+        outside += "HealthCheck, given, settings\nfrom hypothesis import strategies as st"
+    else:
+        outside += "given"
     return outside + "\n\n" + "\n".join(lines)
 
 
@@ -116,14 +126,24 @@ def _events(package: PackageDef) -> Code:
     return code(statement("assert found == ", Call("{", shown, "}", display=True), indent=4))
 
 
-def _edges(package: PackageDef) -> tuple[Edges, ...]:
-    """Return a test for every machine."""
-    return tuple(_table(machine) for machine in package.machines)
+def _machines(project: Project, package: PackageDef) -> tuple[Machine, ...]:
+    """Return the tests of every machine."""
+    return tuple(_machine(project, package, machine) for machine in package.machines)
 
 
-def _table(machine: MachineDef) -> Edges:
+def _machine(project: Project, package: PackageDef, machine: MachineDef) -> Machine:
     rows = [(state, move.event, move.target) for move in machine.moves for state in move.sources]
     shown = Call("{", tuple(map(python_literal, rows)), "}", display=True, open=True)
     head = f"assert contract.edges({ident(machine.name + 'Machine')}) == "
-    test = f"test_{names.snake(machine.name)}_has_these_edges_and_no_other"
-    return Edges(code(test), code(statement(head, shown, indent=4)))
+    hooks: tuple[str, ...] = ()
+    if hook.needs_hooks(machine):
+        module = python_literal(project.hooks[package.name])
+        hooks = (f"contract.implemented({module}, {hook.class_name(package.name)})",)
+    made = Call(f"testing.{ident(scenario_name(machine))}(", hooks, ").walk(data)")
+    stem = names.snake(machine.name)
+    return Machine(
+        code(f"test_{stem}_has_these_edges_and_no_other"),
+        code(statement(head, shown, indent=4)),
+        code(f"test_{stem}_walks_along_its_edges"),
+        code(statement("", made, indent=4)),
+    )

@@ -49,7 +49,7 @@ VERSION_MAX: Final = 1000
 _IMPORTED: Final = """ABC Any ClassVar DATA DEPRECATED Decimal Denial EDGES ENTITY Edge EventKind
     EventPayload Final FormerPayload GateSet Generic Guarded HANDLES Handle Iterable KIND KINDS
     Ledger Literal MOVES Machine Mapping NAME Never NewType OpenEnum PERMIT POLICY Permit Problems
-    Rule SCOPE STATE
+    Rule SCOPE STATE Scenario
     StateData StoredEvent Struct TYPE_CHECKING Transition TypeAlias TypeGuard TypeVar UUID VERSION
     Verdict WireEnum"""
 RESERVED: Final = frozenset(_IMPORTED.split())
@@ -302,11 +302,9 @@ class _Linker:
         modules: dict[str, TextNode] = {}
         for node, _ in file.machines:
             self._claim(modules, node, node.value)
-            for derived in (f"{node.value}Event", f"{node.value}Handler"):
-                self._derive(taken, node, derived)
-        for node, _ in file.handlers:
-            for derived in (f"{node.value}Event", f"{node.value}Handler"):
-                self._derive(taken, node, derived)
+        for node, _ in (*file.machines, *file.handlers):
+            for suffix in ("Event", "Handler", "Listener"):
+                self._derive(taken, node, node.value + suffix)
         return taken
 
     def _claim(self, taken: dict[str, TextNode], node: TextNode, name: str) -> None:
@@ -340,7 +338,7 @@ class _Linker:
     ) -> dict[str, TextNode]:
         """Claim what the modules of a machine define, and return it by module spelling."""
         taken: dict[str, TextNode] = {}
-        for suffix in ("Data", "State", "Machine"):
+        for suffix in ("Data", "State", "Machine", "Scenario"):
             self._derive(taken, name, machine.name + suffix, package)
         for node, _ in decl.states:
             for derived in (node.value, machine.handle(node.value)):

@@ -86,17 +86,19 @@ class Function(Struct, frozen=True):
 
 
 class Handled(Struct, frozen=True):
-    """An event as a handler sees it."""
+    """An event as a handler sees it, and as a listener passes over it."""
 
     name: Code
     method: Code
     head: Code
+    ignored: Code
 
 
 class Handler(Struct, frozen=True):
-    """The handler class of a group."""
+    """The handler class of a group, and its listener."""
 
     name: Code
+    listener: Code
     table: Code
     union: Code
     doc: Doc
@@ -397,12 +399,12 @@ def kinds(space: Namespace, events: Sequence[str], indent: int = 4) -> Code:
 
 
 def handlers(space: Namespace, groups: Iterable[HandlerDef]) -> tuple[Handler, ...]:
-    """Return the handler classes of `handlers`."""
+    """Return the handlers and listeners of some groups."""
     space.use("abc", "ABC")
     space.use("abc", "abstractmethod")
     space.use("collections.abc", "Mapping")
     space.typing("ClassVar", "Final", "Generic", "TypeGuard", "TypeVar", "final")
-    stored = space.public("StoredEvent")
+    stored, _ = space.public("StoredEvent"), space.public("override")
     found: list[Handler] = []
     for group in groups:
         union = space.near("events", f"{group.name}Event")
@@ -410,11 +412,14 @@ def handlers(space: Namespace, groups: Iterable[HandlerDef]) -> tuple[Handler, .
         for home, name in group.events:
             event = space.event(home, name)
             method = f"on_{names.snake(event)}"
-            head = Call(
-                f"def {method}(", ("self", f"event: {stored}[{event}]", "/"), ") -> R_co: ..."
+            heads = (
+                Call(
+                    f"def {method}(", ("self", f"event: {stored}[{event}]", "/"), f") -> {of}: ..."
+                )
+                for of in ("R_co", "None")
             )
-            row = statement("", head, indent=4)
-            events.append(Handled(code(event), code(python_literal(method)), code(row)))
+            rows_ = (code(statement("", head, indent=4)) for head in heads)
+            events.append(Handled(code(event), code(python_literal(method)), *rows_))
         anything = f"event: {stored}[{space.public('EventPayload')}]"
         guard = f") -> TypeGuard[{stored}[{union}]]:"
         handles = Call("def handles(", (anything, "/"), guard)
@@ -422,6 +427,7 @@ def handlers(space: Namespace, groups: Iterable[HandlerDef]) -> tuple[Handler, .
         found.append(
             Handler(
                 code(f"{group.name}Handler"),
+                code(f"{group.name}Listener"),
                 code(f"_{constant(group.name)}"),
                 code(union),
                 doc(f"The events of {group.noun} {group.name}. Mark subclasses @final."),

@@ -23,7 +23,8 @@ from batpak_codegen.ir import EventDef, GateDef, MachineDef, Named, PackageDef, 
 from batpak_codegen.layout import Call, statement
 from batpak_codegen.namespace import Namespace, as_itself, constant, import_key, listing
 from batpak_codegen.outline import Outline, verified
-from batpak_codegen.strategies import package_strategies
+from batpak_codegen.scenario_view import scenario_items
+from batpak_codegen.strategies import Kit
 from batpak_codegen.template import fill
 from batpak_codegen.text import Code, Doc, code, doc, python_literal
 from batpak_codegen.types import AliasType, EnumType, FieldType, StructType, UnionType
@@ -197,14 +198,16 @@ class _Package:
         items = payloads.handlers(space, groups)
         body = fill("handlers", handlers=items)
         sentence = "a new event is an error in every @final handler until it is handled."
-        shown = listing([f"{group.name}Handler" for group in groups])
+        classes = [f"{group.name}{kind}" for group in groups for kind in ("Handler", "Listener")]
+        shown = listing(classes)
         text = _frame(doc(f"Exhaustive dispatch: {sentence}"), space, shown, body)
         outline: Outline = {"__all__": (), "R_co": ()}
         for group in groups:
             outline[f"_{constant(group.name)}"] = ()
         for group in groups:
-            methods = (f"on_{names.snake(space.event(*event))}" for event in group.events)
+            methods = [f"on_{names.snake(space.event(*event))}" for event in group.events]
             outline[f"{group.name}Handler"] = ("KINDS", *methods, "handles", "dispatch")
+            outline[f"{group.name}Listener"] = (*methods,)
         return verified(text, outline)
 
     def _states(self, machine: MachineDef) -> str:
@@ -287,12 +290,15 @@ class _Package:
 
     def _testing(self) -> str:
         space = self._space("testing")
-        strategies = package_strategies(space)
-        functions = [strategy.name for strategy in strategies]
-        body = fill("testing", strategies=strategies)
-        sentence = f"Hypothesis strategies of {self.package.name}. Only tests import this module."
-        text = _frame(doc(sentence), space, listing(functions), body)
-        return verified(text, {"__all__": (), **dict.fromkeys(functions, ())})
+        kit = Kit(space)
+        strategies, scenarios = kit.strategies(), scenario_items(space, kit)
+        outline: Outline = {strategy.name: () for strategy in strategies}
+        outline |= {scenario.name: scenario.members for scenario in scenarios}
+        body = fill("testing", strategies=strategies, scenarios=scenarios)
+        kinds = "Hypothesis strategies and scenarios" if scenarios else "Hypothesis strategies"
+        sentence = f"{kinds} of {self.package.name}. Only tests import this module."
+        text = _frame(doc(sentence), space, listing([*outline]), body)
+        return verified(text, {"__all__": (), **outline})
 
     def system(self) -> str:
         """Return the one module of the library's own events."""

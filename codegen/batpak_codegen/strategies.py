@@ -40,7 +40,7 @@ _PLAIN: Final = {
     "date": "st.dates()",
     "duration": "st.timedeltas()",
 }
-_TAKEN: Final = names.KEYWORDS | {"dt", "len", "st", "tuple"}
+_TAKEN: Final = names.KEYWORDS | {"dt", "final", "len", "override", "st", "tuple"}
 
 
 class Strategy(Struct, frozen=True):
@@ -79,13 +79,8 @@ def _free(name: str, taken: Iterable[str]) -> str:
     return name
 
 
-def package_strategies(space: Namespace) -> tuple[Strategy, ...]:
-    """Return the strategies of a package: of its types, then of its events."""
-    return _Kit(space).strategies()
-
-
-class _Kit:
-    """Writes the strategies of one module."""
+class Kit:
+    """Writes the strategies of one package."""
 
     def __init__(self, space: Namespace) -> None:
         self.space, self.package = space, space.package
@@ -96,6 +91,7 @@ class _Kit:
         self.imported: dict[tuple[str, str], str] = {}
 
     def strategies(self) -> tuple[Strategy, ...]:
+        """Return those of its types, then those of its events."""
         found: list[Strategy] = []
         mine = self.functions[self.package.name]
         for definition in self.package.types:

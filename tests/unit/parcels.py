@@ -32,7 +32,7 @@ from batpak.kind import EventKind
 from batpak.machine import Machine
 from batpak.payload import EventPayload
 from batpak.typestate import Guarded, Handle, Transition
-from batpak.wire import Encoded
+from batpak.wire import Encoded, Form, Q
 
 ParcelId = NewType("ParcelId", UUID)
 
@@ -429,7 +429,7 @@ class ParcelMachine(Machine[ParcelState]):
     def load(self, parcel_id: ParcelId) -> ParcelState:
         return self._load(parcel_id.hex, New(parcel_id=parcel_id))
 
-    def replay(self, parcel_id: ParcelId, events: list[EventPayload]) -> ParcelState:
+    def replay(self, parcel_id: ParcelId, events: Iterable[EventPayload]) -> ParcelState:
         return self._replay(parcel_id.hex, New(parcel_id=parcel_id), events)
 
 
@@ -529,8 +529,10 @@ class ListLedger:
             raise
         return tuple(receipts)
 
-    def stream(self, entity: str) -> Iterator[StoredEvent[EventPayload]]:
-        return iter([event for event in self.events if event.coordinate.entity == entity])
+    def stream(self, entity: str, *, form: Form[Q]) -> Iterator[StoredEvent[Q]]:
+        for event in [one for one in self.events if one.coordinate.entity == entity]:
+            decode = wire.decoder(event.kind, event.payload_version, form, event.sequence)
+            yield event.map(lambda payload: decode(wire.encode(payload).data))  # noqa: B023  at once
 
     def _fail(self, when: str) -> None:
         error: Exception | None = getattr(self, when)

@@ -7,6 +7,7 @@ from typing import ClassVar, final
 
 from batpak import BatchItem, Coordinate, EventKind, EventPayload, FormerPayload, Store, abi
 from batpak.override import override
+from tests.golden.cases_out.versions.expected.orders import hooks as h
 
 
 @final
@@ -32,10 +33,10 @@ class ShopUpcasts(ABC):
 
 def appends(store: Store, where: Coordinate, old: SeenV1, new: Seen) -> None:
     store.append(where, new)
-    store.append(where, old)  # E: arg-type | reportArgumentType
+    store.append(where, old)  # E19: arg-type | reportArgumentType
     store.submit(where, old)  # E: arg-type | reportArgumentType
-    BatchItem(where, old)  # E: arg-type | reportArgumentType
-    store.by_fact(SeenV1)  # E: type-var | reportArgumentType,reportCallIssue
+    BatchItem(where, old)  # E21: arg-type | reportArgumentType
+    store.by_fact(SeenV1)  # E22: type-var | reportArgumentType,reportCallIssue
 
 
 @abi.upcast_from(SeenV1)  # E: arg-type | reportArgumentType
@@ -56,7 +57,7 @@ abi.install_upcast(Seen, lambda old: old)  # E: type-var | reportArgumentType
 @final
 class Backward(ShopUpcasts):
     @override
-    def seen_v1(self, old: SeenV1, /) -> SeenV1:  # E: override | reportIncompatibleMethodOverride
+    def seen_v1(self, old: SeenV1, /) -> SeenV1:  # E78: override | reportIncompatibleMethodOverride
         return old
 
 
@@ -66,3 +67,11 @@ class Forgotten(ShopUpcasts):  # E: misc | reportGeneralTypeIssues
 
 
 Forgotten()  # E: abstract | reportAbstractUsage
+
+
+class Hooks:
+    """Not what upcasts are."""
+
+
+h.install_upcasts(Hooks())  # E81: arg-type | reportArgumentType
+h.install_upcasts(Backward())  # E: arg-type | reportArgumentType

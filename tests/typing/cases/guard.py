@@ -32,21 +32,21 @@ def moves(orders: OrderMachine, pay: PayOrder, desk: Desk) -> None:
     OtherGates().evaluate(None, pay)  # E: arg-type,call-overload | reportCallIssue,reportArgumentType
     orders.cancel_gates.evaluate(desk, pay)  # E: arg-type,call-overload | reportCallIssue,reportArgumentType
     orders.pay_gates.evaluate(desk, pay)  # E: arg-type,call-overload | reportCallIssue,reportArgumentType
-    orders.pay_gates.evaluate(None, Proposal(pay.event))  # E: arg-type,call-overload,misc | reportCallIssue,reportArgumentType
+    orders.pay_gates.evaluate(None, Proposal(pay.event))  # E51: arg-type,call-overload,misc | reportCallIssue,reportArgumentType
     orders.apply(orders.pay_gates.evaluate(None, pay))  # E: arg-type | reportArgumentType
     Receipt(pay)  # E: call-arg,arg-type | reportCallIssue,reportArgumentType
 
 
 def proposals(db: Store, at: Coordinate, desk: Desk, refund: OrderRefunded, pay: PayOrder, reason: BypassReason, ctx: Refund) -> None:
     pipeline = Pipeline(RefundPolicy(), max_age_s=30)
-    pipeline.commit(Proposal(refund), db, at)  # E: arg-type | reportArgumentType
+    pipeline.commit(Proposal(refund), db, at)  # E54: arg-type | reportArgumentType
     pipeline.commit(pipeline.evaluate(ctx, Proposal(refund)), db, at)  # E: arg-type | reportArgumentType
-    pipeline.evaluate(desk, Proposal(refund))  # E: arg-type | reportArgumentType
-    pipeline.evaluate(ctx, Proposal(pay.event))  # E: arg-type | reportArgumentType
+    pipeline.evaluate(desk, Proposal(refund))  # E55: arg-type | reportArgumentType
+    pipeline.evaluate(ctx, Proposal(pay.event))  # E56: arg-type | reportArgumentType
     pipeline.evaluate(ctx, pay)  # E: arg-type | reportArgumentType
-    pipeline.commit(Pipeline.bypass(Proposal(refund), reason), db, at)  # E: arg-type | reportArgumentType
-    Pipeline(PayOrderGates())  # E: arg-type | reportArgumentType
-    Pipeline.bypass(Proposal(refund), "in a hurry")  # E: arg-type | reportArgumentType
+    pipeline.commit(Pipeline.bypass(Proposal(refund), reason), db, at)  # E57: arg-type | reportArgumentType
+    Pipeline(PayOrderGates())  # E58: arg-type | reportArgumentType
+    Pipeline.bypass(Proposal(refund), "in a hurry")  # E59: arg-type | reportArgumentType
     Pipeline.bypass(refund, reason)  # E: arg-type | reportArgumentType
     Pipeline.commit_bypass(Proposal(refund), db, at)  # E: arg-type | reportArgumentType
     BypassReceipt(Proposal(refund))  # E: call-arg,arg-type | reportCallIssue,reportArgumentType

@@ -9,39 +9,40 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import final
 
-from batpak import PERMIT, Denial, Store, Verdict, override
+from batpak import PERMIT, Denial, Store, StoredEvent, Verdict, override
 
 from tests.golden.cases_out.gates.expected.depot.parcels.parcel_machine import ParcelMachine, RepackParcel
 from tests.golden.cases_out.gates.expected.depot.parcels.policies import Notes
 from tests.golden.cases_out.gates.expected.orders import OrderPaid, OrderRefunded, OrderShipped
 from tests.golden.cases_out.gates.expected.orders import hooks as h
 from tests.golden.cases_out.gates.expected.orders.contexts import Checkout, Desk, Refund
+from tests.golden.cases_out.gates.expected.orders.handlers import OrderHandler
 from tests.golden.cases_out.gates.expected.orders.order_gates import PayOrderGates, PlaceOrderGates
 from tests.golden.cases_out.gates.expected.orders.order_machine import (
     CancelOrder, OrderMachine, PayOrder, PlaceOrder,
 )
 from tests.golden.cases_out.gates.expected.orders.order_states import Paid, Placed
 from tests.golden.cases_out.gates.expected.orders.policies import RefundPolicy
-from tests.unit.codegen.gates_world import Hooks, ParcelHooks
+from tests.typing.legal import Hooks, ParcelHooks
 
 
 # ----------------------------------------------------------------------------------- hooks
 
 
 @final
-class NoEvolve(h.OrdersHooks):  # E: misc | reportGeneralTypeIssues
+class NoEvolve(h.OrdersHooks):  # E74: misc | reportGeneralTypeIssues
     @override
     def gate_credit_ok(self, ctx: Checkout, event: h.OrderPlaced, /) -> h.CreditOkVerdict:
-        return "CREDIT_LIMITS"  # E: return-value | reportReturnType
+        return "CREDIT_LIMITS"  # E75: return-value | reportReturnType
 
 
 class NoneMeansYes(h.OrdersHooks):
     @override
     def gate_credit_ok(self, ctx: Checkout, event: h.OrderPlaced, /) -> h.CreditOkVerdict:
-        return None  # E: return-value | reportReturnType
+        return None  # E76: return-value | reportReturnType
 
     @override
-    def evolve_order_ship(self, state: Placed, event: OrderShipped, /) -> h.Shipped:  # E: override | reportIncompatibleMethodOverride
+    def evolve_order_ship(self, state: Placed, event: OrderShipped, /) -> h.Shipped:  # E77: override | reportIncompatibleMethodOverride
         raise LookupError
 
 
@@ -76,8 +77,8 @@ class LooseHooks:
 
 
 def wiring(db: Store) -> None:
-    OrderMachine(db)  # E: call-arg | reportCallIssue
-    OrderMachine(db, LooseHooks())  # E: arg-type | reportArgumentType
+    OrderMachine(db)  # E80: call-arg | reportCallIssue
+    OrderMachine(db, LooseHooks())  # E79: arg-type | reportArgumentType
     OrderMachine(db, ParcelHooks())  # E: arg-type | reportArgumentType
     ParcelMachine(db)  # E: call-arg | reportCallIssue
     PlaceOrderGates()  # E: call-arg | reportCallIssue
@@ -99,6 +100,14 @@ def contexts(orders: OrderMachine, parcels: ParcelMachine, place: PlaceOrder, pa
     Desk(frozenset())  # E: call-arg | reportCallIssue
     Desk(roles={"support"})  # E: arg-type | reportArgumentType
     desk.roles = frozenset()  # E: misc | reportAttributeAccessIssue
+
+
+# -------------------------------------------------------------------------------- handlers
+
+
+def dispatches(handler: OrderHandler[str], refund: StoredEvent[OrderRefunded], paid: StoredEvent[OrderPaid]) -> None:
+    handler.dispatch(refund)  # E69: arg-type | reportArgumentType
+    print(handler.dispatch(paid))
 
 
 # -------------------------------------------------------------------------------- policies

@@ -1,6 +1,7 @@
-"""Misuse of a generated domain. Every line marked `# E:` is rejected, and no other line is.
+"""Misuse of a generated domain. Every line marked `# E` is rejected, and no other line is.
 
-After the mark: mypy's error codes, then pyright's rules. A dash: the checker accepts the line.
+After the mark: mypy's error codes, then pyright's rules. A dash: the checker accepts the line. A
+number in the mark is a row of the table of misuse that must be rejected: see test_misuse.py.
 """
 # fmt: off
 # ruff: noqa
@@ -21,7 +22,7 @@ from shop.gen.orders import (
     CancelReason, Carrier, CustomerId, OrderCancelled, OrderEvent, OrderId, OrderLine, OrderPaid,
     OrderPlaced, OrderShipped,
 )
-from shop.gen.orders.handlers import OrderHandler
+from shop.gen.orders.handlers import OrderHandler, OrderListener
 from shop.gen.orders.order_gates import PayOrderGates, PlaceOrderGates
 from shop.gen.orders.order_machine import (
     CancelledOrder, DraftOrder, OrderMachine, OrderState, PaidOrder, PayOrder, PlacedOrder,
@@ -33,34 +34,34 @@ from shop.gen.orders.order_states import Placed
 
 
 def payloads(order_id: OrderId, customer_id: CustomerId, at: dt.datetime, euro: Money, line: OrderLine) -> None:
-    OrderCancelled(order_id, CancelReason.FRAUD, at)  # E: call-arg | reportCallIssue
-    OrderCancelled(order_id=order_id, reason=CancelReason.FRAUD)  # E: call-arg | reportCallIssue
-    OrderCancelled(order_id=order_id, reason=CancelReason.FRAUD, cancelled_at=at, why="x")  # E: call-arg | reportCallIssue
-    OrderCancelled(order_id=order_id, reason=CancelReason.FRAUD, cancelled_at="today")  # E: arg-type | reportArgumentType
-    OrderShipped(order_id=order_id, carrier="dhl", shipped_at=at)  # E: arg-type | reportArgumentType
-    OrderShipped(order_id=UUID(int=1), carrier=Carrier.DHL, shipped_at=at)  # E: arg-type | reportArgumentType
-    OrderShipped(order_id=customer_id, carrier=Carrier.DHL, shipped_at=at)  # E: arg-type | reportArgumentType
-    Money(amount=1.5, currency=Currency.EUR)  # E: arg-type | reportArgumentType
+    OrderCancelled(order_id, CancelReason.FRAUD, at)  # E1: call-arg | reportCallIssue
+    OrderCancelled(order_id=order_id, reason=CancelReason.FRAUD)  # E2: call-arg | reportCallIssue
+    OrderCancelled(order_id=order_id, reason=CancelReason.FRAUD, cancelled_at=at, why="x")  # E3: call-arg | reportCallIssue
+    OrderCancelled(order_id=order_id, reason=CancelReason.FRAUD, cancelled_at="today")  # E4: arg-type | reportArgumentType
+    OrderShipped(order_id=order_id, carrier="dhl", shipped_at=at)  # E5: arg-type | reportArgumentType
+    OrderShipped(order_id=UUID(int=1), carrier=Carrier.DHL, shipped_at=at)  # E6: arg-type | reportArgumentType
+    OrderShipped(order_id=customer_id, carrier=Carrier.DHL, shipped_at=at)  # E7: arg-type | reportArgumentType
+    Money(amount=1.5, currency=Currency.EUR)  # E8: arg-type | reportArgumentType
     OrderPlaced(
         order_id=order_id,
         customer_id=customer_id,
-        lines=[line],  # E: arg-type | reportArgumentType
+        lines=[line],  # E9: arg-type | reportArgumentType
         total=euro,
         labels={},
         placed_at=at,
     )
     event = OrderCancelled(order_id=order_id, reason=CancelReason.FRAUD, cancelled_at=at)
-    event.reason = CancelReason.STOCK  # E: misc | reportAttributeAccessIssue
-    euro.amount += 1  # E: misc | reportAttributeAccessIssue
-    print(euro.currency == "eur")  # E: comparison-overlap | reportUnnecessaryComparison
-    EventKind(0x2001)  # E: call-arg | reportCallIssue
+    event.reason = CancelReason.STOCK  # E11: misc | reportAttributeAccessIssue
+    euro.amount += 1  # E12: misc | reportAttributeAccessIssue
+    print(euro.currency == "eur")  # E13: comparison-overlap | reportUnnecessaryComparison
+    EventKind(0x2001)  # E15: call-arg | reportCallIssue
 
 
-class Special(OrderPaid, frozen=True, kw_only=True):  # E: misc | reportGeneralTypeIssues
+class Special(OrderPaid, frozen=True, kw_only=True):  # E16: misc | reportGeneralTypeIssues
     pass
 
 
-class Thawed(EventPayload, kw_only=True):  # E: misc | reportGeneralTypeIssues
+class Thawed(EventPayload, kw_only=True):  # E17: misc | reportGeneralTypeIssues
     pass
 
 
@@ -68,11 +69,11 @@ class Thawed(EventPayload, kw_only=True):  # E: misc | reportGeneralTypeIssues
 
 
 def store(db: Store, reader: StoreReader, at: Coordinate, event_id: EventId, paid: OrderPaid) -> None:
-    db.append(at, {"order_id": "1"})  # E: arg-type | reportArgumentType
-    db.append("order:1", paid)  # E: arg-type | reportArgumentType
+    db.append(at, {"order_id": "1"})  # E18: arg-type | reportArgumentType
+    db.append("order:1", paid)  # E20: arg-type | reportArgumentType
     reader.append(at, paid)  # E: attr-defined | reportAttributeAccessIssue
-    stored: StoredEvent[OrderPaid] = db.get(event_id, OrderShipped)  # E: arg-type,assignment | reportAssignmentType,reportArgumentType
-    print(stored, db.get(event_id).payload.amount)  # E: attr-defined | reportAttributeAccessIssue
+    stored: StoredEvent[OrderPaid] = db.get(event_id, OrderShipped)  # E23: arg-type,assignment | reportAssignmentType,reportArgumentType
+    print(stored, db.get(event_id).payload.amount)  # E24: attr-defined | reportAttributeAccessIssue
 
 
 # ------------------------------------------------------------------------------- typestate
@@ -106,26 +107,27 @@ class ClosedDoor(Handle[Closed]):
 
 
 def typestate(orders: OrderMachine, draft: DraftOrder, placed: PlacedOrder, paid: PaidOrder, any_state: OrderState, door: ClosedDoor, at: dt.datetime, euro: Money) -> None:
-    placed.ship(carrier=Carrier.DHL, shipped_at=at)  # E: attr-defined | reportAttributeAccessIssue
-    any_state.ship(carrier=Carrier.DHL, shipped_at=at)  # E: union-attr | reportAttributeAccessIssue
-    orders.load("order:1")  # E: arg-type | reportArgumentType
-    paid.ship(order_id=paid.data.order_id, carrier=Carrier.DHL, shipped_at=at)  # E: call-arg | reportCallIssue
-    paid.ship(carrier=Carrier.DHL)  # E: call-arg | reportCallIssue
+    placed.ship(carrier=Carrier.DHL, shipped_at=at)  # E25: attr-defined | reportAttributeAccessIssue
+    any_state.ship(carrier=Carrier.DHL, shipped_at=at)  # E26: union-attr | reportAttributeAccessIssue
+    orders.load(placed.data.order_id).cancel(reason=CancelReason.FRAUD, cancelled_at=at)  # E27: union-attr | reportAttributeAccessIssue
+    orders.load("order:1")  # E28: arg-type | reportArgumentType
+    paid.ship(order_id=paid.data.order_id, carrier=Carrier.DHL, shipped_at=at)  # E29: call-arg | reportCallIssue
+    paid.ship(carrier=Carrier.DHL)  # E30: call-arg | reportCallIssue
     pay = placed.pay(payment_id=UUID(int=1), amount=euro, paid_at=at)
-    orders.apply(pay)  # E: arg-type | reportArgumentType
-    orders.apply(door.open())  # E: arg-type | reportArgumentType
-    orders.apply(OrderShipped(order_id=paid.data.order_id, carrier=Carrier.DHL, shipped_at=at))  # E: arg-type | reportArgumentType
-    again: PaidOrder = orders.apply(paid.ship(carrier=Carrier.DHL, shipped_at=at))  # E: assignment | reportAssignmentType
-    paid.ship(carrier=Carrier.DHL, shipped_at=at)  # E: unused-awaitable | -
-    Transition(paid, ShippedOrder, OrderShipped(order_id=paid.data.order_id, carrier=Carrier.DHL, shipped_at=at))  # E: call-arg,arg-type | reportCallIssue,reportArgumentType
-    PaidOrder(paid.coordinate, paid.version, paid.data)  # E: call-arg,arg-type | reportCallIssue,reportArgumentType
-    print(placed.data.payment_id, again)  # E: attr-defined | reportAttributeAccessIssue
-    placed.data.total = euro  # E: misc | reportAttributeAccessIssue
-    placed.version = 7  # E: misc | reportAttributeAccessIssue
-    draft.data.total  # E: attr-defined | reportAttributeAccessIssue
+    orders.apply(pay)  # E31: arg-type | reportArgumentType
+    orders.apply(door.open())  # E32: arg-type | reportArgumentType
+    orders.apply(OrderShipped(order_id=paid.data.order_id, carrier=Carrier.DHL, shipped_at=at))  # E33: arg-type | reportArgumentType
+    again: PaidOrder = orders.apply(paid.ship(carrier=Carrier.DHL, shipped_at=at))  # E34: assignment | reportAssignmentType
+    paid.ship(carrier=Carrier.DHL, shipped_at=at)  # E35: unused-awaitable | -
+    Transition(paid, ShippedOrder, OrderShipped(order_id=paid.data.order_id, carrier=Carrier.DHL, shipped_at=at))  # E36: call-arg,arg-type | reportCallIssue,reportArgumentType
+    PaidOrder(paid.coordinate, paid.version, paid.data)  # E37: call-arg,arg-type | reportCallIssue,reportArgumentType
+    print(placed.data.payment_id, again)  # E38: attr-defined | reportAttributeAccessIssue
+    placed.data.total = euro  # E39: misc | reportAttributeAccessIssue
+    placed.version = 7  # E40: misc | reportAttributeAccessIssue
+    draft.data.total  # E41: attr-defined | reportAttributeAccessIssue
 
 
-class LoudOrder(PlacedOrder):  # E: misc | reportGeneralTypeIssues
+class LoudOrder(PlacedOrder):  # E42: misc | reportGeneralTypeIssues
     pass
 
 
@@ -136,7 +138,7 @@ def forgets_a_state(order: OrderState) -> str:
         case PaidOrder() | ShippedOrder():
             return "ours"
         case _:
-            assert_never(order)  # E: arg-type | reportArgumentType
+            assert_never(order)  # E43: arg-type | reportArgumentType
 
 
 def forgets_an_event(event: OrderEvent) -> str:
@@ -144,7 +146,7 @@ def forgets_an_event(event: OrderEvent) -> str:
         case OrderPlaced() | OrderPaid() | OrderShipped():
             return "good news"
         case _:
-            assert_never(event)  # E: arg-type | reportArgumentType
+            assert_never(event)  # E44: arg-type | reportArgumentType
 
 
 # ---------------------------------------------------------------------------------- gates
@@ -156,14 +158,22 @@ class OtherGates(GateSet[None, Placed, OrderPaid]):
 
 
 def gates(orders: OrderMachine, pay: PayOrder, euro: Money) -> None:
-    orders.commit(orders.pay_gates.evaluate(None, pay))  # E: arg-type | reportArgumentType
-    orders.commit(pay)  # E: arg-type | reportArgumentType
-    orders.commit(Denial("paid_in_full", "AMOUNT_MISMATCH", "no"))  # E: arg-type | reportArgumentType
-    OtherGates().evaluate(None, pay)  # E: arg-type | reportArgumentType
-    orders.place_gates.evaluate(None, pay)  # E: arg-type | reportArgumentType
-    orders.pay_gates.evaluate(euro, pay)  # E: arg-type | reportArgumentType
-    orders.apply(orders.pay_gates.evaluate(None, pay))  # E: arg-type | reportArgumentType
-    Receipt(pay)  # E: call-arg,arg-type | reportCallIssue,reportArgumentType
+    orders.commit(orders.pay_gates.evaluate(None, pay))  # E45: arg-type | reportArgumentType
+    orders.commit(pay)  # E46: arg-type | reportArgumentType
+    orders.commit(Denial("paid_in_full", "AMOUNT_MISMATCH", "no"))  # E47: arg-type | reportArgumentType
+    OtherGates().evaluate(None, pay)  # E48: arg-type,call-overload | reportArgumentType,reportCallIssue
+    orders.place_gates.evaluate(None, pay)  # E49: arg-type,call-overload | reportArgumentType,reportCallIssue
+    orders.pay_gates.evaluate(euro, pay)  # E50: arg-type,call-overload | reportArgumentType,reportCallIssue
+    orders.apply(orders.pay_gates.evaluate(None, pay))  # E52: arg-type | reportArgumentType
+    Receipt(pay)  # E53: call-arg,arg-type | reportCallIssue,reportArgumentType
+
+
+class Forgetful:
+    name = "forgetful"
+
+    def judge(self, ctx: None, state: Placed, event: OrderPaid, /) -> Verdict:  # E60: return | reportReturnType
+        if event.amount == state.total:
+            return PERMIT
 
 
 class Unsure:
@@ -180,15 +190,15 @@ class ShippedOnly:
         return PERMIT
 
 
-GateSet[None, Placed, OrderPaid](Unsure())  # E: arg-type | reportArgumentType
-GateSet[None, Placed, OrderPaid](ShippedOnly())  # E: arg-type | reportArgumentType
+GateSet[None, Placed, OrderPaid](Unsure())  # E61: arg-type | reportArgumentType
+GateSet[None, Placed, OrderPaid](ShippedOnly())  # E62: arg-type | reportArgumentType
 
 
 # -------------------------------------------------------------------------------- handlers
 
 
 @final
-class NoCancel(OrderHandler[None]):  # E: misc | reportGeneralTypeIssues
+class NoCancel(OrderHandler[None]):  # E63: misc | reportGeneralTypeIssues
     @override
     def on_order_placed(self, event: StoredEvent[OrderPlaced], /) -> None: ...
     @override
@@ -202,25 +212,44 @@ class Unfinished(OrderHandler[None]):
     def on_order_placed(self, event: StoredEvent[OrderPlaced], /) -> None: ...
 
 
-Unfinished()  # E: abstract | reportAbstractUsage
+def build(handler: type[OrderHandler[None]]) -> None: ...
+
+
+Unfinished()  # E64: abstract | reportAbstractUsage
+build(Unfinished)  # E65: type-abstract | -
+
+
+@final
+class Bell(OrderListener):
+    @override
+    def on_order_shipped(self, event: StoredEvent[OrderShipped], /) -> None: ...
+
+
+@final
+class WrongBell(OrderListener):
+    @override
+    def on_order_shipped(self, event: StoredEvent[OrderPaid], /) -> None: ...  # E: override | reportIncompatibleMethodOverride
+
+
+Bell()
 
 
 class WrongTypes(OrderHandler[str]):
     @override
-    def on_order_paid(self, event: StoredEvent[OrderPlaced], /) -> str:  # E: override | reportIncompatibleMethodOverride
+    def on_order_paid(self, event: StoredEvent[OrderPlaced], /) -> str:  # E66: override | reportIncompatibleMethodOverride
         return ""
 
     @override
-    def on_order_placed(self, event: StoredEvent[OrderPlaced], /) -> int:  # E: override | reportIncompatibleMethodOverride
+    def on_order_placed(self, event: StoredEvent[OrderPlaced], /) -> int:  # E67: override | reportIncompatibleMethodOverride
         return 1
 
     @override
-    def on_order_lost(self, event: StoredEvent[OrderPlaced], /) -> str:  # E: misc | reportGeneralTypeIssues
+    def on_order_lost(self, event: StoredEvent[OrderPlaced], /) -> str:  # E68: misc | reportGeneralTypeIssues
         return ""
 
 
 def dispatches(handler: OrderHandler[str], anything: StoredEvent[EventPayload], door: StoredEvent[DoorOpened]) -> None:
-    handler.dispatch(door)  # E: arg-type | reportArgumentType
+    handler.dispatch(door)  # E70: arg-type | reportArgumentType
     handler.dispatch(anything)  # E: arg-type | reportArgumentType
 
 

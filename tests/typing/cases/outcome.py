@@ -105,7 +105,7 @@ def forgets_a_batch(result: Outcome[int]) -> str:
         case Retry() | Pending():
             return "later"
         case _:
-            assert_never(result)  # E: arg-type | reportArgumentType
+            assert_never(result)  # E83: arg-type | reportArgumentType
 
 
 def forgets_to_wait(result: Outcome[int]) -> str:  # E: return | reportReturnType
@@ -117,7 +117,7 @@ def forgets_to_wait(result: Outcome[int]) -> str:  # E: return | reportReturnTyp
 
 
 def looks_before_it_asks(result: Outcome[int]) -> None:
-    result.value  # E: union-attr | reportAttributeAccessIssue
+    result.value  # E85: union-attr | reportAttributeAccessIssue
     result.error  # E: union-attr | reportAttributeAccessIssue
     result.items  # E: union-attr | reportAttributeAccessIssue
     if result.is_ok:  # E: truthy-function | reportUnnecessaryComparison
@@ -135,7 +135,7 @@ def is_no_value(result: Outcome[int]) -> int:
 
 
 def takes_another_type(result: Outcome[int], text: Outcome[str]) -> None:
-    total: int = result.unwrap_or("nothing")  # E: assignment | reportAssignmentType
+    total: int = result.unwrap_or("nothing")  # E84: assignment | reportAssignmentType
     number: int = result.unwrap_or_else(str)  # E: assignment | reportAssignmentType
     narrower: Outcome[bool] = result  # E: assignment | reportAssignmentType
     swapped: Outcome[int] = text  # E: assignment | reportAssignmentType

@@ -18,7 +18,7 @@ from tests.golden.cases_out.everything.expected.base.things import (
 
 
 def old(thing_id: ThingId, event: ThingLost) -> ThingLost:
-    ThingLost(thing_id=thing_id)  # E: deprecated | reportDeprecated
+    ThingLost(thing_id=thing_id)  # E14: deprecated | reportDeprecated
     ThingLost(thing_id=thing_id, mood=Mood.ODD)  # E: deprecated | reportDeprecated
     ThingLost(thing_id=thing_id, mood="odd")  # E: call-overload | reportCallIssue,reportArgumentType
     ThingLost()  # E: call-overload | reportCallIssue
@@ -61,7 +61,18 @@ def forgets_one(how: Travel) -> str:
             assert_never(how)  # E: arg-type | reportArgumentType
 
 
-def sends(how: Travel, text: str) -> Carried:
+def sends(how: Travel, text: str, thing_id: ThingId, back: WalkedBack) -> Carried:
+    ThingSent(
+        thing_id=thing_id,
+        sending="posted",  # E10: arg-type | reportArgumentType
+        other=back,
+        all=(),
+        by_name={},
+        codes=frozenset(),
+        mood=Mood.ODD,
+        moods=(),
+        stamp="seal",  # E: arg-type | reportArgumentType
+    )
     Carried(overload=frozenset({text}))  # E: arg-type | reportArgumentType
     Carried(overload=frozenset({Mood.ODD}), kind="carried")  # E: call-arg | reportCallIssue
     Carried(Over_Load=frozenset())  # E: call-arg | reportCallIssue

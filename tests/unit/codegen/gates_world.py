@@ -19,6 +19,8 @@ from typing import Any, cast, final
 from uuid import UUID
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from batpak import (
@@ -42,6 +44,7 @@ from batpak import (
 from batpak.exact import EXACT
 from batpak.guard.verdict import GATE_DEFECT
 from batpak.system import BypassRecorded, DenialRecorded
+from batpak.testing import sample
 from batpak_codegen import names
 from batpak_codegen.config import configure
 from batpak_codegen.example import examples
@@ -66,6 +69,7 @@ from tests.golden.cases_out.gates.expected.depot.parcels.parcel_machine import (
     SealedParcel,
 )
 from tests.golden.cases_out.gates.expected.depot.parcels.policies import Notes
+from tests.golden.cases_out.gates.expected.depot.parcels.testing import ParcelScenario
 from tests.golden.cases_out.gates.expected.orders import (
     CancelReason,
     Carrier,
@@ -73,12 +77,14 @@ from tests.golden.cases_out.gates.expected.orders import (
     OrderId,
     OrderLine,
     OrderPaid,
+    OrderPlaced,
     OrderRefunded,
 )
 from tests.golden.cases_out.gates.expected.orders import hooks as h
 from tests.golden.cases_out.gates.expected.orders.contexts import Checkout, Desk, Refund
 from tests.golden.cases_out.gates.expected.orders.order_machine import (
     CancelledOrder,
+    DraftOrder,
     OrderMachine,
     PaidOrder,
     PlacedOrder,
@@ -86,6 +92,7 @@ from tests.golden.cases_out.gates.expected.orders.order_machine import (
     ShippedOrder,
 )
 from tests.golden.cases_out.gates.expected.orders.policies import RefundPolicy
+from tests.golden.cases_out.gates.expected.orders.testing import OrderScenario
 
 GENERATED = "tests.golden.cases_out.gates.expected"
 CASE = Path(__file__).parents[2] / "golden" / "cases_out" / "gates"
@@ -194,6 +201,16 @@ def paid(orders: OrderMachine) -> PaidOrder:
     verdict = orders.pay_gates.evaluate(None, move)
     assert not isinstance(verdict, Denial), verdict
     return orders.commit(verdict)
+
+
+def again(order: DraftOrder, event: OrderPlaced) -> PlaceOrder:
+    return order.place(
+        customer_id=event.customer_id,
+        customer_email=event.customer_email,
+        lines=event.lines,
+        total=event.total,
+        placed_at=event.placed_at,
+    )
 
 
 def denied(verdict: object) -> Denial:
@@ -604,6 +621,38 @@ def every_example_of_the_schema_holds_for_the_python_that_was_printed() -> None:
             assert getattr(verdict, "code", None) == example.code, (gate.name, example)
             judged += 1
     assert judged >= 9
+
+
+def a_machine_with_gates_and_hooks_walks_along_its_edges() -> None:
+    @settings(database=None, deadline=None, derandomize=True, max_examples=20)
+    @given(st.data())
+    def walks(data: st.DataObject) -> None:
+        OrderScenario(Hooks()).walk(data)
+        ParcelScenario(ParcelHooks()).walk(data)
+
+    walks()
+
+
+def a_rule_with_gates_and_hooks_is_a_scenario() -> None:
+    orders = OrderScenario(Hooks())
+    order_id, total = new_id(OrderId), Money(amount=Decimal("2.50"), currency=Currency.EUR)
+    event = sample(OrderPlaced, order_id=order_id, customer_id=BLOCKED, total=total)
+
+    denial = (
+        orders.given(order_id)
+        .when(DraftOrder, lambda order: again(order, event), CHECKOUT)
+        .denied("TOTAL_MISMATCH")
+    )
+    paid: PaidOrder = (
+        orders.given(order_id, event)
+        .when(
+            PlacedOrder, lambda o: o.pay(payment_id=UUID(int=1), amount=total, paid_at=NOON), None
+        )
+        .stores(OrderPaid(order_id=order_id, payment_id=UUID(int=1), amount=total, paid_at=NOON))
+    )
+
+    assert denial.gate == "total_matches_lines"
+    assert paid.data.total == total
 
 
 def hooks_that_miss_a_method_cannot_be_made() -> None:

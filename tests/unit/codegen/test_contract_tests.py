@@ -21,16 +21,17 @@ from tests.unit.codegen.project_world import DOORS
 ROOT = Path(__file__).parents[3]
 CASES = ROOT / "tests" / "golden" / "cases_out"
 FEW = """\
-from hypothesis import settings
-settings.register_profile("few", max_examples=5, deadline=None)
+from hypothesis import Phase, settings
+options = dict(deadline=None, derandomize=True, phases=[Phase.generate])
+settings.register_profile("few", max_examples={examples}, **options)
 settings.load_profile("few")
 """
 TABLE = '[tool.batpak]\nout = "house/gen"\npackage_root = "house"\ntests = "tests"\n'
 
 
-def pytest_in(folder: Path) -> tuple[int, str]:
+def pytest_in(folder: Path, examples: int = 25) -> tuple[int, str]:
     """Run the tests of a project as its owner would, with fewer examples."""
-    (folder / "tests" / "conftest.py").write_text(FEW)
+    (folder / "tests" / "conftest.py").write_text(FEW.format(examples=examples))
     (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     path = os.pathsep.join([str(folder), str(ROOT), str(ROOT / "codegen")])
     done = subprocess.run(
@@ -49,7 +50,7 @@ def test_what_is_generated_keeps_its_own_contract(name: str, root: str, tmp_path
     shutil.copytree(CASES / name / "expected", tmp_path / root / "gen")
     shutil.copytree(CASES / name / "expected_tests", tmp_path / "tests")
 
-    code, output = pytest_in(tmp_path)
+    code, output = pytest_in(tmp_path, examples=5)
 
     assert code == 0, output
     assert " passed" in output
@@ -85,6 +86,12 @@ EDITS = {
         "EventKind.custom(0x3, 0x005)",
         "test_every_kind_is_the_kind_of_one_event",
     ),
+    "a move leads elsewhere": (
+        "door_machine.py",
+        "            ShutDoor,\n            Closed(",
+        "            WallDoor,\n            Closed(",
+        "test_door_walks_along_its_edges",
+    ),
     "a check refuses": ("checks.py", "-2147483648, 2147483647", "0, 1", "test_fitted_survives"),
 }
 
@@ -101,6 +108,52 @@ def test_an_edit_of_generated_code_is_found(project: Path, name: str) -> None:
 
     assert code == 1
     assert f"FAILED tests/test_house_doors.py::{failing}" in output
+
+
+HOOKS = """\
+from typing import final
+from house.gen.doors import hooks as h
+
+@final
+class Mine(h.DoorsHooks):
+    {init}
+    @h.override
+    def evolve_door_close_it(self, state: h.Open, event: h.Closed, /) -> h.Shut:
+        {answer}
+"""
+WRITTEN = {
+    "what gen has just scaffolded": (None, "7 passed, 1 skipped"),
+    "a step": (
+        ("", "return h.Shut(door_id=state.door_id, width=state.width)"),
+        "7 passed, 1 skipped",
+    ),
+    "a step to another state": (("", "return state"), "gave Open"),
+    "hooks with an argument": (
+        ("def __init__(self, n: int) -> None: ...", "return n"),
+        "2 skipped",
+    ),
+    "hooks that are not whole": (("@property", "return state"), "0 whole subclasses"),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_machine_walks_with_the_hooks_of_its_user(project: Path, name: str) -> None:
+    written, said = WRITTEN[name]
+    schema = project / "schemas" / "doors.batpak.yaml"
+    schema.write_text(
+        schema.read_text().replace("event: Closed}", "event: Closed, evolve: python}")
+    )
+    run(configure(start=project), check=False)
+    file = project / "house" / "doors_hooks.py"
+    if written:
+        text = HOOKS.format(init=written[0], answer=written[1])
+        if name == "hooks that are not whole":
+            text = text.replace("    @property\n    @h.override\n    def evolve", "    def almost")
+        file.write_text(text)
+
+    _, output = pytest_in(project)
+
+    assert said in output, output
 
 
 def test_frozen_bytes_are_read_when_there_are_any(project: Path) -> None:

@@ -41,6 +41,11 @@ class Upcasts(OrdersUpcasts):
         payment = Bank(iban=paid.iban) if isinstance(paid, BankR1) else paid
         return Paid(order_id=old.order_id, payment=payment, reason=old.reason, limits=old.limits)
 
+try:
+    install_upcasts(object())
+    raise SystemExit("anything is taken for upcasts")
+except AttributeError as error:
+    assert "placed_v2" in str(error) or "paid_v1" in str(error)
 install_upcasts(Upcasts())
 registry.validate()
 read = {}

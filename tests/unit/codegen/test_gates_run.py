@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 WORLD = Path(__file__).with_name("gates_world.py")
-HELPERS = {"placing", "placed", "paid", "denied", "classes", "made", "refunding"}
+HELPERS = {"again", "placing", "placed", "paid", "denied", "classes", "made", "refunding"}
 
 
 def promises() -> list[str]:

@@ -1,6 +1,7 @@
 """Proves that handler groups hold exactly the events they name, of their own package and others.
 
-Without these tests `all` could forget an event, or two events of one name could share a method.
+Without these tests `all` could forget an event, two events of one name could share a method, or a
+listener could stumble over what it did not ask for.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import final
 from uuid import UUID
 from shop.gen.billing.events import Paid as Elsewhere
 from shop.gen.orders.events import Paid, Placed
-from shop.gen.orders.handlers import LedgerHandler
+from shop.gen.orders.handlers import LedgerHandler, LedgerListener
 from shop.gen.orders.types import OrderId
 from decimal import Decimal
 
@@ -32,6 +33,10 @@ class Ledger(LedgerHandler[str]):
     def on_invoiced(self, event, /): return "invoice"
     def on_billing_paid(self, event, /): return "theirs"
 
+@final
+class Bell(LedgerListener):
+    def on_paid(self, event, /): print("ding")
+
 class Event:
     def __init__(self, payload): self.payload = payload
 
@@ -40,6 +45,8 @@ other = Placed(order_id=OrderId(UUID(int=1)))
 ledger = Ledger()
 print(ledger.dispatch(Event(ours)), ledger.dispatch(Event(theirs)), ledger.handles(Event(other)))
 print(sorted(hex(kind) for kind in Ledger.KINDS))
+bell = Bell()
+print(bell.dispatch(Event(ours)), bell.dispatch(Event(theirs)), bell.KINDS == Ledger.KINDS)
 """
 
 
@@ -93,4 +100,9 @@ def test_events_of_one_name_from_two_packages_have_methods_of_their_own(tmp_path
     )
 
     assert done.stderr == ""
-    assert done.stdout == "ours theirs False\n['0x2002', '0x3001', '0x3002']\n"
+    assert done.stdout.splitlines() == [
+        "ours theirs False",
+        "['0x2002', '0x3001', '0x3002']",
+        "ding",
+        "None None True",
+    ]

@@ -244,6 +244,8 @@ def test_a_cycle_of_packages_is_printed(tmp_path: Path) -> None:
         ({"  Side: {": "  Fitted: {struct: {a: i8}}\n  Side: {"}, "E0202"),
         ({"  Side: {": "  FITTED: {id: a}\n  Side: {"}, "E0202"),
         ({"  Side: {": "  DoorEvent: {id: a}\n  Side: {"}, "E0411"),
+        ({"  Side: {": "  DoorListener: {id: a}\n  Side: {"}, "E0411"),
+        ({"  Side: {": "  DoorScenario: {id: a}\n  Side: {"}, "E0411"),
         ({"  Side: {": "  OpenItDoor: {id: a}\n  Side: {"}, "E0411"),
         ({"  Side: {": "  DoorMachine: {id: a}\n  Side: {"}, "E0411"),
         ({"  Side: {": "  Wall: {id: a}\n  Side: {"}, "E0411"),

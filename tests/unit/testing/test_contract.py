@@ -5,13 +5,16 @@ Without these tests a generated test could pass on code that loses what it store
 
 from __future__ import annotations
 
+import sys
+from abc import ABC, abstractmethod
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar, cast
+from unittest import SkipTest
 
 import pytest
 
-from batpak import EventKind, EventPayload, wire
+from batpak import EventKind, EventPayload, override, wire
 from batpak.abi import Problems, canonical_for, check_for
 from batpak.errors import DecodeFailed
 from batpak.machine import Machine
@@ -89,6 +92,58 @@ def test_the_table_of_a_machine_is_read_as_names() -> None:
     found = contract.edges(cast("type[Machine[Any]]", table))
 
     assert found == {("Draft", "Sent", "Draft")}
+
+
+class Base(ABC):
+    @abstractmethod
+    def step(self) -> int: ...
+
+
+class Mine(Base):
+    @override
+    def step(self) -> int:
+        return 1
+
+
+class Half(Base):
+    """Not whole."""
+
+
+class Needy(Mine):
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+
+def module(monkeypatch: pytest.MonkeyPatch, *classes: type) -> str:
+    """A module of a user with some classes, and one that it only imports."""
+    made = ModuleType("users_hooks")
+    vars(made).update({cls.__name__: cls for cls in classes}, Base=Base)
+    for cls in classes:
+        monkeypatch.setattr(cls, "__module__", made.__name__)
+    monkeypatch.setitem(sys.modules, made.__name__, made)
+    return made.__name__
+
+
+def test_what_a_user_has_written_is_found_in_the_module_of_the_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = contract.implemented(module(monkeypatch, Mine, Half), Base)
+
+    assert type(found) is Mine
+
+
+def test_hooks_that_are_missing_or_not_clear_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AssertionError, match="users_hooks has 0 whole subclasses of Base"):
+        contract.implemented(module(monkeypatch, Half), Base)
+    with pytest.raises(AssertionError, match="users_hooks has 2 whole subclasses of Base"):
+        contract.implemented(module(monkeypatch, Mine, Needy), Base)
+
+
+def test_hooks_that_need_something_are_left_to_the_tests_of_the_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(SkipTest, match=r"users_hooks: Needy: missing a required argument: 'n'"):
+        contract.implemented(module(monkeypatch, Needy), Base)
 
 
 def test_a_table_of_kinds_is_held_against_the_classes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
-from batpak import EventKind, EventPayload, StoredEvent
+from batpak import EventKind, EventPayload, StoredEvent, override
 
 from .events import (
     AccountEvent,
@@ -20,7 +20,7 @@ from .events import (
     MoneyTransferred,
 )
 
-__all__ = ["AccountHandler", "BookHandler"]
+__all__ = ["AccountHandler", "AccountListener", "BookHandler", "BookListener"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -66,6 +66,19 @@ class AccountHandler(ABC, Generic[R_co]):
         return result
 
 
+class AccountListener(AccountHandler[None]):
+    """Opt out: events without a method are ignored, those of the future too."""
+
+    @override
+    def on_account_opened(self, event: StoredEvent[AccountOpened], /) -> None: ...
+
+    @override
+    def on_money_deposited(self, event: StoredEvent[MoneyDeposited], /) -> None: ...
+
+    @override
+    def on_account_frozen(self, event: StoredEvent[AccountFrozen], /) -> None: ...
+
+
 class BookHandler(ABC, Generic[R_co]):
     """The events of group Book. Mark subclasses @final."""
 
@@ -95,3 +108,19 @@ class BookHandler(ABC, Generic[R_co]):
     def dispatch(self, event: StoredEvent[BookEvent], /) -> R_co:
         result: R_co = getattr(self, _BOOK[type(event.payload)])(event)
         return result
+
+
+class BookListener(BookHandler[None]):
+    """Opt out: events without a method are ignored, those of the future too."""
+
+    @override
+    def on_account_opened(self, event: StoredEvent[AccountOpened], /) -> None: ...
+
+    @override
+    def on_money_deposited(self, event: StoredEvent[MoneyDeposited], /) -> None: ...
+
+    @override
+    def on_account_frozen(self, event: StoredEvent[AccountFrozen], /) -> None: ...
+
+    @override
+    def on_money_transferred(self, event: StoredEvent[MoneyTransferred], /) -> None: ...

@@ -9,11 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
-from batpak import EventKind, EventPayload, StoredEvent
+from batpak import EventKind, EventPayload, StoredEvent, override
 
 from .events import OrderCancelled, OrderEvent, OrderPaid, OrderPlaced, OrderShipped
 
-__all__ = ["OrderHandler"]
+__all__ = ["OrderHandler", "OrderListener"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -54,3 +54,19 @@ class OrderHandler(ABC, Generic[R_co]):
     def dispatch(self, event: StoredEvent[OrderEvent], /) -> R_co:
         result: R_co = getattr(self, _ORDER[type(event.payload)])(event)
         return result
+
+
+class OrderListener(OrderHandler[None]):
+    """Opt out: events without a method are ignored, those of the future too."""
+
+    @override
+    def on_order_placed(self, event: StoredEvent[OrderPlaced], /) -> None: ...
+
+    @override
+    def on_order_paid(self, event: StoredEvent[OrderPaid], /) -> None: ...
+
+    @override
+    def on_order_shipped(self, event: StoredEvent[OrderShipped], /) -> None: ...
+
+    @override
+    def on_order_cancelled(self, event: StoredEvent[OrderCancelled], /) -> None: ...

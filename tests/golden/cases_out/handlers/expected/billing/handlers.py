@@ -9,11 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
-from batpak import EventKind, EventPayload, StoredEvent
+from batpak import EventKind, EventPayload, StoredEvent, override
 
 from .events import BillingEvent, Invoiced, Paid
 
-__all__ = ["BillingHandler"]
+__all__ = ["BillingHandler", "BillingListener"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -44,3 +44,13 @@ class BillingHandler(ABC, Generic[R_co]):
     def dispatch(self, event: StoredEvent[BillingEvent], /) -> R_co:
         result: R_co = getattr(self, _BILLING[type(event.payload)])(event)
         return result
+
+
+class BillingListener(BillingHandler[None]):
+    """Opt out: events without a method are ignored, those of the future too."""
+
+    @override
+    def on_invoiced(self, event: StoredEvent[Invoiced], /) -> None: ...
+
+    @override
+    def on_paid(self, event: StoredEvent[Paid], /) -> None: ...

@@ -9,13 +9,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
-from batpak import EventKind, EventPayload, StoredEvent
+from batpak import EventKind, EventPayload, StoredEvent, override
 
 from ..billing.events import Invoiced
 from ..billing.events import Paid as BillingPaid
 from .events import EverythingEvent, LedgerEvent, OrderEvent, Paid, Placed
 
-__all__ = ["EverythingHandler", "LedgerHandler", "OrderHandler"]
+__all__ = [
+    "EverythingHandler",
+    "EverythingListener",
+    "LedgerHandler",
+    "LedgerListener",
+    "OrderHandler",
+    "OrderListener",
+]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -59,6 +66,16 @@ class OrderHandler(ABC, Generic[R_co]):
         return result
 
 
+class OrderListener(OrderHandler[None]):
+    """Opt out: events without a method are ignored, those of the future too."""
+
+    @override
+    def on_placed(self, event: StoredEvent[Placed], /) -> None: ...
+
+    @override
+    def on_paid(self, event: StoredEvent[Paid], /) -> None: ...
+
+
 class LedgerHandler(ABC, Generic[R_co]):
     """The events of group Ledger. Mark subclasses @final."""
 
@@ -85,6 +102,19 @@ class LedgerHandler(ABC, Generic[R_co]):
         return result
 
 
+class LedgerListener(LedgerHandler[None]):
+    """Opt out: events without a method are ignored, those of the future too."""
+
+    @override
+    def on_paid(self, event: StoredEvent[Paid], /) -> None: ...
+
+    @override
+    def on_invoiced(self, event: StoredEvent[Invoiced], /) -> None: ...
+
+    @override
+    def on_billing_paid(self, event: StoredEvent[BillingPaid], /) -> None: ...
+
+
 class EverythingHandler(ABC, Generic[R_co]):
     """The events of group Everything. Mark subclasses @final."""
 
@@ -106,3 +136,13 @@ class EverythingHandler(ABC, Generic[R_co]):
     def dispatch(self, event: StoredEvent[EverythingEvent], /) -> R_co:
         result: R_co = getattr(self, _EVERYTHING[type(event.payload)])(event)
         return result
+
+
+class EverythingListener(EverythingHandler[None]):
+    """Opt out: events without a method are ignored, those of the future too."""
+
+    @override
+    def on_placed(self, event: StoredEvent[Placed], /) -> None: ...
+
+    @override
+    def on_paid(self, event: StoredEvent[Paid], /) -> None: ...

@@ -9,13 +9,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
-from batpak import EventKind, EventPayload, StoredEvent
+from batpak import EventKind, EventPayload, StoredEvent, override
 
 from ..billing.events import Invoiced, Paid
 from ..orders.events import Placed
 from .events import OrderEvent, TurnoverEvent
 
-__all__ = ["OrderHandler", "TurnoverHandler"]
+__all__ = ["OrderHandler", "OrderListener", "TurnoverHandler", "TurnoverListener"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -49,6 +49,13 @@ class TurnoverHandler(ABC, Generic[R_co]):
         return result
 
 
+class TurnoverListener(TurnoverHandler[None]):
+    """Opt out: events without a method are ignored, those of the future too."""
+
+    @override
+    def on_paid(self, event: StoredEvent[Paid], /) -> None: ...
+
+
 class OrderHandler(ABC, Generic[R_co]):
     """The events of group Order. Mark subclasses @final."""
 
@@ -70,3 +77,13 @@ class OrderHandler(ABC, Generic[R_co]):
     def dispatch(self, event: StoredEvent[OrderEvent], /) -> R_co:
         result: R_co = getattr(self, _ORDER[type(event.payload)])(event)
         return result
+
+
+class OrderListener(OrderHandler[None]):
+    """Opt out: events without a method are ignored, those of the future too."""
+
+    @override
+    def on_placed(self, event: StoredEvent[Placed], /) -> None: ...
+
+    @override
+    def on_invoiced(self, event: StoredEvent[Invoiced], /) -> None: ...

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
-from batpak import EventKind, EventPayload, StoredEvent
+from batpak import EventKind, EventPayload, StoredEvent, override
 
 from .events import (
     CountEvent,
@@ -23,7 +23,14 @@ from .events import (
     ThingSent,
 )
 
-__all__ = ["CountHandler", "JourneyHandler", "LongLivingThingHandler"]
+__all__ = [
+    "CountHandler",
+    "CountListener",
+    "JourneyHandler",
+    "JourneyListener",
+    "LongLivingThingHandler",
+    "LongLivingThingListener",
+]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -73,6 +80,19 @@ class LongLivingThingHandler(ABC, Generic[R_co]):
         return result
 
 
+class LongLivingThingListener(LongLivingThingHandler[None]):
+    """Opt out: events without a method are ignored, those of the future too."""
+
+    @override
+    def on_thing_made(self, event: StoredEvent[ThingMade], /) -> None: ...
+
+    @override
+    def on_thing_broken(self, event: StoredEvent[ThingBroken], /) -> None: ...
+
+    @override
+    def on_thing_fixed(self, event: StoredEvent[ThingFixed], /) -> None: ...
+
+
 class JourneyHandler(ABC, Generic[R_co]):
     """The events of machine Journey. Mark subclasses @final."""
 
@@ -96,6 +116,16 @@ class JourneyHandler(ABC, Generic[R_co]):
         return result
 
 
+class JourneyListener(JourneyHandler[None]):
+    """Opt out: events without a method are ignored, those of the future too."""
+
+    @override
+    def on_thing_sent(self, event: StoredEvent[ThingSent], /) -> None: ...
+
+    @override
+    def on_thing_lost(self, event: StoredEvent[ThingLost], /) -> None: ...
+
+
 class CountHandler(ABC, Generic[R_co]):
     """The events of machine Count. Mark subclasses @final."""
 
@@ -114,3 +144,10 @@ class CountHandler(ABC, Generic[R_co]):
     def dispatch(self, event: StoredEvent[CountEvent], /) -> R_co:
         result: R_co = getattr(self, _COUNT[type(event.payload)])(event)
         return result
+
+
+class CountListener(CountHandler[None]):
+    """Opt out: events without a method are ignored, those of the future too."""
+
+    @override
+    def on_count_evented(self, event: StoredEvent[CountEvented], /) -> None: ...

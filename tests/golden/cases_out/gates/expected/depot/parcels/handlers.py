@@ -9,11 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
-from batpak import EventKind, EventPayload, StoredEvent
+from batpak import EventKind, EventPayload, StoredEvent, override
 
 from .events import Lost, Packed, ParcelEvent, Repacked, Weighed
 
-__all__ = ["ParcelHandler"]
+__all__ = ["ParcelHandler", "ParcelListener"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -54,3 +54,19 @@ class ParcelHandler(ABC, Generic[R_co]):
     def dispatch(self, event: StoredEvent[ParcelEvent], /) -> R_co:
         result: R_co = getattr(self, _PARCEL[type(event.payload)])(event)
         return result
+
+
+class ParcelListener(ParcelHandler[None]):
+    """Opt out: events without a method are ignored, those of the future too."""
+
+    @override
+    def on_packed(self, event: StoredEvent[Packed], /) -> None: ...
+
+    @override
+    def on_repacked(self, event: StoredEvent[Repacked], /) -> None: ...
+
+    @override
+    def on_weighed(self, event: StoredEvent[Weighed], /) -> None: ...
+
+    @override
+    def on_lost(self, event: StoredEvent[Lost], /) -> None: ...

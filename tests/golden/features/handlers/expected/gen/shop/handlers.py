@@ -9,11 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
-from batpak import EventKind, EventPayload, StoredEvent
+from batpak import EventKind, EventPayload, StoredEvent, override
 
 from .events import LedgerEvent, LogEvent, Paid, Placed
 
-__all__ = ["LedgerHandler", "LogHandler"]
+__all__ = ["LedgerHandler", "LedgerListener", "LogHandler", "LogListener"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -47,6 +47,13 @@ class LedgerHandler(ABC, Generic[R_co]):
         return result
 
 
+class LedgerListener(LedgerHandler[None]):
+    """Opt out: events without a method are ignored, those of the future too."""
+
+    @override
+    def on_paid(self, event: StoredEvent[Paid], /) -> None: ...
+
+
 class LogHandler(ABC, Generic[R_co]):
     """The events of group Log. Mark subclasses @final."""
 
@@ -68,3 +75,13 @@ class LogHandler(ABC, Generic[R_co]):
     def dispatch(self, event: StoredEvent[LogEvent], /) -> R_co:
         result: R_co = getattr(self, _LOG[type(event.payload)])(event)
         return result
+
+
+class LogListener(LogHandler[None]):
+    """Opt out: events without a method are ignored, those of the future too."""
+
+    @override
+    def on_placed(self, event: StoredEvent[Placed], /) -> None: ...
+
+    @override
+    def on_paid(self, event: StoredEvent[Paid], /) -> None: ...

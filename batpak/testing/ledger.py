@@ -1,0 +1,148 @@
+"""A ledger in memory: all that a machine needs of a store, without a file.
+
+    orders = OrderMachine(MemoryLedger(), Hooks())
+
+What a store refuses without its log, this refuses by the same code; its log is a `Model`. Ids and
+times only count up, so two runs of a test store the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from batpak import wire
+from batpak.append import AppendReceipt, BatchItem, Cause, RawPayload
+from batpak.clock import Hlc
+from batpak.commit import request
+from batpak.commit.request import Request
+from batpak.config import Durability, Limits
+from batpak.coordinate import Coordinate
+from batpak.event import EventHeader, StoredEvent
+from batpak.ids import EventId
+from batpak.override import override
+from batpak.payload import EventPayload
+from batpak.platform import REAL
+from batpak.testing.model import Asked, Model, ModelEvent
+from batpak.wire import Form, Q
+
+_STORE_ID: Final = UUID(int=1)
+_LIMITS: Final = Limits()
+
+
+class MemoryLedger:
+    """A ledger in memory. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._model = Model(_STORE_ID)
+        self._lock = REAL.raw_lock()
+
+    def append(
+        self,
+        coord: Coordinate,
+        payload: EventPayload,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | bytes | None = None,
+        caused_by: Cause | None = None,
+        correlation_id: UUID | None = None,
+        flags: int = 0,
+        extensions: Mapping[str, bytes] | None = None,
+    ) -> AppendReceipt:
+        """Store one event. See `Store.append`."""
+        item = BatchItem(
+            coord,
+            payload,
+            expected_version=expected_version,
+            idempotency_key=idempotency_key,
+            caused_by=caused_by,
+            correlation_id=correlation_id,
+            flags=flags,
+            extensions=extensions,
+        )
+        one = request.check(
+            coord,
+            payload,
+            expected_version,
+            idempotency_key,
+            caused_by,
+            correlation_id,
+            flags,
+            extensions,
+            _LIMITS.payload_max_bytes,
+        )
+        return self._take(Asked((_encoded(item, one),), alone=True))[0]
+
+    def append_batch(
+        self,
+        items: Iterable[BatchItem],
+        *,
+        idempotency_key: str | bytes | None = None,
+        caused_by: Cause | None = None,
+        correlation_id: UUID | None = None,
+    ) -> tuple[AppendReceipt, ...]:
+        """Store several events as one. See `Store.append_batch`."""
+        items = tuple(items)
+        requests, _ = request.check_batch(
+            items,
+            idempotency_key=idempotency_key,
+            caused_by=caused_by,
+            correlation_id=correlation_id,
+            limits=_LIMITS,
+        )
+        stored = tuple(map(_encoded, items, requests))
+        return self._take(Asked(stored, idempotency_key, caused_by, correlation_id))
+
+    def stream(self, entity: str, *, form: Form[Q]) -> Iterator[StoredEvent[Q]]:
+        """The events of one entity in version order. See `StoreReader.stream`."""
+        for one in self._model.stream(entity):
+            decode = wire.decoder(one.kind, one.payload_version, form, one.sequence)
+            yield StoredEvent(decode(one.data), one.record)
+
+    def _take(self, asked: Asked) -> tuple[AppendReceipt, ...]:
+        """Ask the model, and answer as a store would."""
+        with self._lock:
+            first = len(self._model.events)
+            given = [_Header(first + place) for place in range(len(asked.items))]
+            taken = self._model.append(asked, given)
+        return tuple(_receipt(one, replayed=one.sequence < first) for one in taken)
+
+
+class _Header(EventHeader):
+    """The id and the time of an event, from its sequence."""
+
+    def __init__(self, sequence: int) -> None:
+        self._count = sequence + 1
+
+    @property
+    @override
+    def event_id(self) -> EventId:
+        return EventId(UUID(int=self._count))
+
+    @property
+    @override
+    def hlc(self) -> Hlc:
+        return Hlc(self._count, 0)
+
+
+def _encoded(item: BatchItem, checked: Request) -> BatchItem:
+    """An item with its payload as it will be stored, whatever becomes of the caller's objects."""
+    payload = checked.payload
+    raw = RawPayload(payload.kind, payload.data, payload.version)
+    return replace(item, payload=raw, extensions=checked.extensions)
+
+
+def _receipt(one: ModelEvent, *, replayed: bool) -> AppendReceipt:
+    event = StoredEvent(None, one.record)
+    return AppendReceipt(
+        store_id=_STORE_ID,
+        coordinate=one.coordinate,
+        head=event.head,
+        content_hash=event.content_hash,
+        extensions=event.extensions,
+        durability=Durability.OS,
+        replayed=replayed,
+    )

@@ -1,0 +1,1 @@
+"""A dungeon with doors."""
