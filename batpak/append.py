@@ -18,7 +18,7 @@ from batpak.ids import EventId
 from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
-from batpak.wire import Form, Q
+from batpak.wire import Encoded, Form, Q
 
 
 class Claim(Struct, frozen=True):
@@ -97,12 +97,12 @@ class BatchItem(_Fact, frozen=True, kw_only=True):
 
 
 class Ledger(Protocol):
-    """What a machine needs of a store."""
+    """What a machine needs of a store. A move comes encoded: `wire.encode` lets that pass."""
 
     def append(
         self,
         coord: Coordinate,
-        payload: EventPayload,
+        payload: EventPayload | Encoded,
         *,
         expected_version: int | None = None,
         idempotency_key: str | bytes | None = None,

@@ -40,11 +40,11 @@ class Encoded(Struct, frozen=True, gc=False):
     content_hash: bytes
 
 
-def encode(payload: EventPayload, entry: registry.Entry | None = None) -> Encoded:
+def encode(payload: EventPayload | Encoded, entry: registry.Entry | None = None) -> Encoded:
     """Check a payload, bring it into its one spelling and encode it.
 
     Args:
-        payload: What to store.
+        payload: What to store. What was encoded before is given back as it is.
         entry: That of its class, if it is known already.
 
     Raises:
@@ -55,6 +55,8 @@ def encode(payload: EventPayload, entry: registry.Entry | None = None) -> Encode
     if entry is None:
         entry = registry.of_class(type(payload))
         if entry is None:
+            if isinstance(payload, Encoded):
+                return payload
             raise not_a_fact(type(payload))
     if entry.deprecated is not None:
         _warn_once(entry)
@@ -270,7 +272,11 @@ def decode(kind: int, version: int, data: bytes, sequence: int | None = None) ->
         RegistryError: An upcast between this version and the current one is missing.
         DecodeFailed: The kind is right and the bytes do not decode, or an upcast fails.
     """
-    decode_it = decoder(kind, version, TYPED, sequence)
+    entry = registry.lookup(kind)
+    if entry is not None and entry.version == version and entry.decode is not None:
+        decode_it = entry.decode
+    else:
+        decode_it = decoder(kind, version, TYPED, sequence)
     try:
         payload = decode_it(data)
     except UNDECODABLE as error:
