@@ -29,7 +29,7 @@ if __name__ == "__main__":
 from tests.bench import machine, peers, table, work
 from tests.bench.line import Line
 from tests.bench.rounds import Plan
-from tests.bench.rows import append, growth, opening, read, threads
+from tests.bench.rows import append, growth, moves, opening, read, threads
 
 
 class Row(Enum):
@@ -48,6 +48,7 @@ class Row(Enum):
     STALL = "stall"
     DISK = "disk"
     GROWTH = "growth"
+    MOVES = "moves"
 
 
 SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
@@ -61,6 +62,7 @@ SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
     Row.STALL: append.stall,
     Row.DISK: append.disk,
     Row.GROWTH: growth.lines,
+    Row.MOVES: moves.lines,
 }
 READS = frozenset({Row.GET, Row.STREAM, Row.SCAN})
 SYNCED = frozenset({Row.DURABLE, Row.GROUP})
