@@ -24,7 +24,7 @@ from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.seal import SEAL, Seal
-from batpak.wire import Form, Q
+from batpak.wire import Encoded, Form, Q
 
 
 class AppendReceipt(Struct, EventHeader, frozen=True, kw_only=True):
@@ -170,12 +170,15 @@ class OwnExtensions(dict[str, bytes]):
 
 
 class Ledger(Protocol):
-    """What a machine or a pipeline needs of a store."""
+    """What a machine or a pipeline needs of a store.
+
+    A move comes encoded: `wire.encode` lets that pass.
+    """
 
     def append(
         self,
         coord: Coordinate,
-        payload: EventPayload,
+        payload: EventPayload | Encoded,
         *,
         expected_version: int | None = None,
         idempotency_key: str | bytes | None = None,

@@ -86,13 +86,17 @@ def is_decimal(value: object, precision: int, scale: int) -> TypeGuard[Decimal]:
     It is the number that counts, not its spelling: at scale 2, `1.5` and `1.500` will do, `1.555`
     will not.
     """
-    if type(value) is not Decimal or not value.is_finite():
+    if type(value) is not Decimal:
         return False
-    try:
-        exact = value.quantize(_UNITS[scale], context=_DECIMALS)
-    except ArithmeticError:  # digits would be lost, or there are far too many
-        return False
-    return not exact or exact.adjusted() < precision - scale
+    unit = _UNITS[scale]
+    if not value.same_quantum(unit):  # most are written as they will be stored
+        if not value.is_finite():
+            return False
+        try:
+            value = value.quantize(unit, context=_DECIMALS)
+        except ArithmeticError:  # digits would be lost, or there are far too many
+            return False
+    return not value or value.adjusted() < precision - scale
 
 
 def is_uuid(value: object) -> TypeGuard[UUID]:

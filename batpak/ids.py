@@ -5,6 +5,7 @@ Source: RFC 9562 §5.7 (UUIDv7).
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Final, NewType, TypeVar
 from uuid import UUID, uuid4
@@ -43,20 +44,31 @@ def operation_key(domain: str, *parts: bytes | str | int) -> bytes:
 
     Lengths and types are framed: `("ab", "c")`, `("a", "bc")` and `(b"ab", "c")` all differ.
     """
-    framed = [_framed(b"d", text_of("domain", domain).encode())]
-    framed += (_part(part) for part in parts)
-    return digest.joined_hash(b"batpak.key.v1\0", *framed)
+    return digest.joined_hash(key_begin(domain), *map(framed, parts))
 
 
-def _part(part: object) -> bytes:
-    if isinstance(part, str):
-        return _framed(b"s", text_of("parts", part).encode())
-    if isinstance(part, bytes):
-        return _framed(b"b", part)
-    if isinstance(part, int) and not isinstance(part, bool):
-        return _framed(b"i", str(int(part)).encode())
-    raise InvalidArgument("parts", f"must be bytes, text or integers, not {type(part).__name__}")
+def key_begin(domain: str) -> bytes:
+    """How what a key of one domain is hashed from begins. `framed` parts follow."""
+    name = text_of("domain", domain).encode()
+    return b"batpak.key.v1\0" + _frame(b"d", len(name)) + name
 
 
-def _framed(tag: bytes, data: bytes) -> bytes:
-    return tag + len(data).to_bytes(8, "big") + data
+def framed(part: bytes | str | int) -> bytes:
+    """One part of a key, with its type and its length before it."""
+    given: object = part
+    if type(given) is int or (isinstance(given, int) and not isinstance(given, bool)):
+        data, tag = b"%d" % given, b"i"
+    elif isinstance(given, str):
+        try:
+            data, tag = given.encode(), b"s"
+        except UnicodeEncodeError:
+            raise InvalidArgument("parts", "has a lone surrogate") from None
+    elif isinstance(given, bytes):
+        data, tag = given, b"b"
+    else:
+        found = type(given).__name__
+        raise InvalidArgument("parts", f"must be bytes, text or integers, not {found}")
+    return _frame(tag, len(data)) + data
+
+
+_frame: Final = struct.Struct(">cQ").pack

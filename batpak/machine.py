@@ -41,6 +41,7 @@ from uuid import UUID
 from batpak import wire
 from batpak.append import Cause, Ledger
 from batpak.coordinate import Coordinate
+from batpak.digest import joined_hash
 from batpak.errors import (
     IllegalHistory,
     IllegalTransition,
@@ -51,7 +52,7 @@ from batpak.errors import (
 from batpak.event import P
 from batpak.guard.gates import AnyGates, GateSet
 from batpak.guard.receipt import Receipt
-from batpak.ids import operation_key
+from batpak.ids import framed, key_begin
 from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
@@ -66,6 +67,7 @@ from batpak.typestate import (
     Step,
     T,
     Transition,
+    arrived,
     bracketed,
     derive,
 )
@@ -157,13 +159,19 @@ class Machine(Generic[S]):
                 in a state that the machine has no handle for.
         """
         self._ledger: Final = ledger
-        own = {row: to.step for row, to in self.EDGES.items() if to.step is not None}
-        self._steps: Final[Mapping[Row, Step]] = {**own, **(steps or {})}
+        given = steps or {}
+        self._table: Final[Mapping[Row, Edge]] = {
+            row: Edge(to.target, to.policy, given.get(row, to.step))
+            for row, to in self.EDGES.items()
+        }
         self._policies: Final[Mapping[type[Policy], AnyGates]] = {
             type(policy): policy for policy in policies
         }
-        for row, to in self.EDGES.items():
-            if row not in self._steps:
+        self._begin: Final = key_begin("batpak/move/1") + framed(self.NAME)
+        self._scope: Final = framed(self.SCOPE)
+        self._framed: Final[dict[tuple[int, int], bytes]] = {}
+        for row, to in self._table.items():
+            if to.step is None:
                 raise InvalidArgument("steps", f"{self.NAME}: {_names(row)} has none")
             if to.policy is not None and to.policy not in self._policies:
                 raise InvalidArgument("policies", f"{self.NAME}: {to.policy.__name__} is missing")
@@ -240,10 +248,9 @@ class Machine(Generic[S]):
             StaleState: The entity has moved on since the handle was read; load it again.
         """
         _require("move", move, Transition, Guarded)
-        self._check(move, None)
-        return self._store(
-            move, wire.encode(move.event), caused_by, correlation_id, flags, extensions
-        )
+        edge = self._edge(move, None)
+        encoded = wire.encode(move.event)
+        return self._store(move, edge, encoded, caused_by, correlation_id, flags, extensions)
 
     def commit(
         self,
@@ -276,32 +283,40 @@ class Machine(Generic[S]):
         _require("receipt", receipt, Receipt)
         move = receipt.proposal
         _require("receipt", move, Guarded)
-        self._check(move, move.policy)
+        edge = self._edge(move, move.policy)
         policy = self._policies[move.policy]
         encoded = receipt.spend(policy.fingerprint)
         stamped = policy.stamp(extensions)
-        return self._store(move, encoded, caused_by, correlation_id, flags, stamped)
+        return self._store(move, edge, encoded, caused_by, correlation_id, flags, stamped)
 
-    def _check(self, move: _AnyMove[S, T], policy: type[Policy] | None) -> None:
-        """Hold a move against the table.
+    def _edge(self, move: _AnyMove[S, T], policy: type[Policy] | None) -> Edge:
+        """The row of the table that a move takes.
 
         Raises:
-            IllegalTransition: It is not there, or needs another policy than was asked.
+            IllegalTransition: There is none, or it needs another policy than was asked.
         """
-        row = (type(move.source.data), type(move.event))
-        edge = self.EDGES.get(row)
-        here = f"{self.NAME}: {type(move.source).__name__} + {row[1].__name__}"
-        if edge is None or self.HANDLES.get(row[0]) is not type(move.source):
+        source, target = move.source, move.target
+        data, event = source.data, move.event
+        edge = self._table.get((type(data), type(event)))
+        if (
+            edge is not None
+            and edge.target is target
+            and edge.policy is policy
+            and self.HANDLES.get(type(data)) is type(source)
+        ):
+            return edge
+        here = f"{self.NAME}: {type(source).__name__} + {type(event).__name__}"
+        if edge is None or self.HANDLES.get(type(data)) is not type(source):
             raise IllegalTransition(f"{here} is no move")
-        if edge.target is not move.target:
-            raise IllegalTransition(f"{here} does not lead to {move.target.__name__}")
-        if edge.policy is not policy:
-            needs = "no receipt" if edge.policy is None else edge.policy.__name__
-            raise IllegalTransition(f"{here} needs {needs}")
+        if edge.target is not target:
+            raise IllegalTransition(f"{here} does not lead to {target.__name__}")
+        needs = "no receipt" if edge.policy is None else edge.policy.__name__
+        raise IllegalTransition(f"{here} needs {needs}")
 
     def _store(
         self,
         move: _AnyMove[S, T],
+        edge: Edge,
         encoded: Encoded,
         caused_by: Cause | None,
         correlation_id: UUID | None,
@@ -310,29 +325,20 @@ class Machine(Generic[S]):
     ) -> T:
         """Step, append, and give the next handle.
 
-        The step and the ledger each get their own copy of the event: whatever a step does to its
-        own, what was checked and judged is what is stored.
+        The step gets a copy of the event: whatever it does to that, what is stored is what was
+        encoded, and judged.
         """
         source = move.source
         coordinate, version = source.coordinate, source.version
-        kind, payload_version, payload = encoded.kind, encoded.version, encoded.data
-        data = self._step(source.data, wire.decode(kind, payload_version, payload))
-        key = operation_key(
-            "batpak/move/1",
-            self.NAME,
-            coordinate.entity,
-            coordinate.scope,
-            version,
-            int(kind),
-            payload_version,
-            payload,
+        data = self._step(
+            edge, source.data, wire.decode(encoded.kind, encoded.version, encoded.data)
         )
         try:
-            stored = self._ledger.append(
+            self._ledger.append(
                 coordinate,
-                wire.decode(kind, payload_version, payload),
+                encoded,
                 expected_version=version,
-                idempotency_key=key,
+                idempotency_key=self._key(coordinate.entity, version, encoded),
                 caused_by=caused_by,
                 correlation_id=correlation_id,
                 flags=flags,
@@ -341,7 +347,26 @@ class Machine(Generic[S]):
         except VersionConflict as error:
             handle = type(source).__name__
             raise StaleState(handle, error.entity, error.expected, error.actual) from error
-        return move.target(SEAL, coordinate, stored.version, data)
+        return arrived(move.target, coordinate, version + 1, data)  # also if it was there before
+
+    def _key(self, entity: str, version: int, encoded: Encoded) -> bytes:
+        """What makes a repeated move the same move.
+
+        `operation_key` of "batpak/move/1", NAME, entity, SCOPE, version, kind, payload version and
+        bytes, of which all but three parts are framed once.
+        """
+        what = encoded.kind, encoded.version
+        ends = self._framed.get(what) or self._framed.setdefault(
+            what, framed(int(encoded.kind)) + framed(encoded.version)
+        )
+        return joined_hash(
+            self._begin,
+            framed(entity),
+            self._scope,
+            framed(version),
+            ends,
+            framed(encoded.data),
+        )
 
     def _replayed(self, data: StateData, event: EventPayload, version: int) -> StateData:
         """One step of a history.
@@ -349,20 +374,22 @@ class Machine(Generic[S]):
         Raises:
             IllegalHistory: The table has no such step.
         """
-        if (type(data), type(event)) not in self.EDGES:
+        edge = self._table.get((type(data), type(event)))
+        if edge is None:
             raise IllegalHistory(self.NAME, type(event).__name__, version, type(data).__name__)
-        return self._step(data, event)
+        return self._step(edge, data, event)
 
-    def _step(self, data: StateData, event: EventPayload) -> StateData:
+    def _step(self, edge: Edge, data: StateData, event: EventPayload) -> StateData:
         """The next state data.
 
         Raises:
             IllegalTransition: The step gave data of another state than the table says.
         """
-        row = (type(data), type(event))
-        fresh = self._steps[row](data, event)
-        if self.HANDLES.get(type(fresh)) is not self.EDGES[row].target:
-            gave = f"the step of {_names(row)} gave {type(fresh).__name__}"
+        step = cast("Step", edge.step)  # `__init__` makes sure of it
+        fresh = step(data, event)
+        if self.HANDLES.get(type(fresh)) is not edge.target:
+            row = _names((type(data), type(event)))
+            gave = f"the step of {row} gave {type(fresh).__name__}"
             raise IllegalTransition(f"{self.NAME}: {gave}")
         return fresh
 

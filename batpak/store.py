@@ -38,6 +38,7 @@ from batpak.reader import ReadOnlyStore, StoreReader
 from batpak.report import Frontier, Health, HealthState
 from batpak.system import CloseCompleted, OpenCompleted
 from batpak.upkeep.verify import Look
+from batpak.wire import Encoded
 
 _SYSTEM: Final = Coordinate("batpak:store", "batpak:lifecycle")
 
@@ -108,7 +109,7 @@ class Store(StoreReader):
     def append(
         self,
         coord: Coordinate,
-        payload: EventPayload,
+        payload: EventPayload | Encoded,
         *,
         expected_version: int | None = None,
         idempotency_key: str | bytes | None = None,
@@ -124,7 +125,7 @@ class Store(StoreReader):
 
         Args:
             coord: Where. Names that begin with `batpak:` are the store's own.
-            payload: What; an instance of a registered class.
+            payload: What; an instance of a registered class, or what a machine has made of one.
             expected_version: How many events the entity must have; 0: it must not exist.
             idempotency_key: 1..255 bytes. The same key with the same kind, coordinate and content
                 returns the receipt of the first append, for ever.

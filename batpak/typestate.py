@@ -13,6 +13,7 @@ past the checker, the table of the machine refuses. Reference: docs/reference/ty
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
@@ -55,8 +56,20 @@ class Policy:
 
 
 D_co = TypeVar("D_co", bound=StateData, covariant=True)
+Cls = TypeVar("Cls", bound=type)
+
+_new: Final[Callable[..., Any]] = object.__new__
 
 
+def _quick(cls: Cls) -> Cls:
+    """Let each property of a class be read without a Python frame: they are, for every move."""
+    for name, found in [*vars(cls).items()]:
+        if isinstance(found, property):
+            setattr(cls, name, property(attrgetter(f"_{name}"), doc=found.__doc__))
+    return cls
+
+
+@_quick
 class Handle(Generic[D_co]):
     """An entity known to be in one state at one version. Machines make these, nobody else.
 
@@ -104,15 +117,17 @@ class Handle(Generic[D_co]):
 
     def _move(self, target: type[T], event: P) -> Transition[Self, T, P]:
         """For the methods of a handle: a move that `apply` stores."""
-        make: Any = Transition  # for checkers its constructor is closed
-        move: Transition[Self, T, P] = make(SEAL, self, target, event)
-        return move
+        move = _new(Transition)
+        move._source, move._target, move._event = self, target, event
+        made: Transition[Self, T, P] = move
+        return made
 
     def _guarded(self, target: type[T], event: P, policy: type[G]) -> Guarded[Self, T, P, G]:
         """For the methods of a handle: a move that needs a receipt from its policy."""
-        make: Any = Guarded
-        move: Guarded[Self, T, P, G] = make(SEAL, self, target, event, policy)
-        return move
+        move = _new(Guarded)
+        move._source, move._target, move._event, move._policy = self, target, event, policy
+        made: Guarded[Self, T, P, G] = move
+        return made
 
     @override
     def __eq__(self, other: object) -> bool:
@@ -144,6 +159,14 @@ class Handle(Generic[D_co]):
             raise AttributeError(f"{here!r} object has no attribute {name!r}", name=name, obj=self)
 
 
+def arrived(target: type[T], coordinate: Coordinate, version: int, data: StateData) -> T:
+    """The handle after a move; for machines."""
+    handle = _new(target)
+    handle._coordinate, handle._version, handle._data = coordinate, version, data
+    made: T = handle
+    return made
+
+
 F = TypeVar("F", bound=Handle[StateData])
 T = TypeVar("T", bound=Handle[StateData])
 F_co = TypeVar("F_co", bound=Handle[StateData], covariant=True)
@@ -152,6 +175,7 @@ G = TypeVar("G", bound=Policy)
 G_co = TypeVar("G_co", bound=Policy, covariant=True)
 
 
+@_quick
 class _Move(Generic[F_co, T_co, P_co]):
     """A legal move as a value: where from, where to, and the event that says so."""
 
@@ -170,13 +194,8 @@ class _Move(Generic[F_co, T_co, P_co]):
 
     else:
 
-        def __init__(self, _key, source, target, event, policy=None) -> None:  # noqa: ANN001
-            if _key is not SEAL:
-                raise IllegalTransition(f"a {type(self).__name__} comes from a handle only")
-            self._source = source
-            self._target = target
-            self._event = event
-            self._policy = policy
+        def __init__(self, *_) -> None:  # noqa: ANN002
+            raise IllegalTransition(f"a {type(self).__name__} comes from a handle only")
 
     @property
     def source(self) -> F_co:
@@ -207,6 +226,7 @@ class Transition(_Move[F_co, T_co, P_co]):
 
 
 @final
+@_quick
 class Guarded(_Move[F_co, T_co, P_co], Generic[F_co, T_co, P_co, G_co]):
     """A legal move that needs a receipt from policy `G`: judge it, then `machine.commit`."""
 

@@ -23,6 +23,7 @@ from batpak.faults import DecodeStage
 from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload, OpenEnum
+from batpak.seal import SEAL, Seal
 
 Q = TypeVar("Q")
 
@@ -32,19 +33,20 @@ _UNRECOGNIZED: Final = codec.encode(UNRECOGNIZED)
 
 
 class Encoded(Struct, frozen=True, gc=False):
-    """A payload as it will be stored."""
+    """A payload as it will be stored: checked, in its one spelling. `encode` alone makes them."""
 
     kind: EventKind
     version: int
     data: bytes
     content_hash: bytes
+    seal: Seal
 
 
-def encode(payload: EventPayload, entry: registry.Entry | None = None) -> Encoded:
+def encode(payload: EventPayload | Encoded, entry: registry.Entry | None = None) -> Encoded:
     """Check a payload, bring it into its one spelling and encode it.
 
     Args:
-        payload: What to store.
+        payload: What to store. What was encoded before is given back as it is.
         entry: That of its class, if it is known already.
 
     Raises:
@@ -55,6 +57,8 @@ def encode(payload: EventPayload, entry: registry.Entry | None = None) -> Encode
     if entry is None:
         entry = registry.of_class(type(payload))
         if entry is None:
+            if isinstance(payload, Encoded) and payload.seal is SEAL:
+                return payload
             raise not_a_fact(type(payload))
     if entry.deprecated is not None:
         _warn_once(entry)
@@ -73,7 +77,7 @@ def encode(payload: EventPayload, entry: registry.Entry | None = None) -> Encode
         raise PayloadInvalid(entry.cls.__qualname__, entry.kind, (f"$: {error}",)) from error
     if check is None:
         _read_back(entry, payload, data)
-    return Encoded(entry.kind, entry.version, data, blake3_of(data).digest())
+    return Encoded(entry.kind, entry.version, data, blake3_of(data).digest(), SEAL)
 
 
 def _warn_once(entry: registry.Entry) -> None:
@@ -169,7 +173,7 @@ def check_raw(kind: EventKind, data: object, version: object) -> Encoded:
             raise PayloadInvalid(name, kind, (f"$: does not decode: {error}",)) from error
         if again.data != data:
             raise PayloadInvalid(name, kind, ("$: is not the one spelling of its value",))
-    return Encoded(kind, version, bytes(data), content_hash(data))
+    return Encoded(kind, version, bytes(data), content_hash(data), SEAL)
 
 
 class Form(Generic[Q]):
@@ -270,7 +274,11 @@ def decode(kind: int, version: int, data: bytes, sequence: int | None = None) ->
         RegistryError: An upcast between this version and the current one is missing.
         DecodeFailed: The kind is right and the bytes do not decode, or an upcast fails.
     """
-    decode_it = decoder(kind, version, TYPED, sequence)
+    entry = registry.lookup(kind)
+    if entry is not None and entry.version == version and entry.decode is not None:
+        decode_it = entry.decode
+    else:
+        decode_it = decoder(kind, version, TYPED, sequence)
     try:
         payload = decode_it(data)
     except UNDECODABLE as error:

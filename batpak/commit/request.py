@@ -79,7 +79,7 @@ class Request(Struct, frozen=True, gc=False):
 
 def check(  # by position, since it is called for every event
     coord: Coordinate,
-    payload: EventPayload | RawPayload,
+    payload: EventPayload | RawPayload | Encoded,
     expected_version: int | None,
     idempotency_key: str | bytes | None,
     caused_by: Cause | None,
@@ -98,7 +98,9 @@ def check(  # by position, since it is called for every event
     if type(coord) is not Coordinate or RESERVED_PREFIX in (coord.entity[:7], coord.scope[:7]):
         check_place(coord, own)
     entry, raw = registry.of_class(type(payload)), None
-    if entry is None or (entry.reserved and not own):
+    if type(payload) is Encoded:
+        _check_kind(payload.kind)
+    elif entry is None or (entry.reserved and not own):
         raw = _check_raw(payload)
     if expected_version is not None and not is_count(expected_version):
         raise InvalidArgument("expected_version", "must be a count of events, 0 or more")
@@ -113,7 +115,7 @@ def check(  # by position, since it is called for every event
     if raw is not None:
         encoded = wire.check_raw(raw.kind, raw.data, raw.version)
     else:
-        encoded = wire.encode(cast("EventPayload", payload), entry)
+        encoded = wire.encode(cast("EventPayload | Encoded", payload), entry)
     if len(encoded.data) > payload_bytes_max:
         raise TooLarge("payload", len(encoded.data), payload_bytes_max)
     return Request(coord, encoded, expected_version, key, parent, None, correlation, flags, copied)

@@ -27,7 +27,7 @@ from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.platform import REAL
 from batpak.testing.model import Asked, Model, ModelEvent
-from batpak.wire import Form, Q
+from batpak.wire import Encoded, Form, Q
 
 _STORE_ID: Final = UUID(int=1)
 _LIMITS: Final = Limits()
@@ -43,7 +43,7 @@ class MemoryLedger:
     def append(
         self,
         coord: Coordinate,
-        payload: EventPayload,
+        payload: EventPayload | Encoded,
         *,
         expected_version: int | None = None,
         idempotency_key: str | bytes | None = None,
@@ -53,16 +53,6 @@ class MemoryLedger:
         extensions: Mapping[str, bytes] | None = None,
     ) -> AppendReceipt:
         """Store one event. See `Store.append`."""
-        item = BatchItem(
-            coord,
-            payload,
-            expected_version=expected_version,
-            idempotency_key=idempotency_key,
-            caused_by=caused_by,
-            correlation_id=correlation_id,
-            flags=flags,
-            extensions=extensions,
-        )
         one = request.check(
             coord,
             payload,
@@ -74,7 +64,17 @@ class MemoryLedger:
             extensions,
             _LIMITS.payload_max_bytes,
         )
-        return self._take(Asked((_encoded(item, one),), alone=True))[0]
+        item = BatchItem(
+            coord,
+            _raw(one),
+            expected_version=expected_version,
+            idempotency_key=idempotency_key,
+            caused_by=caused_by,
+            correlation_id=correlation_id,
+            flags=one.flags,
+            extensions=one.extensions,
+        )
+        return self._take(Asked((item,), alone=True))[0]
 
     def append_batch(
         self,
@@ -93,8 +93,11 @@ class MemoryLedger:
             correlation_id=correlation_id,
             limits=_LIMITS,
         )
-        stored = tuple(map(_encoded, items, requests))
-        return self._take(Asked(stored, idempotency_key, caused_by, correlation_id))
+        checked = tuple(
+            replace(item, payload=_raw(one), extensions=one.extensions)
+            for item, one in zip(items, requests, strict=True)
+        )
+        return self._take(Asked(checked, idempotency_key, caused_by, correlation_id))
 
     def stream(self, entity: str, *, form: Form[Q]) -> Iterator[StoredEvent[Q]]:
         """The events of one entity in version order. See `StoreReader.stream`."""
@@ -128,11 +131,9 @@ class _Header(EventHeader):
         return Hlc(self._count, 0)
 
 
-def _encoded(item: BatchItem, checked: Request) -> BatchItem:
-    """An item with its payload as it will be stored, whatever becomes of the caller's objects."""
-    payload = checked.payload
-    raw = RawPayload(payload.kind, payload.data, payload.version)
-    return replace(item, payload=raw, extensions=checked.extensions)
+def _raw(checked: Request) -> RawPayload:
+    """The payload as it will be stored, whatever becomes of the caller's object."""
+    return RawPayload(checked.payload.kind, checked.payload.data, checked.payload.version)
 
 
 def _receipt(one: ModelEvent, *, replayed: bool) -> AppendReceipt:

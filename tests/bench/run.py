@@ -29,7 +29,7 @@ if __name__ == "__main__":
 from tests.bench import machine, peers, table, work
 from tests.bench.line import Line
 from tests.bench.rounds import Plan
-from tests.bench.rows import append, growth, guard, opening, outcome, read, threads
+from tests.bench.rows import append, growth, guard, moves, opening, outcome, read, threads
 
 
 class Row(Enum):
@@ -50,6 +50,7 @@ class Row(Enum):
     GROWTH = "growth"
     OUTCOME = "outcome"
     GUARD = "guard"
+    MOVES = "moves"
 
 
 SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
@@ -65,6 +66,7 @@ SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
     Row.GROWTH: growth.lines,
     Row.OUTCOME: outcome.lines,
     Row.GUARD: guard.lines,
+    Row.MOVES: moves.lines,
 }
 READS = frozenset({Row.GET, Row.STREAM, Row.SCAN})
 SYNCED = frozenset({Row.DURABLE, Row.GROUP})

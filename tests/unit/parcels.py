@@ -455,7 +455,7 @@ class ListLedger:
     def append(
         self,
         coord: Coordinate,
-        payload: EventPayload,
+        payload: EventPayload | Encoded,
         *,
         expected_version: int | None = None,
         idempotency_key: str | bytes | None = None,

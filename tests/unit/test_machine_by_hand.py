@@ -20,6 +20,7 @@ from batpak import (
     Handle,
     IllegalTransition,
     InvalidArgument,
+    InvalidKind,
     Ledger,
     Machine,
     StateData,
@@ -27,7 +28,8 @@ from batpak import (
     edge,
     edges,
 )
-from batpak.testing import MemoryLedger
+from batpak.system import CloseCompleted
+from batpak.testing import MemoryLedger, sample
 
 LampId = NewType("LampId", int)
 LAMP = LampId(7)
@@ -224,6 +226,17 @@ def test_an_edge_needs_a_step_and_its_policy_an_instance() -> None:
     with pytest.raises(InvalidArgument, match=r"Dark \+ LampLit has none"):
         Stepless(MemoryLedger())
     assert Stepless(MemoryLedger(), {(Dark, LampLit): light}).new(LAMP).version == 0
+
+
+def test_an_event_of_the_library_is_no_move_of_anybodys() -> None:
+    class Forged(LampMachine):
+        EDGES = edges(edge(Dark, CloseCompleted, DarkLamp, lambda state, _: state))
+
+    forged = Forged(MemoryLedger())
+    dark: Any = forged.new(LAMP)
+
+    with pytest.raises(InvalidKind):
+        forged.apply(dark._move(DarkLamp, sample(CloseCompleted)))
 
 
 def test_a_machine_says_what_it_writes_to() -> None:

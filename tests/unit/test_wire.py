@@ -21,6 +21,7 @@ from batpak import codec, digest, wire
 from batpak.errors import DecodeFailed, FutureVersion, InvalidArgument, PayloadInvalid, UnknownKind
 from batpak.faults import DecodeStage
 from batpak.payload import EventPayload
+from batpak.seal import Seal
 from tests.unit.parcels import NOON, Carrier, ParcelId, ParcelPacked, ParcelSeen, ParcelSent, Stamp
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -73,6 +74,15 @@ HOSTILE: list[Any] = [
     NOON.replace(tzinfo=None), dt.date.min, dt.timedelta.min, object(), type, Stamp, PARCEL,
     Stamp(value=Decimal("0.001"), carrier=Carrier.DHL), (PARCEL.stamps[0],) * 6,
 ]  # fmt: skip
+
+
+def test_nobody_but_encode_says_that_a_payload_is_encoded_already() -> None:
+    encoded = wire.encode(ParcelSeen(where="here"))
+    forged = replace(encoded, data=b"\xc1", seal=cast("Seal", None))
+
+    assert wire.encode(encoded) is encoded
+    with pytest.raises(InvalidArgument, match="Encoded"):
+        wire.encode(forged)
 
 
 @given(PACKED)
