@@ -76,7 +76,7 @@ def run(config: Config, *, check: bool, package: str | None = None, stubs: bool 
     Raises:
         SchemaError: What one stage found; nothing was written.
     """
-    project, texts, read = _understood(config)
+    project, texts, depends = _understood(config)
     paths = hooks_files(config.hooks, project.parts)
     modules = {n: module_of(p, config.out, config.out_module) for n, p in paths.items()}
     project = replace(project, hooks=modules)
@@ -111,7 +111,7 @@ def run(config: Config, *, check: bool, package: str | None = None, stubs: bool 
         files={**files, **tests, **{c.path: c.new.decode("utf-8") for c in yours.changes}},
         beside=(*tests, *_tests(config, tested, "removed"), *(file.path for file in owing)),
         yours=tuple(change.path for change in yours.changes),
-        read=read,
+        read=depends,
     )
 
 
@@ -147,7 +147,8 @@ def understand(config: Config) -> tuple[Project, Mapping[str, str]]:
 
 
 def _understood(config: Config) -> tuple[Project, Mapping[str, str], tuple[str, ...]]:
-    project, loaded = linked(config)
+    loaded = read(config)
+    project = linked(config, loaded)
     base, promised = read_lock(config.root, config.lock)
     settled = settle(project, loaded, base, promised, config.terms)
     if settled.verdict.breaks:
@@ -155,15 +156,23 @@ def _understood(config: Config) -> tuple[Project, Mapping[str, str], tuple[str, 
     return settled.project, settled.texts, (config.lock, *loaded.read)
 
 
-def linked(config: Config) -> tuple[Project, Loaded]:
-    """Read and link, without a look at what was promised: return that, and the files.
+def read(config: Config) -> Loaded:
+    """Read the schemas of a project, in YAML and in Python.
+
+    Raises:
+        SchemaError: What is wrong with them.
+    """
+    return load([config.root / path for path in config.schemas], config.root, _modules(config))
+
+
+def linked(config: Config, loaded: Loaded) -> Project:
+    """Link what was read, without a look at what was promised.
 
     Warnings that the configuration ignores are left out.
 
     Raises:
-        SchemaError: What one stage found; with `warnings_as_errors`, also warnings.
+        SchemaError: What is wrong; with `warnings_as_errors`, also warnings.
     """
-    loaded = load([config.root / path for path in config.schemas], config.root, _modules(config))
     try:
         project = link(
             loaded.files,
@@ -178,7 +187,7 @@ def linked(config: Config) -> tuple[Project, Loaded]:
     except SchemaError as error:
         error.texts = loaded.texts
         raise
-    return replace(project, warnings=warnings), loaded
+    return replace(project, warnings=warnings)
 
 
 def _modules(config: Config) -> Modules | None:

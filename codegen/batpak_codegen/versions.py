@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -20,14 +21,12 @@ from batpak_codegen.diagnostic import Diagnostic, Findings, SchemaError, quoted,
 from batpak_codegen.freeze import Freeze, freeze
 from batpak_codegen.frozen_bytes import HEAD, payload
 from batpak_codegen.history import recall
-from batpak_codegen.installed import installed_kinds
 from batpak_codegen.ir import Project
-from batpak_codegen.link import link
 from batpak_codegen.lock import Lock, spell_file
 from batpak_codegen.promises import Settled, Terms, parse_lock, read_lock, settle
-from batpak_codegen.run import CLEAN, FINDINGS, INTERNAL, INTERRUPTED, exit_code, linked
+from batpak_codegen.run import CLEAN, FINDINGS, INTERNAL, INTERRUPTED, exit_code, linked, read
 from batpak_codegen.shape import ShapeField
-from batpak_codegen.source.load import SUFFIX, Loaded, load
+from batpak_codegen.source.load import SUFFIX, Loaded
 
 GIT: Final = "git:"
 GIT_SECONDS_MAX: Final = 30
@@ -95,17 +94,23 @@ def compat(config: Config, against: str = "lock", mode: Mode | None = None) -> V
         SchemaError: The schemas or a lock are wrong; E0805, the lock has lost lines; E0003, there
             is nothing to compare with.
     """
+    return _compared(config, against, mode)[0]
+
+
+def _compared(config: Config, against: str, mode: Mode | None) -> tuple[Verdict, Mapping[str, str]]:
+    """Return what breaks, and the texts that it is in."""
     terms = config.terms if mode is None else replace(config.terms, mode=mode, modes={})
     settled, loaded = _settled(config, terms)
     if against == "lock":
-        return settled.verdict
+        return settled.verdict, settled.texts
     if against.startswith(GIT):
         text = _git_show(config, against.removeprefix(GIT))
         base = parse_lock(text, f"{config.lock} at {against}")
         _refuse_lost(base, settled.freezing.base)
     else:
-        base = _directory(config, Path(against))
-    return _judged(settled.project, loaded.files, base, terms)
+        base, text = _directory(config, Path(against))
+    verdict = _judged(settled.project, loaded.files, base, terms)
+    return verdict, {**settled.texts, base.path: text}
 
 
 def _judged(project: Project, files: tuple[SchemaFile, ...], base: Lock, terms: Terms) -> Verdict:
@@ -120,37 +125,51 @@ def _judged(project: Project, files: tuple[SchemaFile, ...], base: Lock, terms: 
 def _settled(
     config: Config, terms: Terms | None = None, *, is_locking: bool = False
 ) -> tuple[Settled, Loaded]:
-    project, loaded = linked(config)
+    loaded = read(config)
+    project = linked(config, loaded)
     base, text = read_lock(config.root, config.lock)
     settled = settle(project, loaded, base, text, terms or config.terms, is_locking=is_locking)
     return settled, loaded
 
 
-def _linked(config: Config, loaded: Loaded) -> Project:
-    return link(
-        loaded.files,
-        out_module=config.out_module,
-        package_root=config.package_root,
-        system=config.system,
-        installed=installed_kinds(config.out_module),
-    )
-
-
-def _directory(config: Config, folder: Path) -> Lock:
-    """Return what a directory promises: its lock, and its schemas on top of it."""
+def _directory(config: Config, folder: Path) -> tuple[Lock, str]:
+    """Return what a directory promises, its lock and its schemas on top of it; and its lock."""
     if not folder.is_dir():
         hint = "compare with lock, git:REF or a directory"
         raise _refused("E0003", f"there is no directory {quoted(str(folder))}", hint)
-    base, _ = read_lock(folder, Path(config.lock).name)
-    if not any(folder.rglob(f"*{SUFFIX}")):
+    there = _there(config, folder)
+    lock = Path(os.path.relpath(folder / there.lock, config.root)).as_posix()
+    base, text = read_lock(config.root, lock)
+    if not there.schemas and not there.python_schemas:
         if not base.lines:
             raise _refused("E0003", f"{quoted(str(folder))} has no schemas and no lock", None)
-        return base
-    loaded = load([folder], folder)
-    findings = Findings()
-    project, freezing = recall(_linked(config, loaded), loaded.files, base, findings)
-    del project
-    return freezing.lock
+        return base, text
+    loaded = read(there)
+    _, freezing = recall(linked(there, loaded), loaded.files, base, Findings())
+    return freezing.lock, text
+
+
+def _there(config: Config, folder: Path) -> Config:
+    """Return the configuration for another directory, without what is not there.
+
+    It is laid out as the project is, or it is a folder of schemas.
+    """
+    schemas = tuple(path for path in config.schemas if _has_schemas(folder / path))
+    modules = tuple(name for name in config.python_schemas if _has_module(folder, name))
+    lock = config.lock
+    if not schemas and not modules and not (folder / lock).is_file():
+        schemas, lock = (".",) * _has_schemas(folder), Path(lock).name
+    found = replace(config, root=folder, schemas=schemas, python_schemas=modules, lock=lock)
+    return replace(found, warnings_as_errors=False)
+
+
+def _has_schemas(path: Path) -> bool:
+    return path.is_file() or any(path.rglob(f"*{SUFFIX}"))
+
+
+def _has_module(folder: Path, name: str) -> bool:
+    path = folder.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
 def _git_show(config: Config, ref: str) -> str:
@@ -261,7 +280,7 @@ def _retire(config: Config, kind: int) -> None:
     if full is None:
         hint = "retire a kind that the lock has"
         raise _refused("E0205", f"kind 0x{kind:04x} was never frozen", hint)
-    loaded = load([config.root / path for path in config.schemas], config.root)
+    loaded = read(config)
     package, _, name = full.rpartition(".")
     file = next((file for file in loaded.files if file.package.value == package), None)
     if file is None:
@@ -276,6 +295,11 @@ def _retire(config: Config, kind: int) -> None:
         return
     category = file.category.value if file.category else -1
     key = f"0x{kind & 0xFFF:03x}" if kind >> 12 == category else f"0x{kind:04x}"
+    if not file.path.endswith(SUFFIX):
+        hint = f'write it yourself: Package(…, retired={{{key}: "{name}"}})'
+        message = "a schema module is yours to write"
+        found = Diagnostic("E0205", message, file.package.span, hint)
+        raise SchemaError([found], loaded.texts)
     _replace(config.root / file.path, _with_retired(loaded.texts[file.path], f"{key}: {name}"))
 
 
@@ -317,21 +341,16 @@ def main_compat(*, against: str, mode: Mode | None, config: Path | None) -> int:
 
     def action() -> int:
         found = configure(config)
-        verdict = compat(found, against, mode)
+        verdict, texts = _compared(found, against, mode)
         for note in verdict.notes:
             print(note)
         if verdict.breaks:
-            print(render(verdict.breaks, _texts(found)), file=sys.stderr)
+            print(render(verdict.breaks, texts), file=sys.stderr)
             return FINDINGS
         print(f"compatible with {against}")
         return CLEAN
 
     return _spoken("compat", action)
-
-
-def _texts(config: Config) -> Mapping[str, str]:
-    loaded = load([config.root / path for path in config.schemas], config.root)
-    return loaded.texts
 
 
 def _spoken(name: str, action: Callable[[], int]) -> int:

@@ -20,7 +20,7 @@ from batpak_codegen.declarations import SchemaFile
 from batpak_codegen.diagnostic import Diagnostic, Place, SchemaError
 from batpak_codegen.ir import Project
 from batpak_codegen.link import link
-from batpak_codegen.run import linked, run, understand
+from batpak_codegen.run import read, run, understand
 from batpak_codegen.source.load import Loaded
 from batpak_codegen.watch import look, watch
 from tests.unit.codegen.project_world import DOORS, changed
@@ -200,12 +200,12 @@ def test_another_generator_is_something_to_do(
 def test_what_changed_while_the_run_was_reading_is_not_taken_for_read(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def late(config: Config) -> tuple[Project, Loaded]:
-        found = linked(config)
+    def late(config: Config) -> Loaded:
+        found = read(config)
         widen(config)
         return found
 
-    monkeypatch.setattr("batpak_codegen.run.linked", late)
+    monkeypatch.setattr("batpak_codegen.run.read", late)
 
     gen(config, Request())
 

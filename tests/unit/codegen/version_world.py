@@ -61,6 +61,10 @@ class World:
     def breaks(self, body: str, against: str = "lock") -> tuple[Diagnostic, ...]:
         """What `compat` says about a schema."""
         self.schema(body)
+        return self.breaks_now(against)
+
+    def breaks_now(self, against: str = "lock") -> tuple[Diagnostic, ...]:
+        """What `compat` says about the schema that is there."""
         return versions.compat(self.config, against).breaks
 
     def python(self, code: str) -> str:
