@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from batpak_codegen import catalog, numbering, page, stamp
 from batpak_codegen.canonical import canonical
@@ -25,9 +24,8 @@ from batpak_codegen.splice import replace_file
 class Request(Struct, frozen=True):
     """What `gen` was asked for.
 
-    `check`, `diff` and `list_outputs` write nothing; `out` is another folder for this run, and
-    with `package` only the files of that package count. Without `stubs` users' files are left
-    alone.
+    `check`, `diff` and `list_outputs` write nothing. With `out` only that other folder counts, with
+    `package` only the files of that package. Without `stubs` users' files are left alone.
     """
 
     check: bool = False
@@ -46,31 +44,28 @@ def gen(config: Config, request: Request) -> Outcome:
         SchemaError: What one stage found; nothing was written.
     """
     started = time.perf_counter()
-    configured = config
-    if request.out is not None:
-        config = replace(config, out=str(request.out.absolute()))
     dry = request.check or request.diff or request.list_outputs
     before = stamp.digests(config)
-    report = run(config, check=dry, package=request.package, stubs=request.stubs)
+    report = run(config, check=dry, package=request.package, stubs=request.stubs, out=request.out)
     if request.depfile is not None:
         _write_depfile(request.depfile, report, config)
     if request.list_outputs:
-        listed = "".join(f"{_shown(path, report, config)}\n" for path in sorted(report.files))
+        listed = "".join(f"{_shown(path, report)}\n" for path in sorted(report.files))
         return Outcome(product=listed, diagnostics=report.warnings, texts=report.texts)
     if dry:
         return _compared(report, config, request, time.perf_counter() - started)
-    if config is configured and request.package is None and request.stubs:
+    if request.package is None and request.stubs and request.out is None:
         stamp.write(config, report, before)
     said = summary(report, time.perf_counter() - started, check=False)
-    details = [f"{_shown(path, report, config)} written" for path in report.written]
+    details = [f"{_shown(path, report)} written" for path in report.written]
     details += [f"{path} extended" for path in report.yours]
-    details += [f"{_shown(path, report, config)} removed" for path in report.removed]
+    details += [f"{_shown(path, report)} removed" for path in report.removed]
     return Outcome("", said, tuple(details), report.warnings, report.texts)
 
 
-def _shown(path: str, report: Report, config: Config) -> str:
-    """Return a path of a report as it is below the root."""
-    return path if path in report.beside else f"{config.out}/{path}"
+def _shown(path: str, report: Report) -> str:
+    """Return a path of a report as it is below the root, or absolute."""
+    return path if path in report.beside else f"{report.out}/{path}"
 
 
 def _compared(report: Report, config: Config, request: Request, seconds: float) -> Outcome:
@@ -85,7 +80,7 @@ def _diff(report: Report, config: Config) -> str:
     """Return what `gen` would change, as a unified diff."""
     lines: list[str] = []
     for path in report.changed:
-        shown = _shown(path, report, config)
+        shown = _shown(path, report)
         file = config.root / shown
         old = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
         new = report.files.get(path, "")
@@ -99,7 +94,7 @@ def _diff(report: Report, config: Config) -> str:
 def _write_depfile(file: Path, report: Report, config: Config) -> None:
     """Write what each output is made from, the way `make` and `ninja` read it."""
     made = sorted(set(report.files) - set(report.yours))
-    targets = " ".join(_escaped(config.root / _shown(path, report, config)) for path in made)
+    targets = " ".join(_escaped(config.root / _shown(path, report)) for path in made)
     read = (config.root / path for path in report.read)
     inputs = {*stamp.inputs(config), *(path for path in read if path.is_file())}
     sources = " ".join(map(_escaped, sorted(inputs)))

@@ -24,7 +24,7 @@ from batpak_codegen.diagnostic import render as spell
 from batpak_codegen.installed import installed_kinds
 from batpak_codegen.ir import Project
 from batpak_codegen.link import link
-from batpak_codegen.places import hooks_files, module_of, test_files
+from batpak_codegen.places import elsewhere, hooks_files, module_of, test_files
 from batpak_codegen.promises import read_lock, settle
 from batpak_codegen.render import render
 from batpak_codegen.source.load import Loaded, Modules, load
@@ -39,12 +39,14 @@ _COULD_NOT_RUN: Final = frozenset(_ENVIRONMENT.split())
 class Report(Struct, frozen=True):
     """What a run did; with `check`, what it would have done and why.
 
-    `written` and `removed` are paths below `out`; `yours` are the users' files that were made or
-    extended. What is in `beside`, tests and users' files, is below the root instead. `drift` says
-    the same to a reader. `warnings` are about the schemas, whose `texts` are by path. `files` are
-    the texts of all that belongs there. `read` are other files that the run depends on.
+    `written` and `removed` are paths below `out`, which is below the root, or absolute; `yours` are
+    the users' files that were made or extended. What is in `beside`, tests and users' files, is
+    below the root instead. `drift` says the same to a reader. `warnings` are about the schemas,
+    whose `texts` are by path. `files` are the texts of all that belongs there. `read` are other
+    files that the run depends on.
     """
 
+    out: str
     packages: int
     events: int
     written: tuple[str, ...]
@@ -64,7 +66,14 @@ class Report(Struct, frozen=True):
         return tuple(sorted((*self.written, *self.removed, *self.yours)))
 
 
-def run(config: Config, *, check: bool, package: str | None = None, stubs: bool = True) -> Report:
+def run(
+    config: Config,
+    *,
+    check: bool,
+    package: str | None = None,
+    stubs: bool = True,
+    out: Path | None = None,
+) -> Report:
     """Generate the code of a project.
 
     Args:
@@ -72,6 +81,8 @@ def run(config: Config, *, check: bool, package: str | None = None, stubs: bool 
         check: Write nothing; compare, and say in `drift` what is out of date.
         package: Look at the files of this package below `out` only.
         stubs: Append to users' files what is missing there; else they are not looked at.
+        out: Instead of where the configuration says, and only there: neither users' files nor
+            tests are looked at.
 
     Raises:
         SchemaError: What one stage found; nothing was written.
@@ -81,9 +92,9 @@ def run(config: Config, *, check: bool, package: str | None = None, stubs: bool 
     modules = {n: module_of(p, config.out, config.out_module) for n, p in paths.items()}
     project = replace(project, hooks=modules)
     files = render(project)
-    out = config.root / config.out
-    planned = plan(out, files)
-    whole = package is None
+    below = config.out if out is None else str(elsewhere(config.root, config.out, out))
+    planned = plan(config.root / below, files)
+    whole = package is None and out is None
     tests = render_tests(project, test_files([*project.parts])) if config.tests and whole else {}
     tested = _plan_tests(config, tests) if config.tests and whole else Plan((), (), (), 0)
     owing = owed(project, files, paths) if stubs and whole else []
@@ -93,13 +104,14 @@ def run(config: Config, *, check: bool, package: str | None = None, stubs: bool 
         files = {path: text for path, text in files.items() if path.startswith(folder)}
         planned = planned.below(folder, len(files))
     if not check:
-        write(out, files, planned)
-        if config.tests:
+        write(config.root / below, files, planned)
+        if config.tests and whole:
             write(config.root / config.tests, tests, tested)
         save(config.root, yours.changes)
     tests = {f"{config.tests}/{path}": text for path, text in tests.items()}
-    drift = [*planned.drift(config.out), *tested.drift(config.tests or "")]
+    drift = [*planned.drift(below), *tested.drift(config.tests or "")]
     return Report(
+        out=below,
         packages=len(project.packages),
         events=sum(len(package.events) for package in project.packages),
         written=(*sorted((*planned.missing, *planned.changed)), *_tests(config, tested, "written")),

@@ -46,6 +46,14 @@ CODES: Final = (
         "A schema saved as Latin-1, with an é in a doc text.",
     ),
     Code(
+        "E0006",
+        "one output folder inside another",
+        "Generated files that no schema gives are removed below an output folder. Of two that are "
+        "nested, each would remove the files of the other, so --out is neither around `out` nor "
+        "inside it.",
+        '`batpak gen --out .` in a project with `out = "shop/gen"`.',
+    ),
+    Code(
         "E0007",
         "two files declare one package",
         "One file is one package: what a package says stands in one place. Move the declarations "

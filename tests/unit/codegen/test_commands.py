@@ -27,6 +27,14 @@ from tests.unit.codegen.project_world import DOORS, changed
 
 TABLE = '[tool.batpak]\nout = "house/gen"\npackage_root = "house"\n'
 ROOF = "batpak: 1\npackage: house.roof\ncategory: 4\nevents: {Leaked: {id: 1, fields: {}}}\n"
+FLOOR = """\
+batpak: 1
+package: house.floor
+category: 5
+events: {Swept: {id: 1, fields: {}}}
+gates: {is_dry: {event: Swept, python: {WET: mind the floor}}}
+policies: {Sweep: {event: Swept, gates: [is_dry]}}
+"""
 WARNING = Diagnostic("W0402", "nothing uses this gate")
 
 
@@ -120,6 +128,73 @@ def test_another_folder_gets_the_same_bytes(config: Config, tmp_path: Path) -> N
     files = sorted(path.relative_to(home) for path in home.rglob("*") if path.is_file())
     assert files == sorted(p.relative_to(elsewhere) for p in elsewhere.rglob("*") if p.is_file())
     assert all((home / path).read_bytes() == (elsewhere / path).read_bytes() for path in files)
+
+
+@pytest.fixture
+def owing(config: Config) -> Config:
+    """A project that also has a hooks file to write, and tests."""
+    (config.root / "schemas" / "floor.batpak.yaml").write_text(FLOOR)
+    with (config.root / "pyproject.toml").open("a") as file:
+        file.write('tests = "tests/batpak"\n')
+    return configure(config.root / "pyproject.toml")
+
+
+def test_another_folder_may_be_called_as_the_one_of_the_project(
+    owing: Config, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("else") / "house" / "gen"
+
+    gen(owing, Request(out=elsewhere))
+
+    assert '"house.floor_hooks"' in (elsewhere / "registry.py").read_text()
+
+
+@pytest.mark.parametrize(
+    "request_", [Request(), Request(check=True), Request(diff=True), Request(list_outputs=True)]
+)
+def test_with_another_folder_the_source_tree_stays_as_it_is(
+    owing: Config, tmp_path_factory: pytest.TempPathFactory, request_: Request
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("else") / "gen"
+    before = {path: path.stat() for path in owing.root.rglob("*")}
+
+    done = gen(owing, replace(request_, out=elsewhere))
+
+    assert {path: path.stat() for path in owing.root.rglob("*")} == before
+    told = [*done.details, *(found.message for found in done.diagnostics)]
+    assert not any("hooks.py" in one and str(elsewhere) not in one for one in told)
+    assert str(owing.root) not in done.product
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
+def test_another_folder_is_written_from_a_tree_that_is_read_only(
+    owing: Config, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("else") / "gen"
+    folders = [owing.root, *(path for path in owing.root.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        gen(owing, Request(out=elsewhere))
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+
+    assert (elsewhere / "floor" / "hooks.py").is_file()
+
+
+@pytest.mark.parametrize("folder", ["", "house", "house/gen/roof", "link"])
+def test_another_folder_holds_not_the_code_of_the_project_and_is_not_inside_it(
+    config: Config, folder: str
+) -> None:
+    gen(config, Request())
+    (config.root / "link").symlink_to(config.root)
+    before = tree(config)
+
+    with pytest.raises(SchemaError, match="E0006"):
+        gen(config, Request(out=config.root / folder))
+
+    assert tree(config) == before
 
 
 def test_the_outputs_that_are_listed_are_those_that_are_written(config: Config) -> None:
