@@ -42,7 +42,7 @@ FLOORS = {
         / layout machine gate hook handler thaw / step context example advice
         / fields kinds steps freeze / literal stored / ir source
         / declarations template outline expr difference hop frozen_bytes / slots types text lock
-        / names nodes pattern shape ids schema / diagnostic""",
+        / names nodes pattern shape ids schema whole_file / diagnostic""",
     "batpak_command": "main",
     "batpak_codegen.codes": "table / environment text types machines expressions versions / code",
     "batpak_codegen.source": "load / python / yaml_text",

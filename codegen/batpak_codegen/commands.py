@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from batpak_codegen import catalog, numbering, page, stamp
+from batpak_codegen import catalog, numbering, page, stamp, whole_file
 from batpak_codegen.canonical import canonical
 from batpak_codegen.config import Config
 from batpak_codegen.console import Outcome, Reason
@@ -18,7 +18,6 @@ from batpak_codegen.diagnostic import Diagnostic, SchemaError, printable
 from batpak_codegen.run import Report, counted, run, summary, understand
 from batpak_codegen.source import yaml_text
 from batpak_codegen.source.load import read_texts
-from batpak_codegen.splice import replace_file
 
 
 class Request(Struct, frozen=True):
@@ -156,7 +155,7 @@ def fmt(config: Config, paths: Sequence[Path], *, check: bool) -> Outcome:
         found = tuple(Diagnostic("E0706", f"{path} {message}", None, hint) for path in changed)
         return Outcome(diagnostics=found, reason="drift")
     for path in changed:
-        replace_file(config.root / path, shaped[path])
+        whole_file.save(config.root / path, shaped[path])
     seconds = time.perf_counter() - started
     rest = f"{len(texts) - len(changed)} unchanged ({seconds:.2f} s)"
     said = f"{counted(len(changed), 'file')} formatted, {rest}"
@@ -173,7 +172,7 @@ def next_id(config: Config, name: str, *, write: bool) -> Outcome:
     found = numbering.next_id(name, texts)
     if write:
         yaml_text.parse(found.text, found.path)
-        replace_file(config.root / found.path, found.text)
+        whole_file.save(config.root / found.path, found.text)
     return Outcome(f"0x{found.number:03x}\n")
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from batpak_codegen import whole_file
 from batpak_codegen.compat import Mode, Verdict, judge
 from batpak_codegen.config import Config, configure
 from batpak_codegen.declarations import SchemaFile
@@ -75,7 +76,7 @@ def lock(config: Config, *, check: bool, retire: int | None = None) -> LockRepor
     frozen = _missing_bytes(config, settled) if config.tests else {}
     if not check:
         if freezing.added:
-            _replace(config.root / config.lock, spell_file(freezing.lock.lines))
+            whole_file.save(config.root / config.lock, spell_file(freezing.lock.lines))
         for path, lines in frozen.items():
             _append(config.root / path, lines)
     return LockReport(freezing.added, frozen, settled.verdict.notes)
@@ -253,24 +254,10 @@ def _known_bytes(path: Path) -> set[str]:
 
 def _append(path: Path, lines: Iterable[str]) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         old = path.read_text(encoding="utf-8") if path.exists() else f"{HEAD}\n"
     except (OSError, UnicodeDecodeError) as error:
         raise _refused("E0703", f"cannot extend {quoted(path.name)}: {error}", None) from error
-    _replace(path, old + "".join(f"{line}\n" for line in lines))
-
-
-def _replace(path: Path, text: str) -> None:
-    """Put a text in the place of a file, whole or not at all."""
-    staged = path.with_name(f".{path.name}.batpak-new")
-    try:
-        if path.is_symlink():
-            raise OSError(0, "it is a link")
-        staged.write_text(text, encoding="utf-8", newline="\n")
-        staged.replace(path)
-    except OSError as error:
-        reason = error.strerror or error
-        raise _refused("E0703", f"cannot replace {quoted(path.name)}: {reason}", None) from error
+    whole_file.save(path, old + "".join(f"{line}\n" for line in lines))
 
 
 def _retire(config: Config, kind: int) -> None:
@@ -300,7 +287,9 @@ def _retire(config: Config, kind: int) -> None:
         message = "a schema module is yours to write"
         found = Diagnostic("E0205", message, file.package.span, hint)
         raise SchemaError([found], loaded.texts)
-    _replace(config.root / file.path, _with_retired(loaded.texts[file.path], f"{key}: {name}"))
+    whole_file.save(
+        config.root / file.path, _with_retired(loaded.texts[file.path], f"{key}: {name}")
+    )
 
 
 def _with_retired(text: str, entry: str) -> str:
