@@ -26,7 +26,8 @@ FLOORS = {
     "batpak.disk": "posix / seam",
     "batpak.testing": """platform sabotage contract / crash handles threads watched
         / history disk switches / image / clock faults model""",
-    "batpak.cli": "main / schemas pictures stores decode demo versions / manner readable",
+    "batpak.cli": """main / schemas pictures stores decode demo versions / manner readable
+        / generated""",
     "batpak.read": "ancestry causes projection / fetch page",
     "batpak.upkeep": "verify stats",
     "batpak.recovery": "restore / footer / decide",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ import msgspec
 import typer
 
 from batpak import codec, registry, wire
+from batpak.cli import generated
 from batpak.cli.manner import Color, ConfigFile, ExitZero, Manner, Quiet, Verbose, When
 from batpak.event import StoredEvent
 from batpak.kind import EventKind
@@ -72,19 +72,8 @@ def decode(
 def _load(config: Config) -> Outcome:
     """Import the generated classes of a project."""
     from batpak_codegen.console import Outcome
-    from batpak_codegen.diagnostic import Diagnostic, SchemaError
 
-    if not config.system:
-        root = (config.root / config.out).resolve()
-        for _ in config.out_module.split("."):
-            root = root.parent
-        sys.path.insert(0, str(root))
-        try:
-            importlib.import_module(f"{config.out_module}.registry").load()
-        except ImportError as error:
-            message = f"the generated code cannot be imported: {error}"
-            hint = "run batpak gen, or decode with --plain"
-            raise SchemaError([Diagnostic("E0701", message, None, hint)]) from error
+    generated.load(config, "run batpak gen, or decode with --plain")
     return Outcome()
 
 

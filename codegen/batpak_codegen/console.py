@@ -59,7 +59,7 @@ class Console(Struct, frozen=True):
             return self.tell(outcome)
         except SchemaError as error:
             status = exit_code(error)
-            self._print(error.diagnostics, error.texts, "schema" if status == FINDINGS else None)
+            self._print(error.diagnostics, error.texts, _reason(error, status))
             return CLEAN if status == FINDINGS and self.exit_zero else status
         except KeyboardInterrupt:
             return INTERRUPTED
@@ -83,7 +83,7 @@ class Console(Struct, frozen=True):
         return FINDINGS if outcome.reason and not self.exit_zero else CLEAN
 
     def _print(
-        self, found: tuple[Diagnostic, ...], texts: Mapping[str, str], reason: str | None
+        self, found: tuple[Diagnostic, ...], texts: Mapping[str, str], reason: Reason | None
     ) -> None:
         text = spell(found, texts, self.format, color=self.color, reason=reason)
         print(text, file=sys.stdout if self.format in DOCUMENTS else sys.stderr, flush=True)
@@ -103,6 +103,14 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         if self.shown:
             print("\r\x1b[K", end="", file=self.stream, flush=True)
+
+
+def _reason(error: SchemaError, status: int) -> Reason | None:
+    """Return what a command failed for that could not go on."""
+    if status != FINDINGS:
+        return None
+    is_break = all(found.code.startswith("C") for found in error.diagnostics)
+    return "breaking" if is_break else "schema"
 
 
 def _saved() -> str:

@@ -6,10 +6,7 @@ everything is known to be right.
 
 from __future__ import annotations
 
-import sys
-import time
-import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
@@ -17,10 +14,9 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from batpak_codegen.config import Config, allowing, configure
+from batpak_codegen.config import Config
 from batpak_codegen.contract_tests import render_tests
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, did_you_mean, quoted
-from batpak_codegen.diagnostic import render as spell
 from batpak_codegen.installed import installed_kinds
 from batpak_codegen.ir import Project
 from batpak_codegen.link import link
@@ -206,35 +202,6 @@ def _modules(config: Config) -> Modules | None:
     if not config.python_schemas:
         return None
     return Modules(config.python_schemas, config.root / config.out, config.out_module)
-
-
-def main(
-    *, check: bool, config: Path | None, stubs: bool = True, allow_import: Sequence[str] = ()
-) -> int:
-    """Run, print what there is to say, and return the exit code of the process.
-
-    `allow_import` are schema modules to load beside those of the configuration.
-    Diagnostics go to standard error, the one line of success to standard output.
-    """
-    started = time.perf_counter()
-    try:
-        report = run(allowing(configure(config), allow_import), check=check, stubs=stubs)
-    except SchemaError as error:
-        print(spell(error.diagnostics, error.texts), file=sys.stderr)
-        return exit_code(error)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except Exception:  # noqa: BLE001  a defect of ours must end in code 3, whatever it is
-        traceback.print_exc()
-        print("batpak gen: internal error; nothing of yours was changed", file=sys.stderr)
-        return INTERNAL
-    if check and report.drift:
-        print(spell(report.drift, {}), file=sys.stderr)
-        return FINDINGS
-    if report.warnings:
-        print(spell(report.warnings, report.texts), file=sys.stderr)
-    print(summary(report, time.perf_counter() - started, check=check))
-    return CLEAN
 
 
 def exit_code(error: SchemaError) -> int:

@@ -5,27 +5,25 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
-import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from batpak_codegen import whole_file
 from batpak_codegen.compat import Mode, Verdict, judge
-from batpak_codegen.config import Config, configure
+from batpak_codegen.config import Config
+from batpak_codegen.console import Outcome, Reason
 from batpak_codegen.declarations import SchemaFile
-from batpak_codegen.diagnostic import Diagnostic, Findings, SchemaError, quoted, render
+from batpak_codegen.diagnostic import Diagnostic, Findings, SchemaError, quoted
 from batpak_codegen.freeze import Freeze, freeze
 from batpak_codegen.frozen_bytes import HEAD, payload
 from batpak_codegen.history import recall
 from batpak_codegen.ir import Project
 from batpak_codegen.lock import Lock, spell_file
 from batpak_codegen.promises import Settled, Terms, parse_lock, read_lock, settle
-from batpak_codegen.run import CLEAN, FINDINGS, INTERNAL, INTERRUPTED, exit_code, linked, read
+from batpak_codegen.run import counted, linked, read
 from batpak_codegen.shape import ShapeField
 from batpak_codegen.source.load import SUFFIX, Loaded
 
@@ -35,33 +33,12 @@ _NUMBERS: Final = frozenset(["E0203", "E0807", "E0808", "E0810"])
 _REF: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./@{}^~-]{0,199}")
 
 
-class LockReport(Struct, frozen=True):
-    """What `batpak lock` added, or would add: lines of the lock, and files of frozen bytes."""
-
-    added: tuple[str, ...]
-    frozen: Mapping[str, tuple[str, ...]]
-    notes: tuple[str, ...]
-
-    @property
-    def drift(self) -> tuple[Diagnostic, ...]:
-        """What is not frozen, as findings."""
-        rest = [line for line in self.added if not line.startswith(("shape", "wire"))]
-        shapes = [line.split(" ")[1:3] for line in self.added if line.startswith("shape")]
-        found = [f"kind {kind} {revision}" for kind, revision in shapes]
-        found += [f"`{' '.join(line.split(' ')[:3])}`" for line in rest if not shapes]
-        found += [f"{path} ({len(lines)} lines)" for path, lines in self.frozen.items()]
-        return tuple(
-            Diagnostic("E0809", f"{what} is not frozen", None, "run batpak lock and commit it")
-            for what in found
-        )
-
-
-def lock(config: Config, *, check: bool, retire: int | None = None) -> LockReport:
+def lock(config: Config, *, check: bool, retire: int | None = None) -> Outcome:
     """Freeze what is not frozen yet.
 
     Args:
         config: Of the project.
-        check: Write nothing.
+        check: Write nothing; say what is not frozen.
         retire: A kind whose event is gone from the schemas: write it under `retired` first.
 
     Raises:
@@ -72,17 +49,38 @@ def lock(config: Config, *, check: bool, retire: int | None = None) -> LockRepor
     settled, _ = _settled(config, is_locking=True)
     if settled.verdict.breaks:
         raise SchemaError(settled.verdict.breaks, settled.texts)
-    freezing = settled.freezing
+    added = settled.freezing.added
     frozen = _missing_bytes(config, settled) if config.tests else {}
-    if not check:
-        if freezing.added:
-            whole_file.save(config.root / config.lock, spell_file(freezing.lock.lines))
-        for path, lines in frozen.items():
-            _append(config.root / path, lines)
-    return LockReport(freezing.added, frozen, settled.verdict.notes)
+    notes = settled.verdict.notes
+    if check and (added or frozen):
+        return Outcome(details=notes, diagnostics=_drift(added, frozen), reason="lock")
+    if added:
+        whole_file.save(config.root / config.lock, spell_file(settled.freezing.lock.lines))
+    for path, lines in frozen.items():
+        _append(config.root / path, lines)
+    shapes = sum(line.startswith("shape") for line in added)
+    details = (
+        *notes,
+        *added,
+        *(f"{path}: {counted(len(frozen[path]), 'line')}" for path in frozen),
+    )
+    return Outcome("", f"{config.lock}: {len(added)} lines added, {shapes} of them shapes", details)
 
 
-def compat(config: Config, against: str = "lock", mode: Mode | None = None) -> Verdict:
+def _drift(added: Iterable[str], frozen: Mapping[str, Sequence[str]]) -> tuple[Diagnostic, ...]:
+    """Return what is not frozen, as findings."""
+    rest = [line for line in added if not line.startswith(("shape", "wire"))]
+    shapes = [line.split(" ")[1:3] for line in added if line.startswith("shape")]
+    found = [f"kind {kind} {revision}" for kind, revision in shapes]
+    found += [f"`{' '.join(line.split(' ')[:3])}`" for line in rest if not shapes]
+    found += [f"{path} ({len(lines)} lines)" for path, lines in frozen.items()]
+    return tuple(
+        Diagnostic("E0809", f"{what} is not frozen", None, "run batpak lock and commit it")
+        for what in found
+    )
+
+
+def compat(config: Config, against: str = "lock", mode: Mode | None = None) -> Outcome:
     """Say what the schemas break of what was promised before.
 
     Args:
@@ -95,23 +93,26 @@ def compat(config: Config, against: str = "lock", mode: Mode | None = None) -> V
         SchemaError: The schemas or a lock are wrong; E0805, the lock has lost lines; E0003, there
             is nothing to compare with.
     """
-    return _compared(config, against, mode)[0]
-
-
-def _compared(config: Config, against: str, mode: Mode | None) -> tuple[Verdict, Mapping[str, str]]:
-    """Return what breaks, and the texts that it is in."""
     terms = config.terms if mode is None else replace(config.terms, mode=mode, modes={})
     settled, loaded = _settled(config, terms)
-    if against == "lock":
-        return settled.verdict, settled.texts
-    if against.startswith(GIT):
-        text = _git_show(config, against.removeprefix(GIT))
-        base = parse_lock(text, f"{config.lock} at {against}")
-        _refuse_lost(base, settled.freezing.base)
-    else:
-        base, text = _directory(config, Path(against))
-    verdict = _judged(settled.project, loaded.files, base, terms)
-    return verdict, {**settled.texts, base.path: text}
+    verdict, texts = settled.verdict, settled.texts
+    if against != "lock":
+        base, text = _base(config, against, settled.freezing.base)
+        verdict = _judged(settled.project, loaded.files, base, terms)
+        texts = {**texts, base.path: text}
+    said = verdict.notes if verdict.breaks else (*verdict.notes, f"compatible with {against}")
+    reason: Reason | None = "breaking" if verdict.breaks else None
+    return Outcome("", "\n".join(said), (), verdict.breaks, texts, reason)
+
+
+def _base(config: Config, against: str, ours: Lock) -> tuple[Lock, str]:
+    """Return what to compare with instead of the lock, and the text of that lock."""
+    if not against.startswith(GIT):
+        return _directory(config, Path(against))
+    text = _git_show(config, against.removeprefix(GIT))
+    base = parse_lock(text, f"{config.lock} at {against}")
+    _refuse_lost(base, ours)
+    return base, text
 
 
 def _judged(project: Project, files: tuple[SchemaFile, ...], base: Lock, terms: Terms) -> Verdict:
@@ -307,50 +308,3 @@ def _with_retired(text: str, entry: str) -> str:
 
 def _refused(code: str, message: str, hint: str | None) -> SchemaError:
     return SchemaError([Diagnostic(code, message, None, hint)])
-
-
-def main_lock(*, check: bool, retire: int | None, config: Path | None) -> int:
-    """Run `batpak lock`, print, and return the exit code of the process."""
-
-    def action() -> int:
-        found = configure(config)
-        report = lock(found, check=check, retire=retire)
-        if check and report.drift:
-            print(render(report.drift, {}), file=sys.stderr)
-            return FINDINGS
-        shapes = sum(line.startswith("shape") for line in report.added)
-        print(f"{found.lock}: {len(report.added)} lines added, {shapes} of them shapes")
-        return CLEAN
-
-    return _spoken("lock", action)
-
-
-def main_compat(*, against: str, mode: Mode | None, config: Path | None) -> int:
-    """Run `batpak compat`, print, and return the exit code of the process."""
-
-    def action() -> int:
-        found = configure(config)
-        verdict, texts = _compared(found, against, mode)
-        for note in verdict.notes:
-            print(note)
-        if verdict.breaks:
-            print(render(verdict.breaks, texts), file=sys.stderr)
-            return FINDINGS
-        print(f"compatible with {against}")
-        return CLEAN
-
-    return _spoken("compat", action)
-
-
-def _spoken(name: str, action: Callable[[], int]) -> int:
-    try:
-        return action()
-    except SchemaError as error:
-        print(render(error.diagnostics, error.texts), file=sys.stderr)
-        return exit_code(error)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except Exception:  # noqa: BLE001  a defect of ours must end in code 3, whatever it is
-        traceback.print_exc()
-        print(f"batpak {name}: internal error", file=sys.stderr)
-        return INTERNAL

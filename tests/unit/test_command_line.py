@@ -60,6 +60,10 @@ COMMANDS = {
     "gen --check": "batpak_codegen.run.load",
     "gen --diff": "batpak_codegen.run.load",
     "check": "batpak_codegen.run.load",
+    "lock": "batpak_codegen.run.load",
+    "lock --check": "batpak_codegen.run.load",
+    "compat": "batpak_codegen.run.load",
+    "compat --against schemas": "batpak_codegen.run.load",
     "fmt": "batpak_codegen.commands.read_texts",
     "fmt --check": "batpak_codegen.commands.read_texts",
     "id list": "batpak_codegen.run.load",
@@ -74,7 +78,7 @@ COMMANDS = {
 }
 WITH_CONFIG = [words for words in COMMANDS if words.split()[0] not in ("init", "schema")]
 READERS = [words for words in WITH_CONFIG if not words.startswith("decode")]
-CLEAN = [words for words in COMMANDS if not words.startswith(("decode", "gen -"))]
+CLEAN = [words for words in COMMANDS if not words.startswith(("decode", "gen -", "lock -"))]
 
 
 @pytest.mark.parametrize("words", CLEAN)

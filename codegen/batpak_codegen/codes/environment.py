@@ -42,7 +42,8 @@ CODES: Final = (
         "E0005",
         "a file that cannot be read",
         "The file is not there, is no regular file, may not be read, or is not UTF-8. The message "
-        "says which; for text that is not UTF-8 it names the byte.",
+        "says which; for text that is not UTF-8 it names the byte. `batpak compat --store` says so "
+        "of a store that cannot be opened.",
         "A schema saved as Latin-1, with an é in a doc text.",
     ),
     Code(
