@@ -6,7 +6,8 @@ Each one hands over to the compiler, which is imported when the command runs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,12 +69,12 @@ def gen(
 
     def once() -> Outcome:
         from batpak_codegen import commands
-        from batpak_codegen.config import allowing
 
+        modules = tuple(allow_import or ())
         request = commands.Request(
-            check, diff, list_outputs, package, out, depfile, stubs=not no_stubs
+            check, diff, list_outputs, package, out, depfile, stubs=not no_stubs, modules=modules
         )
-        return commands.gen(allowing(manner.configured(), allow_import or ()), request)
+        return commands.gen(manner.configured(), request)
 
     raise typer.Exit(_watch(manner, once) if watch else manner.status(once))
 
@@ -105,30 +106,43 @@ def _watch(manner: Manner, once: Callable[[], Outcome]) -> int:
     """Generate whenever something changes, until interrupted."""
     from batpak_codegen.watch import watch
 
-    def act() -> bool:
+    named = [manner.config or Path("pyproject.toml")]
+    read: set[Path] = set()
+
+    def paths() -> Sequence[Path]:
+        """Return what the configuration names; while it is broken, what it named before."""
+        from batpak_codegen import stamp
+        from batpak_codegen.diagnostic import SchemaError
+
+        with suppress(SchemaError):
+            named[:] = stamp.inputs(manner.configured())
+        return named
+
+    def noted() -> Outcome:
+        """Generate, and note what was read, also of what cannot be understood."""
+        from batpak_codegen.diagnostic import SchemaError
+
+        root = manner.configured().root
+        try:
+            outcome = once()
+        except SchemaError as error:
+            read.update(root / path for path in error.texts)
+            raise
+        read.update(root / path for path in (*outcome.texts, *outcome.read))
+        return outcome
+
+    def act() -> Sequence[Path] | None:
         if sys.stderr.isatty():
             typer.echo("\x1b[2J\x1b[H", nl=False, err=True)  # what was found may be gone by now
-        return manner.status(once) != INTERRUPTED
+        return None if manner.status(noted) == INTERRUPTED else tuple(read)
 
     try:
-        watch(lambda: _watched(manner), act)
+        watch(paths, act)
     except KeyboardInterrupt:
         pass
     except ModuleNotFoundError:  # the same, said properly
         return manner.status(once)
     return INTERRUPTED
-
-
-def _watched(manner: Manner) -> list[Path]:
-    """Return what to look at; of a configuration that is broken, the file itself."""
-    from batpak_codegen.config import PYPROJECT
-    from batpak_codegen.diagnostic import SchemaError
-
-    try:
-        found = manner.configured()
-    except SchemaError:
-        return [manner.config or Path(PYPROJECT)]
-    return [found.root / path for path in (found.file, *found.schemas)]
 
 
 def fmt(

@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
             return COULD_NOT_RUN
     try:  # its requirements may be missing
         from batpak_codegen import commands
-        from batpak_codegen.config import allowing, configure
+        from batpak_codegen.config import configure
         from batpak_codegen.console import Console, choose_color, choose_format
     except ModuleNotFoundError as error:
         print(
@@ -45,9 +45,9 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return COULD_NOT_RUN
-    request = commands.Request(check=check, stubs=stubs)
+    request = commands.Request(check=check, stubs=stubs, modules=tuple(modules))
     console = Console("gen", choose_format(None), choose_color("auto", sys.stderr))
-    return console.run(lambda: commands.gen(allowing(configure(config), modules), request))
+    return console.run(lambda: commands.gen(configure(config), request))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from batpak_codegen import catalog, numbering, page, stamp, whole_file
 from batpak_codegen.canonical import canonical
-from batpak_codegen.config import Config
+from batpak_codegen.config import Config, allowing
 from batpak_codegen.console import Outcome, Reason
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, printable
 from batpak_codegen.run import Report, counted, run, summary, understand
@@ -24,7 +25,8 @@ class Request(Struct, frozen=True):
     """What `gen` was asked for.
 
     `check`, `diff` and `list_outputs` write nothing. With `out` only that other folder counts, with
-    `package` only the files of that package. Without `stubs` users' files are left alone.
+    `package` only the files of that package. Without `stubs` users' files are left alone. `modules`
+    are schema modules to load beside those of the configuration.
     """
 
     check: bool = False
@@ -34,6 +36,7 @@ class Request(Struct, frozen=True):
     out: Path | None = None
     depfile: Path | None = None
     stubs: bool = True
+    modules: tuple[str, ...] = ()
 
 
 def gen(config: Config, request: Request) -> Outcome:
@@ -44,7 +47,8 @@ def gen(config: Config, request: Request) -> Outcome:
     """
     started = time.perf_counter()
     dry = request.check or request.diff or request.list_outputs
-    before = stamp.digests(config)
+    begun, before = time.time_ns(), stamp.digests(config)
+    config = allowing(config, request.modules)
     report = run(config, check=dry, package=request.package, stubs=request.stubs, out=request.out)
     if request.depfile is not None:
         _write_depfile(request.depfile, report, config)
@@ -53,13 +57,13 @@ def gen(config: Config, request: Request) -> Outcome:
         return Outcome(product=listed, diagnostics=report.warnings, texts=report.texts)
     if dry:
         return _compared(report, config, request, time.perf_counter() - started)
-    if request.package is None and request.stubs and request.out is None:
-        stamp.write(config, report, before)
+    if Request() == replace(request, depfile=None):
+        stamp.write(config, report, before, begun)
     said = summary(report, time.perf_counter() - started, check=False)
     details = [f"{_shown(path, report)} written" for path in report.written]
     details += [f"{path} extended" for path in report.yours]
     details += [f"{_shown(path, report)} removed" for path in report.removed]
-    return Outcome("", said, tuple(details), report.warnings, report.texts)
+    return Outcome("", said, tuple(details), report.warnings, report.texts, read=report.read)
 
 
 def _shown(path: str, report: Report) -> str:

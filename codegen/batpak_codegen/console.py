@@ -30,7 +30,8 @@ class Outcome(Struct, frozen=True):
     """What a command that could run has to say.
 
     `product` is what it was asked for, `summary` the line of success, `details` what `-v` adds to
-    it. With a `reason` the command has failed.
+    it. With a `reason` the command has failed. `read` are paths of what the command depends on,
+    beside the configuration and the `texts`.
     """
 
     product: str = ""
@@ -39,6 +40,7 @@ class Outcome(Struct, frozen=True):
     diagnostics: tuple[Diagnostic, ...] = ()
     texts: Mapping[str, str] = NOTHING
     reason: Reason | None = None
+    read: tuple[str, ...] = ()
 
 
 class Console(Struct, frozen=True):

@@ -7,6 +7,7 @@ wrong list of files, and a stamp could say "nothing to do" when there is.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -34,6 +35,14 @@ category: 5
 events: {Swept: {id: 1, fields: {}}}
 gates: {is_dry: {event: Swept, python: {WET: mind the floor}}}
 policies: {Sweep: {event: Swept, gates: [is_dry]}}
+"""
+ATTIC = """\
+from batpak_codegen.schema import Event, Package
+
+package = Package("house.attic", category=6)
+
+
+class Aired(Event, id=1): ...
 """
 WARNING = Diagnostic("W0402", "nothing uses this gate")
 
@@ -241,6 +250,7 @@ def _append(path: Path) -> None:
 CHANGES: dict[str, Callable[[Path], object]] = {
     "a schema": lambda root: _append(root / "schemas/roof.batpak.yaml"),
     "a new schema": lambda root: (root / "schemas/x.batpak.yaml").touch(),
+    "a lock elsewhere": lambda root: (root / "promises").touch(),
     "a lock beside them": lambda root: (root / "schemas/batpak.lock").touch(),
     "a schema gone": lambda root: (root / "schemas/roof.batpak.yaml").unlink(),
     "the configuration": lambda root: _append(root / "pyproject.toml"),
@@ -255,7 +265,11 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_any_change_is_something_to_do(config: Config, name: str) -> None:
+    if name == "a lock elsewhere":
+        (config.root / "pyproject.toml").write_text(f'{TABLE}lock = "promises"\n')
+        config = configure(config.root / "pyproject.toml")
     gen(config, Request())
+    assert stamp.unchanged(start=config.root) is not None
 
     CHANGES[name](config.root)
 
@@ -272,12 +286,23 @@ def test_another_generator_is_something_to_do(
     assert stamp.unchanged(start=config.root) is None
 
 
+@pytest.mark.parametrize(
+    "name", ["schemas/roof.batpak.yaml", "attic/schema.py", "attic/words.py", "promises"]
+)
 def test_what_changed_while_the_run_was_reading_is_not_taken_for_read(
-    config: Config, monkeypatch: pytest.MonkeyPatch
+    config: Config, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
+    (config.root / "attic").mkdir()
+    (config.root / "attic" / "schema.py").write_text(f"import attic.words\n{ATTIC}")
+    (config.root / "attic" / "words.py").touch()
+    (config.root / "promises").write_text("wire 1\n")
+    with (config.root / "pyproject.toml").open("a") as file:
+        file.write('python_schemas = ["attic.schema"]\nlock = "promises"\n')
+    config = configure(config.root / "pyproject.toml")
+
     def late(config: Config) -> Loaded:
         found = read(config)
-        widen(config)
+        _append(config.root / name)
         return found
 
     monkeypatch.setattr("batpak_codegen.run.read", late)
@@ -299,6 +324,15 @@ def test_a_run_with_warnings_leaves_no_stamp_so_that_they_are_seen_again(
     assert stamp.unchanged(start=config.root) is None
 
 
+def test_a_module_that_was_allowed_for_one_run_leaves_no_stamp(config: Config) -> None:
+    (config.root / "attic.py").write_text(ATTIC)
+
+    done = gen(config, Request(modules=("attic",)))
+
+    assert done.summary.startswith("3 packages, 6 events: ")
+    assert stamp.unchanged(start=config.root) is None
+
+
 def test_partial_runs_leave_no_stamp(config: Config, tmp_path: Path) -> None:
     gen(config, Request(package="house.roof"))
     gen(config, Request(out=tmp_path / "x"))
@@ -311,7 +345,8 @@ def test_files_beside_the_schemas_and_the_outputs_count_as_well(config: Config) 
     hooks.write_text("# mine\n")
     report = run(config, check=False)
 
-    stamp.write(config, replace(report, beside=("house/doors_hooks.py",)), stamp.digests(config))
+    report = replace(report, beside=("house/doors_hooks.py",))
+    stamp.write(config, report, stamp.digests(config), time.time_ns())
     assert stamp.unchanged(start=config.root) is not None
     hooks.write_text("# changed\n")
     assert stamp.unchanged(start=config.root) is None
@@ -430,13 +465,53 @@ def test_watching_acts_once_per_change_and_waits_until_all_of_it_is_there(tmp_pa
         if text is not None:
             file.write_text(text * 2)
 
-    def act() -> bool:
+    def act() -> Sequence[Path] | None:
         acted.append(file.read_text())
-        return len(acted) < 3
+        return () if len(acted) < 3 else None
 
     watch(lambda: [tmp_path], act, sleep)
 
     assert acted == ["1", "2+2+", "33"]
+
+
+def test_what_turns_out_to_be_read_is_watched_from_then_on(tmp_path: Path) -> None:
+    (tmp_path / "schemas").mkdir()
+    helper, lock = tmp_path / "helper.py", tmp_path / "lock"
+    helper.write_text("1")
+    os.utime(helper, ns=(1, 1))
+    acted: list[str] = []
+    steps = iter([None, None, "22", None, None, "4444", None])
+
+    def sleep(_: float) -> None:
+        text = next(steps)
+        if text is not None:
+            helper.write_text(text)
+
+    def act() -> Sequence[Path] | None:
+        acted.append(helper.read_text())
+        if len(acted) == 2:
+            lock.touch()  # it was not there when this began
+        return [helper, lock] if len(acted) < 4 else None
+
+    watch(lambda: [tmp_path / "schemas"], act, sleep)
+
+    assert acted == ["1", "22", "22", "4444"]
+
+
+def test_what_is_saved_while_it_is_read_for_the_first_time_is_read_again(tmp_path: Path) -> None:
+    helper = tmp_path / "helper.py"
+    helper.write_text("1")
+    os.utime(helper, ns=(1, 1))
+    acted: list[str] = []
+
+    def act() -> Sequence[Path] | None:
+        acted.append(helper.read_text())
+        helper.write_text("22")
+        return [helper] if len(acted) < 2 else None
+
+    watch(list, act, lambda _: None)
+
+    assert acted == ["1", "22"]
 
 
 def test_a_file_that_comes_goes_or_is_replaced_is_a_change(tmp_path: Path) -> None:
