@@ -12,7 +12,7 @@ import typer
 
 from batpak import codec, registry, wire
 from batpak.cli import generated
-from batpak.cli.manner import Color, ConfigFile, ExitZero, Manner, Quiet, Verbose, When
+from batpak.cli.manner import Manner, shared
 from batpak.event import StoredEvent
 from batpak.kind import EventKind
 from batpak.store import Store
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 PAYLOAD_BYTES_MAX: int = 16 << 20
 
 
+@shared("decode", "form")
 def decode(
+    manner: Manner,
     source: Annotated[
         str, typer.Argument(help="A store; with --kind, a payload in hex, or - for bytes piped in.")
     ],
@@ -39,11 +41,6 @@ def decode(
     plain: Annotated[
         bool, typer.Option("--plain", help="Without generated classes: as it is stored.")
     ] = False,
-    config: ConfigFile = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
 ) -> None:
     """Print an event of a store, or a payload, as JSON.
 
@@ -56,7 +53,6 @@ def decode(
     data = b"" if number is None else _bytes(source)
 
     if not plain:
-        manner = Manner("decode", config, None, color, quiet, verbose, exit_zero)
         status = manner.status(lambda: _load(manner.configured()))
         if status:
             raise typer.Exit(status)

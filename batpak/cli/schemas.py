@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from batpak.cli.manner import Color, ConfigFile, ExitZero, Form, Manner, Quiet, Verbose, When
+from batpak.cli.manner import Manner, shared
 
 if TYPE_CHECKING:
     from batpak_codegen.console import Outcome
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # exit code
 
 
+@shared("gen")
 def gen(
+    manner: Manner,
     *,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if anything is out of date.")
@@ -51,19 +53,12 @@ def gen(
         list[str] | None,
         typer.Option(metavar="MODULE", help="Load this schema module as well; it is run."),
     ] = None,
-    config: ConfigFile = None,
-    form: Form = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
 ) -> None:
     """Compile the schemas into typed Python.
 
     Diagnostics go to standard error. Exits with 0 if all is written or up to date, 1 if something
     was found, 2 if the run could not be made, 3 on a defect of the generator.
     """
-    manner = Manner("gen", config, form, color, quiet, verbose, exit_zero)
     if watch and (check or diff or list_outputs):
         raise typer.BadParameter("--watch writes; it does not go with --check or --diff")
 
@@ -79,20 +74,14 @@ def gen(
     raise typer.Exit(_watch(manner, once) if watch else manner.status(once))
 
 
+@shared("check")
 def check(
+    manner: Manner,
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Report what is found in these; default: in all.")
     ] = None,
-    *,
-    config: ConfigFile = None,
-    form: Form = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
 ) -> None:
     """Find every error of the schemas; write nothing."""
-    manner = Manner("check", config, form, color, quiet, verbose, exit_zero)
 
     def action() -> Outcome:
         from batpak_codegen import commands
@@ -145,7 +134,9 @@ def _watch(manner: Manner, once: Callable[[], Outcome]) -> int:
     return INTERRUPTED
 
 
+@shared("fmt")
 def fmt(
+    manner: Manner,
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Files or folders; default: all schemas.")
     ] = None,
@@ -153,15 +144,8 @@ def fmt(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if anything would change.")
     ] = False,
-    config: ConfigFile = None,
-    form: Form = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
 ) -> None:
     """Bring schemas into one order and spelling; comments stay."""
-    manner = Manner("fmt", config, form, color, quiet, verbose, exit_zero)
 
     def action() -> Outcome:
         from batpak_codegen import commands
@@ -171,20 +155,15 @@ def fmt(
     manner.run(action)
 
 
+@shared("init", "config")
 def init(
+    manner: Manner,
     folder: Annotated[Path, typer.Argument(help="Where; its name names the package.")] = Path(),
-    *,
-    form: Form = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
 ) -> None:
     """Begin a project: configuration, a schema, hooks for git and CI.
 
     What is there already is never changed.
     """
-    manner = Manner("init", None, form, color, quiet, verbose, exit_zero)
 
     def action() -> Outcome:
         from batpak_codegen import console, scaffold
@@ -198,21 +177,16 @@ ids = typer.Typer(help="Propose the number of a new event, or list those in use.
 
 
 @ids.command("next")
+@shared("id next")
 def next_id(
+    manner: Manner,
     name: Annotated[str, typer.Argument(help="The event: shop.orders.OrderReturned.")],
     *,
     write: Annotated[
         bool, typer.Option("--write", help="Put it into the schema, with the event if it is new.")
     ] = False,
-    config: ConfigFile = None,
-    form: Form = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
 ) -> None:
     """Propose the number of an event that two branches rarely share."""
-    manner = Manner("id next", config, form, color, quiet, verbose, exit_zero)
 
     def action() -> Outcome:
         from batpak_codegen import commands
@@ -223,17 +197,9 @@ def next_id(
 
 
 @ids.command("list")
-def list_ids(
-    *,
-    config: ConfigFile = None,
-    form: Form = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
-) -> None:
+@shared("id list")
+def list_ids(manner: Manner) -> None:
     """List the numbers in use."""
-    manner = Manner("id list", config, form, color, quiet, verbose, exit_zero)
 
     def action() -> Outcome:
         from batpak_codegen import console, numbering, run

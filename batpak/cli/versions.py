@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from batpak.cli import readable
-from batpak.cli.manner import Color, ConfigFile, ExitZero, Form, Manner, Quiet, Verbose, When
+from batpak.cli.manner import Manner, shared
 
 if TYPE_CHECKING:
     from batpak_codegen.console import Outcome
@@ -22,7 +22,9 @@ class Mode(Enum):
     FULL_TRANSITIVE = "full_transitive"
 
 
+@shared("lock")
 def lock(
+    manner: Manner,
     *,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if anything is not frozen.")
@@ -31,12 +33,6 @@ def lock(
         str | None,
         typer.Option(metavar="KIND", help="A kind whose event is gone: it stays taken."),
     ] = None,
-    config: ConfigFile = None,
-    form: Form = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
 ) -> None:
     """Freeze the shapes of events that are new.
 
@@ -45,7 +41,6 @@ def lock(
     kind = None if retire is None else _kind(retire)
     if check and retire is not None:
         raise typer.BadParameter("--retire writes; it does not go with --check")
-    manner = Manner("lock", config, form, color, quiet, verbose, exit_zero)
 
     def action() -> Outcome:
         from batpak_codegen import versions
@@ -55,7 +50,9 @@ def lock(
     manner.run(action)
 
 
+@shared("compat")
 def compat(
+    manner: Manner,
     *,
     against: Annotated[
         str,
@@ -70,18 +67,11 @@ def compat(
             metavar="DIR", help="A store: read every event of it with the generated code."
         ),
     ] = None,
-    config: ConfigFile = None,
-    form: Form = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
 ) -> None:
     """Say what a change of the schemas would break.
 
     Of what is stored, or of code that still runs. A store is read if nothing breaks.
     """
-    manner = Manner("compat", config, form, color, quiet, verbose, exit_zero)
 
     def action() -> Outcome:
         from msgspec.structs import replace
