@@ -49,6 +49,9 @@ def gen(
     no_stubs: Annotated[
         bool, typer.Option("--no-stubs", help="Leave your hooks files alone.")
     ] = False,
+    no_tests: Annotated[
+        bool, typer.Option("--no-tests", help="Leave generated tests alone.")
+    ] = False,
     allow_import: Annotated[
         list[str] | None,
         typer.Option(metavar="MODULE", help="Load this schema module as well; it is run."),
@@ -65,9 +68,16 @@ def gen(
     def once() -> Outcome:
         from batpak_codegen import commands
 
-        modules = tuple(allow_import or ())
         request = commands.Request(
-            check, diff, list_outputs, package, out, depfile, stubs=not no_stubs, modules=modules
+            check,
+            diff,
+            list_outputs,
+            package,
+            out,
+            depfile,
+            stubs=not no_stubs,
+            tests=not no_tests,
+            modules=tuple(allow_import or ()),
         )
         return commands.gen(manner.configured(), request)
 

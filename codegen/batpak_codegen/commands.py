@@ -25,8 +25,8 @@ class Request(Struct, frozen=True):
     """What `gen` was asked for.
 
     `check`, `diff` and `list_outputs` write nothing. With `out` only that other folder counts, with
-    `package` only the files of that package. Without `stubs` users' files are left alone. `modules`
-    are schema modules to load beside those of the configuration.
+    `package` only the files of that package. Without `stubs` users' files are left alone, without
+    `tests` generated tests. `modules` are schema modules to load beside those of the configuration.
     """
 
     check: bool = False
@@ -36,6 +36,7 @@ class Request(Struct, frozen=True):
     out: Path | None = None
     depfile: Path | None = None
     stubs: bool = True
+    tests: bool = True
     modules: tuple[str, ...] = ()
 
 
@@ -49,6 +50,8 @@ def gen(config: Config, request: Request) -> Outcome:
     dry = request.check or request.diff or request.list_outputs
     begun, before = time.time_ns(), stamp.digests(config)
     config = allowing(config, request.modules)
+    if not request.tests:
+        config = replace(config, tests=None)
     report = run(config, check=dry, package=request.package, stubs=request.stubs, out=request.out)
     if request.depfile is not None:
         _write_depfile(request.depfile, report, config)

@@ -91,8 +91,10 @@ def run(
     below = config.out if out is None else str(elsewhere(config.root, config.out, out))
     planned = plan(config.root / below, files)
     whole = package is None and out is None
-    tests = render_tests(project, test_files([*project.parts])) if config.tests and whole else {}
-    tested = _plan_tests(config, tests) if config.tests and whole else Plan((), (), (), 0)
+    if not whole:
+        config = replace(config, tests=None)
+    tests = render_tests(project, test_files([*project.parts])) if config.tests else {}
+    tested = _plan_tests(config, tests) if config.tests else Plan((), (), (), 0)
     owing = owed(project, files, paths) if stubs and whole else []
     yours = prepare(config.root, owing)
     if package is not None:
@@ -101,7 +103,7 @@ def run(
         planned = planned.below(folder, len(files))
     if not check:
         write(config.root / below, files, planned)
-        if config.tests and whole:
+        if config.tests:
             write(config.root / config.tests, tests, tested)
         save(config.root, yours.changes)
     tests = {f"{config.tests}/{path}": text for path, text in tests.items()}

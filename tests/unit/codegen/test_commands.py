@@ -175,6 +175,23 @@ def test_with_another_folder_the_source_tree_stays_as_it_is(
     assert str(owing.root) not in done.product
 
 
+def test_generated_tests_are_left_alone_on_request(owing: Config) -> None:
+    gen(owing, Request(tests=False))
+    assert not (owing.root / "tests").exists()
+
+    gen(owing, Request())
+    ours = owing.root / "tests" / "batpak" / "test_house_floor.py"
+    ours.unlink()
+    stale = owing.root / "tests" / "batpak" / "test_house_attic.py"
+    stale.write_bytes((owing.root / "house/gen/__init__.py").read_bytes())
+
+    assert gen(owing, Request(tests=False, check=True)).reason is None
+    assert gen(owing, Request(check=True)).reason == "drift"
+    gen(owing, Request(tests=False))
+    assert stale.exists()
+    assert not ours.exists()
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
 def test_another_folder_is_written_from_a_tree_that_is_read_only(
     owing: Config, tmp_path_factory: pytest.TempPathFactory
