@@ -37,9 +37,10 @@ FLOORS = {
     "batpak.guard": "gates / receipt / verdict",
     "batpak_codegen": """commands versions / console stamp scaffold numbering plain page
         / catalog canonical / language splice formats watch graph / codes escape / run
-        / config user_file contract_tests / hook_classes / render write stubs installed promises
-        / user_source places / machine_view gate_view former_view
-        / hooks_door strategies payload_view / checks / namespace link compiled compat history
+        / unfrozen / config user_file contract_tests / hook_classes
+        / render write stubs installed promises / user_source places
+        / machine_view gate_view former_view / hooks_door strategies payload_view / checks
+        / namespace link compiled compat history
         / layout machine gate hook handler thaw / step context example advice
         / fields kinds steps freeze / literal stored / ir source
         / declarations template outline expr difference hop frozen_bytes / slots types text lock

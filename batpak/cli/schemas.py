@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from batpak_codegen.console import Outcome
 
 INTERRUPTED = 130  # exit code
+Release: TypeAlias = Annotated[
+    bool,
+    typer.Option("--release", help="Accept no warning, nothing that is not frozen, and no stub."),
+]
 
 
 @shared("gen")
@@ -56,6 +60,7 @@ def gen(
         list[str] | None,
         typer.Option(metavar="MODULE", help="Load this schema module as well; it is run."),
     ] = None,
+    release: Release = False,
 ) -> None:
     """Compile the schemas into typed Python.
 
@@ -78,6 +83,7 @@ def gen(
             stubs=not no_stubs,
             tests=not no_tests,
             modules=tuple(allow_import or ()),
+            release=release,
         )
         return commands.gen(manner.configured(), request)
 
@@ -90,13 +96,15 @@ def check(
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Report what is found in these; default: in all.")
     ] = None,
+    *,
+    release: Release = False,
 ) -> None:
     """Find every error of the schemas; write nothing."""
 
     def action() -> Outcome:
         from batpak_codegen import commands
 
-        return commands.check(manner.configured(), paths or ())
+        return commands.check(manner.configured(), paths or (), release=release)
 
     manner.run(action)
 

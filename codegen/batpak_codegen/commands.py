@@ -26,7 +26,8 @@ class Request(Struct, frozen=True):
 
     `check`, `diff` and `list_outputs` write nothing. With `out` only that other folder counts, with
     `package` only the files of that package. Without `stubs` users' files are left alone, without
-    `tests` generated tests. `modules` are schema modules to load beside those of the configuration.
+    `tests` generated tests. `modules` are schema modules to load beside those of the configuration;
+    `release` accepts nothing that is unfinished.
     """
 
     check: bool = False
@@ -38,6 +39,7 @@ class Request(Struct, frozen=True):
     stubs: bool = True
     tests: bool = True
     modules: tuple[str, ...] = ()
+    release: bool = False
 
 
 def gen(config: Config, request: Request) -> Outcome:
@@ -52,7 +54,14 @@ def gen(config: Config, request: Request) -> Outcome:
     config = allowing(config, request.modules)
     if not request.tests:
         config = replace(config, tests=None)
-    report = run(config, check=dry, package=request.package, stubs=request.stubs, out=request.out)
+    report = run(
+        config,
+        check=dry,
+        package=request.package,
+        stubs=request.stubs,
+        out=request.out,
+        release=request.release,
+    )
     if request.depfile is not None:
         _write_depfile(request.depfile, report, config)
     if request.list_outputs:
@@ -60,7 +69,7 @@ def gen(config: Config, request: Request) -> Outcome:
         return Outcome(product=listed, diagnostics=report.warnings, texts=report.texts)
     if dry:
         return _compared(report, config, request, time.perf_counter() - started)
-    if Request() == replace(request, depfile=None):
+    if replace(request, depfile=None, release=False) == Request():
         stamp.write(config, report, before, begun)
     said = summary(report, time.perf_counter() - started, check=False)
     details = [f"{_shown(path, report)} written" for path in report.written]
@@ -115,18 +124,21 @@ def _escaped(path: Path) -> str:
     return str(path).replace("$", "$$").replace("#", "\\#").replace(" ", "\\ ")
 
 
-def check(config: Config, paths: Sequence[Path] = ()) -> Outcome:
+def check(config: Config, paths: Sequence[Path] = (), *, release: bool = False) -> Outcome:
     """Do everything that can find an error of the schemas, and write nothing.
 
     Args:
         config: Which schemas there are; all of them are read, since they import each other.
         paths: Files or folders; findings elsewhere are only counted.
+        release: Accept nothing that is unfinished; for that, users' files are read as well.
 
     Raises:
         SchemaError: What one stage found.
     """
     started = time.perf_counter()
     try:
+        if release:
+            run(config, check=True, release=True)
         project, texts = understand(config)
     except SchemaError as error:
         if not paths:

@@ -111,8 +111,10 @@ def _reason(error: SchemaError, status: int) -> Reason | None:
     """Return what a command failed for that could not go on."""
     if status != FINDINGS:
         return None
-    is_break = all(found.code.startswith("C") for found in error.diagnostics)
-    return "breaking" if is_break else "schema"
+    codes = {found.code for found in error.diagnostics}
+    if codes == {"E0809"}:
+        return "lock"
+    return "breaking" if all(code.startswith("C") for code in codes) else "schema"
 
 
 def _saved() -> str:

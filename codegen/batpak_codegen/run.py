@@ -21,9 +21,10 @@ from batpak_codegen.installed import installed_kinds
 from batpak_codegen.ir import Project
 from batpak_codegen.link import link
 from batpak_codegen.places import elsewhere, hooks_files, module_of, test_files
-from batpak_codegen.promises import read_lock, settle
+from batpak_codegen.promises import Settled, Terms, read_lock, settle
 from batpak_codegen.render import render
 from batpak_codegen.source.load import Loaded, Modules, load
+from batpak_codegen.unfrozen import unfrozen
 from batpak_codegen.user_file import owed, prepare, save
 from batpak_codegen.write import Plan, plan, write
 
@@ -69,6 +70,7 @@ def run(
     package: str | None = None,
     stubs: bool = True,
     out: Path | None = None,
+    release: bool = False,
 ) -> Report:
     """Generate the code of a project.
 
@@ -79,24 +81,34 @@ def run(
         stubs: Append to users' files what is missing there; else they are not looked at.
         out: Instead of where the configuration says, and only there: neither users' files nor
             tests are looked at.
+        release: Warnings are errors, and so is what is not frozen, and stubs that users have not
+            filled in.
 
     Raises:
         SchemaError: What one stage found; nothing was written.
     """
-    project, texts, depends = _understood(config)
-    paths = hooks_files(config.hooks, project.parts)
+    if release:
+        config = replace(config, warnings_as_errors=True)
+    found, loaded = _unbroken(config)
+    paths = hooks_files(config.hooks, found.project.parts)
     modules = {n: module_of(p, config.out, config.out_module) for n, p in paths.items()}
-    project = replace(project, hooks=modules)
+    project = replace(found.project, hooks=modules)
     files = render(project)
     below = config.out if out is None else str(elsewhere(config.root, config.out, out))
     planned = plan(config.root / below, files)
     whole = package is None and out is None
+    owing = owed(project, files, paths) if release or (stubs and whole) else []
+    yours = prepare(config.root, owing)
+    orphans = [one for one in yours.orphans if one.code not in config.ignore]
+    unready = orphans if config.warnings_as_errors else []
+    if release:
+        unready = [*unready, *yours.unwritten, *unfrozen(config, found).findings]
+    if unready:
+        raise SchemaError(unready, {**found.texts, **yours.texts})
     if not whole:
         config = replace(config, tests=None)
     tests = render_tests(project, test_files([*project.parts])) if config.tests else {}
     tested = _plan_tests(config, tests) if config.tests else Plan((), (), (), 0)
-    owing = owed(project, files, paths) if stubs and whole else []
-    yours = prepare(config.root, owing)
     if package is not None:
         folder = _folder(project, package)
         files = {path: text for path, text in files.items() if path.startswith(folder)}
@@ -116,12 +128,12 @@ def run(
         removed=(*planned.stale, *_tests(config, tested, "removed")),
         unchanged=planned.unchanged + tested.unchanged,
         drift=(*drift, *(change.drift() for change in yours.changes)),
-        warnings=(*project.warnings, *yours.orphans),
-        texts={**texts, **yours.texts},
+        warnings=(*project.warnings, *orphans),
+        texts={**found.texts, **yours.texts},
         files={**files, **tests, **{c.path: c.new.decode("utf-8") for c in yours.changes}},
         beside=(*tests, *_tests(config, tested, "removed"), *(file.path for file in owing)),
         yours=tuple(change.path for change in yours.changes),
-        read=depends,
+        read=(config.lock, *loaded.read),
     )
 
 
@@ -152,18 +164,35 @@ def understand(config: Config) -> tuple[Project, Mapping[str, str]]:
     Raises:
         SchemaError: What one stage found; what would break is found by the last.
     """
-    project, texts, _ = _understood(config)
-    return project, texts
+    found, _ = _unbroken(config)
+    return found.project, found.texts
 
 
-def _understood(config: Config) -> tuple[Project, Mapping[str, str], tuple[str, ...]]:
+def _unbroken(config: Config) -> tuple[Settled, Loaded]:
+    found, loaded = settled(config)
+    if found.verdict.breaks:
+        raise SchemaError(found.verdict.breaks, found.texts)
+    return found, loaded
+
+
+def settled(
+    config: Config, terms: Terms | None = None, *, is_locking: bool = False
+) -> tuple[Settled, Loaded]:
+    """Read the schemas, and hold them against the lock. What breaks is in the verdict.
+
+    Args:
+        config: Of the project.
+        terms: What may break; default: as it is configured.
+        is_locking: As `promises.settle` takes it.
+
+    Raises:
+        SchemaError: What one stage found.
+    """
     loaded = read(config)
     project = linked(config, loaded)
-    base, promised = read_lock(config.root, config.lock)
-    settled = settle(project, loaded, base, promised, config.terms)
-    if settled.verdict.breaks:
-        raise SchemaError(settled.verdict.breaks, settled.texts)
-    return settled.project, settled.texts, (config.lock, *loaded.read)
+    base, text = read_lock(config.root, config.lock)
+    terms = terms or config.terms
+    return settle(project, loaded, base, text, terms, is_locking=is_locking), loaded
 
 
 def read(config: Config) -> Loaded:

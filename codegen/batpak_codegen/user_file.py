@@ -43,10 +43,11 @@ class Change(Struct, frozen=True):
 
 
 class Prepared(Struct, frozen=True):
-    """What to do, what is left over, and the texts that the leftovers are in."""
+    """What to do, what is left over or not written yet, and the texts that those are in."""
 
     changes: tuple[Change, ...] = ()
     orphans: tuple[Diagnostic, ...] = ()
+    unwritten: tuple[Diagnostic, ...] = ()
     texts: Mapping[str, str] = {}
 
 
@@ -77,6 +78,7 @@ def prepare(root: Path, files: Iterable[UserFile]) -> Prepared:
     findings = Findings()
     changes: list[Change] = []
     orphans: list[Diagnostic] = []
+    unwritten: list[Diagnostic] = []
     texts: dict[str, str] = {}
     for file in files:
         try:
@@ -91,11 +93,12 @@ def prepare(root: Path, files: Iterable[UserFile]) -> Prepared:
             findings.diagnostics += error.diagnostics
             continue
         orphans += merged.orphans
+        unwritten += merged.unwritten
         if merged.data != old:
             changes.append(Change(file.path, old, merged.data, merged.added))
     if findings.diagnostics:
         raise SchemaError(findings.diagnostics, texts)
-    return Prepared(tuple(changes), tuple(orphans), texts)
+    return Prepared(tuple(changes), tuple(orphans), tuple(unwritten), texts)
 
 
 def save(root: Path, changes: Sequence[Change]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -17,15 +17,15 @@ from batpak_codegen.config import Config
 from batpak_codegen.console import Outcome, Reason
 from batpak_codegen.declarations import SchemaFile
 from batpak_codegen.diagnostic import Diagnostic, Findings, SchemaError, quoted
-from batpak_codegen.freeze import Freeze, freeze
-from batpak_codegen.frozen_bytes import HEAD, payload
+from batpak_codegen.freeze import freeze
+from batpak_codegen.frozen_bytes import HEAD
 from batpak_codegen.history import recall
 from batpak_codegen.ir import Project
 from batpak_codegen.lock import Lock, spell_file
-from batpak_codegen.promises import Settled, Terms, parse_lock, read_lock, settle
-from batpak_codegen.run import counted, linked, read
-from batpak_codegen.shape import ShapeField
-from batpak_codegen.source.load import SUFFIX, Loaded
+from batpak_codegen.promises import Terms, parse_lock, read_lock
+from batpak_codegen.run import counted, linked, read, settled
+from batpak_codegen.source.load import SUFFIX
+from batpak_codegen.unfrozen import unfrozen
 
 GIT: Final = "git:"
 GIT_SECONDS_MAX: Final = 30
@@ -46,38 +46,20 @@ def lock(config: Config, *, check: bool, retire: int | None = None) -> Outcome:
     """
     if retire is not None:
         _retire(config, retire)
-    settled, _ = _settled(config, is_locking=True)
-    if settled.verdict.breaks:
-        raise SchemaError(settled.verdict.breaks, settled.texts)
-    added = settled.freezing.added
-    frozen = _missing_bytes(config, settled) if config.tests else {}
-    notes = settled.verdict.notes
-    if check and (added or frozen):
-        return Outcome(details=notes, diagnostics=_drift(added, frozen), reason="lock")
-    if added:
-        whole_file.save(config.root / config.lock, spell_file(settled.freezing.lock.lines))
-    for path, lines in frozen.items():
-        _append(config.root / path, lines)
-    shapes = sum(line.startswith("shape") for line in added)
-    details = (
-        *notes,
-        *added,
-        *(f"{path}: {counted(len(frozen[path]), 'line')}" for path in frozen),
-    )
-    return Outcome("", f"{config.lock}: {len(added)} lines added, {shapes} of them shapes", details)
-
-
-def _drift(added: Iterable[str], frozen: Mapping[str, Sequence[str]]) -> tuple[Diagnostic, ...]:
-    """Return what is not frozen, as findings."""
-    rest = [line for line in added if not line.startswith(("shape", "wire"))]
-    shapes = [line.split(" ")[1:3] for line in added if line.startswith("shape")]
-    found = [f"kind {kind} {revision}" for kind, revision in shapes]
-    found += [f"`{' '.join(line.split(' ')[:3])}`" for line in rest if not shapes]
-    found += [f"{path} ({len(lines)} lines)" for path, lines in frozen.items()]
-    return tuple(
-        Diagnostic("E0809", f"{what} is not frozen", None, "run batpak lock and commit it")
-        for what in found
-    )
+    found, _ = settled(config, is_locking=True)
+    if found.verdict.breaks:
+        raise SchemaError(found.verdict.breaks, found.texts)
+    left, notes = unfrozen(config, found), found.verdict.notes
+    if check and left.findings:
+        return Outcome(details=notes, diagnostics=left.findings, reason="lock")
+    if left.lines:
+        whole_file.save(config.root / config.lock, spell_file(found.freezing.lock.lines))
+    for path, rows in left.rows.items():
+        _append(config.root / path, rows)
+    shapes = sum(line.startswith("shape") for line in left.lines)
+    said = f"{config.lock}: {len(left.lines)} lines added, {shapes} of them shapes"
+    files = (f"{path}: {counted(len(rows), 'line')}" for path, rows in left.rows.items())
+    return Outcome("", said, (*notes, *left.lines, *files))
 
 
 def compat(config: Config, against: str = "lock", mode: Mode | None = None) -> Outcome:
@@ -94,11 +76,11 @@ def compat(config: Config, against: str = "lock", mode: Mode | None = None) -> O
             is nothing to compare with.
     """
     terms = config.terms if mode is None else replace(config.terms, mode=mode, modes={})
-    settled, loaded = _settled(config, terms)
-    verdict, texts = settled.verdict, settled.texts
+    found, loaded = settled(config, terms)
+    verdict, texts = found.verdict, found.texts
     if against != "lock":
-        base, text = _base(config, against, settled.freezing.base)
-        verdict = _judged(settled.project, loaded.files, base, terms)
+        base, text = _base(config, against, found.freezing.base)
+        verdict = _judged(found.project, loaded.files, base, terms)
         texts = {**texts, base.path: text}
     said = verdict.notes if verdict.breaks else (*verdict.notes, f"compatible with {against}")
     reason: Reason | None = "breaking" if verdict.breaks else None
@@ -122,16 +104,6 @@ def _judged(project: Project, files: tuple[SchemaFile, ...], base: Lock, terms: 
     numbers = [found for found in findings.diagnostics if found.code in _NUMBERS]
     verdict = judge(project, files, freeze(project, base), terms.of(project), terms.suppressed)
     return Verdict((*numbers, *verdict.breaks), verdict.notes)
-
-
-def _settled(
-    config: Config, terms: Terms | None = None, *, is_locking: bool = False
-) -> tuple[Settled, Loaded]:
-    loaded = read(config)
-    project = linked(config, loaded)
-    base, text = read_lock(config.root, config.lock)
-    settled = settle(project, loaded, base, text, terms or config.terms, is_locking=is_locking)
-    return settled, loaded
 
 
 def _directory(config: Config, folder: Path) -> tuple[Lock, str]:
@@ -208,49 +180,6 @@ def _refuse_lost(base: Lock, ours: Lock) -> None:
             Diagnostic("E0805", f"{ours.path} has lost a line: {quoted(line)}", None, hint)
             for line in lost
         )
-
-
-def _missing_bytes(config: Config, settled: Settled) -> dict[str, tuple[str, ...]]:
-    """Return path → lines of frozen bytes that are not there yet."""
-    lock, declared = settled.freezing.lock, settled.freezing.declared
-    shapes = _promised(settled.freezing)
-    found: dict[str, tuple[str, ...]] = {}
-    for package in settled.project.packages:
-        path = f"{config.tests}/{package.name.replace('.', '_')}.frozen"
-        known = _known_bytes(config.root / path)
-        kinds = {
-            kind
-            for kind, names in lock.kinds.items()
-            for name in names
-            if name.rpartition(".")[0] == package.name
-        }
-        lines = tuple(
-            f"0x{kind:04x} {version}.{revision} {payload(lock, shape, declared).hex()}"
-            for (kind, version, revision), shape in sorted(shapes.items())
-            if kind in kinds and f"0x{kind:04x} {version}.{revision}" not in known
-        )
-        if lines:
-            found[path] = lines
-    return found
-
-
-def _promised(freezing: Freeze) -> dict[tuple[int, int, int], tuple[ShapeField, ...]]:
-    """Return every frozen shape; what is declared now has its fields in declared order."""
-    lock = freezing.lock
-    found = {key: next(iter(shapes.values())).shape for key, shapes in lock.shapes.items()}
-    for promise in freezing.promises.values():
-        found[promise.kind, promise.version, promise.revision] = promise.shape
-    return found
-
-
-def _known_bytes(path: Path) -> set[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return set()
-    except (OSError, UnicodeDecodeError) as error:
-        raise _refused("E0005", f"cannot read {quoted(path.name)}: {error}", None) from error
-    return {line.rpartition(" ")[0] for line in lines if not line.startswith("#")}
 
 
 def _append(path: Path, lines: Iterable[str]) -> None:

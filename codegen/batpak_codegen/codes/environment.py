@@ -130,6 +130,13 @@ CODES: Final = (
         "shop/orders_hooks.py has no class that derives from OrdersHooks.",
     ),
     Code(
+        "E0605",
+        "a method that nobody has written yet",
+        "With --release nothing may be left to write: a method of a hooks file still only raises "
+        "NotImplementedError, as `batpak gen` wrote it, or is not there at all.",
+        "`batpak gen --release` right after `batpak gen` has added a stub.",
+    ),
+    Code(
         "W0603",
         "a method that no schema asks for any more",
         "The schema has changed, and your method stayed. It is never deleted for you.",

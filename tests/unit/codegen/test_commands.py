@@ -63,6 +63,12 @@ def tree(config: Config) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in files if path.is_file()}
 
 
+def snapshot(config: Config) -> dict[Path, tuple[int, int]]:
+    """When each file and folder of a project was changed."""
+    found = {path: path.stat() for path in config.root.rglob("*")}
+    return {path: (told.st_mode, told.st_mtime_ns) for path, told in found.items()}
+
+
 def widen(config: Config) -> None:
     """Change a schema so that code changes."""
     file = config.root / "schemas" / "doors.batpak.yaml"
@@ -165,11 +171,11 @@ def test_with_another_folder_the_source_tree_stays_as_it_is(
     owing: Config, tmp_path_factory: pytest.TempPathFactory, request_: Request
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("else") / "gen"
-    before = {path: path.stat() for path in owing.root.rglob("*")}
+    before = snapshot(owing)
 
     done = gen(owing, replace(request_, out=elsewhere))
 
-    assert {path: path.stat() for path in owing.root.rglob("*")} == before
+    assert snapshot(owing) == before
     told = [*done.details, *(found.message for found in done.diagnostics)]
     assert not any("hooks.py" in one and str(elsewhere) not in one for one in told)
     assert str(owing.root) not in done.product
