@@ -63,13 +63,19 @@ def docs(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write catalog.md or catalog.html there.")
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT", help="Begin with what is new since lock, git:REF or a directory."
+        ),
+    ] = None,
 ) -> None:
     """Write the catalog of events, machines and gates."""
 
     def action() -> Outcome:
         from batpak_codegen import commands
 
-        return commands.docs(manner.configured(), page.value, out)
+        return commands.docs(manner.configured(), page.value, out, against)
 
     manner.run(action)
 

@@ -11,12 +11,13 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from batpak_codegen import catalog, numbering, page, stamp, whole_file
+from batpak_codegen import catalog, numbering, page, stamp, versions, whole_file
 from batpak_codegen.canonical import canonical
+from batpak_codegen.changelog import changelog
 from batpak_codegen.config import Config, allowing
 from batpak_codegen.console import Outcome, Reason
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, printable
-from batpak_codegen.run import Report, counted, run, summary, understand
+from batpak_codegen.run import Report, counted, run, summary, unbroken, understand
 from batpak_codegen.source import yaml_text
 from batpak_codegen.source.load import read_texts
 
@@ -195,14 +196,29 @@ def next_id(config: Config, name: str, *, write: bool) -> Outcome:
     return Outcome(f"0x{found.number:03x}\n")
 
 
-def docs(config: Config, form: Literal["md", "html"], out: Path | None) -> Outcome:
+def docs(
+    config: Config, form: Literal["md", "html"], out: Path | None, against: str | None = None
+) -> Outcome:
     """Write the catalog, as one file in `out`, or to standard output.
 
+    Args:
+        config: Which schemas there are.
+        form: In which language.
+        out: The folder of the file, or None.
+        against: Begin with what is different since then: `lock`, `git:REF` or a directory.
+
     Raises:
-        SchemaError: What one stage found; E0703, the file cannot be written.
+        SchemaError: What one stage found; E0703, the file cannot be written; E0003, there is
+            nothing to compare with.
     """
-    project, texts = understand(config)
+    found, _ = unbroken(config)
+    project, texts = found.project, found.texts
     blocks = catalog.catalog(project)
+    if against is not None:
+        base = found.freezing.base
+        if against != "lock":
+            base, _ = versions.promised(config, against, base)
+        blocks = [*changelog(project, found.freezing, base, against), *blocks]
     text = catalog.markdown(blocks) if form == "md" else page.html(blocks)
     if out is None:
         return Outcome(text, "", (), project.warnings, texts)

@@ -89,7 +89,7 @@ def run(
     """
     if release:
         config = replace(config, warnings_as_errors=True)
-    found, loaded = _unbroken(config)
+    found, loaded = unbroken(config)
     paths = hooks_files(config.hooks, found.project.parts)
     modules = {n: module_of(p, config.out, config.out_module) for n, p in paths.items()}
     project = replace(found.project, hooks=modules)
@@ -164,11 +164,16 @@ def understand(config: Config) -> tuple[Project, Mapping[str, str]]:
     Raises:
         SchemaError: What one stage found; what would break is found by the last.
     """
-    found, _ = _unbroken(config)
+    found, _ = unbroken(config)
     return found.project, found.texts
 
 
-def _unbroken(config: Config) -> tuple[Settled, Loaded]:
+def unbroken(config: Config) -> tuple[Settled, Loaded]:
+    """Do the same, and return all of what is known.
+
+    Raises:
+        SchemaError: What one stage found; what would break is found by the last.
+    """
     found, loaded = settled(config)
     if found.verdict.breaks:
         raise SchemaError(found.verdict.breaks, found.texts)

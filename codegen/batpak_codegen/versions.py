@@ -79,7 +79,7 @@ def compat(config: Config, against: str = "lock", mode: Mode | None = None) -> O
     found, loaded = settled(config, terms)
     verdict, texts = found.verdict, found.texts
     if against != "lock":
-        base, text = _base(config, against, found.freezing.base)
+        base, text = promised(config, against, found.freezing.base)
         verdict = _judged(found.project, loaded.files, base, terms)
         texts = {**texts, base.path: text}
     said = verdict.notes if verdict.breaks else (*verdict.notes, f"compatible with {against}")
@@ -87,8 +87,17 @@ def compat(config: Config, against: str = "lock", mode: Mode | None = None) -> O
     return Outcome("", "\n".join(said), (), verdict.breaks, texts, reason)
 
 
-def _base(config: Config, against: str, ours: Lock) -> tuple[Lock, str]:
-    """Return what to compare with instead of the lock, and the text of that lock."""
+def promised(config: Config, against: str, ours: Lock) -> tuple[Lock, str]:
+    """Return what was promised elsewhere, and the text of that lock.
+
+    Args:
+        config: Of the project.
+        against: `git:REF`, or a directory.
+        ours: The lock of the project.
+
+    Raises:
+        SchemaError: As `compat` does.
+    """
     if not against.startswith(GIT):
         return _directory(config, Path(against))
     text = _git_show(config, against.removeprefix(GIT))
