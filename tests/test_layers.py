@@ -36,6 +36,7 @@ FLOORS = {
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates / receipt / verdict",
     "batpak_codegen": """commands / versions / console stamp scaffold numbering plain page changelog
+        canary captures
         / catalog canonical / language splice formats watch graph / codes escape / run
         / unfrozen / config user_file contract_tests / hook_classes
         / render write stubs installed promises / user_source places

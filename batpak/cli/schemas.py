@@ -98,13 +98,17 @@ def check(
     ] = None,
     *,
     release: Release = False,
+    types: Annotated[
+        bool,
+        typer.Option("--types", help="Ask mypy and pyright as well whether they see the types."),
+    ] = False,
 ) -> None:
     """Find every error of the schemas; write nothing."""
 
     def action() -> Outcome:
         from batpak_codegen import commands
 
-        return commands.check(manner.configured(), paths or (), release=release)
+        return commands.check(manner.configured(), paths or (), release=release, types=types)
 
     manner.run(action)
 

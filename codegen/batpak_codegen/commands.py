@@ -11,8 +11,9 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from batpak_codegen import catalog, numbering, page, stamp, versions, whole_file
+from batpak_codegen import canary, catalog, numbering, page, stamp, versions, whole_file
 from batpak_codegen.canonical import canonical
+from batpak_codegen.captures import captures
 from batpak_codegen.changelog import changelog
 from batpak_codegen.config import Config, allowing
 from batpak_codegen.console import Outcome, Reason
@@ -125,13 +126,16 @@ def _escaped(path: Path) -> str:
     return str(path).replace("$", "$$").replace("#", "\\#").replace(" ", "\\ ")
 
 
-def check(config: Config, paths: Sequence[Path] = (), *, release: bool = False) -> Outcome:
+def check(
+    config: Config, paths: Sequence[Path] = (), *, release: bool = False, types: bool = False
+) -> Outcome:
     """Do everything that can find an error of the schemas, and write nothing.
 
     Args:
         config: Which schemas there are; all of them are read, since they import each other.
         paths: Files or folders; findings elsewhere are only counted.
         release: Accept nothing that is unfinished; for that, users' files are read as well.
+        types: Also ask the type checkers that are here whether they see the generated types.
 
     Raises:
         SchemaError: What one stage found.
@@ -150,7 +154,12 @@ def check(config: Config, paths: Sequence[Path] = (), *, release: bool = False) 
     head = f"{counted(len(project.packages), 'package')}, {counted(events, 'event')}"
     details = tuple(f"{path} read" for path in sorted(texts) if texts[path])
     found = _near(project.warnings, config, paths) if paths else project.warnings
-    return Outcome("", f"{head}: all well ({seconds:.2f} s)", details, found, texts)
+    said = f"{head}: all well ({seconds:.2f} s)"
+    if not types:
+        return Outcome("", said, details, found, texts)
+    blind, lost = canary.sing(config, project), captures(config)
+    found, texts = (*found, *lost.found, *blind), {**texts, **lost.texts}
+    return Outcome("", "" if blind else said, details, found, texts, "schema" if blind else None)
 
 
 def fmt(config: Config, paths: Sequence[Path], *, check: bool) -> Outcome:

@@ -137,9 +137,26 @@ CODES: Final = (
         "`batpak gen --release` right after `batpak gen` has added a stub.",
     ),
     Code(
+        "E0606",
+        "a type checker that does not see the types",
+        "`batpak check --types` lets the type checkers that are here look at a few lines that are "
+        "wrong, with your own configuration. One that accepts them sees `Any` in place of every "
+        "generated class: batpak or msgspec is not installed where it runs, or it is told not to "
+        "follow their imports.",
+        'A project with `follow_imports = "skip"` in `[tool.mypy]`.',
+    ),
+    Code(
         "W0603",
         "a method that no schema asks for any more",
         "The schema has changed, and your method stayed. It is never deleted for you.",
         "A Python gate was removed, and its `judge_` method is still there.",
+    ),
+    Code(
+        "W0607",
+        "a pattern that loses a type",
+        "mypy gives the name behind `as` in a pattern of a class the class alone, with Any for "
+        "what it is of. Match without `as` and go on with the subject, whose type is narrowed; or "
+        "ask with isinstance.",
+        "`case Receipt() as receipt:` around a result of a machine.",
     ),
 )
