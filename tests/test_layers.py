@@ -37,7 +37,7 @@ FLOORS = {
     "batpak.guard": "gates / receipt / verdict",
     "batpak_codegen": """commands / versions / console stamp scaffold numbering plain page changelog
         canary captures
-        / catalog canonical / language splice formats watch graph / codes escape / run
+        / catalog draft / canonical / language splice formats watch graph / codes escape / run
         / unfrozen / config user_file contract_tests / hook_classes
         / render write stubs installed promises / user_source places
         / machine_view gate_view former_view / hooks_door strategies payload_view / checks
@@ -49,8 +49,8 @@ FLOORS = {
     "batpak_command": "main",
     "batpak_codegen.codes": "table / environment text types machines expressions versions / code",
     "batpak_codegen.source": "load / python / yaml_text",
-    "batpak_codegen.source.python": """child / load tree guard / calls / classes / annotations known
-        / places answer / values""",
+    "batpak_codegen.source.python": """child / load tree guard / calls / classes models
+        / annotations known / places answer / values""",
     "batpak_codegen.expr": """emit evaluate / check / operands / layout constants / algebra parse
         / tokens / nodes""",
 }

@@ -181,6 +181,11 @@ def fmt(
 def init(
     manner: Manner,
     folder: Annotated[Path, typer.Argument(help="Where; its name names the package.")] = Path(),
+    *,
+    from_pydantic: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE", help="Take the first schema from its models; it is run."),
+    ] = None,
 ) -> None:
     """Begin a project: configuration, a schema, hooks for git and CI.
 
@@ -190,7 +195,8 @@ def init(
     def action() -> Outcome:
         from batpak_codegen import console, scaffold
 
-        return console.Outcome(summary="\n".join([*scaffold.init(folder), "next: batpak gen"]))
+        done = scaffold.init(folder, from_pydantic)
+        return console.Outcome(summary="\n".join([*done, "next: batpak gen"]))
 
     manner.run(action)
 
