@@ -65,7 +65,8 @@ def snippet(config: Config, project: Project) -> str:
         if package.name in project.pasts
         for former in project.pasts[package.name].formers
     ]
-    imports, parameters, body = ["import batpak"], "store: batpak.Store, at: batpak.Coordinate", []
+    imports, parameters = ["import batpak"], "store: batpak.Store, at: batpak.Coordinate"
+    body: list[str] = []
     for package, event in events[:1]:
         imports.append(f"import {'.'.join((config.out_module, *package.parts))} as generated")
         body += [f"generated.{event.name}(None)", f"batpak.EventKind(0x{event.kind:04x})"]

@@ -10,13 +10,11 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import inspect
-import operator
 import sys
 import types
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from functools import reduce
-from typing import Annotated, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
 from pydantic import AwareDatetime, BaseModel, RootModel
 from pydantic.fields import FieldInfo
@@ -167,7 +165,8 @@ def _meant(hint: object) -> object:
         known = [item for item in get_args(hint)[1:] if _is_known(item)]
         return Annotated[(parts[0], *known)] if known else parts[0]
     if origin in (Union, types.UnionType):
-        return reduce(operator.or_, parts)
+        union: Any = Union  # checkers want its members to be written out
+        return cast("object", union[parts])
     if origin in (dict, Mapping) and len(parts) == 2:
         return types.GenericAlias(Mapping, parts)
     if origin is set and len(parts) == 1:
