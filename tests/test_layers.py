@@ -29,7 +29,7 @@ FLOORS = {
     "batpak.testing": """scenario / given / walk ledger samples moves / platform sabotage contract
         / crash handles threads watched / history disk switches / image / clock faults model""",
     "batpak.cli": """main / schemas pictures stores signatures decode demo versions
-        / manner readable trusted""",
+        / manner readable trusted / generated""",
     "batpak.read": "ancestry causes claims path projection / fetch page",
     "batpak.upkeep": "verify stats",
     "batpak.recovery": "restore / footer / decide",
@@ -37,20 +37,22 @@ FLOORS = {
     "batpak.journal": "active scan head / segment chain / frame / header / layout",
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates trace / bypass / receipt stamp / proposal verdict",
-    "batpak_codegen": """commands versions / console stamp scaffold numbering plain page
-        / catalog canonical / language splice formats watch graph / codes escape / run
-        / config user_file contract_tests / hook_classes / render write stubs installed promises
-        / user_source places / machine_view gate_view former_view scenario_view
-        / hooks_door strategies payload_view / checks / namespace link compiled compat history
+    "batpak_codegen": """commands / versions / console stamp scaffold numbering plain page changelog
+        canary captures
+        / catalog draft / canonical / language splice formats watch graph / codes escape / run
+        / unfrozen / config user_file contract_tests / hook_classes
+        / render write stubs installed promises / user_source places
+        / machine_view gate_view former_view scenario_view / hooks_door strategies payload_view
+        / checks / namespace link compiled compat history
         / layout machine gate hook handler thaw / step context example advice
         / fields kinds steps freeze / literal stored / ir source
         / declarations template outline expr difference hop frozen_bytes / slots types text lock
-        / names nodes pattern shape ids schema / diagnostic""",
+        / names nodes pattern shape ids schema whole_file / diagnostic""",
     "batpak_command": "main",
     "batpak_codegen.codes": "table / environment text types machines expressions versions / code",
     "batpak_codegen.source": "load / python / yaml_text",
-    "batpak_codegen.source.python": """child / load tree guard / calls / classes / annotations known
-        / places answer / values""",
+    "batpak_codegen.source.python": """child / load tree guard / calls / classes models
+        / annotations known / places answer / values""",
     "batpak_codegen.expr": """emit evaluate / check / operands / layout constants / algebra parse
         / tokens / nodes""",
 }

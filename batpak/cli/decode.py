@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from collections.abc import Mapping
@@ -12,7 +11,8 @@ import msgspec
 import typer
 
 from batpak import codec, registry, wire
-from batpak.cli.manner import Color, ConfigFile, ExitZero, Manner, Quiet, Verbose, When
+from batpak.cli import generated
+from batpak.cli.manner import Manner, shared
 from batpak.event import StoredEvent
 from batpak.kind import EventKind
 from batpak.store import Store
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 PAYLOAD_BYTES_MAX: int = 16 << 20
 
 
+@shared("decode", "form")
 def decode(
+    manner: Manner,
     source: Annotated[
         str, typer.Argument(help="A store; with --kind, a payload in hex, or - for bytes piped in.")
     ],
@@ -39,11 +41,6 @@ def decode(
     plain: Annotated[
         bool, typer.Option("--plain", help="Without generated classes: as it is stored.")
     ] = False,
-    config: ConfigFile = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
 ) -> None:
     """Print an event of a store, or a payload, as JSON.
 
@@ -56,7 +53,6 @@ def decode(
     data = b"" if number is None else _bytes(source)
 
     if not plain:
-        manner = Manner("decode", config, None, color, quiet, verbose, exit_zero)
         status = manner.status(lambda: _load(manner.configured()))
         if status:
             raise typer.Exit(status)
@@ -72,19 +68,8 @@ def decode(
 def _load(config: Config) -> Outcome:
     """Import the generated classes of a project."""
     from batpak_codegen.console import Outcome
-    from batpak_codegen.diagnostic import Diagnostic, SchemaError
 
-    if not config.system:
-        root = (config.root / config.out).resolve()
-        for _ in config.out_module.split("."):
-            root = root.parent
-        sys.path.insert(0, str(root))
-        try:
-            importlib.import_module(f"{config.out_module}.registry").load()
-        except ImportError as error:
-            message = f"the generated code cannot be imported: {error}"
-            hint = "run batpak gen, or decode with --plain"
-            raise SchemaError([Diagnostic("E0701", message, None, hint)]) from error
+    generated.load(config, "run batpak gen, or decode with --plain")
     return Outcome()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from enum import Enum
@@ -100,3 +101,39 @@ class Manner(NamedTuple):
         from batpak_codegen.config import configure
 
         return configure(self.config)
+
+
+Command: TypeAlias = Callable[..., None]
+
+
+def shared(name: str, *without: str) -> Callable[[Command], Command]:
+    """Give a command the options that all have. It gets them as a `Manner`, in front of its own.
+
+    Args:
+        name: What the command is called in messages.
+        without: Parameters of those that this command does not have.
+    """
+
+    def decorate(function: Command) -> Command:
+        def command(
+            *,
+            config: ConfigFile = None,
+            form: Form = None,
+            color: Color = When.AUTO,
+            quiet: Quiet = False,
+            verbose: Verbose = False,
+            exit_zero: ExitZero = False,
+            **own: object,
+        ) -> None:
+            function(Manner(name, config, form, color, quiet, verbose, exit_zero), **own)
+
+        _, *theirs = inspect.signature(function, eval_str=True).parameters.values()
+        ours = inspect.signature(command, eval_str=True).parameters.values()
+        taken = [one for one in ours if one.name not in ("own", *without)]
+        command.__name__, command.__doc__ = function.__name__, function.__doc__
+        command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typer looks there
+            [*theirs, *taken]
+        )
+        return command
+
+    return decorate

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from batpak.cli.manner import Color, ConfigFile, ExitZero, Manner, Quiet, Verbose, When
+from batpak.cli.manner import Manner, When, shared
 
 if TYPE_CHECKING:
     from batpak_codegen.console import Outcome
@@ -30,68 +30,59 @@ class Page(Enum):
     HTML = "html"
 
 
+@shared("graph", "form")
 def graph(
+    manner: Manner,
     machine: Annotated[
         str | None, typer.Argument(help="Order, or shop.orders.Order; default: all.")
     ] = None,
     *,
-    form: Annotated[
+    picture: Annotated[
         Picture, typer.Option("--format", help="The language of the diagram.")
     ] = Picture.MERMAID,
-    config: ConfigFile = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
 ) -> None:
     """Draw the machines."""
-    manner = Manner("graph", config, None, color, quiet, verbose, exit_zero)
 
     def action() -> Outcome:
         from batpak_codegen import console, graph, run
 
         project, texts = run.understand(manner.configured())
-        drawn = graph.graph(project, form.value, machine)
+        drawn = graph.graph(project, picture.value, machine)
         return console.Outcome(drawn, "", (), project.warnings, texts)
 
     manner.run(action)
 
 
+@shared("docs", "form")
 def docs(
+    manner: Manner,
     *,
-    form: Annotated[
+    page: Annotated[
         Page, typer.Option("--format", help="Markdown, or one HTML page that needs nothing else.")
     ] = Page.MD,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write catalog.md or catalog.html there.")
     ] = None,
-    config: ConfigFile = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT", help="Begin with what is new since lock, git:REF or a directory."
+        ),
+    ] = None,
 ) -> None:
     """Write the catalog of events, machines and gates."""
-    manner = Manner("docs", config, None, color, quiet, verbose, exit_zero)
 
     def action() -> Outcome:
         from batpak_codegen import commands
 
-        return commands.docs(manner.configured(), form.value, out)
+        return commands.docs(manner.configured(), page.value, out, against)
 
     manner.run(action)
 
 
-def ir(
-    *,
-    config: ConfigFile = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
-) -> None:
+@shared("ir", "form")
+def ir(manner: Manner) -> None:
     """Print what the schemas mean, as JSON."""
-    manner = Manner("ir", config, None, color, quiet, verbose, exit_zero)
 
     def action() -> Outcome:
         from batpak_codegen import console, plain, run

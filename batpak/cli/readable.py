@@ -6,21 +6,23 @@ it: decoded as the version it was written as, then upcast.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from batpak import registry, wire
+from batpak.cli import generated
 from batpak.errors import BatpakError, DecodeFailed, FutureVersion, RegistryError, UnknownKind
 from batpak.store import Store
 from batpak.wire import RAW
 
-CLEAN, FINDINGS, COULD_NOT_RUN = 0, 1, 2
+if TYPE_CHECKING:
+    from batpak_codegen.config import Config
+    from batpak_codegen.console import Outcome
 
 
 class Trouble(Struct, frozen=True):
@@ -87,67 +89,53 @@ def _hint(error: BatpakError, kind: int, version: int) -> str:
     return f"put version {version} back as it was written, or raise the version and write upcasts"
 
 
-def main(store: Path, config: Path | None) -> int:
-    """Run the check for a project, print, and return the exit code of the process."""
-    from batpak_codegen import run
-    from batpak_codegen.config import configure
-    from batpak_codegen.diagnostic import SchemaError, render
-
-    try:
-        found = configure(config)
-        drift = run.run(found, check=True).drift
-        if drift:
-            print(render(drift, {}), file=sys.stderr)
-            return FINDINGS
-        retired = load(found.root, found.out, found.out_module)
-        registry.validate()
-        report = check(store, retired)
-    except SchemaError as error:
-        print(render(error.diagnostics, error.texts), file=sys.stderr)
-        return run.exit_code(error)
-    except RegistryError as error:
-        for problem in error.problems:
-            print(f"not readable: {problem}", file=sys.stderr)
-        return FINDINGS
-    except (BatpakError, ImportError) as error:
-        print(f"batpak compat: {error}", file=sys.stderr)
-        return COULD_NOT_RUN
-    return tell(report, store)
-
-
-def load(root: Path, out: str, module: str) -> Mapping[int, str]:
-    """Import the generated code of a project and what users wrote for it; return what is retired.
+def outcome(config: Config, store: Path) -> Outcome:
+    """Say whether the generated code of a project reads every event of a store.
 
     Raises:
-        ImportError: It cannot be imported.
+        SchemaError: E0005, the store cannot be opened or read at all; E0701, the code cannot be
+            imported; and what is wrong with the schemas.
     """
-    home = root.joinpath(out)
-    for _ in module.split("."):
-        home = home.parent
-    if str(home) not in sys.path:
-        sys.path.insert(0, str(home))
-    registry_module = import_module(f"{module}.registry")
-    registry_module.load()
-    parent = module.rpartition(".")[0]
-    for hooks in sorted(root.joinpath(out).parent.glob("*_hooks.py")):
-        import_module(f"{parent}.{hooks.stem}" if parent else hooks.stem)
-    retired: Mapping[int, str] = getattr(registry_module, "RETIRED", {})
-    return retired
+    from batpak_codegen import run
+    from batpak_codegen.console import Outcome
+    from batpak_codegen.diagnostic import Diagnostic, SchemaError
+
+    drift = run.run(config, check=True).drift
+    if drift:
+        return Outcome(diagnostics=drift, reason="drift")
+    retired = generated.load(config)
+    try:
+        registry.validate()
+        report = check(store, retired)
+    except RegistryError as error:
+        found = tuple(Diagnostic("E0811", f"not readable: {said}") for said in error.problems)
+        return Outcome(diagnostics=found, reason="breaking")
+    except BatpakError as error:
+        message = f"cannot read the store {store}: {error}"
+        raise SchemaError([Diagnostic("E0005", message, None, error.hint or None)]) from error
+    return _told(report, store)
 
 
-def tell(report: Readable, store: Path) -> int:
-    """Print what was found; return the exit code."""
-    for trouble in report.troubles:
-        known = registry.lookup(trouble.kind)
-        name = known.cls.__qualname__ if known else "no event"
-        what = f"kind 0x{trouble.kind:04x} ({name}) version {trouble.version}"
-        count = f"{trouble.events:,} of its events, the first is event {trouble.first}"
-        print(f"not readable: {what}: {count}: {trouble.reason}", file=sys.stderr)
-        print(f"    = help: {trouble.hint}", file=sys.stderr)
-    for kind, events in sorted(report.retired.items()):
-        print(f"0x{kind:04x} is retired: its events ({events:,}) stay readable as plain values")
+def _told(report: Readable, store: Path) -> Outcome:
+    """Return what was found, in words."""
+    from batpak_codegen.console import Outcome
+    from batpak_codegen.diagnostic import Diagnostic
+
+    said = [
+        f"0x{kind:04x} is retired: its events ({events:,}) stay readable as plain values"
+        for kind, events in sorted(report.retired.items())
+    ]
     if report.troubles:
-        return FINDINGS
+        found = tuple(Diagnostic("E0811", _trouble(one), None, one.hint) for one in report.troubles)
+        return Outcome("", "\n".join(said), (), found, reason="breaking")
     kinds = len({kind for kind, _ in report.read})
-    print(f"{store}: all {sum(report.read.values()):,} events of {kinds:,} kinds are readable")
-    return CLEAN
+    said += [f"{store}: all {sum(report.read.values()):,} events of {kinds:,} kinds are readable"]
+    return Outcome("", "\n".join(said))
+
+
+def _trouble(trouble: Trouble) -> str:
+    known = registry.lookup(trouble.kind)
+    name = known.cls.__qualname__ if known else "no event"
+    what = f"kind 0x{trouble.kind:04x} ({name}) version {trouble.version}"
+    count = f"{trouble.events:,} of its events, the first is event {trouble.first}"
+    return f"not readable: {what}: {count}: {trouble.reason}"

@@ -6,21 +6,28 @@ Each one hands over to the compiler, which is imported when the command runs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from batpak.cli.manner import Color, ConfigFile, ExitZero, Form, Manner, Quiet, Verbose, When
+from batpak.cli.manner import Manner, shared
 
 if TYPE_CHECKING:
     from batpak_codegen.console import Outcome
 
 INTERRUPTED = 130  # exit code
+Release: TypeAlias = Annotated[
+    bool,
+    typer.Option("--release", help="Accept no warning, nothing that is not frozen, and no stub."),
+]
 
 
+@shared("gen")
 def gen(
+    manner: Manner,
     *,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if anything is out of date.")
@@ -46,57 +53,62 @@ def gen(
     no_stubs: Annotated[
         bool, typer.Option("--no-stubs", help="Leave your hooks files alone.")
     ] = False,
+    no_tests: Annotated[
+        bool, typer.Option("--no-tests", help="Leave generated tests alone.")
+    ] = False,
     allow_import: Annotated[
         list[str] | None,
         typer.Option(metavar="MODULE", help="Load this schema module as well; it is run."),
     ] = None,
-    config: ConfigFile = None,
-    form: Form = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
+    release: Release = False,
 ) -> None:
     """Compile the schemas into typed Python.
 
     Diagnostics go to standard error. Exits with 0 if all is written or up to date, 1 if something
     was found, 2 if the run could not be made, 3 on a defect of the generator.
     """
-    manner = Manner("gen", config, form, color, quiet, verbose, exit_zero)
     if watch and (check or diff or list_outputs):
         raise typer.BadParameter("--watch writes; it does not go with --check or --diff")
 
     def once() -> Outcome:
         from batpak_codegen import commands
-        from batpak_codegen.config import allowing
 
         request = commands.Request(
-            check, diff, list_outputs, package, out, depfile, stubs=not no_stubs
+            check,
+            diff,
+            list_outputs,
+            package,
+            out,
+            depfile,
+            stubs=not no_stubs,
+            tests=not no_tests,
+            modules=tuple(allow_import or ()),
+            release=release,
         )
-        return commands.gen(allowing(manner.configured(), allow_import or ()), request)
+        return commands.gen(manner.configured(), request)
 
     raise typer.Exit(_watch(manner, once) if watch else manner.status(once))
 
 
+@shared("check")
 def check(
+    manner: Manner,
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Report what is found in these; default: in all.")
     ] = None,
     *,
-    config: ConfigFile = None,
-    form: Form = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
+    release: Release = False,
+    types: Annotated[
+        bool,
+        typer.Option("--types", help="Ask mypy and pyright as well whether they see the types."),
+    ] = False,
 ) -> None:
     """Find every error of the schemas; write nothing."""
-    manner = Manner("check", config, form, color, quiet, verbose, exit_zero)
 
     def action() -> Outcome:
         from batpak_codegen import commands
 
-        return commands.check(manner.configured(), paths or ())
+        return commands.check(manner.configured(), paths or (), release=release, types=types)
 
     manner.run(action)
 
@@ -105,13 +117,38 @@ def _watch(manner: Manner, once: Callable[[], Outcome]) -> int:
     """Generate whenever something changes, until interrupted."""
     from batpak_codegen.watch import watch
 
-    def act() -> bool:
+    named = [manner.config or Path("pyproject.toml")]
+    read: set[Path] = set()
+
+    def paths() -> Sequence[Path]:
+        """Return what the configuration names; while it is broken, what it named before."""
+        from batpak_codegen import stamp
+        from batpak_codegen.diagnostic import SchemaError
+
+        with suppress(SchemaError):
+            named[:] = stamp.inputs(manner.configured())
+        return named
+
+    def noted() -> Outcome:
+        """Generate, and note what was read, also of what cannot be understood."""
+        from batpak_codegen.diagnostic import SchemaError
+
+        root = manner.configured().root
+        try:
+            outcome = once()
+        except SchemaError as error:
+            read.update(root / path for path in error.texts)
+            raise
+        read.update(root / path for path in (*outcome.texts, *outcome.read))
+        return outcome
+
+    def act() -> Sequence[Path] | None:
         if sys.stderr.isatty():
             typer.echo("\x1b[2J\x1b[H", nl=False, err=True)  # what was found may be gone by now
-        return manner.status(once) != INTERRUPTED
+        return None if manner.status(noted) == INTERRUPTED else tuple(read)
 
     try:
-        watch(lambda: _watched(manner), act)
+        watch(paths, act)
     except KeyboardInterrupt:
         pass
     except ModuleNotFoundError:  # the same, said properly
@@ -119,19 +156,9 @@ def _watch(manner: Manner, once: Callable[[], Outcome]) -> int:
     return INTERRUPTED
 
 
-def _watched(manner: Manner) -> list[Path]:
-    """Return what to look at; of a configuration that is broken, the file itself."""
-    from batpak_codegen.config import PYPROJECT
-    from batpak_codegen.diagnostic import SchemaError
-
-    try:
-        found = manner.configured()
-    except SchemaError:
-        return [manner.config or Path(PYPROJECT)]
-    return [found.root / path for path in (found.file, *found.schemas)]
-
-
+@shared("fmt")
 def fmt(
+    manner: Manner,
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Files or folders; default: all schemas.")
     ] = None,
@@ -139,15 +166,8 @@ def fmt(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if anything would change.")
     ] = False,
-    config: ConfigFile = None,
-    form: Form = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
 ) -> None:
     """Bring schemas into one order and spelling; comments stay."""
-    manner = Manner("fmt", config, form, color, quiet, verbose, exit_zero)
 
     def action() -> Outcome:
         from batpak_codegen import commands
@@ -157,25 +177,26 @@ def fmt(
     manner.run(action)
 
 
+@shared("init", "config")
 def init(
+    manner: Manner,
     folder: Annotated[Path, typer.Argument(help="Where; its name names the package.")] = Path(),
     *,
-    form: Form = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
+    from_pydantic: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE", help="Take the first schema from its models; it is run."),
+    ] = None,
 ) -> None:
     """Begin a project: configuration, a schema, hooks for git and CI.
 
     What is there already is never changed.
     """
-    manner = Manner("init", None, form, color, quiet, verbose, exit_zero)
 
     def action() -> Outcome:
         from batpak_codegen import console, scaffold
 
-        return console.Outcome(summary="\n".join([*scaffold.init(folder), "next: batpak gen"]))
+        done = scaffold.init(folder, from_pydantic)
+        return console.Outcome(summary="\n".join([*done, "next: batpak gen"]))
 
     manner.run(action)
 
@@ -184,21 +205,16 @@ ids = typer.Typer(help="Propose the number of a new event, or list those in use.
 
 
 @ids.command("next")
+@shared("id next")
 def next_id(
+    manner: Manner,
     name: Annotated[str, typer.Argument(help="The event: shop.orders.OrderReturned.")],
     *,
     write: Annotated[
         bool, typer.Option("--write", help="Put it into the schema, with the event if it is new.")
     ] = False,
-    config: ConfigFile = None,
-    form: Form = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
 ) -> None:
     """Propose the number of an event that two branches rarely share."""
-    manner = Manner("id next", config, form, color, quiet, verbose, exit_zero)
 
     def action() -> Outcome:
         from batpak_codegen import commands
@@ -209,17 +225,9 @@ def next_id(
 
 
 @ids.command("list")
-def list_ids(
-    *,
-    config: ConfigFile = None,
-    form: Form = None,
-    color: Color = When.AUTO,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    exit_zero: ExitZero = False,
-) -> None:
+@shared("id list")
+def list_ids(manner: Manner) -> None:
     """List the numbers in use."""
-    manner = Manner("id list", config, form, color, quiet, verbose, exit_zero)
 
     def action() -> Outcome:
         from batpak_codegen import console, numbering, run

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from batpak.cli import readable
+from batpak.cli.manner import Manner, shared
 
-Mode: TypeAlias = Literal["backward_transitive", "full_transitive"]
-MODES: tuple[Mode, ...] = ("backward_transitive", "full_transitive")
-
-ConfigFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        help="A TOML file with [tool.batpak]; default: the nearest pyproject.toml.",
-    ),
-]
+if TYPE_CHECKING:
+    from batpak_codegen.console import Outcome
 
 
+class Mode(Enum):
+    """Who has to read what."""
+
+    BACKWARD_TRANSITIVE = "backward_transitive"
+    FULL_TRANSITIVE = "full_transitive"
+
+
+@shared("lock")
 def lock(
+    manner: Manner,
     *,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if anything is not frozen.")
@@ -31,30 +33,33 @@ def lock(
         str | None,
         typer.Option(metavar="KIND", help="A kind whose event is gone: it stays taken."),
     ] = None,
-    config: ConfigFile = None,
 ) -> None:
     """Freeze the shapes of events that are new.
 
     From then on stored events rely on them.
-
-    Exits with 0 if all is frozen, 1 if something was found, 2 if the run could not be made.
     """
-    try:
-        from batpak_codegen import versions
-    except ModuleNotFoundError as error:
-        raise _without("lock", error) from error
     kind = None if retire is None else _kind(retire)
-    raise typer.Exit(versions.main_lock(check=check, retire=kind, config=config))
+    if check and retire is not None:
+        raise typer.BadParameter("--retire writes; it does not go with --check")
+
+    def action() -> Outcome:
+        from batpak_codegen import versions
+
+        return versions.lock(manner.configured(), check=check, retire=kind)
+
+    manner.run(action)
 
 
+@shared("compat")
 def compat(
+    manner: Manner,
     *,
     against: Annotated[
         str,
         typer.Option(metavar="WHAT", help="lock, git:REF, or a directory with schemas or a lock."),
     ] = "lock",
     mode: Annotated[
-        str | None, typer.Option(metavar="MODE", help=f"{MODES[0]} or {MODES[1]}.")
+        Mode | None, typer.Option(help="One for all packages; default: as it is configured.")
     ] = None,
     store: Annotated[
         Path | None,
@@ -62,24 +67,25 @@ def compat(
             metavar="DIR", help="A store: read every event of it with the generated code."
         ),
     ] = None,
-    config: ConfigFile = None,
 ) -> None:
     """Say what a change of the schemas would break.
 
-    Of what is stored, or of code that still runs.
-
-    Exits with 0 if nothing breaks, 1 if something does, 2 if the run could not be made.
+    Of what is stored, or of code that still runs. A store is read if nothing breaks.
     """
-    try:
+
+    def action() -> Outcome:
+        from msgspec.structs import replace
+
         from batpak_codegen import versions
-    except ModuleNotFoundError as error:
-        raise _without("compat", error) from error
-    if mode is not None and mode not in MODES:
-        raise typer.BadParameter(f"{mode!a} is no mode: {' or '.join(MODES)}")
-    status = versions.main_compat(against=against, mode=mode, config=config)
-    if store is not None and status in (readable.CLEAN, readable.FINDINGS):
-        status = max(status, readable.main(store, config))
-    raise typer.Exit(status)
+
+        configured = manner.configured()
+        found = versions.compat(configured, against, mode.value if mode else None)
+        if store is None or found.reason:
+            return found
+        told = readable.outcome(configured, store)
+        return replace(told, summary="\n".join(filter(None, [found.summary, told.summary])))
+
+    manner.run(action)
 
 
 def _kind(text: str) -> int:
@@ -90,10 +96,3 @@ def _kind(text: str) -> int:
     if not 0 <= kind <= 0xFFFF:
         raise typer.BadParameter(f"{text!a} is no kind: write it like 0x2006")
     return kind
-
-
-def _without(name: str, error: ModuleNotFoundError) -> typer.Exit:
-    """Say which extra is missing."""
-    message = f"error[E0008] `batpak {name}` needs {error.name}: pip install 'batpak[gen]'"
-    typer.echo(message, err=True)
-    return typer.Exit(2)

@@ -35,15 +35,19 @@ def main(arguments: list[str]) -> int:
         else:
             print(USAGE, file=sys.stderr)
             return COULD_NOT_RUN
-    try:
-        from batpak_codegen import run  # its requirements may be missing
+    try:  # its requirements may be missing
+        from batpak_codegen import commands
+        from batpak_codegen.config import configure
+        from batpak_codegen.console import Console, choose_color, choose_format
     except ModuleNotFoundError as error:
         print(
             f"error[E0008] the generator needs {error.name}: pip install 'batpak[gen]'",
             file=sys.stderr,
         )
         return COULD_NOT_RUN
-    return run.main(check=check, config=config, stubs=stubs, allow_import=modules)
+    request = commands.Request(check=check, stubs=stubs, modules=tuple(modules))
+    console = Console("gen", choose_format(None), choose_color("auto", sys.stderr))
+    return console.run(lambda: commands.gen(configure(config), request))
 
 
 if __name__ == "__main__":

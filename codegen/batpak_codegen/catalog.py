@@ -15,6 +15,7 @@ from msgspec import Struct, to_builtins
 from batpak_codegen import escape, graph
 from batpak_codegen.expr.emit import Message
 from batpak_codegen.fields import spelled
+from batpak_codegen.hop import HopDef, Past
 from batpak_codegen.ir import (
     EventDef,
     GateDef,
@@ -87,44 +88,68 @@ Block: TypeAlias = Heading | Paragraph | Listing | Table
 
 def catalog(project: Project) -> list[Block]:
     """Return what stands on the page, in the order of packages and declarations."""
-    return [block for package in project.packages for block in _package(package)]
+    return [
+        block
+        for package in project.packages
+        for block in _package(package, project.pasts.get(package.name))
+    ]
 
 
-def _package(package: PackageDef) -> Iterator[Block]:
+def _package(package: PackageDef, past: Past | None) -> Iterator[Block]:
     yield Heading(1, package.name, package.name)
     if package.doc:
         yield Paragraph(package.doc)
     if package.events:
         rows = tuple(
-            (Mono(f"0x{e.kind:04x}"), Mono(e.name, _anchor(package, e.name)), e.doc or "")
+            (Mono(f"0x{e.kind:04x}"), Mono(e.name, anchor(package, e.name)), e.doc or "")
             for e in package.events
         )
         yield Table(("Kind", "Event", "What"), rows)
     for event in package.events:
         yield from _event(package, event)
+        yield from _versions(event, past)
     for machine in package.machines:
         yield from _machine(package, machine)
     for policy in package.policies:
         yield from _policy(package, policy)
     for context in package.contexts:
-        yield Heading(2, f"Context {context.name}", _anchor(package, context.name))
+        yield Heading(2, f"Context {context.name}", anchor(package, context.name))
         yield from _fields(context.fields)
     for definition in package.types:
         yield from _type(package, definition)
 
 
-def _anchor(package: PackageDef, name: str) -> str:
+def anchor(package: PackageDef, name: str) -> str:
+    """Return where something that a package declares stands on the page."""
     return f"{package.name}.{name}"
 
 
 def _event(package: PackageDef, event: EventDef) -> Iterator[Block]:
-    yield Heading(2, f"Event {event.name}", _anchor(package, event.name))
+    yield Heading(2, f"Event {event.name}", anchor(package, event.name))
     yield Paragraph(f"Kind 0x{event.kind:04x}, version {event.version}.")
     if event.deprecated:
         yield Paragraph(f"Deprecated: {event.deprecated}")
     if event.doc:
         yield Paragraph(event.doc)
     yield from _fields(event.fields)
+
+
+def _versions(event: EventDef, past: Past | None) -> Iterator[Block]:
+    hops = [hop for hop in past.hops if hop.event == event.name] if past else []
+    if hops:
+        rows = tuple(
+            (f"{hop.version} to {hop.version + 1}", difference(hop), _way(hop)) for hop in hops
+        )
+        yield Table(("Version", "What changed", "How old events are read"), rows)
+
+
+def difference(hop: HopDef) -> str:
+    """Say what is different between a version and the next one."""
+    return ", ".join(hop.changed).replace("``", "") or "nothing that is stored"
+
+
+def _way(hop: HopDef) -> str:
+    return "by Python" if hop.values is None else "by declared steps"
 
 
 def _fields(fields: Sequence[FieldType]) -> Iterator[Block]:
@@ -182,27 +207,27 @@ def _lengths(of: Bounds | ListOf | SetOf | MapOf, noun: str) -> list[str]:
 
 
 def _machine(package: PackageDef, machine: MachineDef) -> Iterator[Block]:
-    yield Heading(2, f"Machine {machine.name}", _anchor(package, machine.name))
+    yield Heading(2, f"Machine {machine.name}", anchor(package, machine.name))
     if machine.doc:
         yield Paragraph(machine.doc)
     yield Listing(graph.text(package.name, machine).rstrip())
     for state in machine.states:
-        yield Heading(3, f"State {state.name}", _anchor(package, f"{machine.name}.{state.name}"))
+        yield Heading(3, f"State {state.name}", anchor(package, f"{machine.name}.{state.name}"))
         if state.doc:
             yield Paragraph(state.doc)
         yield from _fields(state.fields)
     for gate in machine.gates:
         moves = ", ".join(move.name for move in machine.moves if gate.name in move.gates)
-        yield from _gate(_anchor(package, f"{machine.name}.{gate.name}"), gate, moves)
+        yield from _gate(anchor(package, f"{machine.name}.{gate.name}"), gate, moves)
 
 
 def _policy(package: PackageDef, policy: PolicyDef) -> Iterator[Block]:
-    yield Heading(2, f"Policy {policy.name}", _anchor(package, policy.name))
+    yield Heading(2, f"Policy {policy.name}", anchor(package, policy.name))
     if policy.doc:
         yield Paragraph(policy.doc)
     yield Paragraph(f"Judges {policy.event}.")
     for gate in policy.gates:
-        yield from _gate(_anchor(package, f"{policy.name}.{gate.name}"), gate, policy.name)
+        yield from _gate(anchor(package, f"{policy.name}.{gate.name}"), gate, policy.name)
 
 
 def _gate(anchor: str, gate: GateDef, asked_by: str) -> Iterator[Block]:
@@ -226,7 +251,7 @@ def _template(message: Message) -> str:
 
 def _type(package: PackageDef, definition: TypeDef) -> Iterator[Block]:
     type_ = definition.type
-    yield Heading(2, f"Type {type_.name}", _anchor(package, type_.name))
+    yield Heading(2, f"Type {type_.name}", anchor(package, type_.name))
     if definition.doc:
         yield Paragraph(definition.doc)
     if isinstance(type_, StructType):

@@ -11,23 +11,25 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from batpak_codegen import catalog, numbering, page, stamp
+from batpak_codegen import canary, catalog, numbering, page, stamp, versions, whole_file
 from batpak_codegen.canonical import canonical
-from batpak_codegen.config import Config
+from batpak_codegen.captures import captures
+from batpak_codegen.changelog import changelog
+from batpak_codegen.config import Config, allowing
 from batpak_codegen.console import Outcome, Reason
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, printable
-from batpak_codegen.run import Report, counted, run, summary, understand
+from batpak_codegen.run import Report, counted, run, summary, unbroken, understand
 from batpak_codegen.source import yaml_text
 from batpak_codegen.source.load import read_texts
-from batpak_codegen.splice import replace_file
 
 
 class Request(Struct, frozen=True):
     """What `gen` was asked for.
 
-    `check`, `diff` and `list_outputs` write nothing; `out` is another folder for this run, and
-    with `package` only the files of that package count. Without `stubs` users' files are left
-    alone.
+    `check`, `diff` and `list_outputs` write nothing. With `out` only that other folder counts, with
+    `package` only the files of that package. Without `stubs` users' files are left alone, without
+    `tests` generated tests. `modules` are schema modules to load beside those of the configuration;
+    `release` accepts nothing that is unfinished.
     """
 
     check: bool = False
@@ -37,6 +39,9 @@ class Request(Struct, frozen=True):
     out: Path | None = None
     depfile: Path | None = None
     stubs: bool = True
+    tests: bool = True
+    modules: tuple[str, ...] = ()
+    release: bool = False
 
 
 def gen(config: Config, request: Request) -> Outcome:
@@ -46,31 +51,38 @@ def gen(config: Config, request: Request) -> Outcome:
         SchemaError: What one stage found; nothing was written.
     """
     started = time.perf_counter()
-    configured = config
-    if request.out is not None:
-        config = replace(config, out=str(request.out.absolute()))
     dry = request.check or request.diff or request.list_outputs
-    before = stamp.digests(config)
-    report = run(config, check=dry, package=request.package, stubs=request.stubs)
+    begun, before = time.time_ns(), stamp.digests(config)
+    config = allowing(config, request.modules)
+    if not request.tests:
+        config = replace(config, tests=None)
+    report = run(
+        config,
+        check=dry,
+        package=request.package,
+        stubs=request.stubs,
+        out=request.out,
+        release=request.release,
+    )
     if request.depfile is not None:
         _write_depfile(request.depfile, report, config)
     if request.list_outputs:
-        listed = "".join(f"{_shown(path, report, config)}\n" for path in sorted(report.files))
+        listed = "".join(f"{_shown(path, report)}\n" for path in sorted(report.files))
         return Outcome(product=listed, diagnostics=report.warnings, texts=report.texts)
     if dry:
         return _compared(report, config, request, time.perf_counter() - started)
-    if config is configured and request.package is None and request.stubs:
-        stamp.write(config, report, before)
+    if replace(request, depfile=None, release=False) == Request():
+        stamp.write(config, report, before, begun)
     said = summary(report, time.perf_counter() - started, check=False)
-    details = [f"{_shown(path, report, config)} written" for path in report.written]
+    details = [f"{_shown(path, report)} written" for path in report.written]
     details += [f"{path} extended" for path in report.yours]
-    details += [f"{_shown(path, report, config)} removed" for path in report.removed]
-    return Outcome("", said, tuple(details), report.warnings, report.texts)
+    details += [f"{_shown(path, report)} removed" for path in report.removed]
+    return Outcome("", said, tuple(details), report.warnings, report.texts, read=report.read)
 
 
-def _shown(path: str, report: Report, config: Config) -> str:
-    """Return a path of a report as it is below the root."""
-    return path if path in report.beside else f"{config.out}/{path}"
+def _shown(path: str, report: Report) -> str:
+    """Return a path of a report as it is below the root, or absolute."""
+    return path if path in report.beside else f"{report.out}/{path}"
 
 
 def _compared(report: Report, config: Config, request: Request, seconds: float) -> Outcome:
@@ -85,7 +97,7 @@ def _diff(report: Report, config: Config) -> str:
     """Return what `gen` would change, as a unified diff."""
     lines: list[str] = []
     for path in report.changed:
-        shown = _shown(path, report, config)
+        shown = _shown(path, report)
         file = config.root / shown
         old = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
         new = report.files.get(path, "")
@@ -99,7 +111,7 @@ def _diff(report: Report, config: Config) -> str:
 def _write_depfile(file: Path, report: Report, config: Config) -> None:
     """Write what each output is made from, the way `make` and `ninja` read it."""
     made = sorted(set(report.files) - set(report.yours))
-    targets = " ".join(_escaped(config.root / _shown(path, report, config)) for path in made)
+    targets = " ".join(_escaped(config.root / _shown(path, report)) for path in made)
     read = (config.root / path for path in report.read)
     inputs = {*stamp.inputs(config), *(path for path in read if path.is_file())}
     sources = " ".join(map(_escaped, sorted(inputs)))
@@ -114,18 +126,24 @@ def _escaped(path: Path) -> str:
     return str(path).replace("$", "$$").replace("#", "\\#").replace(" ", "\\ ")
 
 
-def check(config: Config, paths: Sequence[Path] = ()) -> Outcome:
+def check(
+    config: Config, paths: Sequence[Path] = (), *, release: bool = False, types: bool = False
+) -> Outcome:
     """Do everything that can find an error of the schemas, and write nothing.
 
     Args:
         config: Which schemas there are; all of them are read, since they import each other.
         paths: Files or folders; findings elsewhere are only counted.
+        release: Accept nothing that is unfinished; for that, users' files are read as well.
+        types: Also ask the type checkers that are here whether they see the generated types.
 
     Raises:
         SchemaError: What one stage found.
     """
     started = time.perf_counter()
     try:
+        if release:
+            run(config, check=True, release=True)
         project, texts = understand(config)
     except SchemaError as error:
         if not paths:
@@ -136,7 +154,12 @@ def check(config: Config, paths: Sequence[Path] = ()) -> Outcome:
     head = f"{counted(len(project.packages), 'package')}, {counted(events, 'event')}"
     details = tuple(f"{path} read" for path in sorted(texts) if texts[path])
     found = _near(project.warnings, config, paths) if paths else project.warnings
-    return Outcome("", f"{head}: all well ({seconds:.2f} s)", details, found, texts)
+    said = f"{head}: all well ({seconds:.2f} s)"
+    if not types:
+        return Outcome("", said, details, found, texts)
+    blind, lost = canary.sing(config, project), captures(config)
+    found, texts = (*found, *lost.found, *blind), {**texts, **lost.texts}
+    return Outcome("", "" if blind else said, details, found, texts, "schema" if blind else None)
 
 
 def fmt(config: Config, paths: Sequence[Path], *, check: bool) -> Outcome:
@@ -161,7 +184,7 @@ def fmt(config: Config, paths: Sequence[Path], *, check: bool) -> Outcome:
         found = tuple(Diagnostic("E0706", f"{path} {message}", None, hint) for path in changed)
         return Outcome(diagnostics=found, reason="drift")
     for path in changed:
-        replace_file(config.root / path, shaped[path])
+        whole_file.save(config.root / path, shaped[path])
     seconds = time.perf_counter() - started
     rest = f"{len(texts) - len(changed)} unchanged ({seconds:.2f} s)"
     said = f"{counted(len(changed), 'file')} formatted, {rest}"
@@ -178,18 +201,33 @@ def next_id(config: Config, name: str, *, write: bool) -> Outcome:
     found = numbering.next_id(name, texts)
     if write:
         yaml_text.parse(found.text, found.path)
-        replace_file(config.root / found.path, found.text)
+        whole_file.save(config.root / found.path, found.text)
     return Outcome(f"0x{found.number:03x}\n")
 
 
-def docs(config: Config, form: Literal["md", "html"], out: Path | None) -> Outcome:
+def docs(
+    config: Config, form: Literal["md", "html"], out: Path | None, against: str | None = None
+) -> Outcome:
     """Write the catalog, as one file in `out`, or to standard output.
 
+    Args:
+        config: Which schemas there are.
+        form: In which language.
+        out: The folder of the file, or None.
+        against: Begin with what is different since then: `lock`, `git:REF` or a directory.
+
     Raises:
-        SchemaError: What one stage found; E0703, the file cannot be written.
+        SchemaError: What one stage found; E0703, the file cannot be written; E0003, there is
+            nothing to compare with.
     """
-    project, texts = understand(config)
+    found, _ = unbroken(config)
+    project, texts = found.project, found.texts
     blocks = catalog.catalog(project)
+    if against is not None:
+        base = found.freezing.base
+        if against != "lock":
+            base, _ = versions.promised(config, against, base)
+        blocks = [*changelog(project, found.freezing, base, against), *blocks]
     text = catalog.markdown(blocks) if form == "md" else page.html(blocks)
     if out is None:
         return Outcome(text, "", (), project.warnings, texts)

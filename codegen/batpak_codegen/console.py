@@ -30,7 +30,8 @@ class Outcome(Struct, frozen=True):
     """What a command that could run has to say.
 
     `product` is what it was asked for, `summary` the line of success, `details` what `-v` adds to
-    it. With a `reason` the command has failed.
+    it. With a `reason` the command has failed. `read` are paths of what the command depends on,
+    beside the configuration and the `texts`.
     """
 
     product: str = ""
@@ -39,6 +40,7 @@ class Outcome(Struct, frozen=True):
     diagnostics: tuple[Diagnostic, ...] = ()
     texts: Mapping[str, str] = NOTHING
     reason: Reason | None = None
+    read: tuple[str, ...] = ()
 
 
 class Console(Struct, frozen=True):
@@ -59,7 +61,7 @@ class Console(Struct, frozen=True):
             return self.tell(outcome)
         except SchemaError as error:
             status = exit_code(error)
-            self._print(error.diagnostics, error.texts, "schema" if status == FINDINGS else None)
+            self._print(error.diagnostics, error.texts, _reason(error, status))
             return CLEAN if status == FINDINGS and self.exit_zero else status
         except KeyboardInterrupt:
             return INTERRUPTED
@@ -83,7 +85,7 @@ class Console(Struct, frozen=True):
         return FINDINGS if outcome.reason and not self.exit_zero else CLEAN
 
     def _print(
-        self, found: tuple[Diagnostic, ...], texts: Mapping[str, str], reason: str | None
+        self, found: tuple[Diagnostic, ...], texts: Mapping[str, str], reason: Reason | None
     ) -> None:
         text = spell(found, texts, self.format, color=self.color, reason=reason)
         print(text, file=sys.stdout if self.format in DOCUMENTS else sys.stderr, flush=True)
@@ -103,6 +105,16 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         if self.shown:
             print("\r\x1b[K", end="", file=self.stream, flush=True)
+
+
+def _reason(error: SchemaError, status: int) -> Reason | None:
+    """Return what a command failed for that could not go on."""
+    if status != FINDINGS:
+        return None
+    codes = {found.code for found in error.diagnostics}
+    if codes == {"E0809"}:
+        return "lock"
+    return "breaking" if all(code.startswith("C") for code in codes) else "schema"
 
 
 def _saved() -> str:

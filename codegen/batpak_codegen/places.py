@@ -35,6 +35,21 @@ def inside(root: Path, out: str, key: str, path: str) -> str:
     return short
 
 
+def elsewhere(root: Path, out: str, other: Path) -> Path:
+    """Return another output directory as it is, absolute.
+
+    Raises:
+        SchemaError: E0006, it holds the one of the project or is inside it: of two that are
+            nested, each would take the other's files for stale ones of its own.
+    """
+    own, real = Path(realpath(root / out)), Path(realpath(other))
+    if real != own and (own.is_relative_to(real) or real.is_relative_to(own)):
+        where = "inside" if real.is_relative_to(own) else "around"
+        message = f"{quoted(str(other))} is {where} {out}, where the project has its own"
+        raise _refused("E0006", message, "choose a directory beside it")
+    return other.absolute()
+
+
 def hooks_pattern(root: Path, out: str, pattern: str) -> str:
     """Return `hooks` with everything but `{package}` filled in.
 

@@ -6,10 +6,7 @@ everything is known to be right.
 
 from __future__ import annotations
 
-import sys
-import time
-import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
@@ -17,17 +14,17 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from batpak_codegen.config import Config, allowing, configure
+from batpak_codegen.config import Config
 from batpak_codegen.contract_tests import render_tests
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, did_you_mean, quoted
-from batpak_codegen.diagnostic import render as spell
 from batpak_codegen.installed import installed_kinds
 from batpak_codegen.ir import Project
 from batpak_codegen.link import link
-from batpak_codegen.places import hooks_files, module_of, test_files
-from batpak_codegen.promises import read_lock, settle
+from batpak_codegen.places import elsewhere, hooks_files, module_of, test_files
+from batpak_codegen.promises import Settled, Terms, read_lock, settle
 from batpak_codegen.render import render
 from batpak_codegen.source.load import Loaded, Modules, load
+from batpak_codegen.unfrozen import unfrozen
 from batpak_codegen.user_file import owed, prepare, save
 from batpak_codegen.write import Plan, plan, write
 
@@ -39,12 +36,14 @@ _COULD_NOT_RUN: Final = frozenset(_ENVIRONMENT.split())
 class Report(Struct, frozen=True):
     """What a run did; with `check`, what it would have done and why.
 
-    `written` and `removed` are paths below `out`; `yours` are the users' files that were made or
-    extended. What is in `beside`, tests and users' files, is below the root instead. `drift` says
-    the same to a reader. `warnings` are about the schemas, whose `texts` are by path. `files` are
-    the texts of all that belongs there. `read` are other files that the run depends on.
+    `written` and `removed` are paths below `out`, which is below the root, or absolute; `yours` are
+    the users' files that were made or extended. What is in `beside`, tests and users' files, is
+    below the root instead. `drift` says the same to a reader. `warnings` are about the schemas,
+    whose `texts` are by path. `files` are the texts of all that belongs there. `read` are other
+    files that the run depends on.
     """
 
+    out: str
     packages: int
     events: int
     written: tuple[str, ...]
@@ -64,7 +63,15 @@ class Report(Struct, frozen=True):
         return tuple(sorted((*self.written, *self.removed, *self.yours)))
 
 
-def run(config: Config, *, check: bool, package: str | None = None, stubs: bool = True) -> Report:
+def run(
+    config: Config,
+    *,
+    check: bool,
+    package: str | None = None,
+    stubs: bool = True,
+    out: Path | None = None,
+    release: bool = False,
+) -> Report:
     """Generate the code of a project.
 
     Args:
@@ -72,46 +79,61 @@ def run(config: Config, *, check: bool, package: str | None = None, stubs: bool 
         check: Write nothing; compare, and say in `drift` what is out of date.
         package: Look at the files of this package below `out` only.
         stubs: Append to users' files what is missing there; else they are not looked at.
+        out: Instead of where the configuration says, and only there: neither users' files nor
+            tests are looked at.
+        release: Warnings are errors, and so is what is not frozen, and stubs that users have not
+            filled in.
 
     Raises:
         SchemaError: What one stage found; nothing was written.
     """
-    project, texts, read = _understood(config)
-    paths = hooks_files(config.hooks, project.parts)
+    if release:
+        config = replace(config, warnings_as_errors=True)
+    found, loaded = unbroken(config)
+    paths = hooks_files(config.hooks, found.project.parts)
     modules = {n: module_of(p, config.out, config.out_module) for n, p in paths.items()}
-    project = replace(project, hooks=modules)
+    project = replace(found.project, hooks=modules)
     files = render(project)
-    out = config.root / config.out
-    planned = plan(out, files)
-    whole = package is None
-    tests = render_tests(project, test_files([*project.parts])) if config.tests and whole else {}
-    tested = _plan_tests(config, tests) if config.tests and whole else Plan((), (), (), 0)
-    owing = owed(project, files, paths) if stubs and whole else []
+    below = config.out if out is None else str(elsewhere(config.root, config.out, out))
+    planned = plan(config.root / below, files)
+    whole = package is None and out is None
+    owing = owed(project, files, paths) if release or (stubs and whole) else []
     yours = prepare(config.root, owing)
+    orphans = [one for one in yours.orphans if one.code not in config.ignore]
+    unready = orphans if config.warnings_as_errors else []
+    if release:
+        unready = [*unready, *yours.unwritten, *unfrozen(config, found).findings]
+    if unready:
+        raise SchemaError(unready, {**found.texts, **yours.texts})
+    if not whole:
+        config = replace(config, tests=None)
+    tests = render_tests(project, test_files([*project.parts])) if config.tests else {}
+    tested = _plan_tests(config, tests) if config.tests else Plan((), (), (), 0)
     if package is not None:
         folder = _folder(project, package)
         files = {path: text for path, text in files.items() if path.startswith(folder)}
         planned = planned.below(folder, len(files))
     if not check:
-        write(out, files, planned)
+        write(config.root / below, files, planned)
         if config.tests:
             write(config.root / config.tests, tests, tested)
         save(config.root, yours.changes)
     tests = {f"{config.tests}/{path}": text for path, text in tests.items()}
-    drift = [*planned.drift(config.out), *tested.drift(config.tests or "")]
+    drift = [*planned.drift(below), *tested.drift(config.tests or "")]
     return Report(
+        out=below,
         packages=len(project.packages),
         events=sum(len(package.events) for package in project.packages),
         written=(*sorted((*planned.missing, *planned.changed)), *_tests(config, tested, "written")),
         removed=(*planned.stale, *_tests(config, tested, "removed")),
         unchanged=planned.unchanged + tested.unchanged,
         drift=(*drift, *(change.drift() for change in yours.changes)),
-        warnings=(*project.warnings, *yours.orphans),
-        texts={**texts, **yours.texts},
+        warnings=(*project.warnings, *orphans),
+        texts={**found.texts, **yours.texts},
         files={**files, **tests, **{c.path: c.new.decode("utf-8") for c in yours.changes}},
         beside=(*tests, *_tests(config, tested, "removed"), *(file.path for file in owing)),
         yours=tuple(change.path for change in yours.changes),
-        read=read,
+        read=(config.lock, *loaded.read),
     )
 
 
@@ -142,28 +164,59 @@ def understand(config: Config) -> tuple[Project, Mapping[str, str]]:
     Raises:
         SchemaError: What one stage found; what would break is found by the last.
     """
-    project, texts, _ = _understood(config)
-    return project, texts
+    found, _ = unbroken(config)
+    return found.project, found.texts
 
 
-def _understood(config: Config) -> tuple[Project, Mapping[str, str], tuple[str, ...]]:
-    project, loaded = linked(config)
-    base, promised = read_lock(config.root, config.lock)
-    settled = settle(project, loaded, base, promised, config.terms)
-    if settled.verdict.breaks:
-        raise SchemaError(settled.verdict.breaks, settled.texts)
-    return settled.project, settled.texts, (config.lock, *loaded.read)
+def unbroken(config: Config) -> tuple[Settled, Loaded]:
+    """Do the same, and return all of what is known.
+
+    Raises:
+        SchemaError: What one stage found; what would break is found by the last.
+    """
+    found, loaded = settled(config)
+    if found.verdict.breaks:
+        raise SchemaError(found.verdict.breaks, found.texts)
+    return found, loaded
 
 
-def linked(config: Config) -> tuple[Project, Loaded]:
-    """Read and link, without a look at what was promised: return that, and the files.
+def settled(
+    config: Config, terms: Terms | None = None, *, is_locking: bool = False
+) -> tuple[Settled, Loaded]:
+    """Read the schemas, and hold them against the lock. What breaks is in the verdict.
+
+    Args:
+        config: Of the project.
+        terms: What may break; default: as it is configured.
+        is_locking: As `promises.settle` takes it.
+
+    Raises:
+        SchemaError: What one stage found.
+    """
+    loaded = read(config)
+    project = linked(config, loaded)
+    base, text = read_lock(config.root, config.lock)
+    terms = terms or config.terms
+    return settle(project, loaded, base, text, terms, is_locking=is_locking), loaded
+
+
+def read(config: Config) -> Loaded:
+    """Read the schemas of a project, in YAML and in Python.
+
+    Raises:
+        SchemaError: What is wrong with them.
+    """
+    return load([config.root / path for path in config.schemas], config.root, _modules(config))
+
+
+def linked(config: Config, loaded: Loaded) -> Project:
+    """Link what was read, without a look at what was promised.
 
     Warnings that the configuration ignores are left out.
 
     Raises:
-        SchemaError: What one stage found; with `warnings_as_errors`, also warnings.
+        SchemaError: What is wrong; with `warnings_as_errors`, also warnings.
     """
-    loaded = load([config.root / path for path in config.schemas], config.root, _modules(config))
     try:
         project = link(
             loaded.files,
@@ -178,42 +231,13 @@ def linked(config: Config) -> tuple[Project, Loaded]:
     except SchemaError as error:
         error.texts = loaded.texts
         raise
-    return replace(project, warnings=warnings), loaded
+    return replace(project, warnings=warnings)
 
 
 def _modules(config: Config) -> Modules | None:
     if not config.python_schemas:
         return None
     return Modules(config.python_schemas, config.root / config.out, config.out_module)
-
-
-def main(
-    *, check: bool, config: Path | None, stubs: bool = True, allow_import: Sequence[str] = ()
-) -> int:
-    """Run, print what there is to say, and return the exit code of the process.
-
-    `allow_import` are schema modules to load beside those of the configuration.
-    Diagnostics go to standard error, the one line of success to standard output.
-    """
-    started = time.perf_counter()
-    try:
-        report = run(allowing(configure(config), allow_import), check=check, stubs=stubs)
-    except SchemaError as error:
-        print(spell(error.diagnostics, error.texts), file=sys.stderr)
-        return exit_code(error)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except Exception:  # noqa: BLE001  a defect of ours must end in code 3, whatever it is
-        traceback.print_exc()
-        print("batpak gen: internal error; nothing of yours was changed", file=sys.stderr)
-        return INTERNAL
-    if check and report.drift:
-        print(spell(report.drift, {}), file=sys.stderr)
-        return FINDINGS
-    if report.warnings:
-        print(spell(report.warnings, report.texts), file=sys.stderr)
-    print(summary(report, time.perf_counter() - started, check=check))
-    return CLEAN
 
 
 def exit_code(error: SchemaError) -> int:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from batpak_codegen import names
 from batpak_codegen.config import PYPROJECT, configure
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, quoted
+from batpak_codegen.draft import LEFT_OUT, Draft
 from batpak_codegen.language import NAME, language_schema
 from batpak_codegen.run import counted
 from batpak_codegen.source.load import SUFFIX
+from batpak_codegen.source.python.answer import Model
+from batpak_codegen.source.python.load import load_modules
 
 _SCHEMA: Final = """\
 # yaml-language-server: $schema={language}
@@ -99,14 +103,19 @@ jobs:
 """
 
 
-def init(folder: Path) -> list[str]:
+def init(folder: Path, module: str | None = None) -> list[str]:
     """Make what is missing in a folder; return what was done, one line each.
+
+    Args:
+        folder: Where.
+        module: Write the first schema from the Pydantic models of this module, which is run.
 
     Raises:
         SchemaError: E0003, the configuration cannot be read, or the folder's name makes no module
-            name; E0703, the system refused.
+            name; E0111, the module cannot be loaded; E0703, the system refused.
     """
     name = _name(folder)
+    models = _models(folder, name, module) if module else ()
     done: list[str] = []
     try:
         if _configure(folder, name, done):
@@ -114,8 +123,14 @@ def init(folder: Path) -> list[str]:
         config = configure(folder / PYPROJECT)
         home = Path(config.schemas[0] if config.schemas else "schemas")
         if home.suffix != ".yaml" and not any((folder / home).rglob(f"*{SUFFIX}")):
-            _create(folder, f"{home.as_posix()}/notes{SUFFIX}", _first(name), done)
+            if module is None:
+                _create(folder, f"{home.as_posix()}/notes{SUFFIX}", _first(name), done)
+            else:
+                prefix = config.package_root or name
+                _draft(folder, home.as_posix(), models, module, prefix, done)
             _create(folder, f"{home.as_posix()}/{NAME}", language_schema(), done)
+        elif module is not None:
+            done.append(f"{home.as_posix()} has schemas; nothing is written from {module}")
         lines = [line.format(out=config.out) for line in _ATTRIBUTES]
         _append(folder, ".gitattributes", lines, done)
         _append(folder, ".gitignore", [".batpak/"], done)
@@ -125,6 +140,32 @@ def init(folder: Path) -> list[str]:
         message = f"cannot write below {quoted(folder.name)}: {error.strerror}"
         raise SchemaError([Diagnostic("E0703", message)]) from error
     return done
+
+
+def _models(folder: Path, name: str, module: str) -> tuple[Model, ...]:
+    """Load a module; return the models in it.
+
+    Raises:
+        SchemaError: E0111, it cannot be loaded; E0003, it has no models.
+    """
+    root = folder.absolute()
+    answer = load_modules([module], root, root / name / "gen", f"{name}.gen", are_models=True)
+    if not any(model.kind == "event" for model in answer.models):
+        message = f"{quoted(module)} defines no Pydantic model"
+        raise SchemaError([Diagnostic("E0003", message, None, "name the module as an import does")])
+    return answer.models
+
+
+def _draft(
+    folder: Path, home: str, models: Sequence[Model], module: str, prefix: str, done: list[str]
+) -> None:
+    last = re.sub(r"[^a-z0-9_]", "_", module.rpartition(".")[2].lower()).strip("_")
+    path = f"{home}/{last}{SUFFIX}"
+    draft = Draft(models, f"{prefix}.{last}", module)
+    _create(folder, path, draft.compiled(path), done)
+    events, types = draft.counts
+    done.append(f"  {counted(events, 'event')}, {counted(types, 'type')} from {module}")
+    done.extend(f"  {LEFT_OUT}: {name}: {reason}" for name, reason in draft.refused.items())
 
 
 def _first(name: str) -> str:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TypeAlias
 
 from msgspec import Struct
 
-from batpak_codegen.diagnostic import Diagnostic, SchemaError, quoted
 from batpak_codegen.nodes import MapNode, Node, SeqNode, TextNode
 
 Meaning: TypeAlias = "str | list[Meaning] | dict[str, Meaning]"
@@ -98,21 +96,3 @@ def comments(text: str) -> Sequence[str]:
     """Return the lines that are comments, sorted."""
     rows = (row.strip() for row in text.split("\n"))
     return sorted(row for row in rows if row.startswith("#"))
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Replace a schema file, whole or not at all; its mode is kept.
-
-    Raises:
-        SchemaError: E0703, the system refused.
-    """
-    fresh = path.with_name(f".{path.name}.batpak-new")
-    try:
-        fresh.write_bytes(text.encode())
-        fresh.chmod(path.stat().st_mode)
-        fresh.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            fresh.unlink()
-        message = f"cannot replace {quoted(path.name)}: {error.strerror}"
-        raise SchemaError([Diagnostic("E0703", message)]) from error

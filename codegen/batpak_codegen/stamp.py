@@ -40,7 +40,7 @@ def unchanged(file: Path | None = None, start: Path | None = None) -> str | None
         held = json.loads((root / PLACE).read_bytes())
         if held["file"] != file.name or held["generator"] != _generator():
             return None
-        found = [file.absolute(), *_below(root / path for path in held["schemas"])]
+        found = _inputs(root, file.name, held["schemas"], held["files"])
         if held["inputs"] != _digests(found, root):
             return None
         out = root / held["out"]
@@ -53,7 +53,7 @@ def unchanged(file: Path | None = None, start: Path | None = None) -> str | None
         return None
 
 
-def write(config: Config, report: Report, before: Mapping[str, str]) -> None:
+def write(config: Config, report: Report, before: Mapping[str, str], begun: int) -> None:
     """Leave a stamp behind a run that has written everything and had nothing to say.
 
     A file that cannot be written is no stamp, and no reason to fail.
@@ -62,22 +62,26 @@ def write(config: Config, report: Report, before: Mapping[str, str]) -> None:
         config: Of the run.
         report: What it did.
         before: `digests` from before the run: what changed meanwhile was perhaps not read.
+        begun: When that was, in nanoseconds.
     """
     place = config.root / PLACE
     with suppress(OSError):
-        if report.warnings:
+        read = [config.root / path for path in report.read]
+        read = [path for path in read if path.is_file()]
+        if report.warnings or any(path.stat().st_mtime_ns >= begun for path in read):
             place.unlink(missing_ok=True)
             return
         counted = f"{report.packages} package{'s' * (report.packages != 1)}, "
         counted += f"{report.events} event{'s' * (report.events != 1)}: "
         counted += f"0 files written, 0 removed, {len(report.files)} unchanged"
         outputs = _outputs(config.root / config.out)
-        paths = (config.root / path for path in (*report.beside, *report.read))
-        beside = [path for path in paths if path.is_file()]
+        paths = (config.root / path for path in report.beside)
+        beside = [*(path for path in paths if path.is_file()), *read]
         held = {
             "file": config.file,
             "generator": _generator(),
             "schemas": config.schemas,
+            "files": _files(config),
             "inputs": before,
             "out": config.out,
             "outputs": _digests(outputs, config.root),
@@ -99,8 +103,22 @@ def digests(config: Config) -> dict[str, str]:
 
 
 def inputs(config: Config) -> list[Path]:
-    """Return every file that a run reads: the configuration, and all below the schemas."""
-    return [config.root / config.file, *_below(config.root / path for path in config.schemas)]
+    """Return every file that a run reads, as far as the configuration tells.
+
+    It does not tell what schema modules import; a run does.
+    """
+    return _inputs(config.root, config.file, config.schemas, _files(config))
+
+
+def _files(config: Config) -> list[str]:
+    """Return where the lock is, and where schema modules may be."""
+    modules = [name.replace(".", "/") for name in config.python_schemas]
+    return [config.lock, *(f"{name}{end}" for name in modules for end in (".py", "/__init__.py"))]
+
+
+def _inputs(root: Path, file: str, schemas: Iterable[str], files: Iterable[str]) -> list[Path]:
+    more = [path for path in (root / name for name in files) if path.is_file()]
+    return [root / file, *_below([*(root / path for path in schemas), *more])]
 
 
 def _nearest(start: Path) -> Path | None:
@@ -116,7 +134,7 @@ def _nearest(start: Path) -> Path | None:
 
 
 def _below(paths: Iterable[Path]) -> list[Path]:
-    """Return the files at or below `paths`, sorted; the lock beside the schemas is one of them."""
+    """Return the files at or below `paths`, sorted."""
     found: set[Path] = set()
     for path in paths:
         if path.is_dir():

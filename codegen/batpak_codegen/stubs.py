@@ -36,11 +36,15 @@ _WAY_OUT: Final = "or run batpak gen --no-stubs"
 
 
 class Merged(Struct, frozen=True):
-    """What a user's file should hold, which methods that adds, and what it should not have."""
+    """What a user's file should hold, and which methods that adds.
+
+    `orphans` are what it should not have, `unwritten` what nobody has written yet.
+    """
 
     data: bytes
     added: tuple[str, ...]
     orphans: tuple[Diagnostic, ...] = ()
+    unwritten: tuple[Diagnostic, ...] = ()
 
 
 def merge(data: bytes | None, classes: Sequence[HookClass], *, path: str, module: str) -> Merged:
@@ -57,7 +61,8 @@ def merge(data: bytes | None, classes: Sequence[HookClass], *, path: str, module
             E0602, something is missing and no single class is the place for it.
     """
     if data is None:
-        return Merged(scaffold(classes), tuple(m.name for each in classes for m in each.methods))
+        names = tuple(method.name for each in classes for method in each.methods)
+        return Merged(scaffold(classes), names, (), _lacking(path, names))
     findings = Findings()
     try:
         source = Source(parse(data), module)
@@ -81,7 +86,8 @@ def merge(data: bytes | None, classes: Sequence[HookClass], *, path: str, module
             data = longer
             added[:0] = [method.name for method in debt.missing]
     findings.finish()
-    return Merged(data, tuple(added), tuple(orphans))
+    unwritten = [stub for wanted in classes for stub in _unwritten(source, wanted, path)]
+    return Merged(data, tuple(added), tuple(orphans), (*unwritten, *_lacking(path, added)))
 
 
 def _from_below(pair: tuple[HookClass, Debt | None]) -> int:
@@ -190,6 +196,21 @@ def _orphans(source: Source, wanted: HookClass, path: str) -> list[Diagnostic]:
         Diagnostic("W0603", f"no schema asks for `{node.name}` any more", _span(path, node), hint)
         for node in source.orphans(wanted)
     ]
+
+
+def _unwritten(source: Source, wanted: HookClass, path: str) -> list[Diagnostic]:
+    found: list[Diagnostic] = []
+    for name, at in source.unwritten(wanted):
+        column = at.col_offset + 1  # only white space can stand before it
+        span = Span(path, at.lineno, column, at.lineno, column + len("raise"))
+        message = f"`{name}` is not written yet"
+        found.append(Diagnostic("E0605", message, span, "whoever needs it gets this exception"))
+    return found
+
+
+def _lacking(path: str, names: Sequence[str]) -> tuple[Diagnostic, ...]:
+    hint = "run batpak gen, and write what it adds"
+    return tuple(Diagnostic("E0605", f"{path} lacks `{name}`", None, hint) for name in names)
 
 
 def _owing(source: Source, wanted: HookClass, path: str, findings: Findings) -> Debt | None:

@@ -6,14 +6,12 @@ not followed, and a file that was saved in the meantime is not overwritten.
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
 
+from batpak_codegen import whole_file
 from batpak_codegen.diagnostic import Diagnostic, Findings, SchemaError, quoted
 from batpak_codegen.hook_classes import hook_classes
 from batpak_codegen.ir import HookClass, Project
@@ -45,10 +43,11 @@ class Change(Struct, frozen=True):
 
 
 class Prepared(Struct, frozen=True):
-    """What to do, what is left over, and the texts that the leftovers are in."""
+    """What to do, what is left over or not written yet, and the texts that those are in."""
 
     changes: tuple[Change, ...] = ()
     orphans: tuple[Diagnostic, ...] = ()
+    unwritten: tuple[Diagnostic, ...] = ()
     texts: Mapping[str, str] = {}
 
 
@@ -79,10 +78,11 @@ def prepare(root: Path, files: Iterable[UserFile]) -> Prepared:
     findings = Findings()
     changes: list[Change] = []
     orphans: list[Diagnostic] = []
+    unwritten: list[Diagnostic] = []
     texts: dict[str, str] = {}
     for file in files:
         try:
-            old = _read(root / file.path)
+            old = whole_file.read(root / file.path)
         except OSError as error:
             _blocked(findings, file.path, error)
             continue
@@ -93,11 +93,12 @@ def prepare(root: Path, files: Iterable[UserFile]) -> Prepared:
             findings.diagnostics += error.diagnostics
             continue
         orphans += merged.orphans
+        unwritten += merged.unwritten
         if merged.data != old:
             changes.append(Change(file.path, old, merged.data, merged.added))
     if findings.diagnostics:
         raise SchemaError(findings.diagnostics, texts)
-    return Prepared(tuple(changes), tuple(orphans), texts)
+    return Prepared(tuple(changes), tuple(orphans), tuple(unwritten), texts)
 
 
 def save(root: Path, changes: Sequence[Change]) -> None:
@@ -110,7 +111,9 @@ def save(root: Path, changes: Sequence[Change]) -> None:
     findings = Findings()
     for change in changes:
         try:
-            _replace(root / change.path, change)
+            if whole_file.read(root / change.path) != change.old:
+                raise OSError(0, "it was changed while batpak gen ran; run it again")
+            whole_file.replace(root / change.path, change.new)
         except OSError as error:
             _blocked(findings, change.path, error)
     findings.finish()
@@ -120,33 +123,3 @@ def _blocked(findings: Findings, path: str, error: OSError) -> None:
     message = f"cannot replace {quoted(path)}: {error.strerror or error}"
     hint = "it has to be a file of its own, no link; or run batpak gen --no-stubs"
     findings.add("E0703", message, None, help=hint)
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(0, "it is not a file")
-        return file.read()
-
-
-def _replace(path: Path, change: Change) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.batpak-new")
-    with suppress(FileNotFoundError):  # of a run that was killed
-        temporary.unlink()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    try:
-        with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:
-            file.write(change.new)
-            if change.old is not None:
-                os.fchmod(file.fileno(), stat.S_IMODE(path.lstat().st_mode))
-        if _read(path) != change.old:
-            raise OSError(0, "it was changed while batpak gen ran; run it again")
-        temporary.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, TypeGuard
 
 from msgspec import Struct
 
@@ -162,6 +162,27 @@ class Source:
                     and node.name not in names
                 ):
                     yield node
+
+    def unwritten(self, wanted: HookClass) -> Iterator[tuple[str, ast.Raise]]:
+        """Yield the methods that only raise `NotImplementedError`, and where they do."""
+        names = {method.name for method in wanted.methods}
+        for debt in self.debts(wanted):
+            for node in _statements(debt.node.body):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name in names:
+                    *before, last = node.body
+                    if _is_stub(last) and not any(map(_does, before)):
+                        yield node.name, last
+
+
+def _is_stub(node: ast.stmt) -> TypeGuard[ast.Raise]:
+    raised = node.exc if isinstance(node, ast.Raise) else None
+    raised = raised.func if isinstance(raised, ast.Call) else raised
+    return isinstance(raised, ast.Name) and raised.id == "NotImplementedError"
+
+
+def _does(node: ast.stmt) -> bool:
+    """Whether a statement is more than a docstring."""
+    return not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 
 def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
-import sys
-import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
+from batpak_codegen import whole_file
 from batpak_codegen.compat import Mode, Verdict, judge
-from batpak_codegen.config import Config, configure
+from batpak_codegen.config import Config
+from batpak_codegen.console import Outcome, Reason
 from batpak_codegen.declarations import SchemaFile
-from batpak_codegen.diagnostic import Diagnostic, Findings, SchemaError, quoted, render
-from batpak_codegen.freeze import Freeze, freeze
-from batpak_codegen.frozen_bytes import HEAD, payload
+from batpak_codegen.diagnostic import Diagnostic, Findings, SchemaError, quoted
+from batpak_codegen.freeze import freeze
+from batpak_codegen.frozen_bytes import HEAD
 from batpak_codegen.history import recall
-from batpak_codegen.installed import installed_kinds
 from batpak_codegen.ir import Project
-from batpak_codegen.link import link
 from batpak_codegen.lock import Lock, spell_file
-from batpak_codegen.promises import Settled, Terms, parse_lock, read_lock, settle
-from batpak_codegen.run import CLEAN, FINDINGS, INTERNAL, INTERRUPTED, exit_code, linked
-from batpak_codegen.shape import ShapeField
-from batpak_codegen.source.load import SUFFIX, Loaded, load
+from batpak_codegen.promises import Terms, parse_lock, read_lock
+from batpak_codegen.run import counted, linked, read, settled
+from batpak_codegen.source.load import SUFFIX
+from batpak_codegen.unfrozen import unfrozen
 
 GIT: Final = "git:"
 GIT_SECONDS_MAX: Final = 30
@@ -35,33 +33,12 @@ _NUMBERS: Final = frozenset(["E0203", "E0807", "E0808", "E0810"])
 _REF: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./@{}^~-]{0,199}")
 
 
-class LockReport(Struct, frozen=True):
-    """What `batpak lock` added, or would add: lines of the lock, and files of frozen bytes."""
-
-    added: tuple[str, ...]
-    frozen: Mapping[str, tuple[str, ...]]
-    notes: tuple[str, ...]
-
-    @property
-    def drift(self) -> tuple[Diagnostic, ...]:
-        """What is not frozen, as findings."""
-        rest = [line for line in self.added if not line.startswith(("shape", "wire"))]
-        shapes = [line.split(" ")[1:3] for line in self.added if line.startswith("shape")]
-        found = [f"kind {kind} {revision}" for kind, revision in shapes]
-        found += [f"`{' '.join(line.split(' ')[:3])}`" for line in rest if not shapes]
-        found += [f"{path} ({len(lines)} lines)" for path, lines in self.frozen.items()]
-        return tuple(
-            Diagnostic("E0809", f"{what} is not frozen", None, "run batpak lock and commit it")
-            for what in found
-        )
-
-
-def lock(config: Config, *, check: bool, retire: int | None = None) -> LockReport:
+def lock(config: Config, *, check: bool, retire: int | None = None) -> Outcome:
     """Freeze what is not frozen yet.
 
     Args:
         config: Of the project.
-        check: Write nothing.
+        check: Write nothing; say what is not frozen.
         retire: A kind whose event is gone from the schemas: write it under `retired` first.
 
     Raises:
@@ -69,20 +46,23 @@ def lock(config: Config, *, check: bool, retire: int | None = None) -> LockRepor
     """
     if retire is not None:
         _retire(config, retire)
-    settled, _ = _settled(config, is_locking=True)
-    if settled.verdict.breaks:
-        raise SchemaError(settled.verdict.breaks, settled.texts)
-    freezing = settled.freezing
-    frozen = _missing_bytes(config, settled) if config.tests else {}
-    if not check:
-        if freezing.added:
-            _replace(config.root / config.lock, spell_file(freezing.lock.lines))
-        for path, lines in frozen.items():
-            _append(config.root / path, lines)
-    return LockReport(freezing.added, frozen, settled.verdict.notes)
+    found, _ = settled(config, is_locking=True)
+    if found.verdict.breaks:
+        raise SchemaError(found.verdict.breaks, found.texts)
+    left, notes = unfrozen(config, found), found.verdict.notes
+    if check and left.findings:
+        return Outcome(details=notes, diagnostics=left.findings, reason="lock")
+    if left.lines:
+        whole_file.save(config.root / config.lock, spell_file(found.freezing.lock.lines))
+    for path, rows in left.rows.items():
+        _append(config.root / path, rows)
+    shapes = sum(line.startswith("shape") for line in left.lines)
+    said = f"{config.lock}: {len(left.lines)} lines added, {shapes} of them shapes"
+    files = (f"{path}: {counted(len(rows), 'line')}" for path, rows in left.rows.items())
+    return Outcome("", said, (*notes, *left.lines, *files))
 
 
-def compat(config: Config, against: str = "lock", mode: Mode | None = None) -> Verdict:
+def compat(config: Config, against: str = "lock", mode: Mode | None = None) -> Outcome:
     """Say what the schemas break of what was promised before.
 
     Args:
@@ -96,16 +76,34 @@ def compat(config: Config, against: str = "lock", mode: Mode | None = None) -> V
             is nothing to compare with.
     """
     terms = config.terms if mode is None else replace(config.terms, mode=mode, modes={})
-    settled, loaded = _settled(config, terms)
-    if against == "lock":
-        return settled.verdict
-    if against.startswith(GIT):
-        text = _git_show(config, against.removeprefix(GIT))
-        base = parse_lock(text, f"{config.lock} at {against}")
-        _refuse_lost(base, settled.freezing.base)
-    else:
-        base = _directory(config, Path(against))
-    return _judged(settled.project, loaded.files, base, terms)
+    found, loaded = settled(config, terms)
+    verdict, texts = found.verdict, found.texts
+    if against != "lock":
+        base, text = promised(config, against, found.freezing.base)
+        verdict = _judged(found.project, loaded.files, base, terms)
+        texts = {**texts, base.path: text}
+    said = verdict.notes if verdict.breaks else (*verdict.notes, f"compatible with {against}")
+    reason: Reason | None = "breaking" if verdict.breaks else None
+    return Outcome("", "\n".join(said), (), verdict.breaks, texts, reason)
+
+
+def promised(config: Config, against: str, ours: Lock) -> tuple[Lock, str]:
+    """Return what was promised elsewhere, and the text of that lock.
+
+    Args:
+        config: Of the project.
+        against: `git:REF`, or a directory.
+        ours: The lock of the project.
+
+    Raises:
+        SchemaError: As `compat` does.
+    """
+    if not against.startswith(GIT):
+        return _directory(config, Path(against))
+    text = _git_show(config, against.removeprefix(GIT))
+    base = parse_lock(text, f"{config.lock} at {against}")
+    _refuse_lost(base, ours)
+    return base, text
 
 
 def _judged(project: Project, files: tuple[SchemaFile, ...], base: Lock, terms: Terms) -> Verdict:
@@ -117,40 +115,44 @@ def _judged(project: Project, files: tuple[SchemaFile, ...], base: Lock, terms: 
     return Verdict((*numbers, *verdict.breaks), verdict.notes)
 
 
-def _settled(
-    config: Config, terms: Terms | None = None, *, is_locking: bool = False
-) -> tuple[Settled, Loaded]:
-    project, loaded = linked(config)
-    base, text = read_lock(config.root, config.lock)
-    settled = settle(project, loaded, base, text, terms or config.terms, is_locking=is_locking)
-    return settled, loaded
-
-
-def _linked(config: Config, loaded: Loaded) -> Project:
-    return link(
-        loaded.files,
-        out_module=config.out_module,
-        package_root=config.package_root,
-        system=config.system,
-        installed=installed_kinds(config.out_module),
-    )
-
-
-def _directory(config: Config, folder: Path) -> Lock:
-    """Return what a directory promises: its lock, and its schemas on top of it."""
+def _directory(config: Config, folder: Path) -> tuple[Lock, str]:
+    """Return what a directory promises, its lock and its schemas on top of it; and its lock."""
     if not folder.is_dir():
         hint = "compare with lock, git:REF or a directory"
         raise _refused("E0003", f"there is no directory {quoted(str(folder))}", hint)
-    base, _ = read_lock(folder, Path(config.lock).name)
-    if not any(folder.rglob(f"*{SUFFIX}")):
+    there = _there(config, folder)
+    lock = Path(os.path.relpath(folder / there.lock, config.root)).as_posix()
+    base, text = read_lock(config.root, lock)
+    if not there.schemas and not there.python_schemas:
         if not base.lines:
             raise _refused("E0003", f"{quoted(str(folder))} has no schemas and no lock", None)
-        return base
-    loaded = load([folder], folder)
-    findings = Findings()
-    project, freezing = recall(_linked(config, loaded), loaded.files, base, findings)
-    del project
-    return freezing.lock
+        return base, text
+    loaded = read(there)
+    _, freezing = recall(linked(there, loaded), loaded.files, base, Findings())
+    return freezing.lock, text
+
+
+def _there(config: Config, folder: Path) -> Config:
+    """Return the configuration for another directory, without what is not there.
+
+    It is laid out as the project is, or it is a folder of schemas.
+    """
+    schemas = tuple(path for path in config.schemas if _has_schemas(folder / path))
+    modules = tuple(name for name in config.python_schemas if _has_module(folder, name))
+    lock = config.lock
+    if not schemas and not modules and not (folder / lock).is_file():
+        schemas, lock = (".",) * _has_schemas(folder), Path(lock).name
+    found = replace(config, root=folder, schemas=schemas, python_schemas=modules, lock=lock)
+    return replace(found, warnings_as_errors=False)
+
+
+def _has_schemas(path: Path) -> bool:
+    return path.is_file() or any(path.rglob(f"*{SUFFIX}"))
+
+
+def _has_module(folder: Path, name: str) -> bool:
+    path = folder.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
 def _git_show(config: Config, ref: str) -> str:
@@ -189,69 +191,12 @@ def _refuse_lost(base: Lock, ours: Lock) -> None:
         )
 
 
-def _missing_bytes(config: Config, settled: Settled) -> dict[str, tuple[str, ...]]:
-    """Return path → lines of frozen bytes that are not there yet."""
-    lock, declared = settled.freezing.lock, settled.freezing.declared
-    shapes = _promised(settled.freezing)
-    found: dict[str, tuple[str, ...]] = {}
-    for package in settled.project.packages:
-        path = f"{config.tests}/{package.name.replace('.', '_')}.frozen"
-        known = _known_bytes(config.root / path)
-        kinds = {
-            kind
-            for kind, names in lock.kinds.items()
-            for name in names
-            if name.rpartition(".")[0] == package.name
-        }
-        lines = tuple(
-            f"0x{kind:04x} {version}.{revision} {payload(lock, shape, declared).hex()}"
-            for (kind, version, revision), shape in sorted(shapes.items())
-            if kind in kinds and f"0x{kind:04x} {version}.{revision}" not in known
-        )
-        if lines:
-            found[path] = lines
-    return found
-
-
-def _promised(freezing: Freeze) -> dict[tuple[int, int, int], tuple[ShapeField, ...]]:
-    """Return every frozen shape; what is declared now has its fields in declared order."""
-    lock = freezing.lock
-    found = {key: next(iter(shapes.values())).shape for key, shapes in lock.shapes.items()}
-    for promise in freezing.promises.values():
-        found[promise.kind, promise.version, promise.revision] = promise.shape
-    return found
-
-
-def _known_bytes(path: Path) -> set[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return set()
-    except (OSError, UnicodeDecodeError) as error:
-        raise _refused("E0005", f"cannot read {quoted(path.name)}: {error}", None) from error
-    return {line.rpartition(" ")[0] for line in lines if not line.startswith("#")}
-
-
 def _append(path: Path, lines: Iterable[str]) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         old = path.read_text(encoding="utf-8") if path.exists() else f"{HEAD}\n"
     except (OSError, UnicodeDecodeError) as error:
         raise _refused("E0703", f"cannot extend {quoted(path.name)}: {error}", None) from error
-    _replace(path, old + "".join(f"{line}\n" for line in lines))
-
-
-def _replace(path: Path, text: str) -> None:
-    """Put a text in the place of a file, whole or not at all."""
-    staged = path.with_name(f".{path.name}.batpak-new")
-    try:
-        if path.is_symlink():
-            raise OSError(0, "it is a link")
-        staged.write_text(text, encoding="utf-8", newline="\n")
-        staged.replace(path)
-    except OSError as error:
-        reason = error.strerror or error
-        raise _refused("E0703", f"cannot replace {quoted(path.name)}: {reason}", None) from error
+    whole_file.save(path, old + "".join(f"{line}\n" for line in lines))
 
 
 def _retire(config: Config, kind: int) -> None:
@@ -261,7 +206,7 @@ def _retire(config: Config, kind: int) -> None:
     if full is None:
         hint = "retire a kind that the lock has"
         raise _refused("E0205", f"kind 0x{kind:04x} was never frozen", hint)
-    loaded = load([config.root / path for path in config.schemas], config.root)
+    loaded = read(config)
     package, _, name = full.rpartition(".")
     file = next((file for file in loaded.files if file.package.value == package), None)
     if file is None:
@@ -276,7 +221,14 @@ def _retire(config: Config, kind: int) -> None:
         return
     category = file.category.value if file.category else -1
     key = f"0x{kind & 0xFFF:03x}" if kind >> 12 == category else f"0x{kind:04x}"
-    _replace(config.root / file.path, _with_retired(loaded.texts[file.path], f"{key}: {name}"))
+    if not file.path.endswith(SUFFIX):
+        hint = f'write it yourself: Package(…, retired={{{key}: "{name}"}})'
+        message = "a schema module is yours to write"
+        found = Diagnostic("E0205", message, file.package.span, hint)
+        raise SchemaError([found], loaded.texts)
+    whole_file.save(
+        config.root / file.path, _with_retired(loaded.texts[file.path], f"{key}: {name}")
+    )
 
 
 def _with_retired(text: str, entry: str) -> str:
@@ -294,55 +246,3 @@ def _with_retired(text: str, entry: str) -> str:
 
 def _refused(code: str, message: str, hint: str | None) -> SchemaError:
     return SchemaError([Diagnostic(code, message, None, hint)])
-
-
-def main_lock(*, check: bool, retire: int | None, config: Path | None) -> int:
-    """Run `batpak lock`, print, and return the exit code of the process."""
-
-    def action() -> int:
-        found = configure(config)
-        report = lock(found, check=check, retire=retire)
-        if check and report.drift:
-            print(render(report.drift, {}), file=sys.stderr)
-            return FINDINGS
-        shapes = sum(line.startswith("shape") for line in report.added)
-        print(f"{found.lock}: {len(report.added)} lines added, {shapes} of them shapes")
-        return CLEAN
-
-    return _spoken("lock", action)
-
-
-def main_compat(*, against: str, mode: Mode | None, config: Path | None) -> int:
-    """Run `batpak compat`, print, and return the exit code of the process."""
-
-    def action() -> int:
-        found = configure(config)
-        verdict = compat(found, against, mode)
-        for note in verdict.notes:
-            print(note)
-        if verdict.breaks:
-            print(render(verdict.breaks, _texts(found)), file=sys.stderr)
-            return FINDINGS
-        print(f"compatible with {against}")
-        return CLEAN
-
-    return _spoken("compat", action)
-
-
-def _texts(config: Config) -> Mapping[str, str]:
-    loaded = load([config.root / path for path in config.schemas], config.root)
-    return loaded.texts
-
-
-def _spoken(name: str, action: Callable[[], int]) -> int:
-    try:
-        return action()
-    except SchemaError as error:
-        print(render(error.diagnostics, error.texts), file=sys.stderr)
-        return exit_code(error)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except Exception:  # noqa: BLE001  a defect of ours must end in code 3, whatever it is
-        traceback.print_exc()
-        print(f"batpak {name}: internal error", file=sys.stderr)
-        return INTERNAL

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -21,25 +21,32 @@ Seen: TypeAlias = Mapping[Path, tuple[int, int]]
 
 def watch(
     paths: Callable[[], Iterable[Path]],
-    act: Callable[[], bool],
+    act: Callable[[], Sequence[Path] | None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Act now and after every change.
 
     Args:
         paths: Files and folders to look at; asked again each time, since they may change as well.
-        act: What to do. It says itself what went wrong, and whether to go on.
+        act: What to do. It says itself what went wrong, and returns what else it has read, which
+            is looked at from then on; or None to end.
         sleep: How to wait.
     """
+    also: set[Path] = set()
     while True:
-        seen = look(paths())
-        if not act():
+        known = {*paths(), *also}
+        seen, begun = look(known), time.time_ns()
+        read = act()
+        if read is None:
             return
-        while (now := look(paths())) == seen:
+        learned = look(path for path in read if path not in known)
+        seen = {**{path: told for path, told in learned.items() if told[1] < begun}, **seen}
+        also.update(read)
+        while (now := look((*paths(), *also))) == seen:
             sleep(LOOK_S)
         seen = now
         sleep(DEBOUNCE_S)
-        while (now := look(paths())) != seen:
+        while (now := look((*paths(), *also))) != seen:
             seen = now
             sleep(DEBOUNCE_S)
 

@@ -60,6 +60,10 @@ COMMANDS = {
     "gen --check": "batpak_codegen.run.load",
     "gen --diff": "batpak_codegen.run.load",
     "check": "batpak_codegen.run.load",
+    "lock": "batpak_codegen.run.load",
+    "lock --check": "batpak_codegen.run.load",
+    "compat": "batpak_codegen.run.load",
+    "compat --against schemas": "batpak_codegen.run.load",
     "fmt": "batpak_codegen.commands.read_texts",
     "fmt --check": "batpak_codegen.commands.read_texts",
     "id list": "batpak_codegen.run.load",
@@ -74,7 +78,7 @@ COMMANDS = {
 }
 WITH_CONFIG = [words for words in COMMANDS if words.split()[0] not in ("init", "schema")]
 READERS = [words for words in WITH_CONFIG if not words.startswith("decode")]
-CLEAN = [words for words in COMMANDS if not words.startswith(("decode", "gen -"))]
+CLEAN = [words for words in COMMANDS if not words.startswith(("decode", "gen -", "lock -"))]
 
 
 @pytest.mark.parametrize("words", CLEAN)
@@ -341,6 +345,47 @@ def test_watching_writes_after_a_change_and_ends_with_130(project: Path) -> None
 
     assert "17 files written" in first
     assert "2 files written" in second
+    assert code == 130
+
+
+def test_watching_sees_schema_modules_what_they_import_and_a_lock_elsewhere(project: Path) -> None:
+    shutil.rmtree(project / "schemas")
+    (project / "pyproject.toml").write_text(
+        '[tool.batpak]\nschemas = []\npython_schemas = ["shop.schema"]\n'
+        'out = "shop/gen"\npackage_root = "shop"\nlock = "promises"\n'
+    )
+    schema, words = project / "shop" / "schema.py", project / "shop" / "words.py"
+    words.write_text('NAME = "shop.orders"\n')
+    schema.write_text(
+        "from batpak_codegen.schema import Event, Package\nfrom shop.words import NAME\n"
+        "package = Package(NAME, category=2)\nclass Placed(Event, id=1): ...\n"
+    )
+    changes = [
+        (schema, schema.read_text() + "class Paid(Event, id=2): ...\n", "1 package, 2 events: "),
+        (words, "NAME = 1 / 0\n", None),  # nothing is printed where we listen
+        (words, 'NAME = "shop.others"\n', "1 package, 2 events: "),
+        (project / "promises", "wire 1\n", "1 package, 2 events: 0 files written"),
+    ]
+
+    program = [sys.executable, "-u", "-c", DOOR, "gen", "--watch"]
+    with subprocess.Popen(
+        program, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        told = [child.stdout.readline()]
+        for path, text, said in changes:
+            path.write_text(text)
+            if said is None:
+                assert "error[E0111]" in child.stderr.readline()
+            else:
+                told.append(child.stdout.readline())
+        child.send_signal(SIGINT)
+        code = child.wait(timeout=20)
+
+    assert told[0].startswith("1 package, 1 event: ")
+    for line, said in zip(told[1:], [said for _, _, said in changes if said], strict=True):
+        assert line.startswith(said)
     assert code == 130
 
 

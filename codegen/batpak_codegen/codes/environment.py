@@ -42,8 +42,17 @@ CODES: Final = (
         "E0005",
         "a file that cannot be read",
         "The file is not there, is no regular file, may not be read, or is not UTF-8. The message "
-        "says which; for text that is not UTF-8 it names the byte.",
+        "says which; for text that is not UTF-8 it names the byte. `batpak compat --store` says so "
+        "of a store that cannot be opened.",
         "A schema saved as Latin-1, with an é in a doc text.",
+    ),
+    Code(
+        "E0006",
+        "one output folder inside another",
+        "Generated files that no schema gives are removed below an output folder. Of two that are "
+        "nested, each would remove the files of the other, so --out is neither around `out` nor "
+        "inside it.",
+        '`batpak gen --out .` in a project with `out = "shop/gen"`.',
     ),
     Code(
         "E0007",
@@ -121,9 +130,33 @@ CODES: Final = (
         "shop/orders_hooks.py has no class that derives from OrdersHooks.",
     ),
     Code(
+        "E0605",
+        "a method that nobody has written yet",
+        "With --release nothing may be left to write: a method of a hooks file still only raises "
+        "NotImplementedError, as `batpak gen` wrote it, or is not there at all.",
+        "`batpak gen --release` right after `batpak gen` has added a stub.",
+    ),
+    Code(
+        "E0606",
+        "a type checker that does not see the types",
+        "`batpak check --types` lets the type checkers that are here look at a few lines that are "
+        "wrong, with your own configuration. One that accepts them sees `Any` in place of every "
+        "generated class: batpak or msgspec is not installed where it runs, or it is told not to "
+        "follow their imports.",
+        'A project with `follow_imports = "skip"` in `[tool.mypy]`.',
+    ),
+    Code(
         "W0603",
         "a method that no schema asks for any more",
         "The schema has changed, and your method stayed. It is never deleted for you.",
         "A Python gate was removed, and its `gate_` method is still there.",
+    ),
+    Code(
+        "W0607",
+        "a pattern that loses a type",
+        "mypy gives the name behind `as` in a pattern of a class the class alone, with Any for "
+        "what it is of. Match without `as` and go on with the subject, whose type is narrowed; or "
+        "ask with isinstance.",
+        "`case Receipt() as receipt:` around a result of a machine.",
     ),
 )

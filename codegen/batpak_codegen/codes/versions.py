@@ -80,6 +80,14 @@ CODES: Final = (
         "`add: {note: null}` of a released hop now says `add: {note: none}`.",
     ),
     Code(
+        "E0811",
+        "stored events that cannot be read",
+        "`batpak compat --store` reads every event of a store with the generated code: each is "
+        "decoded as the version it was written as, then upcast. The message says which events "
+        "cannot be read, and the help what to do.",
+        "A store has events of kind 0x2009, and no schema declares that kind any more.",
+    ),
+    Code(
         "C101",
         "a field was added that may be null or has a default",
         "Old events are read with null or the default; old code ignores the field. Nothing breaks.",

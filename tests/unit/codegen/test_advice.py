@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from batpak_codegen.__main__ import main
 from batpak_codegen.config import Config
 from batpak_codegen.diagnostic import Diagnostic, Findings, SchemaError, render
-from batpak_codegen.run import CLEAN, main, run
+from batpak_codegen.run import CLEAN, run
 from tests.unit.codegen.project_world import DOORS, changed, linked, pointed, refused
 
 QUIET = changed(DOORS, {"from: [Planned, Shut]": "from: [Planned, Shut, Open]"})
@@ -90,7 +91,7 @@ def test_advice_is_printed_as_a_warning_and_the_run_is_clean(
     text = changed(QUIET, {", gates: [wide]": ""})
     (tmp_path / "schemas" / "doors.batpak.yaml").write_text(text)
 
-    code = main(check=False, config=tmp_path / "pyproject.toml")
+    code = main(["--config", str(tmp_path / "pyproject.toml")])
 
     assert code == CLEAN
     printed = capsys.readouterr()

@@ -7,6 +7,7 @@ wrong list of files, and a stamp could say "nothing to do" when there is.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -20,13 +21,29 @@ from batpak_codegen.declarations import SchemaFile
 from batpak_codegen.diagnostic import Diagnostic, Place, SchemaError
 from batpak_codegen.ir import Project
 from batpak_codegen.link import link
-from batpak_codegen.run import linked, run, understand
+from batpak_codegen.run import read, run, understand
 from batpak_codegen.source.load import Loaded
 from batpak_codegen.watch import look, watch
 from tests.unit.codegen.project_world import DOORS, changed
 
 TABLE = '[tool.batpak]\nout = "house/gen"\npackage_root = "house"\n'
 ROOF = "batpak: 1\npackage: house.roof\ncategory: 4\nevents: {Leaked: {id: 1, fields: {}}}\n"
+FLOOR = """\
+batpak: 1
+package: house.floor
+category: 5
+events: {Swept: {id: 1, fields: {}}}
+gates: {is_dry: {event: Swept, python: {WET: mind the floor}}}
+policies: {Sweep: {event: Swept, gates: [is_dry]}}
+"""
+ATTIC = """\
+from batpak_codegen.schema import Event, Package
+
+package = Package("house.attic", category=6)
+
+
+class Aired(Event, id=1): ...
+"""
 WARNING = Diagnostic("W0402", "nothing uses this gate")
 
 
@@ -44,6 +61,12 @@ def config(tmp_path: Path) -> Config:
 def tree(config: Config) -> dict[str, bytes]:
     files = (config.root / "house").rglob("*")
     return {str(path): path.read_bytes() for path in files if path.is_file()}
+
+
+def snapshot(config: Config) -> dict[Path, tuple[int, int]]:
+    """When each file and folder of a project was changed."""
+    found = {path: path.stat() for path in config.root.rglob("*")}
+    return {path: (told.st_mode, told.st_mtime_ns) for path, told in found.items()}
 
 
 def widen(config: Config) -> None:
@@ -122,6 +145,90 @@ def test_another_folder_gets_the_same_bytes(config: Config, tmp_path: Path) -> N
     assert all((home / path).read_bytes() == (elsewhere / path).read_bytes() for path in files)
 
 
+@pytest.fixture
+def owing(config: Config) -> Config:
+    """A project that also has a hooks file to write, and tests."""
+    (config.root / "schemas" / "floor.batpak.yaml").write_text(FLOOR)
+    with (config.root / "pyproject.toml").open("a") as file:
+        file.write('tests = "tests/batpak"\n')
+    return configure(config.root / "pyproject.toml")
+
+
+def test_another_folder_may_be_called_as_the_one_of_the_project(
+    owing: Config, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("else") / "house" / "gen"
+
+    gen(owing, Request(out=elsewhere))
+
+    assert '"house.floor_hooks"' in (elsewhere / "registry.py").read_text()
+
+
+@pytest.mark.parametrize(
+    "request_", [Request(), Request(check=True), Request(diff=True), Request(list_outputs=True)]
+)
+def test_with_another_folder_the_source_tree_stays_as_it_is(
+    owing: Config, tmp_path_factory: pytest.TempPathFactory, request_: Request
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("else") / "gen"
+    before = snapshot(owing)
+
+    done = gen(owing, replace(request_, out=elsewhere))
+
+    assert snapshot(owing) == before
+    told = [*done.details, *(found.message for found in done.diagnostics)]
+    assert not any("hooks.py" in one and str(elsewhere) not in one for one in told)
+    assert str(owing.root) not in done.product
+
+
+def test_generated_tests_are_left_alone_on_request(owing: Config) -> None:
+    gen(owing, Request(tests=False))
+    assert not (owing.root / "tests").exists()
+
+    gen(owing, Request())
+    ours = owing.root / "tests" / "batpak" / "test_house_floor.py"
+    ours.unlink()
+    stale = owing.root / "tests" / "batpak" / "test_house_attic.py"
+    stale.write_bytes((owing.root / "house/gen/__init__.py").read_bytes())
+
+    assert gen(owing, Request(tests=False, check=True)).reason is None
+    assert gen(owing, Request(check=True)).reason == "drift"
+    gen(owing, Request(tests=False))
+    assert stale.exists()
+    assert not ours.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
+def test_another_folder_is_written_from_a_tree_that_is_read_only(
+    owing: Config, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("else") / "gen"
+    folders = [owing.root, *(path for path in owing.root.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        gen(owing, Request(out=elsewhere))
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+
+    assert (elsewhere / "floor" / "hooks.py").is_file()
+
+
+@pytest.mark.parametrize("folder", ["", "house", "house/gen/roof", "link"])
+def test_another_folder_holds_not_the_code_of_the_project_and_is_not_inside_it(
+    config: Config, folder: str
+) -> None:
+    gen(config, Request())
+    (config.root / "link").symlink_to(config.root)
+    before = tree(config)
+
+    with pytest.raises(SchemaError, match="E0006"):
+        gen(config, Request(out=config.root / folder))
+
+    assert tree(config) == before
+
+
 def test_the_outputs_that_are_listed_are_those_that_are_written(config: Config) -> None:
     listed = gen(config, Request(list_outputs=True)).product.splitlines()
 
@@ -166,6 +273,7 @@ def _append(path: Path) -> None:
 CHANGES: dict[str, Callable[[Path], object]] = {
     "a schema": lambda root: _append(root / "schemas/roof.batpak.yaml"),
     "a new schema": lambda root: (root / "schemas/x.batpak.yaml").touch(),
+    "a lock elsewhere": lambda root: (root / "promises").touch(),
     "a lock beside them": lambda root: (root / "schemas/batpak.lock").touch(),
     "a schema gone": lambda root: (root / "schemas/roof.batpak.yaml").unlink(),
     "the configuration": lambda root: _append(root / "pyproject.toml"),
@@ -180,7 +288,11 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_any_change_is_something_to_do(config: Config, name: str) -> None:
+    if name == "a lock elsewhere":
+        (config.root / "pyproject.toml").write_text(f'{TABLE}lock = "promises"\n')
+        config = configure(config.root / "pyproject.toml")
     gen(config, Request())
+    assert stamp.unchanged(start=config.root) is not None
 
     CHANGES[name](config.root)
 
@@ -197,15 +309,26 @@ def test_another_generator_is_something_to_do(
     assert stamp.unchanged(start=config.root) is None
 
 
+@pytest.mark.parametrize(
+    "name", ["schemas/roof.batpak.yaml", "attic/schema.py", "attic/words.py", "promises"]
+)
 def test_what_changed_while_the_run_was_reading_is_not_taken_for_read(
-    config: Config, monkeypatch: pytest.MonkeyPatch
+    config: Config, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    def late(config: Config) -> tuple[Project, Loaded]:
-        found = linked(config)
-        widen(config)
+    (config.root / "attic").mkdir()
+    (config.root / "attic" / "schema.py").write_text(f"import attic.words\n{ATTIC}")
+    (config.root / "attic" / "words.py").touch()
+    (config.root / "promises").write_text("wire 1\n")
+    with (config.root / "pyproject.toml").open("a") as file:
+        file.write('python_schemas = ["attic.schema"]\nlock = "promises"\n')
+    config = configure(config.root / "pyproject.toml")
+
+    def late(config: Config) -> Loaded:
+        found = read(config)
+        _append(config.root / name)
         return found
 
-    monkeypatch.setattr("batpak_codegen.run.linked", late)
+    monkeypatch.setattr("batpak_codegen.run.read", late)
 
     gen(config, Request())
 
@@ -224,6 +347,15 @@ def test_a_run_with_warnings_leaves_no_stamp_so_that_they_are_seen_again(
     assert stamp.unchanged(start=config.root) is None
 
 
+def test_a_module_that_was_allowed_for_one_run_leaves_no_stamp(config: Config) -> None:
+    (config.root / "attic.py").write_text(ATTIC)
+
+    done = gen(config, Request(modules=("attic",)))
+
+    assert done.summary.startswith("3 packages, 6 events: ")
+    assert stamp.unchanged(start=config.root) is None
+
+
 def test_partial_runs_leave_no_stamp(config: Config, tmp_path: Path) -> None:
     gen(config, Request(package="house.roof"))
     gen(config, Request(out=tmp_path / "x"))
@@ -236,7 +368,8 @@ def test_files_beside_the_schemas_and_the_outputs_count_as_well(config: Config) 
     hooks.write_text("# mine\n")
     report = run(config, check=False)
 
-    stamp.write(config, replace(report, beside=("house/doors_hooks.py",)), stamp.digests(config))
+    report = replace(report, beside=("house/doors_hooks.py",))
+    stamp.write(config, report, stamp.digests(config), time.time_ns())
     assert stamp.unchanged(start=config.root) is not None
     hooks.write_text("# changed\n")
     assert stamp.unchanged(start=config.root) is None
@@ -355,13 +488,53 @@ def test_watching_acts_once_per_change_and_waits_until_all_of_it_is_there(tmp_pa
         if text is not None:
             file.write_text(text * 2)
 
-    def act() -> bool:
+    def act() -> Sequence[Path] | None:
         acted.append(file.read_text())
-        return len(acted) < 3
+        return () if len(acted) < 3 else None
 
     watch(lambda: [tmp_path], act, sleep)
 
     assert acted == ["1", "2+2+", "33"]
+
+
+def test_what_turns_out_to_be_read_is_watched_from_then_on(tmp_path: Path) -> None:
+    (tmp_path / "schemas").mkdir()
+    helper, lock = tmp_path / "helper.py", tmp_path / "lock"
+    helper.write_text("1")
+    os.utime(helper, ns=(1, 1))
+    acted: list[str] = []
+    steps = iter([None, None, "22", None, None, "4444", None])
+
+    def sleep(_: float) -> None:
+        text = next(steps)
+        if text is not None:
+            helper.write_text(text)
+
+    def act() -> Sequence[Path] | None:
+        acted.append(helper.read_text())
+        if len(acted) == 2:
+            lock.touch()  # it was not there when this began
+        return [helper, lock] if len(acted) < 4 else None
+
+    watch(lambda: [tmp_path / "schemas"], act, sleep)
+
+    assert acted == ["1", "22", "22", "4444"]
+
+
+def test_what_is_saved_while_it_is_read_for_the_first_time_is_read_again(tmp_path: Path) -> None:
+    helper = tmp_path / "helper.py"
+    helper.write_text("1")
+    os.utime(helper, ns=(1, 1))
+    acted: list[str] = []
+
+    def act() -> Sequence[Path] | None:
+        acted.append(helper.read_text())
+        helper.write_text("22")
+        return [helper] if len(acted) < 2 else None
+
+    watch(list, act, lambda _: None)
+
+    assert acted == ["1", "22"]
 
 
 def test_a_file_that_comes_goes_or_is_replaced_is_a_change(tmp_path: Path) -> None:

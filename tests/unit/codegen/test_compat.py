@@ -171,11 +171,16 @@ def test_a_hop_mitigates_and_is_cited_and_in_full_mode_does_not_help_old_code(
     fine = versions.compat(world.config)
     full = versions.compat(world.config, mode="full_transitive")
 
-    assert fine.breaks == ()
-    assert fine.notes == ("Seen: z was called a [C104], mitigated by Seen.upcasts[1]",)
-    assert codes(full.breaks) == ["C104"]
-    assert full.breaks[0].message == "Seen: z was called a; code of version 1 refuses version 2"
-    assert full.breaks[0].help == "a hop helps new code only: in this mode, use a new event"
+    assert fine.reason is None
+    assert fine.summary.splitlines() == [
+        "Seen: z was called a [C104], mitigated by Seen.upcasts[1]",
+        "compatible with lock",
+    ]
+    assert codes(full.diagnostics) == ["C104"]
+    assert (
+        full.diagnostics[0].message == "Seen: z was called a; code of version 1 refuses version 2"
+    )
+    assert full.diagnostics[0].help == "a hop helps new code only: in this mode, use a new event"
 
 
 def test_modes_are_per_package(world: World) -> None:

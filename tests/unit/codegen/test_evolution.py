@@ -6,6 +6,7 @@ event: this is the promise of the lock, made and kept by programs that never met
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -234,6 +235,11 @@ def test_a_store_that_the_schemas_do_not_read_is_told_kind_by_kind(world: World)
     assert "or run `batpak lock --retire 0x2009`" in told.stderr
     assert "kind 0x2002 (Paid) version 4: 1 of its events" in told.stderr
     assert "these schemas are older than the store" in told.stderr
+    assert "compatible with lock" in told.stdout
+    document = json.loads(world.batpak("compat", "--store", "log", "--format", "json").stdout)
+    assert document["reason"] == "breaking"
+    assert [found["code"] for found in document["diagnostics"]] == ["E0811"] * 3
+    assert document["diagnostics"][2]["help"].startswith("declare its event again")
 
 
 def test_a_store_is_not_read_with_code_that_is_not_there(world: World) -> None:

@@ -6,6 +6,7 @@ could be brought down by a pull request.
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -235,7 +236,7 @@ def test_retire_keeps_a_number_taken(world: World) -> None:
     assert (done.returncode, again.returncode) == (0, 0)
     text = (world.root / "schemas/orders.batpak.yaml").read_text()
     assert text.endswith("\nretired:\n  0x002: B\n")
-    assert versions.compat(world.config).breaks == ()
+    assert versions.compat(world.config).diagnostics == ()
 
 
 def test_a_kind_is_retired_under_the_name_it_was_promised_to(world: World) -> None:
@@ -277,3 +278,44 @@ def test_a_lock_that_is_a_link_is_not_replaced(world: World, tmp_path: Path) -> 
     assert told.returncode == 2
     assert "error[E0703]" in told.stderr
     assert target.read_text() == ""
+
+
+def test_what_lock_and_compat_find_is_told_in_every_format(world: World) -> None:
+    world.schema(EVENTS)
+
+    unfrozen = world.batpak("lock", "--check", "--format", "json")
+    world.freeze()
+    frozen = world.batpak("lock", "--check", "--format", "json")
+    world.schema(EVENTS.replace("a: string", "a: i64"))
+    broken = [world.batpak(name, "--format", "json") for name in ("compat", "lock", "gen")]
+    github = world.batpak("compat", "--format", "github", "--exit-zero")
+    both = world.batpak("lock", "--check", "--retire", "0x2001")
+
+    document = json.loads(unfrozen.stdout)
+    assert (unfrozen.returncode, unfrozen.stderr, document["reason"]) == (1, "", "lock")
+    assert {found["code"] for found in document["diagnostics"]} == {"E0809"}
+    assert json.loads(frozen.stdout) == {"version": 1, "reason": None, "diagnostics": []}
+    for told in broken:
+        document = json.loads(told.stdout)
+        assert (told.returncode, told.stderr, document["reason"]) == (1, "", "breaking")
+        (found,) = document["diagnostics"]
+        (also,) = found["also"]
+        assert (found["code"], found["start"]["line"]) == ("C111", 7)
+        assert also["start"]["utf16_column"] == 1  # the text of the lock is known
+    assert github.returncode == 0
+    assert github.stderr.startswith("::error title=C111,file=schemas/orders.batpak.yaml,line=7,")
+    assert both.returncode == 2
+
+
+def test_lock_and_compat_say_as_much_as_they_are_asked_to(world: World) -> None:
+    world.schema(EVENTS)
+
+    verbose = world.batpak("lock", "-v")
+    quiet = [world.batpak(name, "-q") for name in ("lock", "compat")]
+    plain = world.batpak("compat")
+
+    assert "kind 0x2002 shop.orders.B\n" in verbose.stdout
+    assert "tests/batpak/shop_orders.frozen: 2 lines\n" in verbose.stdout
+    assert verbose.stdout.endswith("schemas/batpak.lock: 7 lines added, 2 of them shapes\n")
+    assert [(told.returncode, told.stdout, told.stderr) for told in quiet] == [(0, "", "")] * 2
+    assert plain.stdout == "compatible with lock\n"

@@ -50,8 +50,8 @@ def test_two_branches_that_each_add_an_event_merge_without_conflict(world: World
         "kind 0x2002 shop.returns.Opened",
         "kind 0x2003 shop.gifts.Opened",
     }
-    assert versions.lock(world.config, check=True).drift == ()
-    assert versions.compat(world.config, "git:main").breaks == ()
+    assert versions.lock(world.config, check=True).diagnostics == ()
+    assert versions.compat(world.config, "git:main").diagnostics == ()
 
 
 def test_a_kind_that_two_branches_took_is_named_with_both_places(world: World) -> None:
@@ -95,7 +95,7 @@ def test_two_heads_are_found_and_the_next_lock_joins_them(world: World) -> None:
 
     shapes = [line for line in world.lines if line.startswith("shape")]
     assert [line.split()[2] for line in shapes] == ["1.1", "1.2", "1.2", "1.3"]
-    assert versions.compat(world.config).breaks == ()
+    assert versions.compat(world.config).diagnostics == ()
 
 
 def test_a_head_that_does_not_read_both_is_not_frozen(world: World) -> None:

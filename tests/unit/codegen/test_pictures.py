@@ -186,7 +186,8 @@ def test_what_json_cannot_say_is_a_defect_and_no_surprise() -> None:
 def test_bytes_do_not_depend_on_the_seed_of_hashes(case: str) -> None:
     folder = ROOT / "tests" / "golden" / "cases_out" / case
     program = (
-        "import sys, pathlib; from batpak_codegen.run import *; from batpak_codegen.plain import *;"
+        "import sys, pathlib; from batpak_codegen.run import understand;"
+        "from batpak_codegen.config import configure; from batpak_codegen.plain import *;"
         "from batpak_codegen import catalog, page, graph;"
         f"p, _ = understand(configure(pathlib.Path({str(folder / 'pyproject.toml')!r})));"
         "print(project_json(p), page.html(catalog.catalog(p)), graph.graph(p, 'mermaid'))"

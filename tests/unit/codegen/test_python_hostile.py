@@ -17,7 +17,7 @@ import pytest
 from batpak_codegen.__main__ import main as spare
 from batpak_codegen.config import Config, configure
 from batpak_codegen.diagnostic import SchemaError
-from batpak_codegen.run import main, run
+from batpak_codegen.run import run
 from tests.unit.codegen.python_world import HEAD, HEAD_LINES, loaded, refused
 
 FINE = HEAD + "class Opened(Event, id=1):\n    width: int\n"
@@ -175,15 +175,15 @@ def test_the_configuration_names_modules(
     (tmp_path / "doors.py").write_text(FINE)
 
     assert configure(config).python_schemas == ("doors",)
-    assert main(check=False, config=config) == 0
-    assert main(check=True, config=config) == 0
+    assert spare(["--config", str(config)]) == 0
+    assert spare(["--check", "--config", str(config)]) == 0
     assert capsys.readouterr().err == ""
     assert "(doors.py)" in (tmp_path / "gen/house/doors/events.py").read_text()
 
     (tmp_path / "doors.py").write_text("1 / 0\n")
-    assert main(check=True, config=config) == 1
+    assert spare(["--check", "--config", str(config)]) == 1
     config.write_text('[tool.batpak]\nout = "gen"\npython_schemas = ["../doors"]\n')
-    assert main(check=True, config=config) == 2
+    assert spare(["--check", "--config", str(config)]) == 2
     assert "schema module `../doors` cannot be imported" in capsys.readouterr().err
 
 
@@ -194,9 +194,9 @@ def test_a_module_can_be_allowed_for_one_run(
     config.write_text('[tool.batpak]\nschemas = []\nout = "gen"\n')
     (tmp_path / "doors.py").write_text(FINE)
 
-    assert main(check=False, config=config) == 2
+    assert spare(["--config", str(config)]) == 2
     assert "E0004" in capsys.readouterr().err
     assert spare(["--config", str(config), "--allow-import", "doors"]) == 0
     assert spare(["--config", str(config), "--allow-import", "doors", "--check"]) == 0
-    assert main(check=True, config=config, allow_import=["no-module"]) == 2
+    assert spare(["--config", str(config), "--allow-import", "no-module"]) == 2
     assert "--allow-import: schema module `no-module`" in capsys.readouterr().err

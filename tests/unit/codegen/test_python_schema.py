@@ -42,7 +42,7 @@ def test_an_event_is_a_model_and_its_ids_keep_their_class() -> None:
 
 def test_a_time_without_a_zone_is_no_timestamp() -> None:
     with pytest.raises(ValidationError, match="timezone"):
-        Opened(**VALUE | {"at": "2024-02-29T10:00:00"})  # type: ignore[arg-type]
+        Opened(**VALUE | {"at": "2024-02-29T10:00:00"})  # type: ignore[arg-type]  # as above
 
 
 def test_an_event_without_a_number_cannot_be_declared() -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from batpak_codegen.__main__ import main
 from batpak_codegen.config import configure
 from batpak_codegen.diagnostic import SchemaError
-from batpak_codegen.run import exit_code, main, run
+from batpak_codegen.run import exit_code, run
 from tests.unit.codegen.project_world import DOORS, changed
 
 TABLE = '[tool.batpak]\nout = "house/gen"\npackage_root = "house"\n'
@@ -47,7 +48,7 @@ def batpak_gen(
     return subprocess.run(
         [sys.executable, *program, *arguments],
         cwd=cwd,
-        env=os.environ | {"PYTHONHASHSEED": seed},
+        env=os.environ | {"PYTHONHASHSEED": seed, "GITHUB_ACTIONS": ""},
         capture_output=True,
         text=True,
         check=False,
@@ -256,10 +257,13 @@ def test_a_defect_of_the_generator_ends_in_code_3_and_shows_where(
     monkeypatch.chdir(project)
     monkeypatch.setattr("batpak_codegen.run.link", broken)
 
-    code = main(check=False, config=None)
+    code = main([])
 
     assert code == 3
-    assert "RuntimeError: a defect" in capsys.readouterr().err
+    told = re.search(r"RuntimeError: a defect; the traceback is in (\S+)", capsys.readouterr().err)
+    assert told
+    assert "in broken" in Path(told[1]).read_text()
+    Path(told[1]).unlink()
     assert outputs(project) == {}
 
 

@@ -17,6 +17,7 @@ import libcst
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, render
 from batpak_codegen.hook_classes import hook_classes
@@ -100,7 +101,12 @@ class Upcasts(h.DoorsUpcasts):
 h.install_upcasts(Upcasts())
 '''
     )
-    assert merged(WHOLE, HOOKS, UPCASTS) == Merged(WHOLE.encode(), ())
+    again = merged(WHOLE, HOOKS, UPCASTS)
+    assert replace(again, unwritten=()) == Merged(WHOLE.encode(), ())
+    assert [found.message for found in again.unwritten] == [
+        f"`{name}` is not written yet"
+        for name in ("gate_may_open", "evolve_door_brick_up", "opened_v1")
+    ]
 
 
 def test_a_scaffold_is_as_a_formatter_would_leave_it() -> None:

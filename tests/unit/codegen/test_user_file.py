@@ -14,9 +14,10 @@ import pytest
 
 import batpak_codegen.render as rendering
 from batpak_codegen import user_file
+from batpak_codegen.__main__ import main
 from batpak_codegen.config import configure
 from batpak_codegen.diagnostic import SchemaError
-from batpak_codegen.run import main, run
+from batpak_codegen.run import run
 from batpak_codegen.stubs import scaffold
 from tests.unit.codegen.hook_world import FILES, doors
 from tests.unit.codegen.project_world import DOORS
@@ -108,14 +109,14 @@ def test_a_file_that_cannot_be_extended_stops_the_run_before_anything_is_written
 ) -> None:
     (project / "house" / "doors_hooks.py").write_text("x = (\n")
 
-    code = main(check=False, config=project / "pyproject.toml")
+    code = main(["--config", str(project / "pyproject.toml")])
 
     assert code == 1
     error = capsys.readouterr().err
     assert error.startswith("house/doors_hooks.py:1:5: error[E0601] this file does not parse: ")
     assert "\n      1 | x = (\n" in error
     assert not (project / "house" / "gen").exists()
-    assert main(check=False, config=project / "pyproject.toml", stubs=False) == 0
+    assert main(["--no-stubs", "--config", str(project / "pyproject.toml")]) == 0
 
 
 def test_an_orphan_is_a_warning_and_no_failure(
@@ -126,11 +127,11 @@ def test_an_orphan_is_a_warning_and_no_failure(
     file = project / "house" / "doors_hooks.py"
     file.write_text(whole.replace("\n\n@final\nclass Upcasts", orphan))
 
-    code = main(check=False, config=project / "pyproject.toml")
+    code = main(["--config", str(project / "pyproject.toml")])
 
     assert code == 0
     assert "warning[W0603] no schema asks for `gate_old` any more\n" in capsys.readouterr().err
-    assert main(check=True, config=project / "pyproject.toml") == 0
+    assert main(["--check", "--config", str(project / "pyproject.toml")]) == 0
 
 
 @pytest.mark.parametrize("kind", ["link", "folder"])

@@ -61,7 +61,11 @@ class World:
     def breaks(self, body: str, against: str = "lock") -> tuple[Diagnostic, ...]:
         """What `compat` says about a schema."""
         self.schema(body)
-        return versions.compat(self.config, against).breaks
+        return self.breaks_now(against)
+
+    def breaks_now(self, against: str = "lock") -> tuple[Diagnostic, ...]:
+        """What `compat` says about the schema that is there."""
+        return versions.compat(self.config, against).diagnostics
 
     def python(self, code: str) -> str:
         """Run a program with the generated code of this moment; return what it prints."""
@@ -83,7 +87,7 @@ class World:
         return subprocess.run(
             [sys.executable, "-m", "batpak", *words],
             cwd=self.root,
-            env=os.environ | {"PYTHONPATH": path, "COLUMNS": "200"},
+            env=os.environ | {"PYTHONPATH": path, "COLUMNS": "200", "GITHUB_ACTIONS": ""},
             capture_output=True,
             text=True,
             check=False,

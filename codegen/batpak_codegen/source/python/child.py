@@ -21,8 +21,9 @@ import msgspec
 
 from batpak_codegen.diagnostic import Diagnostic, Findings, SchemaError, Span, quoted
 from batpak_codegen.nodes import MapNode
-from batpak_codegen.source.python.answer import Answer, Request
+from batpak_codegen.source.python.answer import Answer, Model, Request
 from batpak_codegen.source.python.guard import Guard, OutRefused
+from batpak_codegen.source.python.models import read_models
 from batpak_codegen.source.python.places import Places
 from batpak_codegen.source.python.tree import trees
 
@@ -57,6 +58,8 @@ class _Child:
         sys.path[:] = self.asked.search
         self.guard.install()
         try:
+            if self.asked.are_models:
+                return self._answer(models=self._models())
             roots = self._trees()
         except SchemaError as error:
             return self._answer(found=error.diagnostics)
@@ -66,12 +69,25 @@ class _Child:
         return self._answer(roots=roots)
 
     def _answer(
-        self, *, roots: tuple[MapNode, ...] = (), found: tuple[Diagnostic, ...] = ()
+        self,
+        *,
+        roots: tuple[MapNode, ...] = (),
+        found: tuple[Diagnostic, ...] = (),
+        models: tuple[Model, ...] = (),
     ) -> Answer:
         signal.alarm(0)
-        return Answer(roots, self.texts, self.guard.files(), found)
+        return Answer(roots, self.texts, self.guard.files(), found, models)
 
     def _trees(self) -> tuple[MapNode, ...]:
+        roots = tuple(trees(self._modules(), self.findings))
+        self.findings.finish()
+        return roots
+
+    def _models(self) -> tuple[Model, ...]:
+        loaded = self._modules().values()
+        return tuple(model for module, _ in loaded for model in read_models(module))
+
+    def _modules(self) -> dict[str, tuple[ModuleType, Places]]:
         loaded: dict[str, tuple[ModuleType, Places]] = {}
         for name in self.asked.modules:
             os.write(self.asked.answer, name.encode() + b"\n")
@@ -79,9 +95,7 @@ class _Child:
                 loaded[name] = found
         self._refuse_out()
         self.findings.finish()
-        roots = tuple(trees(loaded, self.findings))
-        self.findings.finish()
-        return roots
+        return loaded
 
     def _load(self, name: str) -> tuple[ModuleType, Places] | None:
         """Import one module, and read its text."""
@@ -103,7 +117,9 @@ class _Child:
         path = spec.origin if spec else None
         if not path or not path.endswith(".py") or not Path(path).is_file():
             what = "is not a Python file" if spec else "is not there"
-            hint = "python_schemas are named as `import` would name them at the root of the project"
+            here = self._printed(".")
+            home = "the root of the project" if here == "." else here
+            hint = f"a module is named as `import` would name it in {home}"
             self.findings.add("E0111", f"module {quoted(name)} {what}", None, help=hint)
             return None
         with Path(path).open("rb") as file:

@@ -35,9 +35,15 @@ _PROGRAM: Final = (
 
 
 def load_modules(
-    modules: Sequence[str], root: Path, out: Path, out_module: str, seconds: int = SECONDS_MAX
+    modules: Sequence[str],
+    root: Path,
+    out: Path,
+    out_module: str,
+    seconds: int = SECONDS_MAX,
+    *,
+    are_models: bool = False,
 ) -> Answer:
-    """Load schema modules and return their root nodes.
+    """Load schema modules and return their root nodes; or Pydantic models, for a first schema.
 
     Args:
         modules: Names, as they are imported.
@@ -45,6 +51,7 @@ def load_modules(
         out: Directory of generated code, which no schema module may read.
         out_module: What it is imported as.
         seconds: How long all of them may take.
+        are_models: They know nothing of schemas.
 
     Raises:
         SchemaError: What is wrong with them, with the texts to point at.
@@ -61,6 +68,7 @@ def load_modules(
         out_module,
         seconds,
         writer,
+        are_models,
     )
     try:
         try:

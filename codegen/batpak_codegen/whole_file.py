@@ -1,0 +1,66 @@
+"""A file that is not generated: read as one, and replaced whole or not at all.
+
+No link is followed, the mode is kept, and nothing is left beside the file.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from batpak_codegen.diagnostic import Diagnostic, SchemaError, quoted
+
+
+def read(path: Path) -> bytes | None:
+    """Return the bytes of a file, or None if there is none.
+
+    Raises:
+        OSError: It is a link or no file at all, or the system refused.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(0, "it is not a file")
+        return file.read()
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Put bytes in the place of a file; where there is none, make it, and its directories.
+
+    Raises:
+        OSError: It is a link, or the system refused; all is as it was.
+    """
+    if path.is_symlink():
+        raise OSError(0, "it is a link")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.batpak-new")
+    with suppress(FileNotFoundError):  # of a run that was killed
+        temporary.unlink()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    try:
+        with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:
+            file.write(data)
+            with suppress(FileNotFoundError):
+                os.fchmod(file.fileno(), stat.S_IMODE(path.lstat().st_mode))
+        temporary.replace(path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def save(path: Path, text: str) -> None:
+    """Put a text in the place of a file.
+
+    Raises:
+        SchemaError: E0703, it is a link, or the system refused; all is as it was.
+    """
+    try:
+        replace(path, text.encode())
+    except OSError as error:
+        message = f"cannot replace {quoted(path.name)}: {error.strerror or error}"
+        raise SchemaError([Diagnostic("E0703", message)]) from error
