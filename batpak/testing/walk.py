@@ -193,6 +193,9 @@ class _Walk(Generic[K, E]):
         encoded = wire.encode(move.event)
         if (now.kind, now.payload) != (encoded.kind, encoded.data):
             self.refused(move, self.defect(move, count) or StaleState)
+        else:  # it is the move that was made then
+            again: Handle[Any] = self.stored(move)
+            _same(f"{move!r} made again has the version", again.version, old.version + 1)
 
     def aside(self) -> None:
         """Store an event that is none of the machine's."""
