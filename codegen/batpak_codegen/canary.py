@@ -67,6 +67,8 @@ def snippet(config: Config, project: Project) -> str:
     ]
     imports, parameters = ["import batpak"], "store: batpak.Store, at: batpak.Coordinate"
     body: list[str] = []
+    if not events:
+        body.append("batpak.EventKind(0x1001)")
     for package, event in events[:1]:
         imports.append(f"import {'.'.join((config.out_module, *package.parts))} as generated")
         body += [f"generated.{event.name}(None)", f"batpak.EventKind(0x{event.kind:04x})"]

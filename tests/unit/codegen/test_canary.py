@@ -10,6 +10,7 @@ import inspect
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import batpak
 from batpak_codegen import canary
@@ -71,6 +72,14 @@ def test_the_snippet_is_wrong_line_by_line(world: World) -> None:
     project, _ = understand(world.config)
 
     assert canary.snippet(world.config, project) == SNIPPET
+
+
+def test_a_project_without_events_still_has_the_library_to_look_at(world: World) -> None:
+    project, _ = understand(world.config)
+
+    text = canary.snippet(world.config, replace(project, packages=(), pasts={}))
+
+    assert text.endswith(") -> None:\n    batpak.EventKind(0x1001)\n")
 
 
 @pytest.mark.parametrize("strict", [True, False])
