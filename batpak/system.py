@@ -175,11 +175,11 @@ def check_denial_recorded(value: DenialRecorded, problems: Problems) -> None:
     if not is_int(value.kind, 0, 65535):
         problems.add("$.kind", value.kind, "an integer in 0..65535")
     if not (value.content_hash is None or is_bytes(value.content_hash, 32, 32)):
-        problems.add("$.content_hash", value.content_hash, "32..32 bytes, or None")
+        problems.add("$.content_hash", value.content_hash, "exactly 32 bytes, or None")
     if not is_text(value.policy):
         problems.add("$.policy", value.policy, "text")
     if not is_bytes(value.fingerprint, 32, 32):
-        problems.add("$.fingerprint", value.fingerprint, "32..32 bytes")
+        problems.add("$.fingerprint", value.fingerprint, "exactly 32 bytes")
     if not is_text(value.gate):
         problems.add("$.gate", value.gate, "text")
     if not is_text(value.code):
@@ -210,7 +210,7 @@ def check_bypass_recorded(value: BypassRecorded, problems: Problems) -> None:
     if not is_int(value.kind, 0, 65535):
         problems.add("$.kind", value.kind, "an integer in 0..65535")
     if not is_bytes(value.content_hash, 32, 32):
-        problems.add("$.content_hash", value.content_hash, "32..32 bytes")
+        problems.add("$.content_hash", value.content_hash, "exactly 32 bytes")
     if not is_text(value.reason, 1):
         problems.add("$.reason", value.reason, "text of at least 1 character")
     if not is_text(value.justification, 1):
