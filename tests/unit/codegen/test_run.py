@@ -6,6 +6,8 @@ could generate different bytes from one schema, or a broken library could not be
 
 from __future__ import annotations
 
+import ast
+import gc
 import os
 import re
 import subprocess
@@ -304,3 +306,21 @@ def test_the_command_does_what_the_spare_key_does(project: Path) -> None:
 
     assert (drift.returncode, written.returncode, checked.returncode) == (1, 0, 0)
     assert written.stdout.startswith("1 package, 4 events: ")
+
+
+def test_a_run_is_not_disturbed_by_what_the_garbage_collector_runs(project: Path) -> None:
+    def parse(phase: str, _: dict[str, int]) -> None:
+        if phase == "start":
+            ast.parse("a + b")
+
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(parse)
+    gc.set_threshold(50)
+    try:
+        report = run(configure(project / "pyproject.toml"), check=False)
+        assert gc.isenabled()
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(parse)
+
+    assert report.written
