@@ -65,7 +65,9 @@ def _quick(cls: Cls) -> Cls:
     """Let each property of a class be read without a Python frame: they are, for every move."""
     for name, found in [*vars(cls).items()]:
         if isinstance(found, property):
-            setattr(cls, name, property(attrgetter(f"_{name}"), doc=found.__doc__))
+            quick: Any = property(attrgetter(f"_{name}"), doc=found.__doc__)
+            quick.__set_name__(cls, name)  # for what it says to somebody who assigns to it
+            setattr(cls, name, quick)
     return cls
 
 

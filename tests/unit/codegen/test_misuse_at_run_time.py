@@ -58,7 +58,7 @@ SAID = {
     45: "^InvalidArgument: receipt: expected a Receipt, got a Denial",
     46: "^InvalidArgument: receipt: expected a Receipt, got a Guarded",
     47: "^InvalidArgument: receipt: expected a Receipt, got a Denial",
-    48: r"^ReceiptRejected: other gates have judged this move \[wrong-policy\]$",
+    48: r"^ReceiptRejected: other gates have judged this .*\[wrong-policy\]$",
     49: "^\"the gate failed: AttributeError: 'OrderPaid' object has no attribute 'cancelled_at'",
     50: f"{DEFECT}AttributeError: .*'roles'",
     52: "^InvalidArgument: move: expected a Transition or a Guarded, got a Receipt",
@@ -87,12 +87,16 @@ FOR_CHECKERS_ONLY = {
     67: "nor what they return",
     68: "a method that nobody calls is not called",
     77: "Python does not compare signatures",
+    84: "a default of another type is what is asked for",
 }
 TRIED_ELSEWHERE = {
     10: "test_render, with unions",
     14: "test_render: a DeprecationWarning where it is appended",
     78: "test_upcast: DecodeFailed in stage UPCAST",
     81: "test_former: an AttributeError when they are installed",
+    **dict.fromkeys((51, *range(54, 60)), "gates_world: proposals and pipelines"),
+    83: "as rows 43 and 44: assert_never raises",
+    85: "nothing of ours to try: an attribute that a struct does not have",
 }
 
 
@@ -123,4 +127,4 @@ def test_every_row_that_a_checker_rejects_here_is_tried_or_has_a_reason(
     rows = {int(row) for row in re.findall(r"# E(\d+):", text)}
 
     assert came_of.keys() == SAID.keys()
-    assert rows - {51, *range(54, 60)} <= {*SAID, *FOR_CHECKERS_ONLY, *TRIED_ELSEWHERE}
+    assert rows <= {*SAID, *FOR_CHECKERS_ONLY, *TRIED_ELSEWHERE}
