@@ -7,7 +7,6 @@ frame of ours: a seed that comes in is forgotten before anything is raised about
 from __future__ import annotations
 
 import errno
-import os
 from typing import TYPE_CHECKING, Final, NoReturn, final
 
 from batpak.disk import secret
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 SEED_BYTES: Final = 32
 KEY_FILE_BYTES_MAX: Final = 4096
-PATH_BYTES_MAX: Final = 4096  # of Linux; other systems take less
-NAME_BYTES_MAX: Final = 255
-KEY_TEXT: Final = ("-----BEGIN", "MC4CAQAwBQYDK2Vw", "\n", "\r")  # the second: PKCS #8 in base64
 
 
 @final
@@ -190,32 +186,11 @@ def _pem_of(private: Ed25519PrivateKey) -> bytes:
 
 
 def _full(path: StrPath) -> str:
-    problem = _no_path(path)
+    problem = secret.no_path(path)
     if problem is not None:
         del path
         raise InvalidArgument("path", problem)  # out here, where no other error is led to
     return full_path(path)
-
-
-def _no_path(path: StrPath) -> str | None:
-    """Why this names no file, without a word of it: it may be the text of a key."""
-    try:
-        text = os.fspath(path)
-        if not isinstance(text, str):
-            return f"must be a str or a Path, not {type(path).__name__}"
-        data = text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return "must be text of the file system"
-    except TypeError:
-        return f"must be a str or a Path, not {type(path).__name__}"
-    if any(part in text for part in KEY_TEXT):
-        return "must name a file; this looks like the text of a key"
-    if "\0" in text:
-        return "must not contain NUL"
-    if not text:
-        return "must not be empty"
-    is_long = len(data) >= PATH_BYTES_MAX or max(map(len, data.split(b"/"))) > NAME_BYTES_MAX
-    return "must name a file; this is too long for a name" if is_long else None
 
 
 def _failed(operation: str, path: str, error: OSError) -> StorageFailed:
