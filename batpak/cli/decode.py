@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from batpak import codec, registry, wire
@@ -77,12 +76,12 @@ def _payload(kind: EventKind, version: int | None, data: bytes, *, plain: bool) 
     """Return a payload as what JSON can say."""
     if plain:
         try:
-            return msgspec.to_builtins(codec.decode_plain(data))
+            return codec.builtins(codec.decode_plain(data))
         except (codec.DecodeError, ValueError) as error:
             raise wire.decode_failed(error, kind, version or 1, None) from error
     entry = registry.lookup(kind)
     newest = 1 if entry is None else entry.version
-    return msgspec.to_builtins(wire.decode(kind, version or newest, data))
+    return codec.builtins(wire.decode(kind, version or newest, data))
 
 
 def _told(event: StoredEvent[object]) -> Mapping[str, object]:
@@ -101,7 +100,7 @@ def _told(event: StoredEvent[object]) -> Mapping[str, object]:
         "causation_id": None if event.causation_id is None else str(event.causation_id),
         "recorded_at": event.recorded_at.isoformat(),
         "event_hash": event.event_hash.hex(),
-        "payload": msgspec.to_builtins(event.payload),
+        "payload": codec.builtins(event.payload),
     }
 
 
