@@ -29,7 +29,7 @@ FLOORS = {
     "batpak.testing": """scenario / given / walk ledger samples moves / platform sabotage contract
         / crash handles threads watched / history disk switches / image / clock faults model""",
     "batpak.cli": """main / schemas pictures stores signatures decode demo versions
-        / manner readable trusted / generated""",
+        / kinds manner readable trusted / generated""",
     "batpak.read": "ancestry causes claims path projection / fetch page",
     "batpak.upkeep": "verify stats",
     "batpak.recovery": "restore / footer / decide",

@@ -11,6 +11,7 @@ import typer
 
 from batpak import codec, registry, wire
 from batpak.cli import generated
+from batpak.cli.kinds import kind_of
 from batpak.cli.manner import Manner, shared
 from batpak.event import StoredEvent
 from batpak.kind import EventKind
@@ -48,7 +49,7 @@ def decode(
     """
     if (kind is None) == (sequence is None):
         raise typer.BadParameter("give a store and a sequence, or --kind and a payload")
-    number = None if kind is None else _kind(kind)
+    number = None if kind is None else kind_of(kind)
     data = b"" if number is None else _bytes(source)
 
     if not plain:
@@ -102,13 +103,6 @@ def _told(event: StoredEvent[object]) -> Mapping[str, object]:
         "event_hash": event.event_hash.hex(),
         "payload": codec.builtins(event.payload),
     }
-
-
-def _kind(text: str) -> EventKind:
-    try:
-        return EventKind.from_wire(int(text, 0))
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!a} is no kind; write 0x2001") from error
 
 
 def _bytes(text: str) -> bytes:
