@@ -14,6 +14,7 @@ from rich.text import Text
 
 from batpak import codec
 from batpak.append import AppendReceipt
+from batpak.append_receipt import verify_receipt
 from batpak.claim import RECEIPT_BYTES_MAX
 from batpak.cli.trusted import Keys, keys_of
 from batpak.coordinate import Coordinate
@@ -21,7 +22,6 @@ from batpak.errors import BatpakError, InvalidArgument, StorageFailed
 from batpak.event import EventHeader
 from batpak.note import CheckpointNote
 from batpak.proof import PROOF_BYTES_MAX, Proof
-from batpak.receipts import verify_receipt
 from batpak.signing.signing_key import SigningKey
 from batpak.signing.verdict import Invalid, InvalidReason, Signed, TrustVerdict
 from batpak.signing.verify_key import VerifyKey
