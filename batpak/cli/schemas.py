@@ -5,6 +5,7 @@ Each one hands over to the compiler, which is imported when the command runs.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -196,7 +197,8 @@ def init(
         from batpak_codegen import console, scaffold
 
         done = scaffold.init(folder, from_pydantic)
-        return console.Outcome(summary="\n".join([*done, "next: batpak gen"]))
+        way = f"cd {shlex.quote(str(folder))} && " if folder.absolute() != Path.cwd() else ""
+        return console.Outcome(summary="\n".join([*done, f"next: {way}batpak gen"]))
 
     manner.run(action)
 

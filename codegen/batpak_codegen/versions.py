@@ -57,8 +57,9 @@ def lock(config: Config, *, check: bool, retire: int | None = None) -> Outcome:
     for path, rows in left.rows.items():
         _append(config.root / path, rows)
     shapes = sum(line.startswith("shape") for line in left.lines)
-    said = f"{config.lock}: {len(left.lines)} lines added, {shapes} of them shapes"
-    files = (f"{path}: {counted(len(rows), 'line')}" for path, rows in left.rows.items())
+    added = f"{counted(len(left.lines), 'line')} added, {counted(shapes, 'new shape')}"
+    files = [f"{path}: {counted(len(rows), 'line')}" for path, rows in left.rows.items()]
+    said = f"{config.lock}: {added if left.lines else 'all is frozen'}"
     return Outcome("", said, (*notes, *left.lines, *files))
 
 

@@ -401,6 +401,20 @@ def test_nobody_listening_is_no_error(project: Path) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+def test_init_says_where_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words, way in (
+        (["new_shop"], "cd new_shop && batpak gen"),
+        (["my things/shop"], "cd 'my things/shop' && batpak gen"),
+        (["."], "batpak gen"),
+        ([], "batpak gen"),
+    ):
+        assert status(monkeypatch, "init", *words) == 0
+        assert capsys.readouterr().out.endswith(f"\nnext: {way}\n")
+
+
 # --------------------------------------------------------------------------------------- decode
 
 

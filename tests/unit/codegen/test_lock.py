@@ -307,6 +307,21 @@ def test_what_lock_and_compat_find_is_told_in_every_format(world: World) -> None
     assert both.returncode == 2
 
 
+def test_lock_counts_in_english_and_says_that_nothing_is_left(world: World) -> None:
+    world.schema(EVENTS)
+    world.batpak("lock", "-q")
+
+    nothing = [world.batpak("lock"), world.batpak("lock", "--check")]
+    world.schema(EVENTS + "  C: {id: 3, fields: {n: i64}}\n")
+    one = world.batpak("lock").stdout
+    world.schema(EVENTS + "  C: {id: 3, fields: {n: i64, m: i64?}}\n")
+    another = world.batpak("lock").stdout
+
+    assert [told.stdout for told in nothing] == ["schemas/batpak.lock: all is frozen\n"] * 2
+    assert "2 lines added, 1 new shape\n" in one
+    assert "1 line added, 1 new shape\n" in another
+
+
 def test_lock_and_compat_say_as_much_as_they_are_asked_to(world: World) -> None:
     world.schema(EVENTS)
 
@@ -316,6 +331,6 @@ def test_lock_and_compat_say_as_much_as_they_are_asked_to(world: World) -> None:
 
     assert "kind 0x2002 shop.orders.B\n" in verbose.stdout
     assert "tests/batpak/shop_orders.frozen: 2 lines\n" in verbose.stdout
-    assert verbose.stdout.endswith("schemas/batpak.lock: 7 lines added, 2 of them shapes\n")
+    assert verbose.stdout.endswith("schemas/batpak.lock: 7 lines added, 2 new shapes\n")
     assert [(told.returncode, told.stdout, told.stderr) for told in quiet] == [(0, "", "")] * 2
     assert plain.stdout == "compatible with lock\n"
