@@ -191,7 +191,7 @@ def test_lock_writes_what_is_new_and_check_says_it_first(world: World) -> None:
     after = world.batpak("lock", "--check")
 
     assert (before.returncode, written.returncode, after.returncode) == (1, 0, 0)
-    assert "error[E0809] kind 0x2001 1.1 is not frozen" in before.stderr
+    assert "error[E0809] shop.orders.A 1.1 (0x2001) is not frozen" in before.stderr
     assert world.lines == [
         "wire 1",
         "kind 0x2001 shop.orders.A",
