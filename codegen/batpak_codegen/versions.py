@@ -227,7 +227,7 @@ def _retire(config: Config, kind: int) -> None:
         message = "a schema module is yours to write"
         found = Diagnostic("E0205", message, file.package.span, hint)
         raise SchemaError([found], loaded.texts)
-    whole_file.save(
+    whole_file.edit(
         config.root / file.path, _with_retired(loaded.texts[file.path], f"{key}: {name}")
     )
 

@@ -20,7 +20,7 @@ from batpak_codegen.diagnostic import Findings, SchemaError
 from batpak_codegen.lock import Lock, spell_file
 from batpak_codegen.promises import parse_lock, read_lock
 from batpak_codegen.shape import Box, Maybe, Plain, Ref, ShapeField
-from tests.unit.codegen.version_world import LOCK, World, codes
+from tests.unit.codegen.version_world import HEAD, LOCK, World, codes
 
 FACTS = """\
 wire 1
@@ -305,6 +305,29 @@ def test_what_lock_and_compat_find_is_told_in_every_format(world: World) -> None
     assert github.returncode == 0
     assert github.stderr.startswith("::error title=C111,file=schemas/orders.batpak.yaml,line=7,")
     assert both.returncode == 2
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_schema_that_is_written_into_keeps_its_line_ends_and_its_mark(
+    world: World, mark: bytes, end: str
+) -> None:
+    world.schema(EVENTS)
+    world.batpak("lock", "-q")
+    file = world.root / "schemas" / "orders.batpak.yaml"
+    text = file.read_text().replace("  B: {id: 2, fields: {b: {type: i64, default: 3}}}\n", "")
+    file.write_bytes(mark + text.replace("\n", end).encode())
+
+    retired = world.batpak("lock", "--retire", "0x2002")
+    added = world.batpak("id", "next", "shop.orders.C", "--write")
+
+    data = file.read_bytes()
+    assert (retired.returncode, added.returncode) == (0, 0)
+    assert data.startswith(mark + HEAD.replace("\n", end).encode())
+    assert {line[len(line.rstrip(b"\r\n")) :] for line in data.splitlines(True)} == {end.encode()}
+    assert b"\xef\xbb\xbf" not in data[3:]
+    assert b"0x002: B" in data
+    assert b"  C:" in data
 
 
 def test_lock_counts_in_english_and_says_that_nothing_is_left(world: World) -> None:
