@@ -14,6 +14,7 @@ from batpak.append import (
     PriorItem,
     RawPayload,
 )
+from batpak.append_receipt import verify_receipt
 from batpak.claim import Claim
 from batpak.clock import Hlc
 from batpak.commit.ticket import AppendTicket, BatchTicket, interrupted_receipt
@@ -88,7 +89,6 @@ from batpak.read.causes import CausalEnd, CausalPath, Impact, Impacts
 from batpak.read.page import Page
 from batpak.read.projection import Projection
 from batpak.reader import StoreReader
-from batpak.receipts import verify_receipt
 from batpak.region import KindFilter, Region
 from batpak.report import (
     Finding,

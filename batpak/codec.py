@@ -75,6 +75,20 @@ def decode_plain(data: bytes) -> object:
     return _decode_any(data)
 
 
+def builtins(value: object) -> object:
+    """A payload as what JSON can say.
+
+    Bytes become text in base64; what has an extension type, its number and its bytes in hex.
+    """
+    return msgspec.to_builtins(value, enc_hook=_extension)
+
+
+def _extension(value: object) -> object:
+    if isinstance(value, msgspec.msgpack.Ext):
+        return {"ext": value.code, "data": bytes(value.data).hex()}
+    raise NotImplementedError
+
+
 def check_depth(data: bytes) -> None:
     """Make sure that one value is nested no deeper than `decode_plain` reads.
 

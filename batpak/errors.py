@@ -1,8 +1,10 @@
 """Every exception of batpak, in one tree, grouped by the operation that raises it.
 
 Catch `BatpakError` for all of them, a group for a kind of trouble, a class for one case. Details
-are attributes: nobody has to read message text. Messages never hold payload values, except the
-problem strings of `PayloadInvalid`. Instances pickle. Reference: docs/reference/errors.md.
+are attributes: nobody has to read message text. Messages hold no payload values, except the problem
+strings of `PayloadInvalid` and what a gate or an outcome says in `Denied` and `OutcomeFailure`.
+Instances pickle. Misuse in Python, such as to copy a key, is a TypeError. Reference:
+docs/reference/errors.md.
 """
 
 from __future__ import annotations

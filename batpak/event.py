@@ -33,8 +33,9 @@ from batpak.payload import EventPayload
 from batpak.record import HEAD, decode_parts, uuid_of
 
 P = TypeVar("P", bound=EventPayload)
-P_co = TypeVar("P_co", covariant=True)
-Q = TypeVar("Q")
+P_co = TypeVar("P_co", bound=EventPayload, covariant=True)
+Q = TypeVar("Q")  # any form of a payload
+Q_co = TypeVar("Q_co", covariant=True)
 
 _DOMAIN: Final = b"batpak.event.v2\0"
 _U16: Final = struct.Struct(">H").unpack_from
@@ -212,14 +213,14 @@ class IndexEntry(Struct, EventHeader, frozen=True):
         )
 
 
-class StoredEvent(Struct, EventHeader, Generic[P_co], frozen=True):
+class StoredEvent(Struct, EventHeader, Generic[Q_co], frozen=True):
     """One committed event with its payload and everything its frame says about it.
 
     Read, never made by hand: `record` is the event as it is stored, and every other field is
     taken from it.
     """
 
-    payload: P_co
+    payload: Q_co
     record: bytes  # its checksum checked
 
     @property
@@ -251,7 +252,7 @@ class StoredEvent(Struct, EventHeader, Generic[P_co], frozen=True):
         """BLAKE3 of the stored payload bytes; computed when asked for."""
         return digest.content_hash(decode_parts(self.record).payload)
 
-    def map(self, change: Callable[[P_co], Q]) -> StoredEvent[Q]:
+    def map(self, change: Callable[[Q_co], Q]) -> StoredEvent[Q]:
         """The same event with another payload; what is said about it stays."""
         return StoredEvent(change(self.payload), self.record)
 

@@ -32,7 +32,7 @@ from batpak.errors import InvalidArgument
 from batpak.override import override
 from batpak.signing.signing_key import SigningKey
 from batpak.signing.trust import judge
-from batpak.signing.verdict import Invalid, InvalidReason, TrustVerdict
+from batpak.signing.verdict import SHAPELESS, Invalid, InvalidReason, TrustVerdict
 from batpak.signing.verify_key import VerifyKey
 
 _LINES: Final = re.compile(
@@ -97,7 +97,7 @@ class CheckpointNote(Struct, frozen=True):
         try:
             statement = self.statement
             is_note = CheckpointNote.parse(statement) == replace(self, key_id=None, signature=None)
-        except _SHAPELESS:  # anybody can make one, of anything
+        except SHAPELESS:
             is_note, statement = False, ""
         if not is_note:
             return Invalid(InvalidReason.MALFORMED)
@@ -138,5 +138,4 @@ class CheckpointNote(Struct, frozen=True):
         )
 
 
-_SHAPELESS: Final = (AttributeError, TypeError, ValueError, OverflowError, OSError)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

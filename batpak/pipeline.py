@@ -22,10 +22,10 @@ from batpak import wire
 from batpak.append import AppendReceipt, BatchItem, Cause, Ledger
 from batpak.coordinate import Coordinate
 from batpak.errors import InvalidArgument
-from batpak.event import P
+from batpak.event import P, P_co
 from batpak.guard.bypass import BypassAudit, BypassReason, BypassReceipt, issue
 from batpak.guard.gates import C, GateSet
-from batpak.guard.proposal import P_co, Proposal
+from batpak.guard.proposal import Proposal
 from batpak.guard.receipt import Receipt
 from batpak.guard.trace import bypass_item
 from batpak.guard.verdict import Denial

@@ -34,7 +34,7 @@ from batpak.note import CheckpointNote
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.record import COVERED, EVENT, HEAD_BYTES, Opt, Parts
-from batpak.signing.verdict import Invalid, InvalidReason, TrustVerdict, Unsigned
+from batpak.signing.verdict import SHAPELESS, Invalid, InvalidReason, TrustVerdict, Unsigned
 from batpak.signing.verify_key import VerifyKey
 from batpak.wire import TYPED, Form, form_of
 
@@ -45,7 +45,6 @@ HASHED: Final = slice(COVERED.start, 126)  # of the head: what is covered, and p
 _COVERED_BYTES: Final = COVERED.stop - COVERED.start
 _HASHED_BYTES: Final = HASHED.stop - HASHED.start
 _SEQUENCE: Final = slice(30 - HASHED.start, 38 - HASHED.start)
-_SHAPELESS: Final = (AttributeError, TypeError, ValueError, OverflowError, RecursionError)
 _Hash: TypeAlias = Annotated[bytes, Meta(min_length=HASH_BYTES, max_length=HASH_BYTES)]
 _Hashed: TypeAlias = Annotated[bytes, Meta(min_length=_HASHED_BYTES, max_length=_HASHED_BYTES)]
 
@@ -122,7 +121,7 @@ class Proof(Struct, frozen=True):
         """Why the chain does not lead from the event to the head of the note, if it does not."""
         try:
             Proof.from_bytes(self.to_bytes())
-        except _SHAPELESS:  # anybody can make one, of anything
+        except SHAPELESS:
             return InvalidReason.MALFORMED
         due = range(self.note.events - len(self.links) - 1, self.note.events)
         if [link.sequence for link in (self.proved, *self.links)] != list(due):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar, overload
 from uuid import UUID
 
 from batpak.append import AppendReceipt, Cause
+from batpak.append_receipt import verify_receipt
 from batpak.arguments import count_of, limit_of, text_of
 from batpak.config import Signing
 from batpak.errors import (
@@ -38,7 +39,6 @@ from batpak.read import ancestry, causes, claims, path
 from batpak.read.ancestry import Ancestry
 from batpak.read.causes import CausalPath, Impacts
 from batpak.read.projection import Projection, S, project
-from batpak.receipts import verify_receipt
 from batpak.region import Region
 from batpak.report import Frontier, Health, HealthState, OpenReport, Stats, VerifyReport
 from batpak.signing.verdict import Invalid, TrustVerdict

@@ -34,7 +34,7 @@ from msgspec import Struct
 
 from batpak.coordinate import Coordinate
 from batpak.errors import IllegalTransition
-from batpak.event import P, P_co
+from batpak.event import P, Q_co
 from batpak.override import override
 from batpak.seal import SEAL, Seal
 
@@ -178,14 +178,14 @@ G_co = TypeVar("G_co", bound=Policy, covariant=True)
 
 
 @_quick
-class _Move(Generic[F_co, T_co, P_co]):
+class _Move(Generic[F_co, T_co, Q_co]):
     """A legal move as a value: where from, where to, and the event that says so."""
 
     __slots__ = ("_event", "_policy", "_source", "_target")
 
     _source: F_co
     _target: type[T_co]
-    _event: P_co
+    _event: Q_co
 
     if TYPE_CHECKING:
 
@@ -210,7 +210,7 @@ class _Move(Generic[F_co, T_co, P_co]):
         return self._target
 
     @property
-    def event(self) -> P_co:
+    def event(self) -> Q_co:
         """What will be stored."""
         return self._event
 
@@ -221,7 +221,7 @@ class _Move(Generic[F_co, T_co, P_co]):
 
 
 @final
-class Transition(_Move[F_co, T_co, P_co]):
+class Transition(_Move[F_co, T_co, Q_co]):
     """A legal move, not stored yet: `machine.apply` stores it."""
 
     __slots__ = ()
@@ -229,7 +229,7 @@ class Transition(_Move[F_co, T_co, P_co]):
 
 @final
 @_quick
-class Guarded(_Move[F_co, T_co, P_co], Generic[F_co, T_co, P_co, G_co]):
+class Guarded(_Move[F_co, T_co, Q_co], Generic[F_co, T_co, Q_co, G_co]):
     """A legal move that needs a receipt from policy `G`: judge it, then `machine.commit`."""
 
     __slots__ = ()

@@ -19,7 +19,8 @@ LINES_MAX = 500
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
     "batpak": """cli testing / store / flow reader / opened queries / read upkeep / commit
-        / recovery / journal index / pipeline machine abi / guard receipts / typestate append proof
+        / recovery / journal index / pipeline machine abi / guard append_receipt
+        / typestate append proof
         / note claim / event / record system / diagnostics / wire region / payload / registry
         / config platform / report / outcome / reason / ids checks signing
         / kind coordinate clock codec digest disk / arguments / errors
@@ -29,7 +30,7 @@ FLOORS = {
     "batpak.testing": """scenario / given / walk ledger samples moves / platform sabotage contract
         / crash handles threads watched / history disk switches / image / clock faults model""",
     "batpak.cli": """main / schemas pictures stores signatures decode demo versions
-        / manner readable trusted / generated""",
+        / kinds manner readable trusted / generated""",
     "batpak.read": "ancestry causes claims path projection / fetch page",
     "batpak.upkeep": "verify stats",
     "batpak.recovery": "restore / footer / decide",

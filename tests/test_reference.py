@@ -33,6 +33,27 @@ def test_every_exception_is_in_the_reference_under_its_code(cls: type[BatpakErro
     assert row in page or (cls.__subclasses__() and f"`{cls.__name__}`" in page)
 
 
+def test_every_way_to_a_type_error_of_ours_is_in_the_reference() -> None:
+    page = (ROOT / "docs/reference/errors.md").read_text(encoding="utf-8")
+    said = {
+        "batpak/codec.py": None,  # an append says PayloadInvalid instead
+        "batpak/guard/receipt.py": "policy receipt",
+        "batpak/reader.py": "store handle",
+        "batpak/signing/signing_key.py": "`SigningKey`",
+        "batpak/signing/verdict.py": "`bool()` of a trust verdict",
+    }
+    _, _, section = page.partition("`TypeError`, as Python itself")
+
+    raising = {
+        path.relative_to(ROOT).as_posix()
+        for path in ROOT.glob("batpak/**/*.py")
+        if "raise TypeError(" in path.read_text(encoding="utf-8")
+    }
+
+    assert raising == set(said)
+    assert [words for words in said.values() if words and words not in section] == []
+
+
 def test_every_diagnostic_code_is_in_the_reference() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in SOURCES)
     page = (ROOT / "docs/reference/diagnostics.md").read_text(encoding="utf-8")

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from batpak import codec, registry, wire
 from batpak.cli import generated
+from batpak.cli.kinds import kind_of
 from batpak.cli.manner import Manner, shared
 from batpak.event import StoredEvent
 from batpak.kind import EventKind
@@ -49,7 +49,7 @@ def decode(
     """
     if (kind is None) == (sequence is None):
         raise typer.BadParameter("give a store and a sequence, or --kind and a payload")
-    number = None if kind is None else _kind(kind)
+    number = None if kind is None else kind_of(kind)
     data = b"" if number is None else _bytes(source)
 
     if not plain:
@@ -77,12 +77,12 @@ def _payload(kind: EventKind, version: int | None, data: bytes, *, plain: bool) 
     """Return a payload as what JSON can say."""
     if plain:
         try:
-            return msgspec.to_builtins(codec.decode_plain(data))
+            return codec.builtins(codec.decode_plain(data))
         except (codec.DecodeError, ValueError) as error:
             raise wire.decode_failed(error, kind, version or 1, None) from error
     entry = registry.lookup(kind)
     newest = 1 if entry is None else entry.version
-    return msgspec.to_builtins(wire.decode(kind, version or newest, data))
+    return codec.builtins(wire.decode(kind, version or newest, data))
 
 
 def _told(event: StoredEvent[object]) -> Mapping[str, object]:
@@ -101,15 +101,8 @@ def _told(event: StoredEvent[object]) -> Mapping[str, object]:
         "causation_id": None if event.causation_id is None else str(event.causation_id),
         "recorded_at": event.recorded_at.isoformat(),
         "event_hash": event.event_hash.hex(),
-        "payload": msgspec.to_builtins(event.payload),
+        "payload": codec.builtins(event.payload),
     }
-
-
-def _kind(text: str) -> EventKind:
-    try:
-        return EventKind.from_wire(int(text, 0))
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!a} is no kind; write 0x2001") from error
 
 
 def _bytes(text: str) -> bytes:

@@ -44,6 +44,12 @@ ConfigFile: TypeAlias = Annotated[
         help="A TOML file with [tool.batpak]; default: the nearest pyproject.toml.",
     ),
 ]
+Modules: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-import", metavar="MODULE", help="Load this schema module as well; it is run."
+    ),
+]
 Form: TypeAlias = Annotated[
     Format | None,
     typer.Option(
@@ -66,6 +72,7 @@ class Manner(NamedTuple):
 
     name: str
     config: Path | None
+    modules: tuple[str, ...]
     form: Format | None
     color: When
     quiet: bool
@@ -98,9 +105,9 @@ class Manner(NamedTuple):
 
     def configured(self) -> Config:
         """Read the configuration."""
-        from batpak_codegen.config import configure
+        from batpak_codegen.config import allowing, configure
 
-        return configure(self.config)
+        return allowing(configure(self.config), self.modules)
 
 
 Command: TypeAlias = Callable[..., None]
@@ -118,6 +125,7 @@ def shared(name: str, *without: str) -> Callable[[Command], Command]:
         def command(
             *,
             config: ConfigFile = None,
+            allow_import: Modules = None,
             form: Form = None,
             color: Color = When.AUTO,
             quiet: Quiet = False,
@@ -125,7 +133,9 @@ def shared(name: str, *without: str) -> Callable[[Command], Command]:
             exit_zero: ExitZero = False,
             **own: object,
         ) -> None:
-            function(Manner(name, config, form, color, quiet, verbose, exit_zero), **own)
+            modules = tuple(allow_import or ())
+            manner = Manner(name, config, modules, form, color, quiet, verbose, exit_zero)
+            function(manner, **own)
 
         _, *theirs = inspect.signature(function, eval_str=True).parameters.values()
         ours = inspect.signature(command, eval_str=True).parameters.values()

@@ -95,7 +95,9 @@ def ir(manner: Manner) -> None:
 
 def schema() -> None:
     """Print the JSON Schema of the language, for editors."""
-    manner = Manner("schema", None, None, When.AUTO, quiet=False, verbose=False, exit_zero=False)
+    manner = Manner(
+        "schema", None, (), None, When.AUTO, quiet=False, verbose=False, exit_zero=False
+    )
 
     def action() -> Outcome:
         from batpak_codegen import console, language

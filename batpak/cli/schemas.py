@@ -5,6 +5,7 @@ Each one hands over to the compiler, which is imported when the command runs.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -56,10 +57,6 @@ def gen(
     no_tests: Annotated[
         bool, typer.Option("--no-tests", help="Leave generated tests alone.")
     ] = False,
-    allow_import: Annotated[
-        list[str] | None,
-        typer.Option(metavar="MODULE", help="Load this schema module as well; it is run."),
-    ] = None,
     release: Release = False,
 ) -> None:
     """Compile the schemas into typed Python.
@@ -82,7 +79,7 @@ def gen(
             depfile,
             stubs=not no_stubs,
             tests=not no_tests,
-            modules=tuple(allow_import or ()),
+            modules=manner.modules,
             release=release,
         )
         return commands.gen(manner.configured(), request)
@@ -156,7 +153,7 @@ def _watch(manner: Manner, once: Callable[[], Outcome]) -> int:
     return INTERRUPTED
 
 
-@shared("fmt")
+@shared("fmt", "allow_import")
 def fmt(
     manner: Manner,
     paths: Annotated[
@@ -177,7 +174,7 @@ def fmt(
     manner.run(action)
 
 
-@shared("init", "config")
+@shared("init", "config", "allow_import")
 def init(
     manner: Manner,
     folder: Annotated[Path, typer.Argument(help="Where; its name names the package.")] = Path(),
@@ -196,7 +193,8 @@ def init(
         from batpak_codegen import console, scaffold
 
         done = scaffold.init(folder, from_pydantic)
-        return console.Outcome(summary="\n".join([*done, "next: batpak gen"]))
+        way = f"cd {shlex.quote(str(folder))} && " if folder.absolute() != Path.cwd() else ""
+        return console.Outcome(summary="\n".join([*done, f"next: {way}batpak gen"]))
 
     manner.run(action)
 
@@ -205,7 +203,7 @@ ids = typer.Typer(help="Propose the number of a new event, or list those in use.
 
 
 @ids.command("next")
-@shared("id next")
+@shared("id next", "allow_import")
 def next_id(
     manner: Manner,
     name: Annotated[str, typer.Argument(help="The event: shop.orders.OrderReturned.")],

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from batpak import codec
 from batpak.append import AppendReceipt
+from batpak.append_receipt import verify_receipt
 from batpak.claim import RECEIPT_BYTES_MAX
 from batpak.cli.trusted import Keys, keys_of
 from batpak.coordinate import Coordinate
@@ -21,7 +22,6 @@ from batpak.errors import BatpakError, InvalidArgument, StorageFailed
 from batpak.event import EventHeader
 from batpak.note import CheckpointNote
 from batpak.proof import PROOF_BYTES_MAX, Proof
-from batpak.receipts import verify_receipt
 from batpak.signing.signing_key import SigningKey
 from batpak.signing.verdict import Invalid, InvalidReason, Signed, TrustVerdict
 from batpak.signing.verify_key import VerifyKey
@@ -100,7 +100,10 @@ def make(
             metavar="NOTE",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Where the proof is put.", metavar="FILE")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Where the proof is put; there is no such file yet.", metavar="FILE"),
+    ],
 ) -> None:
     """Write a proof that a store has an event, for `batpak proof verify`.
 
@@ -112,7 +115,8 @@ def make(
         proof = reader.prove(reader.get(sequence, form=Form.RAW), taken)
     data = proof.to_bytes()
     try:
-        out.write_bytes(data)
+        with out.open("xb") as file:
+            file.write(data)
     except OSError as error:
         raise _failed("write", out, error) from error
     behind = f"{len(proof.links):,} event" + "s" * (len(proof.links) != 1)
@@ -139,7 +143,7 @@ def verify_a_proof(
         _tell(event, event.coordinate, taken.store_id)
         _dim(f"in the log when it had {taken.events:,} events, at {taken.taken}")
         try:
-            payload = msgspec.to_builtins(proof.event(form=Form.DICT).payload)
+            payload = codec.builtins(proof.event(form=Form.DICT).payload)
             typer.echo(json.dumps(payload, indent=2))  # in ASCII: it is a stranger's text
         except BatpakError:
             _dim(f"a payload of {len(event.payload):,} bytes that is not plain")

@@ -53,36 +53,34 @@ def verify(
     if as_json:
         typer.echo(json.dumps(_plain(report), indent=2))
     else:
-        _show(report, note)
+        _show(report, note, str(path))
     if not report.ok:
         raise typer.Exit(DAMAGE)
 
 
-def _show(report: VerifyReport, note: CheckpointNote | None) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+def _show(report: VerifyReport, note: CheckpointNote | None, path: str) -> None:
+    console, whole = Console(highlight=False, soft_wrap=True), report.path
     size = f"{_counted(report.events, 'event')} in {_counted(report.segments, 'segment')}"
     if report.ok:
-        console.print(Text.assemble(("✓ ", "green"), (report.path, "bold"), f"  {size}, all well"))
+        console.print(Text.assemble(("✓ ", "green"), (path, "bold"), f"  {size}, all well"))
         console.print(Text(f"  head {report.head.hex()}", style="dim"))
         if note is not None:
             kept = f"  goes on from the note of {note.taken}, {_counted(note.events, 'event')}"
             console.print(Text(kept, style="dim"))
     else:
         count = _counted(report.findings_count + (report.note is not None), "finding")
-        console.print(
-            Text.assemble(("✗ ", "red"), (report.path, "bold"), f"  {size}, ", (count, "red"))
-        )
+        console.print(Text.assemble(("✗ ", "red"), (path, "bold"), f"  {size}, ", (count, "red")))
         if report.note is not None:
             broken = f"[{report.note.value}]"
             console.print(Text.assemble("  ", BROKEN[report.note], " ", (broken, "dim")))
         for finding in report.findings[:SHOWN_MAX]:
-            console.print(_line(finding))
+            console.print(_line(finding, path + finding.file.removeprefix(whole)))
         if report.findings_count > SHOWN_MAX:
             more = report.findings_count - SHOWN_MAX
             console.print(Text(f"  … and {more:,} more; --json lists them", style="dim"))
     if report.torn is not None:
         torn = report.torn
-        where = f"{torn.file}:{torn.offset}"
+        where = f"{path}{torn.file.removeprefix(whole)}:{torn.offset}"
         text = f"  {where}  {torn.bytes:,} bytes were being written when the writer stopped"
         console.print(Text(text, style="yellow"))
 
@@ -91,11 +89,11 @@ def _counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}" + "s" * (number != 1)
 
 
-def _line(finding: Finding) -> Text:
+def _line(finding: Finding, file: str) -> Text:
     event = "" if finding.sequence is None else f"  event {finding.sequence}"
     return Text.assemble(
         "  ",
-        (f"{finding.file}:{finding.offset}", "bold"),
+        (f"{file}:{finding.offset}", "bold"),
         f"{event}  {finding.detail} ",
         (f"[{finding.reason.value}]", "dim"),
     )

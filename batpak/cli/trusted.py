@@ -21,7 +21,7 @@ Keys: TypeAlias = Annotated[
 
 
 def keys_of(given: Sequence[str]) -> tuple[VerifyKey, ...]:
-    """The keys that were given.
+    """The keys that were given, each once.
 
     Raises:
         SigningError: One of them is weak, or no key.
@@ -30,4 +30,4 @@ def keys_of(given: Sequence[str]) -> tuple[VerifyKey, ...]:
         if not re.fullmatch(r"[0-9a-fA-F]{64}", text.strip()):
             hint = "`batpak key public FILE` prints that of a key file"
             raise typer.BadParameter(f"a public key is 64 hex digits; {hint}")
-    return tuple(VerifyKey.from_bytes(bytes.fromhex(text)) for text in given)
+    return tuple(dict.fromkeys(VerifyKey.from_bytes(bytes.fromhex(text)) for text in given))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from batpak.cli import readable
+from batpak.cli.kinds import kind_of
 from batpak.cli.manner import Manner, shared
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def lock(
 
     From then on stored events rely on them.
     """
-    kind = None if retire is None else _kind(retire)
+    kind = None if retire is None else kind_of(retire)
     if check and retire is not None:
         raise typer.BadParameter("--retire writes; it does not go with --check")
 
@@ -86,13 +87,3 @@ def compat(
         return replace(told, summary="\n".join(filter(None, [found.summary, told.summary])))
 
     manner.run(action)
-
-
-def _kind(text: str) -> int:
-    try:
-        kind = int(text, 0)
-    except ValueError:
-        kind = -1
-    if not 0 <= kind <= 0xFFFF:
-        raise typer.BadParameter(f"{text!a} is no kind: write it like 0x2006")
-    return kind

@@ -23,12 +23,12 @@ from types import FrameType
 from typing import Final, TypeVar
 
 from batpak.append import AppendReceipt
+from batpak.append_receipt import signed
 from batpak.commit.unit import Unit
 from batpak.commit.worker import Worker
 from batpak.config import Limits
 from batpak.errors import BatpakError, InvalidArgument, SigningError, StoreClosed
 from batpak.platform import Platform
-from batpak.receipts import signed
 from batpak.signing.signing_key import SigningKey
 
 T = TypeVar("T")

@@ -7,8 +7,14 @@ import os
 import stat
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Final
 
 from batpak.disk.posix import FILE_MODE, RealReadFile, open_dir
+from batpak.disk.seam import StrPath
+
+PATH_BYTES_MAX: Final = 4096  # of Linux; other systems take less
+NAME_BYTES_MAX: Final = 255
+KEY_TEXT: Final = ("-----BEGIN", "MC4CAQAwBQYDK2Vw", "\n", "\r")  # the second: PKCS #8 in base64
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -18,6 +24,25 @@ class Exposed(OSError):
 
     def __init__(self, mode: int) -> None:
         super().__init__(errno.EACCES, f"its mode is {mode:04o}, not {FILE_MODE:04o} or stricter")
+
+
+def no_path(path: StrPath) -> str | None:
+    """Why this names no file, without a word of it: it may be the text of a key."""
+    try:
+        text = os.fspath(path)
+        data = text.encode("utf-8", "surrogateescape")
+    except (AttributeError, TypeError):
+        return f"must be a str or a Path, not {type(path).__name__}"
+    except UnicodeEncodeError:
+        return "must be text of the file system"
+    if any(part in text for part in KEY_TEXT):
+        return "must name a file; this looks like the text of a key"
+    if "\0" in text:
+        return "must not contain NUL"
+    if not text:
+        return "must not be empty"
+    is_long = len(data) >= PATH_BYTES_MAX or max(map(len, data.split(b"/"))) > NAME_BYTES_MAX
+    return "must name a file; this is too long for a name" if is_long else None
 
 
 def read(path: str, size_max: int) -> bytes:

@@ -9,8 +9,9 @@ from msgspec import Struct
 from batpak import wire
 from batpak.arguments import text_of
 from batpak.errors import InvalidArgument
+from batpak.event import P_co
 from batpak.faults import ReceiptFault
-from batpak.guard.proposal import P_co, Proposal, R
+from batpak.guard.proposal import Proposal, R
 from batpak.guard.receipt import Claim, Sealed, claimed, rejected
 from batpak.ids import operation_key
 from batpak.platform import REAL

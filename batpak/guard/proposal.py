@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar, final
 
+from batpak.event import P_co
 from batpak.override import override
 from batpak.payload import EventPayload
 
-P_co = TypeVar("P_co", bound=EventPayload, covariant=True)
 R = TypeVar("R", bound=EventPayload)
 
 

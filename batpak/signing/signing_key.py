@@ -77,10 +77,13 @@ class SigningKey:
             SigningError: KEY_FILE_MODE; or BAD_KEY: it holds no Ed25519 key, or one that needs a
                 password; or NO_EXTRA.
             StorageFailed: The system refused.
-            InvalidArgument: No name of a file can look like that.
+            InvalidArgument: No name of a file can look like that; the text of a key does not.
         """
-        require_extra()
-        full = _full(path)
+        try:
+            require_extra()
+            full = _full(path)
+        finally:
+            del path  # it may be the text of a key, and a traceback may show what is in a frame
         try:
             private = _of_pem(secret.read(full, KEY_FILE_BYTES_MAX))
         except secret.Exposed as error:
@@ -104,7 +107,10 @@ class SigningKey:
             StorageFailed: There is such a file already, or the system refused.
             InvalidArgument: No name of a file can look like that.
         """
-        full, failure = _full(path), None
+        try:
+            full, failure = _full(path), None
+        finally:
+            del path
         try:
             secret.write(full, _pem_of(self._private))
         except OSError as error:
@@ -180,14 +186,11 @@ def _pem_of(private: Ed25519PrivateKey) -> bytes:
 
 
 def _full(path: StrPath) -> str:
-    try:
-        full = full_path(path)
-        full.encode("utf-8", "surrogateescape")
-    except (TypeError, ValueError) as error:
-        raise InvalidArgument("path", str(error)) from error
-    if "\0" in full:
-        raise InvalidArgument("path", "must not contain NUL")
-    return full
+    problem = secret.no_path(path)
+    if problem is not None:
+        del path
+        raise InvalidArgument("path", problem)  # out here, where no other error is led to
+    return full_path(path)
 
 
 def _failed(operation: str, path: str, error: OSError) -> StorageFailed:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NoReturn, TypeAlias
+from typing import Final, NoReturn, TypeAlias
 
 from msgspec import Struct
 
 from batpak.override import override
+
+SHAPELESS: Final = (
+    AttributeError, TypeError, ValueError, OverflowError, OSError, RecursionError,
+)  # fmt: skip
+"""What looking at a receipt, a note or a proof may raise: anybody can make one, of anything."""
 
 
 class InvalidReason(StrEnum):

@@ -9,7 +9,7 @@ what has none there (state data, contexts, what is written by hand) the types of
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -52,13 +52,14 @@ def sample(cls: type[V], /, **given: object) -> V:
 
     Raises:
         TypeError: `cls` has no such field.
+        Exception: What `cls` raises about such a value: give the fields that it refuses.
     """
-    return cls(**{**_simplest(cls), **given})
+    return cls(**{**_simplest(cls, frozenset(given)), **given})
 
 
 @cache
-def _simplest(cls: type[Struct]) -> Mapping[str, object]:
-    """Field -> value, of the simplest value of a class."""
+def _simplest(cls: type[Struct], given: Set[str]) -> Mapping[str, object]:
+    """Field -> value, of the simplest value of a class, for the fields that are not given."""
     from hypothesis import HealthCheck, Phase, find, settings
 
     quick = settings(
@@ -69,14 +70,32 @@ def _simplest(cls: type[Struct]) -> Mapping[str, object]:
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example],
     )
     found: list[Any] = []
+    failed: list[Exception] = []
 
     def look() -> None:
-        found.append(find(_strategy(cls), lambda _: True, settings=quick))
+        try:
+            found.append(find(_rest(cls, given), lambda _: True, settings=quick))
+        except Exception as error:  # noqa: BLE001  it is raised below, in the thread of the caller
+            failed.append(error)
 
     thread = REAL.thread(look, "sample")  # hypothesis looks for nothing inside a test of its own
     thread.start()
     thread.join()
-    return {name: getattr(found[0], name) for name in cls.__struct_fields__}
+    for error in failed:
+        raise error
+    rest: Mapping[str, object] = found[0]
+    return rest
+
+
+def _rest(cls: type[Struct], given: Set[str]) -> Strategy:
+    """What gives field -> value, for the fields that are not given."""
+    from hypothesis import strategies as st
+
+    rest = [name for name in cls.__struct_fields__ if name not in given]
+    if made := _generated(cls.__module__).get(cls):
+        return made().map(lambda value: {name: getattr(value, name) for name in rest})
+    fields = get_type_hints(cls)
+    return st.fixed_dictionaries({name: _strategy(fields[name]) for name in rest})
 
 
 def _strategy(of: Any) -> Strategy:  # noqa: ANN401  a type, as annotations have it

@@ -184,7 +184,7 @@ def fmt(config: Config, paths: Sequence[Path], *, check: bool) -> Outcome:
         found = tuple(Diagnostic("E0706", f"{path} {message}", None, hint) for path in changed)
         return Outcome(diagnostics=found, reason="drift")
     for path in changed:
-        whole_file.save(config.root / path, shaped[path])
+        whole_file.edit(config.root / path, shaped[path])
     seconds = time.perf_counter() - started
     rest = f"{len(texts) - len(changed)} unchanged ({seconds:.2f} s)"
     said = f"{counted(len(changed), 'file')} formatted, {rest}"
@@ -201,7 +201,7 @@ def next_id(config: Config, name: str, *, write: bool) -> Outcome:
     found = numbering.next_id(name, texts)
     if write:
         yaml_text.parse(found.text, found.path)
-        whole_file.save(config.root / found.path, found.text)
+        whole_file.edit(config.root / found.path, found.text)
     return Outcome(f"0x{found.number:03x}\n")
 
 

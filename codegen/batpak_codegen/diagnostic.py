@@ -34,7 +34,8 @@ class Place(Struct, frozen=True):
 class Diagnostic(Struct, frozen=True):
     """One finding. `span` is None only when there is no text to point at (a missing directory).
 
-    `severity` is "error" or "warning"; warnings do not end a phase.
+    `severity` is "error" or "warning"; warnings do not end a phase. With `is_error` a warning is an
+    error: the project wants no warnings.
     """
 
     code: str
@@ -42,11 +43,12 @@ class Diagnostic(Struct, frozen=True):
     span: Span | None = None
     help: str | None = None
     also: tuple[Place, ...] = ()
+    is_error: bool = False
 
     @property
     def severity(self) -> Literal["error", "warning"]:
-        """W codes warn; all others are errors."""
-        return "warning" if self.code.startswith("W") else "error"
+        """W codes warn, unless they are errors here; all others are errors."""
+        return "warning" if self.code.startswith("W") and not self.is_error else "error"
 
 
 class SchemaError(Exception):

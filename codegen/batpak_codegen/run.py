@@ -119,7 +119,7 @@ def run(
     owing = owed(project, files, paths) if release or (stubs and whole) else []
     yours = prepare(config.root, owing)
     orphans = [one for one in yours.orphans if one.code not in config.ignore]
-    unready = orphans if config.warnings_as_errors else []
+    unready = [replace(one, is_error=True) for one in orphans if config.warnings_as_errors]
     if release:
         unready = [*unready, *yours.unwritten, *unfrozen(config, found).findings]
     if unready:
@@ -247,7 +247,7 @@ def linked(config: Config, loaded: Loaded) -> Project:
         )
         warnings = tuple(one for one in project.warnings if one.code not in config.ignore)
         if warnings and config.warnings_as_errors:
-            raise SchemaError(warnings)
+            raise SchemaError(replace(one, is_error=True) for one in warnings)
     except SchemaError as error:
         error.texts = loaded.texts
         raise

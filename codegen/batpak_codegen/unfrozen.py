@@ -16,19 +16,22 @@ from batpak_codegen.shape import ShapeField
 
 
 class Unfrozen(Struct, frozen=True):
-    """Lines for the lock, and path → rows for a file of frozen bytes."""
+    """Lines for the lock, and path → rows for a file of frozen bytes; of whom kinds are."""
 
     lines: tuple[str, ...]
     rows: Mapping[str, tuple[str, ...]]
+    names: Mapping[str, str]
 
     @property
     def findings(self) -> tuple[Diagnostic, ...]:
         """The same to a reader."""
         rest = [line for line in self.lines if not line.startswith(("shape", "wire"))]
         shapes = [line.split(" ")[1:3] for line in self.lines if line.startswith("shape")]
-        found = [f"kind {kind} {revision}" for kind, revision in shapes]
+        found = [f"{self.names[kind]} {revision} ({kind})" for kind, revision in shapes]
         found += [f"`{' '.join(line.split(' ')[:3])}`" for line in rest if not shapes]
-        found += [f"{path} ({len(rows)} lines)" for path, rows in self.rows.items()]
+        found += [
+            f"{path} ({len(rows)} line{'s' * (len(rows) != 1)})" for path, rows in self.rows.items()
+        ]
         return tuple(
             Diagnostic("E0809", f"{what} is not frozen", None, "run batpak lock and commit it")
             for what in found
@@ -42,7 +45,9 @@ def unfrozen(config: Config, settled: Settled) -> Unfrozen:
         SchemaError: E0005, a file of frozen bytes cannot be read.
     """
     rows = _rows(config.root, config.tests, settled) if config.tests else {}
-    return Unfrozen(settled.freezing.added, rows)
+    kinds = settled.freezing.lock.kinds
+    names = {f"0x{kind:04x}": name for kind, (name, *_) in kinds.items()}
+    return Unfrozen(settled.freezing.added, rows, names)
 
 
 def _rows(root: Path, tests: str, settled: Settled) -> dict[str, tuple[str, ...]]:

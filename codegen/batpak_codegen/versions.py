@@ -57,8 +57,9 @@ def lock(config: Config, *, check: bool, retire: int | None = None) -> Outcome:
     for path, rows in left.rows.items():
         _append(config.root / path, rows)
     shapes = sum(line.startswith("shape") for line in left.lines)
-    said = f"{config.lock}: {len(left.lines)} lines added, {shapes} of them shapes"
-    files = (f"{path}: {counted(len(rows), 'line')}" for path, rows in left.rows.items())
+    added = f"{counted(len(left.lines), 'line')} added, {counted(shapes, 'new shape')}"
+    files = [f"{path}: {counted(len(rows), 'line')}" for path, rows in left.rows.items()]
+    said = f"{config.lock}: {added if left.lines else 'all is frozen'}"
     return Outcome("", said, (*notes, *left.lines, *files))
 
 
@@ -226,7 +227,7 @@ def _retire(config: Config, kind: int) -> None:
         message = "a schema module is yours to write"
         found = Diagnostic("E0205", message, file.package.span, hint)
         raise SchemaError([found], loaded.texts)
-    whole_file.save(
+    whole_file.edit(
         config.root / file.path, _with_retired(loaded.texts[file.path], f"{key}: {name}")
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from codecs import BOM_UTF8
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,8 +36,7 @@ def replace(path: Path, data: bytes) -> None:
     Raises:
         OSError: It is a link, or the system refused; all is as it was.
     """
-    if path.is_symlink():
-        raise OSError(0, "it is a link")
+    _refuse_link(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.batpak-new")
     with suppress(FileNotFoundError):  # of a run that was killed
@@ -62,5 +62,36 @@ def save(path: Path, text: str) -> None:
     try:
         replace(path, text.encode())
     except OSError as error:
-        message = f"cannot replace {quoted(path.name)}: {error.strerror or error}"
-        raise SchemaError([Diagnostic("E0703", message)]) from error
+        raise _refused(path, error) from error
+
+
+def edit(path: Path, text: str) -> None:
+    """Put a text in the place of what a person has written: their line ends stay, as does a mark.
+
+    Where lines end in two ways, all of them end as the first one does.
+
+    Args:
+        path: Of the file.
+        text: With line feeds, and without a byte order mark.
+
+    Raises:
+        SchemaError: E0703, it is a link, or the system refused; all is as it was.
+    """
+    try:
+        _refuse_link(path)
+        old = read(path) or b""
+        mark = BOM_UTF8 if old.startswith(BOM_UTF8) else b""
+        is_crlf = old.partition(b"\n")[0].endswith(b"\r")
+        replace(path, mark + text.replace("\n", "\r\n" if is_crlf else "\n").encode())
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise OSError(0, "it is a link")
+
+
+def _refused(path: Path, error: OSError) -> SchemaError:
+    message = f"cannot replace {quoted(path.name)}: {error.strerror or error}"
+    return SchemaError([Diagnostic("E0703", message)])

@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from batpak.append import AppendReceipt, BatchItem
+from batpak.append_receipt import signed, verify_receipt
 from batpak.claim import RECEIPT_BYTES_MAX
 from batpak.config import Durability, StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.digest import HASH_BYTES
 from batpak.errors import CorruptStore, InvalidArgument, InvalidCoordinate
 from batpak.reader import StoreReader
-from batpak.receipts import signed, verify_receipt
 from batpak.record import HEAD_BYTES
 from batpak.signing.signing_key import SigningKey
 from batpak.signing.verdict import Invalid, InvalidReason, Signed, TrustVerdict, Unsigned

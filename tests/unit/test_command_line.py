@@ -27,6 +27,7 @@ from batpak.cli.main import application, main
 from batpak.store import Store
 from batpak_command import main as door
 from tests.facts import PLAIN, USER, Counted
+from tests.unit.codegen.python_world import HEAD
 
 ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "examples" / "orders"
@@ -399,6 +400,37 @@ def test_nobody_listening_is_no_error(project: Path) -> None:
     )
 
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["check"], ["lock", "--check"], ["compat"], ["docs"], ["graph"], ["ir"], ["id", "list"]],
+)
+def test_a_module_is_allowed_for_one_run_of_any_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[tool.batpak]\nschemas = []\nout = "gen"\n')
+    (tmp_path / "doors.py").write_text(HEAD + "class Opened(Event, id=1):\n    width: int\n")
+    allowed = ["--allow-import", "doors"]
+
+    assert status(monkeypatch, *words) == 2
+    assert status(monkeypatch, *words, *allowed) == (1 if "--check" in words else 0)
+    assert status(monkeypatch, *words, "--allow-import", "no-module") == 2
+
+
+def test_init_says_where_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words, way in (
+        (["new_shop"], "cd new_shop && batpak gen"),
+        (["my things/shop"], "cd 'my things/shop' && batpak gen"),
+        (["."], "batpak gen"),
+        ([], "batpak gen"),
+    ):
+        assert status(monkeypatch, "init", *words) == 0
+        assert capsys.readouterr().out.endswith(f"\nnext: {way}\n")
 
 
 # --------------------------------------------------------------------------------------- decode

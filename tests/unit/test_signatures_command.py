@@ -21,6 +21,7 @@ from batpak.cli.signatures import REASONS
 from batpak.config import StoreConfig
 from batpak.errors import SigningError
 from batpak.faults import SigningFault
+from batpak.kind import EventKind
 from batpak.proof import Proof
 from batpak.signing.signing_key import SigningKey
 from batpak.signing.verdict import InvalidReason
@@ -254,6 +255,51 @@ def test_the_text_of_a_proved_event_does_not_steer_the_terminal(run: Run) -> Non
     assert told.status == 0
     assert "\x1b" not in told.out
     assert "\\u001b[31mfirst" in told.out
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        ("c70105ff", {"ext": 5, "data": "ff"}),
+        ("81a16ec70005", {"n": {"ext": 5, "data": ""}}),
+        ("81c0c0", {"null": None}),
+    ],
+)
+def test_any_payload_of_a_proved_event_is_shown(
+    run: Run, folder: Path, payload: str, said: object
+) -> None:
+    with Store.open("other", SIGNED) as store:
+        store.append_raw(USER, EventKind.custom(0xA, 0x123), bytes.fromhex(payload))
+        (folder / "note").write_text(str(store.checkpoint()))
+    run("proof", "make", "other", 0, "--note", "note", "--out", "proof")
+
+    proved = run("proof", "verify", "proof", "--key", KEY)
+    decoded = run("decode", "--kind", "0xa123", "--plain", payload)
+
+    assert proved.status == decoded.status == 0
+    assert json.loads(proved.out[proved.out.index("{") :]) == said
+    assert json.loads(decoded.out) == said
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("out", ["note", "receipt"])
+def test_a_proof_is_not_put_over_a_file(run: Run, out: str) -> None:
+    before = Path(out).read_bytes()
+
+    made = run("proof", "make", "store", 1, "--note", "note", "--out", out)
+
+    assert made.status == 2
+    assert "File exists" in made.err
+    assert Path(out).read_bytes() == before
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("again", [KEY, KEY.upper()])
+def test_a_key_that_is_given_twice_is_one_key(run: Run, again: str) -> None:
+    told = run("receipt", "verify", "receipt", "--key", KEY, "--key", again)
+
+    assert told.status == 0
+    assert told.out.startswith(f"✓ receipt  signed by {KEY}\n")
 
 
 def test_every_reason_that_a_file_alone_can_give_has_words() -> None:

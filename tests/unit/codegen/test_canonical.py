@@ -171,7 +171,8 @@ def test_the_command_writes_what_is_not_tidy_and_check_only_names_it(tmp_path: P
     assert [found.message.split()[0] for found in named.diagnostics] == ["mixed.batpak.yaml"]
     assert (named.reason, unnamed.reason, done.reason) == ("drift", None, None)
     assert done.summary.startswith("1 file formatted, 1 unchanged (")
-    assert mixed.read_bytes() == TIDY.encode()
+    assert mixed.read_bytes() == b"\xef\xbb\xbf" + TIDY.replace("\n", "\r\n").encode()
+    assert fmt(config, (), check=True).diagnostics == ()
     assert mixed.stat().st_mode & 0o777 == 0o640
     assert tidy.stat().st_mtime_ns == before
     assert sorted(path.name for path in tmp_path.iterdir()) == [mixed.name, tidy.name]

@@ -417,8 +417,9 @@ def test_warnings_can_be_ignored_by_code_or_be_errors(
 
     assert understand(config)[0].warnings == (WARNING,)
     assert understand(replace(config, ignore=("W0402",)))[0].warnings == ()
-    with pytest.raises(SchemaError, match="W0402"):
+    with pytest.raises(SchemaError, match="W0402") as caught:
         understand(replace(config, warnings_as_errors=True))
+    assert [one.severity for one in caught.value.diagnostics] == ["error"]
     both = replace(config, warnings_as_errors=True, ignore=("W0402",))
     assert understand(both)[0].warnings == ()
 

@@ -20,7 +20,7 @@ from batpak_codegen.diagnostic import Findings, SchemaError
 from batpak_codegen.lock import Lock, spell_file
 from batpak_codegen.promises import parse_lock, read_lock
 from batpak_codegen.shape import Box, Maybe, Plain, Ref, ShapeField
-from tests.unit.codegen.version_world import LOCK, World, codes
+from tests.unit.codegen.version_world import HEAD, LOCK, World, codes
 
 FACTS = """\
 wire 1
@@ -191,7 +191,7 @@ def test_lock_writes_what_is_new_and_check_says_it_first(world: World) -> None:
     after = world.batpak("lock", "--check")
 
     assert (before.returncode, written.returncode, after.returncode) == (1, 0, 0)
-    assert "error[E0809] kind 0x2001 1.1 is not frozen" in before.stderr
+    assert "error[E0809] shop.orders.A 1.1 (0x2001) is not frozen" in before.stderr
     assert world.lines == [
         "wire 1",
         "kind 0x2001 shop.orders.A",
@@ -307,6 +307,44 @@ def test_what_lock_and_compat_find_is_told_in_every_format(world: World) -> None
     assert both.returncode == 2
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_schema_that_is_written_into_keeps_its_line_ends_and_its_mark(
+    world: World, mark: bytes, end: str
+) -> None:
+    world.schema(EVENTS)
+    world.batpak("lock", "-q")
+    file = world.root / "schemas" / "orders.batpak.yaml"
+    text = file.read_text().replace("  B: {id: 2, fields: {b: {type: i64, default: 3}}}\n", "")
+    file.write_bytes(mark + text.replace("\n", end).encode())
+
+    retired = world.batpak("lock", "--retire", "0x2002")
+    added = world.batpak("id", "next", "shop.orders.C", "--write")
+
+    data = file.read_bytes()
+    assert (retired.returncode, added.returncode) == (0, 0)
+    assert data.startswith(mark + HEAD.replace("\n", end).encode())
+    assert {line[len(line.rstrip(b"\r\n")) :] for line in data.splitlines(True)} == {end.encode()}
+    assert b"\xef\xbb\xbf" not in data[3:]
+    assert b"0x002: B" in data
+    assert b"  C:" in data
+
+
+def test_lock_counts_in_english_and_says_that_nothing_is_left(world: World) -> None:
+    world.schema(EVENTS)
+    world.batpak("lock", "-q")
+
+    nothing = [world.batpak("lock"), world.batpak("lock", "--check")]
+    world.schema(EVENTS + "  C: {id: 3, fields: {n: i64}}\n")
+    one = world.batpak("lock").stdout
+    world.schema(EVENTS + "  C: {id: 3, fields: {n: i64, m: i64?}}\n")
+    another = world.batpak("lock").stdout
+
+    assert [told.stdout for told in nothing] == ["schemas/batpak.lock: all is frozen\n"] * 2
+    assert "2 lines added, 1 new shape\n" in one
+    assert "1 line added, 1 new shape\n" in another
+
+
 def test_lock_and_compat_say_as_much_as_they_are_asked_to(world: World) -> None:
     world.schema(EVENTS)
 
@@ -316,6 +354,6 @@ def test_lock_and_compat_say_as_much_as_they_are_asked_to(world: World) -> None:
 
     assert "kind 0x2002 shop.orders.B\n" in verbose.stdout
     assert "tests/batpak/shop_orders.frozen: 2 lines\n" in verbose.stdout
-    assert verbose.stdout.endswith("schemas/batpak.lock: 7 lines added, 2 of them shapes\n")
+    assert verbose.stdout.endswith("schemas/batpak.lock: 7 lines added, 2 new shapes\n")
     assert [(told.returncode, told.stdout, told.stderr) for told in quiet] == [(0, "", "")] * 2
     assert plain.stdout == "compatible with lock\n"

@@ -86,7 +86,7 @@ def test_everything_has_to_be_frozen(world: World) -> None:
     assert codes(found) == ["E0809"] * 2
     assert (told.returncode, json.loads(told.stdout)["reason"]) == (1, "lock")
     assert [one.message for one in unready(world.config)] == [
-        "tests/batpak/shop_orders.frozen (1 lines) is not frozen"
+        "tests/batpak/shop_orders.frozen (1 line) is not frozen"
     ]
 
 
@@ -150,8 +150,9 @@ def test_what_is_left_over_in_a_hooks_file_is_an_error_where_warnings_are(world:
 
     assert codes(unready(world.config)) == ["W0603"]
     world.table("warnings_as_errors = true\n")
-    with pytest.raises(SchemaError, match="W0603"):
+    with pytest.raises(SchemaError, match="W0603") as caught:
         gen(world.config, Request())
+    assert [one.severity for one in caught.value.diagnostics] == ["error"]
     world.table('warnings_as_errors = true\nignore = ["W0603"]\n')
     assert gen(world.config, Request(release=True)).diagnostics == ()
 

@@ -392,6 +392,24 @@ def test_a_bad_seed_is_refused_and_not_shown(seed: bytes) -> None:
     assert not any(spelling[:20] in text for spelling in spellings(SEED[:31]))
 
 
+@pytest.mark.parametrize("way", ["load", "save"])
+def test_the_text_of_a_key_is_not_taken_for_a_path_and_not_shown(way: str) -> None:
+    key = SigningKey.from_seed(SEED)
+    text = pem(Ed25519PrivateKey.from_private_bytes(SEED)).decode()
+    inner = text.splitlines()[1]
+
+    texts = (text, text.replace("\n", ""), inner, f"{inner}\ud800", f"{inner[16:]}\n", "k" * 256)
+
+    for given in texts:
+        with pytest.raises(InvalidArgument) as caught:
+            key.save(given) if way == "save" else SigningKey.load(given)
+
+        seen = shown(caught.value)
+        assert inner[20:40] not in seen
+        assert "kkk" not in seen
+        assert caught.value.__cause__ is caught.value.__context__ is None
+
+
 def test_no_failure_around_a_key_file_shows_what_is_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

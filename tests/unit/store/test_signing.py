@@ -16,13 +16,13 @@ import pytest
 from msgspec.structs import replace
 
 from batpak.append import AppendReceipt, BatchItem
+from batpak.append_receipt import verify_receipt
 from batpak.commit.ticket import interrupted_receipt
 from batpak.config import Durability, Limits, Signing, StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.errors import InvalidArgument, RegistryError, SigningError, StoreClosed
 from batpak.faults import SigningFault
 from batpak.note import CheckpointNote
-from batpak.receipts import verify_receipt
 from batpak.registry import validate
 from batpak.report import NoteFault
 from batpak.signing.signing_key import SigningKey

@@ -50,6 +50,18 @@ def test_a_whole_store_exits_with_0_and_names_its_head(store: Path) -> None:
     assert head in done.output
 
 
+def test_a_path_is_printed_as_it_was_given(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(store.parent)
+    well = CliRunner().invoke(app, ["s"])
+    damage(store)
+    ill = CliRunner().invoke(app, ["s"])
+
+    assert well.output.startswith("✓ s  3 events")
+    first, second, *_ = ill.output.splitlines()
+    assert first.startswith("✗ s  ")
+    assert second.startswith("  s/000001.fbat:")
+
+
 def test_damage_exits_with_3_and_names_file_and_offset(store: Path) -> None:
     damage(store)
 

@@ -17,7 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from batpak import EventKind, EventPayload, StateData
+from batpak import Coordinate, EventKind, EventPayload, StateData
+from batpak.errors import UsageError
+from batpak.outcome import Pending, Retry
 from batpak.testing import sample, survives
 from shop.gen.common import Currency, Money
 from shop.gen.orders import OrderCancelled, OrderId, OrderLine, OrderPaid, OrderPlaced, OrderShipped
@@ -48,6 +50,12 @@ class Shelved(EventPayload, frozen=True, kw_only=True):
 
 class Full(StateData, frozen=True, kw_only=True):
     shelf_id: ShelfId
+
+
+class Placing(Struct, frozen=True):
+    """What has a field that is refused."""
+
+    at: Coordinate
 
 
 @pytest.mark.parametrize("cls", [OrderPlaced, OrderPaid, OrderShipped, OrderCancelled])
@@ -85,6 +93,25 @@ def test_what_is_written_by_hand_is_read_from_its_types() -> None:
 def test_a_field_that_is_not_there_is_refused() -> None:
     with pytest.raises(TypeError, match="colour"):
         sample(OrderPaid, colour="red")
+
+
+def test_what_is_given_is_all_that_a_class_needs() -> None:
+    assert sample(Coordinate, entity="a", scope="b") == Coordinate("a", "b")
+    assert sample(Retry, attempt=1, max_attempts=2).after_ms == 0
+
+
+@pytest.mark.parametrize(
+    ("cls", "why"),
+    [
+        (Coordinate, "entity '': must not be empty"),
+        (Placing, "entity '': must not be empty"),
+        (Retry, "attempt: must be a number, 1 or more"),
+        (Pending, "resume_token: must be 16 bytes"),
+    ],
+)
+def test_a_class_that_refuses_the_simplest_says_why(cls: type[Struct], why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        sample(cls)
 
 
 def test_what_is_given_is_taken_as_it_is() -> None:

@@ -6,7 +6,7 @@ Store-free: nothing is read but the receipt and the keys. `batpak.read.claims` a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, cast
+from typing import cast
 
 from msgspec.structs import replace
 
@@ -15,10 +15,8 @@ from batpak.config import Durability
 from batpak.errors import InvalidArgument, SigningError
 from batpak.signing.signing_key import SigningKey
 from batpak.signing.trust import judge
-from batpak.signing.verdict import Invalid, InvalidReason, TrustVerdict
+from batpak.signing.verdict import SHAPELESS, Invalid, InvalidReason, TrustVerdict
 from batpak.signing.verify_key import VerifyKey
-
-_SHAPELESS: Final = (AttributeError, TypeError, ValueError, OverflowError, RecursionError)
 
 
 def signed(receipt: AppendReceipt, signer: SigningKey) -> AppendReceipt:
@@ -58,7 +56,7 @@ def verify_receipt(
         raise InvalidArgument("receipt", f"must be an AppendReceipt, not {type(given).__name__}")
     try:
         read = AppendReceipt.from_bytes(given.to_bytes())
-    except _SHAPELESS:  # anybody can make one, of anything
+    except SHAPELESS:
         return Invalid(InvalidReason.MALFORMED)
     cover = read.claim.cover(read.durability)
     return judge(cover, read.key_id, read.signature, trusted, accept_unsigned=accept_unsigned)
