@@ -284,10 +284,10 @@ class Machine(Generic[S]):
         move = receipt.proposal
         _require("receipt", move, Guarded)
         edge = self._edge(move, move.policy)
-        policy = self._policies[move.policy]
-        encoded = receipt.spend(policy.fingerprint)
-        stamped = policy.stamp(extensions)
-        return self._store(move, edge, encoded, caused_by, correlation_id, flags, stamped)
+        spent = receipt.spend(self._policies[move.policy].jury, extensions)
+        return self._store(
+            move, edge, spent.encoded, caused_by, correlation_id, flags, spent.extensions
+        )
 
     def _edge(self, move: _AnyMove[S, T], policy: type[Policy] | None) -> Edge:
         """The row of the table that a move takes.

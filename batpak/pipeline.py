@@ -130,19 +130,18 @@ class Pipeline(Generic[C, P]):
         """
         _require("receipt", receipt, Receipt)
         _require("receipt", receipt.proposal, Proposal)
-        policy = self._policy
-        event = _judged(receipt.spend(policy.fingerprint, self._max_age_ns))
+        spent = receipt.spend(self._policy.jury, extensions, self._max_age_ns)
         stored = store.append(
             coord,
-            event,
+            spent.encoded,
             expected_version=expected_version,
             idempotency_key=idempotency_key,
             caused_by=caused_by,
             correlation_id=correlation_id,
             flags=flags,
-            extensions=policy.stamp(extensions) if self._stamps else extensions,
+            extensions=spent.extensions if self._stamps else extensions,
         )
-        return Committed(cast("P", event), stored, receipt.gates)
+        return Committed(cast("P", _judged(spent.encoded)), stored, receipt.gates)
 
     @staticmethod
     def bypass(

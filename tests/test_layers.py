@@ -36,7 +36,7 @@ FLOORS = {
     "batpak.commit": "lane / line rotation / sealer / stage ticket / unit worker / request",
     "batpak.journal": "active scan head / segment chain / frame / header / layout",
     "batpak.index": "query / table sealed / sidx / tail / row",
-    "batpak.guard": "gates trace / bypass / receipt stamp / proposal verdict",
+    "batpak.guard": "gates trace / bypass / receipt / jury / stamp / proposal verdict",
     "batpak_codegen": """commands / versions / console stamp scaffold numbering plain page changelog
         canary captures
         / catalog draft / canonical / language splice formats watch graph / codes escape / run

@@ -32,9 +32,9 @@ from batpak import wire
 from batpak.errors import InvalidArgument
 from batpak.event import P
 from batpak.exact import EXACT
+from batpak.guard.jury import Jury
 from batpak.guard.proposal import Proposal
 from batpak.guard.receipt import Receipt, mint
-from batpak.guard.stamp import PolicyStamp, stamped
 from batpak.guard.verdict import GATE_DEFECT, PERMIT, Denial, Verdict
 from batpak.ids import operation_key
 from batpak.override import override
@@ -144,7 +144,7 @@ class GateSet(Policy, Generic[C, D, P]):
         self._judges: Final = tuple(_function(gate) for gate in gates)
         self._names: Final = names
         self._fingerprint: Final = _fingerprint(self._policy, gates)
-        self._stamp: Final = PolicyStamp(self._policy, self._fingerprint, names).to_bytes()
+        self._jury: Final = Jury.of(self._policy, names, self._fingerprint)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -156,13 +156,10 @@ class GateSet(Policy, Generic[C, D, P]):
         """32 bytes that stand for this policy: its name and all its gates, in order."""
         return self._fingerprint
 
-    def stamp(self, extensions: Mapping[str, bytes] | None) -> Mapping[str, bytes]:
-        """The extensions of an event, and the one that says that this policy permitted it.
-
-        Raises:
-            InvalidArgument: What is given is no mapping.
-        """
-        return stamped(extensions, self._stamp)
+    @property
+    def jury(self) -> Jury:
+        """Its gates, as its receipts remember them; for whoever spends one."""
+        return self._jury
 
     @overload
     def evaluate(
@@ -202,7 +199,7 @@ class GateSet(Policy, Generic[C, D, P]):
             if denial is not None:
                 answers = [GateAnswer.PERMITTED] * place + [GateAnswer.DENIED]
                 return self._stamped(place, denial, self._trace(answers), event)
-        return mint(proposal, wire.encode(event), self._names, self._fingerprint)
+        return mint(proposal, wire.encode(event), self._jury)
 
     def evaluate_all(self, ctx: C, state: D, event: P, /) -> tuple[Denial, ...]:
         """Ask every gate, also after a denial, and return all denials. Never gives a receipt."""

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from batpak import wire
-from batpak.append import BatchItem
+from batpak.append import POLICY, BatchItem
 from batpak.coordinate import Coordinate
 from batpak.errors import (
     DurabilityUnknown,
@@ -57,6 +57,7 @@ from batpak.pipeline import Committed, Pipeline
 from batpak.platform import REAL
 from batpak.store import Store
 from batpak.system import BypassRecorded
+from batpak.testing.ledger import MemoryLedger
 from batpak.testing.platform import SimPlatform
 from tests.facts import PLAIN, USER, Counted
 from tests.unit.guard.grants import (
@@ -238,7 +239,51 @@ def test_a_proposal_judged_again_with_its_key_is_stored_once(
 
     (event,) = ledger.events
     assert committed.receipt.replayed == (when == "fail_after")
-    assert committed.receipt.extensions == event.extensions == pipeline._policy.stamp(None)
+    assert committed.receipt.extensions == event.extensions == {POLICY: pipeline._policy.jury.stamp}
+
+
+def test_a_stamp_is_taken_beside_the_event_that_was_judged_only(
+    pipeline: Pipeline[Budget, Granted], store: Store
+) -> None:
+    jury = pipeline._policy.jury
+    spent = permitted(pipeline.evaluate(BUDGET, Proposal(granted()))).spend(jury)
+    stamp, other = spent.extensions, granted(amount=1_000)
+    data = wire.encode(granted()).data
+
+    for write in (
+        lambda: store.append(ADA, other, extensions=stamp),
+        lambda: store.append_raw(ADA, Granted.KIND, data, extensions=stamp),
+        lambda: store.append_batch([BatchItem(ADA, granted(), extensions=stamp)]),
+        lambda: MemoryLedger().append(ADA, other, extensions=stamp),
+    ):
+        with pytest.raises(InvalidArgument, match=r"batpak\.policy"):
+            write()
+
+    assert store.count() == 0
+    assert store.append(ADA, spent.encoded, extensions=stamp).extensions == stamp
+
+
+def test_what_nobody_judged_is_not_stamped_as_judged(
+    pipeline: Pipeline[Budget, Granted], store: Store, passing: Passing
+) -> None:
+    spent = permitted(pipeline.evaluate(BUDGET, passing.proposal)).spend(pipeline._policy.jury)
+
+    with pytest.raises(InvalidArgument, match=r"batpak\.policy is written by the library only"):
+        Pipeline.commit_bypass(passing, store, ADA, extensions=spent.extensions)
+
+    assert store.count() == 0
+
+
+def test_nothing_public_gives_a_stamp_but_a_receipt_that_is_spent(
+    pipeline: Pipeline[Budget, Granted],
+) -> None:
+    spent = permitted(pipeline.evaluate(BUDGET, Proposal(granted()))).spend(pipeline._policy.jury)
+
+    assert not hasattr(GrantPolicy, "stamp")
+    with pytest.raises(TypeError):
+        cast("Any", spent.extensions)[POLICY] = b"another"
+    with pytest.raises(TypeError):
+        del cast("Any", spent.extensions)[POLICY]
 
 
 def test_a_store_repeats_a_commit_with_an_equal_claim(
