@@ -113,7 +113,8 @@ class Pipeline(Generic[C, P]):
         the same event again and give the same key.
 
         Args:
-            receipt: From this pipeline, or from the same policy elsewhere in this process.
+            receipt: From this pipeline, or from a set of the same gates in this process: one that
+                shares the gates in Python, or their hooks.
             store: Where to.
             coord: See `Store.append`; likewise the rest.
             expected_version: How many events the entity must have.

@@ -1,7 +1,8 @@
 """Gates: pure questions about a proposal, asked in order. Whatever is not a yes is a no.
 
 A set of gates is a policy. Its fingerprint covers the policy's name and every gate's name, source
-and codes, in order, so a receipt from a thinner or reordered set does not pass for one of this.
+and codes, in order, so a receipt from a thinner or reordered set does not pass for one of this. Of
+gates in Python, whose code has no fingerprint, a receipt knows which objects have judged.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ C_contra = TypeVar("C_contra", contravariant=True)
 D_contra = TypeVar("D_contra", contravariant=True)
 P_contra = TypeVar("P_contra", bound=EventPayload, contravariant=True)
 
+PYTHON: Final = "python"
+"""The source of a rule whose source is not in the schema."""
+
 _NAME: Final = re.compile(r"[ -~]{1,128}")
 
 
@@ -68,7 +72,7 @@ class Gate(Protocol[C_contra, D_contra, P_contra]):
 class Rule(Generic[C_contra, D_contra, P_contra]):
     """One gate made from a function; for generated code."""
 
-    __slots__ = ("codes", "function", "name", "source")
+    __slots__ = ("asks", "codes", "function", "name", "source")
 
     def __init__(
         self,
@@ -78,20 +82,24 @@ class Rule(Generic[C_contra, D_contra, P_contra]):
         source: str,
         codes: Iterable[str],
         exact: bool = False,
+        asks: Callable[..., object] | None = None,
     ) -> None:
         """Make a gate.
 
         Args:
             name: In messages and traces.
             judge: Pure.
-            source: What the schema says, normalised; part of the policy's fingerprint.
+            source: What the schema says, normalised; part of the policy's fingerprint. `python`:
+                that the function decides alone.
             codes: Every code it can deny with; part of the fingerprint too.
             exact: It does decimal arithmetic: run it with 100 digits, and trap inexact results.
+            asks: The method of the program's own that the function asks, if it asks one.
         """
         self.name: Final = name
         self.source: Final = source
         self.codes: Final = tuple(codes)
         self.function: Final = _exactly(judge) if exact else judge
+        self.asks: Final = asks
 
     def judge(self, ctx: C_contra, state: D_contra, event: P_contra, /) -> Verdict:
         """Ask the function."""
@@ -144,7 +152,9 @@ class GateSet(Policy, Generic[C, D, P]):
         self._judges: Final = tuple(_function(gate) for gate in gates)
         self._names: Final = names
         self._fingerprint: Final = _fingerprint(self._policy, gates)
-        self._jury: Final = Jury.of(self._policy, names, self._fingerprint)
+        self._jury: Final = Jury.of(
+            self._policy, names, self._fingerprint, tuple(map(_decider, gates))
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -284,6 +294,15 @@ def _said(error: Exception) -> str:
 
 def _function(gate: Gate[C, D, P]) -> Callable[[C, D, P], Verdict]:
     return gate.function if isinstance(gate, Rule) else gate.judge  # a method is a detour
+
+
+def _decider(gate: Gate[C, D, P]) -> object:
+    """What decides in a gate, as far as the fingerprint does not say it."""
+    if not isinstance(gate, Rule):
+        return gate
+    if gate.source != PYTHON:
+        return None
+    return gate if gate.asks is None else gate.asks
 
 
 def _name(gate: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MethodType
 from typing import final
 
 from msgspec import Struct
@@ -17,9 +18,23 @@ class Jury(Struct, frozen=True, eq=False):
     names: tuple[str, ...]
     fingerprint: bytes
     stamp: bytes
+    deciders: tuple[object, ...]  # one per gate; None: the fingerprint says it all
 
     @staticmethod
-    def of(policy: str, names: tuple[str, ...], fingerprint: bytes) -> Jury:
+    def of(
+        policy: str, names: tuple[str, ...], fingerprint: bytes, deciders: tuple[object, ...]
+    ) -> Jury:
         """That of a set of gates."""
         stamp = PolicyStamp(policy, fingerprint, names).to_bytes()
-        return Jury(policy, names, fingerprint, stamp)
+        return Jury(policy, names, fingerprint, stamp, deciders)
+
+    def has_judged_as(self, other: Jury) -> bool:
+        """Whether a verdict of this one is one of the other: the same gates, in the same order."""
+        return self is other or (
+            self.fingerprint == other.fingerprint and all(map(_same, self.deciders, other.deciders))
+        )
+
+
+def _same(one: object, other: object) -> bool:
+    """The same object, or the same method of the same object: that is a new one at every look."""
+    return one is other or (type(one) is MethodType and one == other)

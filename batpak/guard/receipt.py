@@ -174,6 +174,8 @@ class Receipt(Sealed[Q_co]):
             InvalidArgument: The extensions are no mapping, or have a stamp already.
         """
         encoded = self._spend(jury.fingerprint, max_age_ns)
+        if not self._jury.has_judged_as(jury):
+            raise rejected(ReceiptFault.WRONG_POLICY)
         if extensions is None:
             extensions = {}
         elif not isinstance(cast("object", extensions), Mapping):

@@ -418,8 +418,14 @@ class ParcelMachine(Machine[ParcelState]):
         {ParcelPacked.KIND, ParcelSent.KIND, ParcelCancelled.KIND}
     )
 
-    def __init__(self, ledger: Ledger, steps: Mapping[Any, Any] = STEPS) -> None:
-        self.pack_gates: Final = PackGates()
+    def __init__(
+        self,
+        ledger: Ledger,
+        steps: Mapping[Any, Any] = STEPS,
+        *,
+        pack_gates: PackGates | None = None,
+    ) -> None:
+        self.pack_gates: Final = pack_gates or PackGates()
         self.cancel_gates: Final = CancelGates()
         super().__init__(ledger, steps, (self.pack_gates, self.cancel_gates))
 

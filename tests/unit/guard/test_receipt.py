@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast, final
 
 import pytest
 from msgspec.structs import replace
@@ -24,21 +24,25 @@ from msgspec.structs import replace
 from batpak.errors import IllegalTransition, ReceiptRejected, StorageFailed
 from batpak.faults import ReceiptFault
 from batpak.guard import receipt as receipts
-from batpak.guard.gates import Gate, GateSet
+from batpak.guard.gates import Gate, GateSet, Rule
 from batpak.guard.receipt import Receipt, Sealed
-from batpak.guard.verdict import Denial
+from batpak.guard.verdict import PERMIT, Denial, Verdict
 from batpak.ids import new_id
+from batpak.override import override
 from tests.unit.parcels import (
     DESK,
     NOT_TOO_HEAVY,
     STAMPED,
     CancelGates,
+    Desk,
     ListLedger,
+    New,
     PackedParcel,
     PackGates,
     PackParcel,
     ParcelId,
     ParcelMachine,
+    ParcelPacked,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -207,6 +211,69 @@ def test_another_instance_of_the_policy_must_have_the_same_gates_in_the_same_ord
 
 def test_another_instance_with_the_same_gates_is_the_same_policy(parcels: ParcelMachine) -> None:
     receipt = permitted(PackGates(), parcels.new(new_id(ParcelId)).pack())
+
+    assert isinstance(parcels.commit(receipt), PackedParcel)
+
+
+@final
+class Lightest:
+    """A gate that is no better than what it was made with."""
+
+    name = "lightest"
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+
+    def judge(self, ctx: Desk, state: New, event: ParcelPacked, /) -> Verdict:
+        del ctx, state
+        light = event.weight <= self.limit
+        return PERMIT if light else Denial(self.name, "HEAVY", "too heavy")
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Lightest)
+
+    @override
+    def __hash__(self) -> int:
+        return hash(Lightest)
+
+
+def hooked(limit: int) -> Rule[Desk, New, ParcelPacked]:
+    """A gate as generated code has it: a function around a method of the program."""
+    return same_hooks(Lightest(limit))
+
+
+def same_hooks(hooks: Lightest) -> Rule[Desk, New, ParcelPacked]:
+    def judge(ctx: Desk, state: New, event: ParcelPacked) -> Verdict:
+        return hooks.judge(ctx, state, event)
+
+    return Rule("light", judge, source="python", codes=("HEAVY",), asks=hooks.judge)
+
+
+def unhooked(limit: int) -> Rule[Desk, New, ParcelPacked]:
+    return Rule("light", Lightest(limit).judge, source="python", codes=("HEAVY",))
+
+
+@pytest.mark.parametrize("gate", [Lightest, hooked, unhooked])
+def test_gates_in_python_are_told_apart_though_their_fingerprints_are_equal(
+    ledger: ListLedger, gate: Callable[[int], Gate[Any, Any, Any]]
+) -> None:
+    strict, lax = thinner(gate(1)), thinner(gate(1_000))
+    assert strict.fingerprint == lax.fingerprint
+    parcels = ParcelMachine(ledger, pack_gates=strict)
+    move = parcels.new(new_id(ParcelId)).pack()
+    assert isinstance(strict.evaluate(DESK, move), Denial)
+
+    assert rejected(parcels.commit, permitted(lax, move)) is ReceiptFault.WRONG_POLICY
+    assert ledger.events == []
+
+
+def test_sets_that_share_their_gates_and_hooks_are_the_same_policy(ledger: ListLedger) -> None:
+    shared, hooks = Lightest(10), Lightest(10)
+    sets = [thinner(NOT_TOO_HEAVY, shared, same_hooks(hooks)) for _ in range(2)]
+    parcels = ParcelMachine(ledger, pack_gates=sets[0])
+
+    receipt = permitted(sets[1], parcels.new(new_id(ParcelId)).pack())
 
     assert isinstance(parcels.commit(receipt), PackedParcel)
 
