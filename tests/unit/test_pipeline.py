@@ -73,7 +73,7 @@ from tests.unit.guard.grants import (
     Withdrawn,
     granted,
 )
-from tests.unit.parcels import DESK, ListLedger, PackGates, ParcelId, ParcelMachine
+from tests.unit.parcels import DESK, BrittleLedger, PackGates, ParcelId, ParcelMachine
 
 ROOT = Path(__file__).parents[2]
 
@@ -228,7 +228,7 @@ def test_what_is_returned_is_what_is_stored_whatever_the_caller_does_later(
 def test_a_proposal_judged_again_with_its_key_is_stored_once(
     pipeline: Pipeline[Budget, Granted], when: str
 ) -> None:
-    ledger = ListLedger()
+    ledger = BrittleLedger()
     setattr(ledger, when, DurabilityUnknown(0, 0, OSError(5, "Input/output error")))
     first = permitted(pipeline.evaluate(BUDGET, Proposal(granted())))
     with pytest.raises(DurabilityUnknown):
@@ -402,7 +402,7 @@ def test_the_receipt_of_a_move_is_not_for_a_pipeline(store: Store) -> None:
     class Anything(GateSet[Any, Any, Any]):
         """Says nothing of what it judges."""
 
-    move = ParcelMachine(ListLedger()).new(new_id(ParcelId)).pack()
+    move = ParcelMachine(BrittleLedger()).new(new_id(ParcelId)).pack()
     receipt = Anything().evaluate(None, cast("Any", move))
 
     with pytest.raises(InvalidArgument, match="expected a Proposal, got a Guarded"):
@@ -413,7 +413,7 @@ def test_the_receipt_of_a_move_is_not_for_a_pipeline(store: Store) -> None:
 
 def test_a_move_is_not_for_a_pipeline_even_if_nobody_says_what_it_judges() -> None:
     pipeline = Pipeline(GateSet[Any, Any, Any]())
-    move = ParcelMachine(ListLedger()).new(new_id(ParcelId)).pack()
+    move = ParcelMachine(BrittleLedger()).new(new_id(ParcelId)).pack()
 
     with pytest.raises(InvalidArgument, match="proposal: expected a Proposal, got a Guarded"):
         pipeline.evaluate(None, cast("Any", move))
@@ -426,7 +426,7 @@ def test_only_a_set_of_gates_without_states_makes_a_pipeline(wrong: object) -> N
 
 
 def test_the_gates_of_a_machine_do_not_judge_what_is_no_move() -> None:
-    event = ParcelMachine(ListLedger()).new(new_id(ParcelId)).pack().event
+    event = ParcelMachine(BrittleLedger()).new(new_id(ParcelId)).pack().event
 
     with pytest.raises(InvalidArgument, match="judges the moves of a machine"):
         cast("Any", PackGates()).evaluate(DESK, Proposal(event))
@@ -792,7 +792,7 @@ def test_a_receipt_of_another_process_is_foreign(
 def test_a_receipt_is_about_its_event_its_policy_its_time_and_where_it_comes_from(
     receipt: Granting, passing: Passing
 ) -> None:
-    parcels = ParcelMachine(ListLedger())
+    parcels = ParcelMachine(BrittleLedger())
     move = parcels.new(new_id(ParcelId)).pack()
     packing = parcels.pack_gates.evaluate(DESK, move)
     assert isinstance(packing, Receipt)
@@ -823,9 +823,9 @@ def test_a_forked_child_cannot_spend_what_its_parent_was_given() -> None:
         from batpak.guard.proposal import Proposal
         from batpak.pipeline import Pipeline
         from tests.unit.guard.grants import ADA, BUDGET, GrantPolicy, Incident, granted
-        from tests.unit.parcels import ListLedger
+        from tests.unit.parcels import BrittleLedger
 
-        pipeline, ledger = Pipeline(GrantPolicy()), ListLedger()
+        pipeline, ledger = Pipeline(GrantPolicy()), BrittleLedger()
         receipt = pipeline.evaluate(BUDGET, Proposal(granted()))
         passing = Pipeline.bypass(Proposal(granted()), Incident())
         commits = (
@@ -965,7 +965,7 @@ def test_a_bypass_says_why(reason: object, approved_by: object) -> None:
 
 
 def test_a_write_that_is_refused_leaves_neither_event_nor_audit(passing: Passing) -> None:
-    ledger = ListLedger()
+    ledger = BrittleLedger()
     ledger.fail_before = StorageFailed("write", "f", 28, "No space left on device")
 
     with pytest.raises(StorageFailed):

@@ -34,10 +34,10 @@ from tests.unit.parcels import (
     NOON,
     NOT_TOO_HEAVY,
     STAMPED,
+    BrittleLedger,
     CancelGates,
     Carrier,
     Desk,
-    ListLedger,
     New,
     PackGates,
     PackParcel,
@@ -89,7 +89,7 @@ NOT_A_VERDICT: list[object] = [
 
 @pytest.fixture
 def move() -> PackParcel:
-    return ParcelMachine(ListLedger()).new(new_id(ParcelId)).pack()
+    return ParcelMachine(BrittleLedger()).new(new_id(ParcelId)).pack()
 
 
 def pack_gates(*gates: Gate[Any, Any, Any]) -> PackGates:

@@ -33,9 +33,9 @@ from tests.unit.parcels import (
     DESK,
     NOT_TOO_HEAVY,
     STAMPED,
+    BrittleLedger,
     CancelGates,
     Desk,
-    ListLedger,
     New,
     PackedParcel,
     PackGates,
@@ -51,12 +51,12 @@ Packing: TypeAlias = Receipt[PackParcel]
 
 
 @pytest.fixture
-def ledger() -> ListLedger:
-    return ListLedger()
+def ledger() -> BrittleLedger:
+    return BrittleLedger()
 
 
 @pytest.fixture
-def parcels(ledger: ListLedger) -> ParcelMachine:
+def parcels(ledger: BrittleLedger) -> ParcelMachine:
     return ParcelMachine(ledger)
 
 
@@ -83,7 +83,7 @@ def rejected(commit: Callable[[Packing], object], receipt: Packing) -> ReceiptFa
 
 
 def test_a_receipt_commits_what_was_judged(
-    parcels: ParcelMachine, ledger: ListLedger, receipt: Packing
+    parcels: ParcelMachine, ledger: BrittleLedger, receipt: Packing
 ) -> None:
     packed = parcels.commit(receipt)
 
@@ -98,7 +98,7 @@ def test_it_says_when_it_was_issued(receipt: Packing) -> None:
 
 
 def test_it_is_spent_by_the_first_commit(
-    parcels: ParcelMachine, ledger: ListLedger, receipt: Packing
+    parcels: ParcelMachine, ledger: BrittleLedger, receipt: Packing
 ) -> None:
     parcels.commit(receipt)
 
@@ -107,7 +107,7 @@ def test_it_is_spent_by_the_first_commit(
 
 
 def test_it_is_spent_by_a_commit_that_fails(
-    parcels: ParcelMachine, ledger: ListLedger, receipt: Packing
+    parcels: ParcelMachine, ledger: BrittleLedger, receipt: Packing
 ) -> None:
     ledger.fail_before = StorageFailed("write", "f", 28, "No space left on device")
 
@@ -119,7 +119,7 @@ def test_it_is_spent_by_a_commit_that_fails(
 
 
 def test_sixteen_threads_spend_it_once(
-    parcels: ParcelMachine, ledger: ListLedger, receipt: Packing
+    parcels: ParcelMachine, ledger: BrittleLedger, receipt: Packing
 ) -> None:
     ready = Barrier(16)
 
@@ -151,7 +151,7 @@ def test_sixteen_threads_spend_it_once(
 )
 def test_an_event_that_was_changed_after_judging_is_not_stored(
     parcels: ParcelMachine,
-    ledger: ListLedger,
+    ledger: BrittleLedger,
     receipt: Packing,
     labels: dict[str, str],
     change: Callable[[dict[str, str]], object],
@@ -201,7 +201,7 @@ def thinner(*gates: Gate[Any, Any, Any]) -> PackGates:
     ids=["none", "fewer", "other order"],
 )
 def test_another_instance_of_the_policy_must_have_the_same_gates_in_the_same_order(
-    parcels: ParcelMachine, ledger: ListLedger, policy: PackGates
+    parcels: ParcelMachine, ledger: BrittleLedger, policy: PackGates
 ) -> None:
     receipt = permitted(policy, parcels.new(new_id(ParcelId)).pack())
 
@@ -256,7 +256,7 @@ def unhooked(limit: int) -> Rule[Desk, New, ParcelPacked]:
 
 @pytest.mark.parametrize("gate", [Lightest, hooked, unhooked])
 def test_gates_in_python_are_told_apart_though_their_fingerprints_are_equal(
-    ledger: ListLedger, gate: Callable[[int], Gate[Any, Any, Any]]
+    ledger: BrittleLedger, gate: Callable[[int], Gate[Any, Any, Any]]
 ) -> None:
     strict, lax = thinner(gate(1)), thinner(gate(1_000))
     assert strict.fingerprint == lax.fingerprint
@@ -268,7 +268,7 @@ def test_gates_in_python_are_told_apart_though_their_fingerprints_are_equal(
     assert ledger.events == []
 
 
-def test_sets_that_share_their_gates_and_hooks_are_the_same_policy(ledger: ListLedger) -> None:
+def test_sets_that_share_their_gates_and_hooks_are_the_same_policy(ledger: BrittleLedger) -> None:
     shared, hooks = Lightest(10), Lightest(10)
     sets = [thinner(NOT_TOO_HEAVY, shared, same_hooks(hooks)) for _ in range(2)]
     parcels = ParcelMachine(ledger, pack_gates=sets[0])
@@ -279,7 +279,7 @@ def test_sets_that_share_their_gates_and_hooks_are_the_same_policy(ledger: ListL
 
 
 def test_another_policy_does_not_do_even_if_it_permits(
-    parcels: ParcelMachine, ledger: ListLedger
+    parcels: ParcelMachine, ledger: BrittleLedger
 ) -> None:
     class Easy(GateSet[Any, Any, Any]):
         pass
@@ -292,7 +292,7 @@ def test_another_policy_does_not_do_even_if_it_permits(
 
 
 def test_a_move_that_names_another_policy_is_refused_by_the_table(
-    parcels: ParcelMachine, ledger: ListLedger
+    parcels: ParcelMachine, ledger: BrittleLedger
 ) -> None:
     honest = parcels.new(new_id(ParcelId)).pack()
     move = honest.source._guarded(PackedParcel, honest.event, CancelGates)
@@ -307,7 +307,7 @@ def test_a_move_that_names_another_policy_is_refused_by_the_table(
 
 
 def test_a_handle_that_was_changed_after_judging_is_refused(
-    parcels: ParcelMachine, ledger: ListLedger, receipt: Packing
+    parcels: ParcelMachine, ledger: BrittleLedger, receipt: Packing
 ) -> None:
     cast("Any", receipt.proposal.source)._version = 1
 
@@ -316,7 +316,7 @@ def test_a_handle_that_was_changed_after_judging_is_refused(
 
 
 def test_a_receipt_for_one_entity_does_not_serve_another(
-    parcels: ParcelMachine, ledger: ListLedger, receipt: Packing
+    parcels: ParcelMachine, ledger: BrittleLedger, receipt: Packing
 ) -> None:
     cast("Any", receipt.proposal)._source = parcels.new(new_id(ParcelId))
 
@@ -358,7 +358,7 @@ def test_a_hull_around_a_move_is_forged(parcels: ParcelMachine, receipt: Packing
 
 
 def test_a_made_up_tag_is_forged(
-    parcels: ParcelMachine, ledger: ListLedger, receipt: Packing
+    parcels: ParcelMachine, ledger: BrittleLedger, receipt: Packing
 ) -> None:
     assert rejected(parcels.commit, forge(receipt, _ticket=[b"\0" * 16])) is ReceiptFault.FORGED
     assert ledger.events == []
@@ -386,7 +386,7 @@ def test_a_judgement_of_another_event_cannot_be_written_over_this_one(
 
 
 def test_two_hulls_around_one_ticket_commit_once(
-    parcels: ParcelMachine, ledger: ListLedger, receipt: Packing
+    parcels: ParcelMachine, ledger: BrittleLedger, receipt: Packing
 ) -> None:
     twin = forge(receipt)
     parcels.commit(receipt)
@@ -425,9 +425,9 @@ def test_a_forked_child_cannot_spend_the_receipt_of_its_parent() -> None:
         import os
         from batpak.errors import ReceiptRejected
         from batpak.ids import new_id
-        from tests.unit.parcels import DESK, ListLedger, ParcelId, ParcelMachine
+        from tests.unit.parcels import DESK, BrittleLedger, ParcelId, ParcelMachine
 
-        parcels = ParcelMachine(ListLedger())
+        parcels = ParcelMachine(BrittleLedger())
         receipt = parcels.pack_gates.evaluate(DESK, parcels.new(new_id(ParcelId)).pack())
         child = os.fork()
         if child:
