@@ -194,6 +194,11 @@ class Ledger(Protocol):
     A move comes encoded: `wire.encode` lets that pass.
     """
 
+    @property
+    def store_id(self) -> UUID:
+        """Which store this is, also after a reopening. Handles write to the one they are from."""
+        ...
+
     def append(
         self,
         coord: Coordinate,

@@ -70,6 +70,7 @@ from batpak.typestate import (
     arrived,
     bracketed,
     derive,
+    store_of,
 )
 from batpak.wire import RAW, Encoded
 
@@ -156,9 +157,10 @@ class Machine(Generic[S]):
 
         Raises:
             InvalidArgument: An edge has no step, or its policy is missing, or it begins or ends
-                in a state that the machine has no handle for.
+                in a state that the machine has no handle for; or the ledger has no id.
         """
         self._ledger: Final = ledger
+        self._store_id: Final = _store_id(ledger)
         given = steps or {}
         self._table: Final[Mapping[Row, Edge]] = {
             row: Edge(to.target, to.policy, given.get(row, to.step))
@@ -199,7 +201,7 @@ class Machine(Generic[S]):
 
     def _fresh(self, key: str, handle: type[T], data: StateData) -> T:
         """The handle of an entity that is not stored yet."""
-        return handle(SEAL, self._coordinate(key), 0, data)
+        return handle(SEAL, self._coordinate(key), 0, data, self._store_id)
 
     def _load(self, key: str, start: StateData) -> S:
         """Fold what the ledger has of an entity. Its version counts events of any kind."""
@@ -210,15 +212,15 @@ class Machine(Generic[S]):
             if kind in self.KINDS:  # of any other, the program need not have a class
                 event = wire.decode(kind, stored.payload_version, stored.payload, stored.sequence)
                 data = self._replayed(data, event, version)
-        return self._handle(coordinate, version, data)
+        return self._handle(coordinate, version, data, self._store_id)
 
     def _replay(self, key: str, start: StateData, events: Iterable[EventPayload]) -> S:
-        """Fold events that are given; each counts as one version."""
+        """Fold events that are given; each counts as one version. What comes out does not write."""
         data, version = start, 0
         for version, event in enumerate(events, 1):
             if event.KIND in self.KINDS:
                 data = self._replayed(data, event, version)
-        return self._handle(self._coordinate(key), version, data)
+        return self._handle(self._coordinate(key), version, data, None)
 
     def apply(
         self,
@@ -243,7 +245,8 @@ class Machine(Generic[S]):
             extensions: Stored beside the payload.
 
         Raises:
-            IllegalTransition: The table has no such move, or it needs a receipt.
+            IllegalTransition: The table has no such move, or it needs a receipt; or the handle is
+                from another store, or from none.
             PayloadInvalid: The event may not be stored.
             StaleState: The entity has moved on since the handle was read; load it again.
         """
@@ -277,7 +280,8 @@ class Machine(Generic[S]):
         Raises:
             InvalidArgument: It is no receipt, or not one for a move.
             ReceiptRejected: The receipt is not for this event, from this handle, by these gates.
-            IllegalTransition: The table has no such move, or it needs another policy.
+            IllegalTransition: The table has no such move, or it needs another policy; or the
+                handle is from another store, or from none.
             StaleState: The entity has moved on since the handle was read; load it again.
         """
         _require("receipt", receipt, Receipt)
@@ -293,10 +297,20 @@ class Machine(Generic[S]):
         """The row of the table that a move takes.
 
         Raises:
-            IllegalTransition: There is none, or it needs another policy than was asked.
+            InvalidArgument: It was made around the constructor.
+            IllegalTransition: There is none, or it needs another policy than was asked, or it is
+                from a handle that was not read from this store.
         """
-        source, target = move.source, move.target
-        data, event = source.data, move.event
+        try:
+            source, target, event = move.source, move.target, move.event
+            data, store_id = source.data, store_of(source)
+        except AttributeError:
+            raise InvalidArgument("move", "an empty hull, made around the constructor") from None
+        if store_id is not self._store_id and store_id != self._store_id:
+            handle = type(source).__name__
+            if store_id is None:
+                raise IllegalTransition(f"this {handle} was replayed; load it")
+            raise IllegalTransition(f"this {handle} was read from another store; load it")
         edge = self._table.get((type(data), type(event)))
         if (
             edge is not None
@@ -347,7 +361,9 @@ class Machine(Generic[S]):
         except VersionConflict as error:
             handle = type(source).__name__
             raise StaleState(handle, error.entity, error.expected, error.actual) from error
-        return arrived(move.target, coordinate, version + 1, data)  # also if it was there before
+        return arrived(  # also if it was there before
+            move.target, coordinate, version + 1, data, self._store_id
+        )
 
     def _key(self, entity: str, version: int, encoded: Encoded) -> bytes:
         """What makes a repeated move the same move.
@@ -396,8 +412,10 @@ class Machine(Generic[S]):
     def _coordinate(self, key: str) -> Coordinate:
         return Coordinate(f"{self.ENTITY}:{key}", self.SCOPE)
 
-    def _handle(self, coordinate: Coordinate, version: int, data: StateData) -> S:
-        handle = self.HANDLES[type(data)](SEAL, coordinate, version, data)
+    def _handle(
+        self, coordinate: Coordinate, version: int, data: StateData, store_id: UUID | None
+    ) -> S:
+        handle = self.HANDLES[type(data)](SEAL, coordinate, version, data, store_id)
         return cast("S", handle)  # S is the union of HANDLES
 
 
@@ -420,6 +438,13 @@ def _moves(handles: Iterable[type[Handle[Any]]]) -> Mapping[str, str]:
         name: " or ".join(filter(None, (", ".join(most), last)))
         for name, (*most, last) in where.items()
     }
+
+
+def _store_id(ledger: Ledger) -> UUID:
+    found: object = getattr(ledger, "store_id", None)
+    if not isinstance(found, UUID):
+        raise InvalidArgument("ledger", f"a {type(ledger).__name__} has no store_id")
+    return found
 
 
 def _names(row: Row) -> str:

@@ -36,7 +36,7 @@ from batpak.guard.stamp import PolicyStamp
 from batpak.guard.verdict import Denial
 from batpak.ids import CorrelationId, new_id, operation_key
 from batpak.payload import EventPayload
-from batpak.typestate import Edge, StateData
+from batpak.typestate import Edge, StateData, Transition
 from tests.unit.parcels import (
     DESK,
     NOON,
@@ -110,6 +110,54 @@ def test_every_handle_that_a_move_returns_is_what_load_gives(parcels: ParcelMach
     assert isinstance(sent, SentParcel)
     assert sent.data == Sent(parcel_id=ID, weight=Decimal("1.500"), carrier=Carrier.DHL)
     assert str(packed.data.weight) == "1.500"  # as stored, not as given
+
+
+@pytest.mark.usefixtures("packed")
+def test_a_handle_that_was_replayed_does_not_write(
+    parcels: ParcelMachine, ledger: BrittleLedger
+) -> None:
+    forged = parcels.new(ID).pack(weight=Decimal("0.001")).event
+    replayed = parcels.replay(ID, [forged])
+    assert isinstance(replayed, PackedParcel)
+    receipt = parcels.cancel_gates.evaluate(None, replayed.cancel(reason="dear"))
+    assert not isinstance(receipt, Denial)
+
+    with pytest.raises(IllegalTransition, match="this PackedParcel was replayed; load it"):
+        parcels.apply(replayed.send(sent_at=NOON))
+    with pytest.raises(IllegalTransition, match="this PackedParcel was replayed; load it"):
+        parcels.commit(cast("Any", receipt))
+
+    assert len(ledger.events) == 1
+
+
+def test_a_handle_writes_to_the_store_it_was_read_from(
+    parcels: ParcelMachine, packed: PackedParcel
+) -> None:
+    there = ParcelMachine(BrittleLedger())
+    receipt = parcels.pack_gates.evaluate(DESK, parcels.new(ID).pack())
+    assert not isinstance(receipt, Denial)
+
+    with pytest.raises(IllegalTransition, match="this NewParcel was read from another store"):
+        there.commit(receipt)
+    assert pack(there) == packed  # for all that can be seen
+    with pytest.raises(IllegalTransition, match="this PackedParcel was read from another store"):
+        there.apply(packed.send(sent_at=NOON))
+
+    assert there.load(ID).version == 1
+
+
+def test_a_move_of_a_handle_that_nobody_made_is_no_move(parcels: ParcelMachine) -> None:
+    hull = object.__new__(PackedParcel)
+    moves = object.__new__(Transition), hull._move(SentParcel, ParcelSeen(where="x"))
+
+    for move in cast("Any", moves):
+        with pytest.raises(InvalidArgument, match="made around the constructor"):
+            parcels.apply(move)
+
+
+def test_a_ledger_says_which_store_it_is() -> None:
+    with pytest.raises(InvalidArgument, match="ledger: a NoneType has no store_id"):
+        ParcelMachine(cast("Any", None))
 
 
 def test_events_of_other_kinds_are_skipped_but_they_count(
