@@ -23,6 +23,7 @@ Generated code spells everything out; a machine written by hand says what cannot
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from types import FunctionType, MappingProxyType, UnionType
 from typing import (
     Any,
@@ -125,6 +126,7 @@ class Machine(Generic[S]):
     NAME: ClassVar[str]  # for ever: it goes into the keys of moves
     SCOPE: ClassVar[str]
     ENTITY: ClassVar[str]  # what stands before the key in every entity of this machine
+    KEY: ClassVar[str] = ""  # the field of every state and event that has it; "": not all do
     EDGES: ClassVar[Mapping[Row, Edge]]
     HANDLES: ClassVar[Mapping[type[StateData], type[Handle[Any]]]]  # unless given, those of S
     KINDS: ClassVar[frozenset[EventKind]]  # unless given, those of EDGES
@@ -157,7 +159,7 @@ class Machine(Generic[S]):
 
         Raises:
             InvalidArgument: An edge has no step, or its policy is missing, or it begins or ends
-                in a state that the machine has no handle for; or the ledger has no id.
+                in a state that the machine has no handle for, or lacks KEY; the ledger has no id.
         """
         self._ledger: Final = ledger
         self._store_id: Final = _store_id(ledger)
@@ -171,12 +173,17 @@ class Machine(Generic[S]):
         }
         self._begin: Final = key_begin("batpak/move/1") + framed(self.NAME)
         self._scope: Final = framed(self.SCOPE)
+        self._key_of: Final = attrgetter(self.KEY) if self.KEY else None
         self._framed: Final[dict[tuple[int, int], bytes]] = {}
         for row, to in self._table.items():
             if to.step is None:
                 raise InvalidArgument("steps", f"{self.NAME}: {_names(row)} has none")
             if to.policy is not None and to.policy not in self._policies:
                 raise InvalidArgument("policies", f"{self.NAME}: {to.policy.__name__} is missing")
+            for cls in row if self.KEY else ():
+                if self.KEY not in cls.__struct_fields__:
+                    lacks = f"{cls.__name__} has no {self.KEY}"
+                    raise InvalidArgument("edges", f"{self.NAME}: {lacks}, which is the key")
             if row[0] not in self.HANDLES or to.target not in self.HANDLES.values():
                 where = f"{_names(row)} -> {to.target.__name__}"
                 raise InvalidArgument("edges", f"{self.NAME}: {where} leads out of the machine")
@@ -299,7 +306,7 @@ class Machine(Generic[S]):
         Raises:
             InvalidArgument: It was made around the constructor.
             IllegalTransition: There is none, or it needs another policy than was asked, or it is
-                from a handle that was not read from this store.
+                from a handle that was not read from this store, or its event is of another key.
         """
         try:
             source, target, event = move.source, move.target, move.event
@@ -318,6 +325,9 @@ class Machine(Generic[S]):
             and edge.policy is policy
             and self.HANDLES.get(type(data)) is type(source)
         ):
+            if self._key_of is not None and not _alike(self._key_of(event), self._key_of(data)):
+                name = type(event).__name__
+                raise IllegalTransition(f"{self.NAME}: this {name} has another {self.KEY}")
             return edge
         here = f"{self.NAME}: {type(source).__name__} + {type(event).__name__}"
         if edge is None or self.HANDLES.get(type(data)) is not type(source):
@@ -388,11 +398,14 @@ class Machine(Generic[S]):
         """One step of a history.
 
         Raises:
-            IllegalHistory: The table has no such step.
+            IllegalHistory: The table has no such step, or the event is about another entity.
         """
         edge = self._table.get((type(data), type(event)))
         if edge is None:
             raise IllegalHistory(self.NAME, type(event).__name__, version, type(data).__name__)
+        if self._key_of is not None and not _alike(self._key_of(event), self._key_of(data)):
+            names = self.NAME, type(event).__name__, version, type(data).__name__
+            raise IllegalHistory(*names, f" of another {self.KEY}")
         return self._step(edge, data, event)
 
     def _step(self, edge: Edge, data: StateData, event: EventPayload) -> StateData:
@@ -445,6 +458,10 @@ def _store_id(ledger: Ledger) -> UUID:
     if not isinstance(found, UUID):
         raise InvalidArgument("ledger", f"a {type(ledger).__name__} has no store_id")
     return found
+
+
+def _alike(one: object, other: object) -> bool:
+    return one is other or one == other  # most are the same object
 
 
 def _names(row: Row) -> str:

@@ -398,6 +398,7 @@ class ParcelMachine(Machine[ParcelState]):
     NAME: ClassVar[str] = "test.parcels.Parcel"
     SCOPE: ClassVar[str] = "test.parcels"
     ENTITY: ClassVar[str] = "parcel"
+    KEY: ClassVar[str] = "parcel_id"
     HANDLES: ClassVar[Mapping[type[StateData], type[Handle[Any]]]] = {
         New: NewParcel,
         Packed: PackedParcel,

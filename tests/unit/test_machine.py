@@ -42,6 +42,7 @@ from tests.unit.parcels import (
     NOON,
     STEPS,
     BrittleLedger,
+    CancelGates,
     Carrier,
     Gone,
     GoneParcel,
@@ -50,6 +51,7 @@ from tests.unit.parcels import (
     Packed,
     PackedParcel,
     PackGates,
+    ParcelCancelled,
     ParcelId,
     ParcelMachine,
     ParcelPacked,
@@ -144,6 +146,43 @@ def test_a_handle_writes_to_the_store_it_was_read_from(
         there.apply(packed.send(sent_at=NOON))
 
     assert there.load(ID).version == 1
+
+
+def test_an_event_of_another_entity_is_no_move(
+    parcels: ParcelMachine, ledger: BrittleLedger, packed: PackedParcel
+) -> None:
+    other = ParcelId(UUID(int=8))
+    sent = ParcelSent(parcel_id=other, carrier=Carrier.DHL, sent_at=NOON)
+    cancelled = ParcelCancelled(parcel_id=other, reason="mixed up")
+    receipt = parcels.cancel_gates.evaluate(
+        None, packed._guarded(GoneParcel, cancelled, CancelGates)
+    )
+    assert not isinstance(receipt, Denial)
+
+    with pytest.raises(IllegalTransition, match="this ParcelSent has another parcel_id"):
+        parcels.apply(packed._move(SentParcel, sent))
+    with pytest.raises(IllegalTransition, match="this ParcelCancelled has another parcel_id"):
+        parcels.commit(cast("Any", receipt))
+
+    assert len(ledger.events) == 1
+
+
+def test_a_history_with_an_event_of_another_entity_is_refused(
+    parcels: ParcelMachine, ledger: BrittleLedger, packed: PackedParcel
+) -> None:
+    other = ParcelId(UUID(int=8))
+    ledger.append(packed.coordinate, ParcelSent(parcel_id=other, carrier=Carrier.DHL, sent_at=NOON))
+
+    with pytest.raises(IllegalHistory, match="ParcelSent at version 2 while Packed of another"):
+        parcels.load(ID)
+
+
+def test_a_key_that_a_state_or_an_event_does_not_have_is_refused(ledger: BrittleLedger) -> None:
+    class Keyed(ParcelMachine):
+        KEY: ClassVar[str] = "carrier"
+
+    with pytest.raises(InvalidArgument, match="New has no carrier, which is the key"):
+        Keyed(ledger)
 
 
 def test_a_move_of_a_handle_that_nobody_made_is_no_move(parcels: ParcelMachine) -> None:
