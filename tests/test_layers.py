@@ -23,7 +23,7 @@ FLOORS = {
         / note claim / event / record system / diagnostics / wire region / payload / registry
         / config platform / report / outcome / reason / ids checks signing
         / kind coordinate clock codec digest disk / arguments / errors
-        / exact faults override seal""",
+        / exact faults frozen override seal""",
     "batpak.disk": "secret / posix / seam",
     "batpak.signing": "trust / signing_key / verify_key / verdict",
     "batpak.testing": """scenario / given / walk ledger samples moves / platform sabotage contract

@@ -30,9 +30,10 @@ from typing import (
 from msgspec.structs import replace
 
 from batpak import wire
-from batpak.errors import InvalidArgument
+from batpak.errors import InvalidArgument, PayloadInvalid
 from batpak.event import P
 from batpak.exact import EXACT
+from batpak.frozen import is_changeable
 from batpak.guard.jury import Jury
 from batpak.guard.proposal import Proposal
 from batpak.guard.receipt import Receipt, mint
@@ -42,6 +43,7 @@ from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.system import GateAnswer, GateEvaluation
 from batpak.typestate import F, Guarded, Policy, T
+from batpak.wire import Encoded
 
 C = TypeVar("C")
 D = TypeVar("D")
@@ -186,8 +188,8 @@ class GateSet(Policy, Generic[C, D, P]):
     ) -> Receipt[Guarded[F, T, P, Self] | Proposal[P]] | Denial:
         """Ask the gates in order. A receipt if all permit, else the first denial.
 
-        A gate that raises an `Exception`, or answers anything but `PERMIT` or a `Denial`, denies
-        with code `GATE_DEFECT`.
+        A gate that raises an `Exception`, answers anything but `PERMIT` or a `Denial`, or changes a
+        dict inside the event, denies with code `GATE_DEFECT`.
 
         Args:
             ctx: What the gates look up beside state and event.
@@ -204,12 +206,16 @@ class GateSet(Policy, Generic[C, D, P]):
             self._require(proposal)
             state = cast("D", None)
         event = proposal.event
+        changeable = is_changeable(type(event))
+        before = _stored(event) if changeable else None
         for place, judge in enumerate(self._judges):
             denial = _asked(judge, ctx, state, event)
+            if denial is None and changeable and _stored(event) != before:
+                denial = _defect(TypeError("it changed the event"))
             if denial is not None:
                 answers = [GateAnswer.PERMITTED] * place + [GateAnswer.DENIED]
                 return self._stamped(place, denial, self._trace(answers), event)
-        return mint(proposal, wire.encode(event), self._jury)
+        return mint(proposal, before or wire.encode(event), self._jury)
 
     def evaluate_all(self, ctx: C, state: D, event: P, /) -> tuple[Denial, ...]:
         """Ask every gate, also after a denial, and return all denials. Never gives a receipt."""
@@ -278,6 +284,14 @@ def _asked(judge: Callable[[C, D, P], Verdict], ctx: C, state: D, event: P) -> D
     if type(code) is not str or type(message) is not str or not isinstance(context, Mapping):
         return _defect(TypeError("its Denial has a code or message that is no text, or no context"))
     return verdict if verdict.defect is None else replace(verdict, defect=None)
+
+
+def _stored(event: EventPayload) -> Encoded | None:
+    """An event as it would be stored now; None: it may not be, which is said in the end."""
+    try:
+        return wire.encode(event)
+    except (InvalidArgument, PayloadInvalid):
+        return None
 
 
 def _defect(error: Exception) -> Denial:
