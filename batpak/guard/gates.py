@@ -37,10 +37,11 @@ from batpak.frozen import is_changeable
 from batpak.guard.jury import Jury
 from batpak.guard.proposal import Proposal
 from batpak.guard.receipt import Receipt, mint
-from batpak.guard.verdict import GATE_DEFECT, PERMIT, Denial, Verdict
+from batpak.guard.verdict import GATE_DEFECT, PERMIT, Denial, Judgement, Verdict
 from batpak.ids import operation_key
 from batpak.override import override
 from batpak.payload import EventPayload
+from batpak.seal import SEAL
 from batpak.system import GateAnswer, GateEvaluation
 from batpak.typestate import F, Guarded, Policy, T
 from batpak.wire import Encoded
@@ -214,17 +215,18 @@ class GateSet(Policy, Generic[C, D, P]):
                 denial = _defect(TypeError("it changed the event"))
             if denial is not None:
                 answers = [GateAnswer.PERMITTED] * place + [GateAnswer.DENIED]
-                return self._stamped(place, denial, self._trace(answers), event)
+                return self._stamped(place, denial, self._trace(answers), event, before)
         return mint(proposal, before or wire.encode(event), self._jury)
 
     def evaluate_all(self, ctx: C, state: D, event: P, /) -> tuple[Denial, ...]:
         """Ask every gate, also after a denial, and return all denials. Never gives a receipt."""
+        before = _stored(event) if is_changeable(type(event)) else None
         asked = [_asked(judge, ctx, state, event) for judge in self._judges]
         trace = self._trace(
             [GateAnswer.PERMITTED if denial is None else GateAnswer.DENIED for denial in asked]
         )
         return tuple(
-            self._stamped(place, denial, trace, event)
+            self._stamped(place, denial, trace, event, before)
             for place, denial in enumerate(asked)
             if denial is not None
         )
@@ -254,9 +256,14 @@ class GateSet(Policy, Generic[C, D, P]):
         )
 
     def _stamped(
-        self, place: int, denial: Denial, trace: tuple[GateEvaluation, ...], event: EventPayload
+        self,
+        place: int,
+        denial: Denial,
+        trace: tuple[GateEvaluation, ...],
+        event: EventPayload,
+        before: Encoded | None,
     ) -> Denial:
-        return replace(
+        given = replace(
             denial,
             gate=self._names[place],
             policy=self._policy,
@@ -264,6 +271,8 @@ class GateSet(Policy, Generic[C, D, P]):
             evaluations=trace,
             event=event,
         )
+        content_hash = None if before is None else before.content_hash
+        return replace(given, judgement=Judgement(SEAL, given.said, content_hash))
 
 
 AnyGates: TypeAlias = GateSet[Any, Any, Any]

@@ -29,6 +29,7 @@ from batpak.guard.receipt import Receipt, Sealed
 from batpak.guard.verdict import PERMIT, Denial, Verdict
 from batpak.ids import new_id
 from batpak.override import override
+from batpak.seal import SEAL
 from tests.unit.parcels import (
     DESK,
     NOT_TOO_HEAVY,
@@ -37,6 +38,7 @@ from tests.unit.parcels import (
     CancelGates,
     Desk,
     New,
+    NewParcel,
     PackedParcel,
     PackGates,
     PackParcel,
@@ -318,7 +320,11 @@ def test_a_handle_that_was_changed_after_judging_is_refused(
 def test_a_receipt_for_one_entity_does_not_serve_another(
     parcels: ParcelMachine, ledger: BrittleLedger, receipt: Packing
 ) -> None:
-    cast("Any", receipt.proposal)._source = parcels.new(new_id(ParcelId))
+    source, other = receipt.proposal.source, parcels.new(new_id(ParcelId))
+    store_id = parcels.ledger.store_id
+    cast("Any", receipt.proposal)._source = NewParcel(
+        SEAL, other.coordinate, 0, source.data, store_id
+    )
 
     assert rejected(parcels.commit, receipt) is ReceiptFault.MOVED
     assert ledger.events == []
