@@ -19,10 +19,11 @@ from uuid import UUID
 from msgspec import Struct
 
 from batpak import wire
-from batpak.append import AppendReceipt, BatchItem, Cause, Ledger
+from batpak.append import POLICY, AppendReceipt, BatchItem, Cause, Ledger
 from batpak.coordinate import Coordinate
-from batpak.errors import InvalidArgument
+from batpak.errors import IdempotencyConflict, InvalidArgument
 from batpak.event import P
+from batpak.faults import KeyFault
 from batpak.guard.bypass import BypassAudit, BypassReason, BypassReceipt, issue
 from batpak.guard.gates import C, GateSet
 from batpak.guard.proposal import P_co, Proposal
@@ -118,7 +119,8 @@ class Pipeline(Generic[C, P]):
             store: Where to.
             coord: See `Store.append`; likewise the rest.
             expected_version: How many events the entity must have.
-            idempotency_key: The same key with the same event is stored once.
+            idempotency_key: The same key with the same event is stored once. If the pipeline
+                stamps, what is stored under it has to have the stamp of this policy.
             caused_by: An event of the store.
             correlation_id: The conversation.
             flags: One byte, stored as given.
@@ -127,6 +129,8 @@ class Pipeline(Generic[C, P]):
         Raises:
             InvalidArgument: It is no receipt, or one for the move of a machine.
             ReceiptRejected: The receipt is not for this event, by these gates, now.
+            IdempotencyConflict: The event was stored under this key before, and not judged by this
+                policy.
             BatpakError: As `Store.append`.
         """
         _require("receipt", receipt, Receipt)
@@ -142,6 +146,12 @@ class Pipeline(Generic[C, P]):
             flags=flags,
             extensions=spent.extensions if self._stamps else extensions,
         )
+        if (
+            stored.replayed
+            and self._stamps
+            and stored.extensions.get(POLICY) != self._policy.jury.stamp
+        ):
+            raise _not_ours(stored, idempotency_key)  # else a bypass would pass for judged
         return Committed(cast("P", _judged(spent.encoded)), stored, receipt.gates)
 
     @staticmethod
@@ -216,6 +226,12 @@ class Pipeline(Generic[C, P]):
 def _judged(encoded: Encoded) -> EventPayload:
     """The event as it was judged: a copy that nobody else can change before it is stored."""
     return wire.decode(encoded.kind, encoded.version, encoded.data)
+
+
+def _not_ours(stored: AppendReceipt, key: str | bytes | None) -> IdempotencyConflict:
+    """The refusal of a replay whose event this policy has not judged."""
+    known = (key.encode() if isinstance(key, str) else key) or b""
+    return IdempotencyConflict(known, KeyFault.DIFFERS, frozenset({"policy"}), stored.sequence)
 
 
 def _nanoseconds(argument: str, seconds: object) -> int:

@@ -242,6 +242,29 @@ def test_a_proposal_judged_again_with_its_key_is_stored_once(
     assert committed.receipt.extensions == event.extensions == {POLICY: pipeline._policy.jury.stamp}
 
 
+@pytest.mark.parametrize("before", ["bypassed", "appended", "thinner"])
+def test_what_is_stored_under_the_key_unjudged_does_not_pass_for_judged(
+    pipeline: Pipeline[Budget, Granted], store: Store, receipt: Granting, before: str
+) -> None:
+    event = receipt.proposal.event
+    if before == "bypassed":
+        passing = Pipeline.bypass(Proposal(event), Incident())
+        Pipeline.commit_bypass(passing, store, ADA, idempotency_key="k")
+    elif before == "appended":
+        store.append(ADA, event, idempotency_key="k")
+    else:
+        thinner = Pipeline(GateSet[Budget, None, Granted](POSITIVE))
+        first = permitted(thinner.evaluate(BUDGET, Proposal(event)))
+        thinner.commit(first, store, ADA, idempotency_key="k")
+    count = store.count()
+
+    with pytest.raises(IdempotencyConflict, match="with another policy") as refused:
+        pipeline.commit(receipt, store, ADA, idempotency_key="k")
+
+    assert (refused.value.key, refused.value.sequence) == (b"k", 0)
+    assert store.count() == count
+
+
 def test_a_stamp_is_taken_beside_the_event_that_was_judged_only(
     pipeline: Pipeline[Budget, Granted], store: Store
 ) -> None:
