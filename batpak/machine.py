@@ -158,9 +158,13 @@ class Machine(Generic[S]):
             policies: One instance of every policy that an edge names.
 
         Raises:
-            InvalidArgument: An edge has no step, or its policy is missing, or it begins or ends
+            InvalidArgument: The class does not say a name that it has to; or there are two of one
+                policy; or an edge has no step, or its policy is missing, or it begins or ends
                 in a state that the machine has no handle for, or lacks KEY; the ledger has no id.
         """
+        for name in ("NAME", "SCOPE", "ENTITY", "EDGES", "HANDLES"):
+            if not hasattr(self, name):
+                raise InvalidArgument(name, f"{type(self).__name__} does not say it")
         self._ledger: Final = ledger
         self._store_id: Final = _store_id(ledger)
         given = steps or {}
@@ -168,9 +172,12 @@ class Machine(Generic[S]):
             row: Edge(to.target, to.policy, given.get(row, to.step))
             for row, to in self.EDGES.items()
         }
-        self._policies: Final[Mapping[type[Policy], AnyGates]] = {
-            type(policy): policy for policy in policies
-        }
+        self._policies: Final[dict[type[Policy], AnyGates]] = {}
+        for policy in policies:
+            if type(policy) in self._policies:
+                name = type(policy).__name__
+                raise InvalidArgument("policies", f"{self.NAME}: there are two {name}")
+            self._policies[type(policy)] = policy
         self._begin: Final = key_begin("batpak/move/1") + framed(self.NAME)
         self._scope: Final = framed(self.SCOPE)
         self._key_of: Final = attrgetter(self.KEY) if self.KEY else None
@@ -224,7 +231,11 @@ class Machine(Generic[S]):
     def _replay(self, key: str, start: StateData, events: Iterable[EventPayload]) -> S:
         """Fold events that are given; each counts as one version. What comes out does not write."""
         data, version = start, 0
+        if not isinstance(cast("object", events), Iterable):
+            raise InvalidArgument("events", f"must be events, not {type(events).__name__}")
         for version, event in enumerate(events, 1):
+            if not isinstance(cast("object", event), EventPayload):
+                raise InvalidArgument("events", f"a {type(event).__name__} is no event")
             if event.KIND in self.KINDS:
                 data = self._replayed(data, event, version)
         return self._handle(self._coordinate(key), version, data, None)

@@ -11,7 +11,6 @@ is no bypass without its record: the two are one atomic unit.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Final, Generic, TypeVar, cast, final
 from uuid import UUID
@@ -36,6 +35,7 @@ from batpak.wire import Encoded
 
 B = TypeVar("B", bound=EventPayload)  # of the static methods: what is bypassed has no policy
 
+_AGE_MAX_S: Final = 10**9
 _AUDIT: Final = "batpak/bypass-audit/1"
 
 
@@ -238,8 +238,9 @@ def _nanoseconds(argument: str, seconds: object) -> int:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         name = type(seconds).__name__
         raise InvalidArgument(argument, f"must be a number of seconds, not {name}")
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise InvalidArgument(argument, f"must be a number of seconds above 0, not {seconds}")
+    if not 1e-9 <= seconds <= _AGE_MAX_S:  # nor is it none at all
+        limits = f"a nanosecond to {_AGE_MAX_S:,} seconds"
+        raise InvalidArgument(argument, f"must be a number of seconds, from {limits}")
     return int(seconds * 1e9)
 
 

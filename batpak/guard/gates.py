@@ -202,7 +202,7 @@ class GateSet(Policy, Generic[C, D, P]):
             PayloadInvalid: Every gate permits, but the event may not be stored.
         """
         if type(proposal) is Guarded:
-            state = cast("D", proposal.source.data)
+            state = cast("D", self._source(proposal).data)
         else:
             self._require(proposal)
             state = cast("D", None)
@@ -247,6 +247,17 @@ class GateSet(Policy, Generic[C, D, P]):
             due = getattr(self._event, "__name__", self._event)
             name = type(event).__name__
             raise InvalidArgument("proposal", f"{self._policy} is for {due}, not for {name}")
+
+    def _source(self, move: Guarded[F, T, P, Self]) -> F:
+        """The handle of a move that this set is for."""
+        try:
+            needs, source = move.policy, move.source
+        except AttributeError:
+            raise InvalidArgument("move", "an empty hull, made around the constructor") from None
+        if needs is not type(self):
+            names = f"{needs.__name__}, and this is {type(self).__name__}"
+            raise InvalidArgument("move", f"{type(move.event).__name__} needs {names}")
+        return source
 
     def _trace(self, answers: list[GateAnswer]) -> tuple[GateEvaluation, ...]:
         answers += [GateAnswer.SKIPPED] * (len(self._names) - len(answers))

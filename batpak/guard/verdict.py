@@ -83,7 +83,7 @@ def _empty() -> Judgement:
 
 @final
 class Denial(Struct, frozen=True):
-    """No, and why. A value: not an exception, and not falsy.
+    """No, and why. A value: not an exception, and neither true nor false.
 
     A gate gives the first three; the set of gates that asked it fills in the rest, over whatever
     the gate wrote there, its name included.
@@ -112,6 +112,9 @@ class Denial(Struct, frozen=True):
             record.fingerprint,
             record.evaluations,
         )
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("a denial is neither true nor false: `isinstance(verdict, Denial)`")
 
     @property
     def said(self) -> tuple[object, ...]:

@@ -194,6 +194,12 @@ def test_a_move_of_a_handle_that_nobody_made_is_no_move(parcels: ParcelMachine) 
             parcels.apply(move)
 
 
+@pytest.mark.parametrize("events", [5, [1], [object()]])
+def test_what_is_no_event_is_not_replayed(parcels: ParcelMachine, events: object) -> None:
+    with pytest.raises(InvalidArgument, match="events: "):
+        parcels.replay(ID, cast("Any", events))
+
+
 def test_a_ledger_says_which_store_it_is() -> None:
     with pytest.raises(InvalidArgument, match="ledger: a NoneType has no store_id"):
         ParcelMachine(cast("Any", None))

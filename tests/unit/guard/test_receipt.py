@@ -21,7 +21,7 @@ from typing import Any, TypeAlias, cast, final
 import pytest
 from msgspec.structs import replace
 
-from batpak.errors import IllegalTransition, ReceiptRejected, StorageFailed
+from batpak.errors import IllegalTransition, InvalidArgument, ReceiptRejected, StorageFailed
 from batpak.faults import ReceiptFault
 from batpak.guard import receipt as receipts
 from batpak.guard.gates import Gate, GateSet, Rule
@@ -30,6 +30,7 @@ from batpak.guard.verdict import PERMIT, Denial, Verdict
 from batpak.ids import new_id
 from batpak.override import override
 from batpak.seal import SEAL
+from batpak.typestate import Guarded
 from tests.unit.parcels import (
     DESK,
     NOT_TOO_HEAVY,
@@ -280,16 +281,17 @@ def test_sets_that_share_their_gates_and_hooks_are_the_same_policy(ledger: Britt
     assert isinstance(parcels.commit(receipt), PackedParcel)
 
 
-def test_another_policy_does_not_do_even_if_it_permits(
-    parcels: ParcelMachine, ledger: BrittleLedger
-) -> None:
+def test_another_policy_is_not_asked(parcels: ParcelMachine, ledger: BrittleLedger) -> None:
     class Easy(GateSet[Any, Any, Any]):
         pass
 
     move = parcels.new(new_id(ParcelId)).pack()
-    receipt = cast("Packing", Easy().evaluate(None, cast("Any", move)))
 
-    assert rejected(parcels.commit, receipt) is ReceiptFault.WRONG_POLICY
+    with pytest.raises(InvalidArgument, match="ParcelPacked needs PackGates, and this is Easy"):
+        Easy().evaluate(None, cast("Any", move))
+    with pytest.raises(InvalidArgument, match="made around the constructor"):
+        Easy().evaluate(None, object.__new__(Guarded))
+
     assert ledger.events == []
 
 
