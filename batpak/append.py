@@ -8,6 +8,7 @@ pass where it refuses the same from a caller.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias, final
 from uuid import UUID
 
@@ -152,12 +153,14 @@ POLICY: Final = "batpak.policy"
 
 
 @final
-class OwnExtensions(dict[str, bytes]):
-    """Extensions of an event with the library's own among them."""
+class OwnExtensions(Mapping[str, bytes]):
+    """Extensions of one event, with the library's own among them. A spent receipt gives them."""
 
-    __slots__ = ()
+    __slots__ = ("_all", "_of")
 
-    def __init__(self, _key: Seal, extensions: Mapping[str, bytes], policy: bytes) -> None:
+    def __init__(
+        self, _key: Seal, extensions: Mapping[str, bytes], policy: bytes, of: Encoded
+    ) -> None:
         """Closed: yours are in any other mapping.
 
         Raises:
@@ -165,8 +168,24 @@ class OwnExtensions(dict[str, bytes]):
         """
         if _key is not SEAL or POLICY in extensions:
             raise InvalidArgument("extensions", f"{POLICY} is written by the library only")
-        super().__init__(extensions)
-        self[POLICY] = policy
+        self._all = MappingProxyType({**extensions, POLICY: policy})
+        self._of = of
+
+    def belong_to(self, event: Encoded) -> bool:
+        """Whether this is the event that was judged."""
+        return self._of is event or self._of == event
+
+    @override
+    def __getitem__(self, name: str) -> bytes:
+        return self._all[name]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._all)
 
 
 class Ledger(Protocol):
@@ -174,6 +193,11 @@ class Ledger(Protocol):
 
     A move comes encoded: `wire.encode` lets that pass.
     """
+
+    @property
+    def store_id(self) -> UUID:
+        """Which store this is, also after a reopening. Handles write to the one they are from."""
+        ...
 
     def append(
         self,

@@ -474,9 +474,11 @@ class IllegalHistory(PolicyError):
 
     code = "illegal-history"
 
-    def __init__(self, machine: str, event: str, version: int, state: str) -> None:
+    def __init__(
+        self, machine: str, event: str, version: int, state: str, detail: str = ""
+    ) -> None:
         self.machine, self.event, self.version, self.state = machine, event, version, state
-        super().__init__(f"{machine}: {event} at version {version} while {state}")
+        super().__init__(f"{machine}: {event} at version {version} while {state}{detail}")
 
 
 # ------------------------------------------------------------------------- there is no such key

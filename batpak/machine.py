@@ -23,6 +23,7 @@ Generated code spells everything out; a machine written by hand says what cannot
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from types import FunctionType, MappingProxyType, UnionType
 from typing import (
     Any,
@@ -70,6 +71,7 @@ from batpak.typestate import (
     arrived,
     bracketed,
     derive,
+    store_of,
 )
 from batpak.wire import RAW, Encoded
 
@@ -124,6 +126,7 @@ class Machine(Generic[S]):
     NAME: ClassVar[str]  # for ever: it goes into the keys of moves
     SCOPE: ClassVar[str]
     ENTITY: ClassVar[str]  # what stands before the key in every entity of this machine
+    KEY: ClassVar[str] = ""  # the field of every state and event that has it; "": not all do
     EDGES: ClassVar[Mapping[Row, Edge]]
     HANDLES: ClassVar[Mapping[type[StateData], type[Handle[Any]]]]  # unless given, those of S
     KINDS: ClassVar[frozenset[EventKind]]  # unless given, those of EDGES
@@ -155,26 +158,39 @@ class Machine(Generic[S]):
             policies: One instance of every policy that an edge names.
 
         Raises:
-            InvalidArgument: An edge has no step, or its policy is missing, or it begins or ends
-                in a state that the machine has no handle for.
+            InvalidArgument: The class does not say a name that it has to; or there are two of one
+                policy; or an edge has no step, or its policy is missing, or it begins or ends
+                in a state that the machine has no handle for, or lacks KEY; the ledger has no id.
         """
+        for name in ("NAME", "SCOPE", "ENTITY", "EDGES", "HANDLES"):
+            if not hasattr(self, name):
+                raise InvalidArgument(name, f"{type(self).__name__} does not say it")
         self._ledger: Final = ledger
+        self._store_id: Final = _store_id(ledger)
         given = steps or {}
         self._table: Final[Mapping[Row, Edge]] = {
             row: Edge(to.target, to.policy, given.get(row, to.step))
             for row, to in self.EDGES.items()
         }
-        self._policies: Final[Mapping[type[Policy], AnyGates]] = {
-            type(policy): policy for policy in policies
-        }
+        self._policies: Final[dict[type[Policy], AnyGates]] = {}
+        for policy in policies:
+            if type(policy) in self._policies:
+                name = type(policy).__name__
+                raise InvalidArgument("policies", f"{self.NAME}: there are two {name}")
+            self._policies[type(policy)] = policy
         self._begin: Final = key_begin("batpak/move/1") + framed(self.NAME)
         self._scope: Final = framed(self.SCOPE)
+        self._key_of: Final = attrgetter(self.KEY) if self.KEY else None
         self._framed: Final[dict[tuple[int, int], bytes]] = {}
         for row, to in self._table.items():
             if to.step is None:
                 raise InvalidArgument("steps", f"{self.NAME}: {_names(row)} has none")
             if to.policy is not None and to.policy not in self._policies:
                 raise InvalidArgument("policies", f"{self.NAME}: {to.policy.__name__} is missing")
+            for cls in row if self.KEY else ():
+                if self.KEY not in cls.__struct_fields__:
+                    lacks = f"{cls.__name__} has no {self.KEY}"
+                    raise InvalidArgument("edges", f"{self.NAME}: {lacks}, which is the key")
             if row[0] not in self.HANDLES or to.target not in self.HANDLES.values():
                 where = f"{_names(row)} -> {to.target.__name__}"
                 raise InvalidArgument("edges", f"{self.NAME}: {where} leads out of the machine")
@@ -199,7 +215,7 @@ class Machine(Generic[S]):
 
     def _fresh(self, key: str, handle: type[T], data: StateData) -> T:
         """The handle of an entity that is not stored yet."""
-        return handle(SEAL, self._coordinate(key), 0, data)
+        return handle(SEAL, self._coordinate(key), 0, data, self._store_id)
 
     def _load(self, key: str, start: StateData) -> S:
         """Fold what the ledger has of an entity. Its version counts events of any kind."""
@@ -210,15 +226,19 @@ class Machine(Generic[S]):
             if kind in self.KINDS:  # of any other, the program need not have a class
                 event = wire.decode(kind, stored.payload_version, stored.payload, stored.sequence)
                 data = self._replayed(data, event, version)
-        return self._handle(coordinate, version, data)
+        return self._handle(coordinate, version, data, self._store_id)
 
     def _replay(self, key: str, start: StateData, events: Iterable[EventPayload]) -> S:
-        """Fold events that are given; each counts as one version."""
+        """Fold events that are given; each counts as one version. What comes out does not write."""
         data, version = start, 0
+        if not isinstance(cast("object", events), Iterable):
+            raise InvalidArgument("events", f"must be events, not {type(events).__name__}")
         for version, event in enumerate(events, 1):
+            if not isinstance(cast("object", event), EventPayload):
+                raise InvalidArgument("events", f"a {type(event).__name__} is no event")
             if event.KIND in self.KINDS:
                 data = self._replayed(data, event, version)
-        return self._handle(self._coordinate(key), version, data)
+        return self._handle(self._coordinate(key), version, data, None)
 
     def apply(
         self,
@@ -243,7 +263,8 @@ class Machine(Generic[S]):
             extensions: Stored beside the payload.
 
         Raises:
-            IllegalTransition: The table has no such move, or it needs a receipt.
+            IllegalTransition: The table has no such move, or it needs a receipt; or the handle is
+                from another store, or from none.
             PayloadInvalid: The event may not be stored.
             StaleState: The entity has moved on since the handle was read; load it again.
         """
@@ -277,26 +298,37 @@ class Machine(Generic[S]):
         Raises:
             InvalidArgument: It is no receipt, or not one for a move.
             ReceiptRejected: The receipt is not for this event, from this handle, by these gates.
-            IllegalTransition: The table has no such move, or it needs another policy.
+            IllegalTransition: The table has no such move, or it needs another policy; or the
+                handle is from another store, or from none.
             StaleState: The entity has moved on since the handle was read; load it again.
         """
         _require("receipt", receipt, Receipt)
         move = receipt.proposal
         _require("receipt", move, Guarded)
         edge = self._edge(move, move.policy)
-        policy = self._policies[move.policy]
-        encoded = receipt.spend(policy.fingerprint)
-        stamped = policy.stamp(extensions)
-        return self._store(move, edge, encoded, caused_by, correlation_id, flags, stamped)
+        spent = receipt.spend(self._policies[move.policy].jury, extensions)
+        return self._store(
+            move, edge, spent.encoded, caused_by, correlation_id, flags, spent.extensions
+        )
 
     def _edge(self, move: _AnyMove[S, T], policy: type[Policy] | None) -> Edge:
         """The row of the table that a move takes.
 
         Raises:
-            IllegalTransition: There is none, or it needs another policy than was asked.
+            InvalidArgument: It was made around the constructor.
+            IllegalTransition: There is none, or it needs another policy than was asked, or it is
+                from a handle that was not read from this store, or its event is of another key.
         """
-        source, target = move.source, move.target
-        data, event = source.data, move.event
+        try:
+            source, target, event = move.source, move.target, move.event
+            data, store_id = source.data, store_of(source)
+        except AttributeError:
+            raise InvalidArgument("move", "an empty hull, made around the constructor") from None
+        if store_id is not self._store_id and store_id != self._store_id:
+            handle = type(source).__name__
+            if store_id is None:
+                raise IllegalTransition(f"this {handle} was replayed; load it")
+            raise IllegalTransition(f"this {handle} was read from another store; load it")
         edge = self._table.get((type(data), type(event)))
         if (
             edge is not None
@@ -304,6 +336,9 @@ class Machine(Generic[S]):
             and edge.policy is policy
             and self.HANDLES.get(type(data)) is type(source)
         ):
+            if self._key_of is not None and not _alike(self._key_of(event), self._key_of(data)):
+                name = type(event).__name__
+                raise IllegalTransition(f"{self.NAME}: this {name} has another {self.KEY}")
             return edge
         here = f"{self.NAME}: {type(source).__name__} + {type(event).__name__}"
         if edge is None or self.HANDLES.get(type(data)) is not type(source):
@@ -347,7 +382,9 @@ class Machine(Generic[S]):
         except VersionConflict as error:
             handle = type(source).__name__
             raise StaleState(handle, error.entity, error.expected, error.actual) from error
-        return arrived(move.target, coordinate, version + 1, data)  # also if it was there before
+        return arrived(  # also if it was there before
+            move.target, coordinate, version + 1, data, self._store_id
+        )
 
     def _key(self, entity: str, version: int, encoded: Encoded) -> bytes:
         """What makes a repeated move the same move.
@@ -372,11 +409,14 @@ class Machine(Generic[S]):
         """One step of a history.
 
         Raises:
-            IllegalHistory: The table has no such step.
+            IllegalHistory: The table has no such step, or the event is about another entity.
         """
         edge = self._table.get((type(data), type(event)))
         if edge is None:
             raise IllegalHistory(self.NAME, type(event).__name__, version, type(data).__name__)
+        if self._key_of is not None and not _alike(self._key_of(event), self._key_of(data)):
+            names = self.NAME, type(event).__name__, version, type(data).__name__
+            raise IllegalHistory(*names, f" of another {self.KEY}")
         return self._step(edge, data, event)
 
     def _step(self, edge: Edge, data: StateData, event: EventPayload) -> StateData:
@@ -396,8 +436,10 @@ class Machine(Generic[S]):
     def _coordinate(self, key: str) -> Coordinate:
         return Coordinate(f"{self.ENTITY}:{key}", self.SCOPE)
 
-    def _handle(self, coordinate: Coordinate, version: int, data: StateData) -> S:
-        handle = self.HANDLES[type(data)](SEAL, coordinate, version, data)
+    def _handle(
+        self, coordinate: Coordinate, version: int, data: StateData, store_id: UUID | None
+    ) -> S:
+        handle = self.HANDLES[type(data)](SEAL, coordinate, version, data, store_id)
         return cast("S", handle)  # S is the union of HANDLES
 
 
@@ -420,6 +462,17 @@ def _moves(handles: Iterable[type[Handle[Any]]]) -> Mapping[str, str]:
         name: " or ".join(filter(None, (", ".join(most), last)))
         for name, (*most, last) in where.items()
     }
+
+
+def _store_id(ledger: Ledger) -> UUID:
+    found: object = getattr(ledger, "store_id", None)
+    if not isinstance(found, UUID):
+        raise InvalidArgument("ledger", f"a {type(ledger).__name__} has no store_id")
+    return found
+
+
+def _alike(one: object, other: object) -> bool:
+    return one is other or one == other  # most are the same object
 
 
 def _names(row: Row) -> str:

@@ -11,7 +11,6 @@ is no bypass without its record: the two are one atomic unit.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Final, Generic, TypeVar, cast, final
 from uuid import UUID
@@ -19,10 +18,11 @@ from uuid import UUID
 from msgspec import Struct
 
 from batpak import wire
-from batpak.append import AppendReceipt, BatchItem, Cause, Ledger
+from batpak.append import POLICY, AppendReceipt, BatchItem, Cause, Ledger
 from batpak.coordinate import Coordinate
-from batpak.errors import InvalidArgument
+from batpak.errors import IdempotencyConflict, InvalidArgument
 from batpak.event import P, P_co
+from batpak.faults import KeyFault
 from batpak.guard.bypass import BypassAudit, BypassReason, BypassReceipt, issue
 from batpak.guard.gates import C, GateSet
 from batpak.guard.proposal import Proposal
@@ -35,6 +35,7 @@ from batpak.wire import Encoded
 
 B = TypeVar("B", bound=EventPayload)  # of the static methods: what is bypassed has no policy
 
+_AGE_MAX_S: Final = 10**9
 _AUDIT: Final = "batpak/bypass-audit/1"
 
 
@@ -113,11 +114,13 @@ class Pipeline(Generic[C, P]):
         the same event again and give the same key.
 
         Args:
-            receipt: From this pipeline, or from the same policy elsewhere in this process.
+            receipt: From this pipeline, or from a set of the same gates in this process: one that
+                shares the gates in Python, or their hooks.
             store: Where to.
             coord: See `Store.append`; likewise the rest.
             expected_version: How many events the entity must have.
-            idempotency_key: The same key with the same event is stored once.
+            idempotency_key: The same key with the same event is stored once. If the pipeline
+                stamps, what is stored under it has to have the stamp of this policy.
             caused_by: An event of the store.
             correlation_id: The conversation.
             flags: One byte, stored as given.
@@ -126,23 +129,30 @@ class Pipeline(Generic[C, P]):
         Raises:
             InvalidArgument: It is no receipt, or one for the move of a machine.
             ReceiptRejected: The receipt is not for this event, by these gates, now.
+            IdempotencyConflict: The event was stored under this key before, and not judged by this
+                policy.
             BatpakError: As `Store.append`.
         """
         _require("receipt", receipt, Receipt)
         _require("receipt", receipt.proposal, Proposal)
-        policy = self._policy
-        event = _judged(receipt.spend(policy.fingerprint, self._max_age_ns))
+        spent = receipt.spend(self._policy.jury, extensions, self._max_age_ns)
         stored = store.append(
             coord,
-            event,
+            spent.encoded,
             expected_version=expected_version,
             idempotency_key=idempotency_key,
             caused_by=caused_by,
             correlation_id=correlation_id,
             flags=flags,
-            extensions=policy.stamp(extensions) if self._stamps else extensions,
+            extensions=spent.extensions if self._stamps else extensions,
         )
-        return Committed(cast("P", event), stored, receipt.gates)
+        if (
+            stored.replayed
+            and self._stamps
+            and stored.extensions.get(POLICY) != self._policy.jury.stamp
+        ):
+            raise _not_ours(stored, idempotency_key)  # else a bypass would pass for judged
+        return Committed(cast("P", _judged(spent.encoded)), stored, receipt.gates)
 
     @staticmethod
     def bypass(
@@ -218,12 +228,19 @@ def _judged(encoded: Encoded) -> EventPayload:
     return wire.decode(encoded.kind, encoded.version, encoded.data)
 
 
+def _not_ours(stored: AppendReceipt, key: str | bytes | None) -> IdempotencyConflict:
+    """The refusal of a replay whose event this policy has not judged."""
+    known = (key.encode() if isinstance(key, str) else key) or b""
+    return IdempotencyConflict(known, KeyFault.DIFFERS, frozenset({"policy"}), stored.sequence)
+
+
 def _nanoseconds(argument: str, seconds: object) -> int:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         name = type(seconds).__name__
         raise InvalidArgument(argument, f"must be a number of seconds, not {name}")
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise InvalidArgument(argument, f"must be a number of seconds above 0, not {seconds}")
+    if not 1e-9 <= seconds <= _AGE_MAX_S:  # nor is it none at all
+        limits = f"a nanosecond to {_AGE_MAX_S:,} seconds"
+        raise InvalidArgument(argument, f"must be a number of seconds, from {limits}")
     return int(seconds * 1e9)
 
 

@@ -80,6 +80,11 @@ class StoreReader(Queries):
         """What the open found, and what it did about it."""
         return self._opened.report
 
+    @property
+    def store_id(self) -> UUID:
+        """The id that the store was given when it was made."""
+        return self._opened.report.store_id
+
     # ------------------------------------------------------------------------------- entities
 
     def version(self, entity: str) -> int:

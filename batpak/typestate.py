@@ -29,6 +29,7 @@ from typing import (
     get_args,
     get_origin,
 )
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -75,8 +76,9 @@ def _quick(cls: Cls) -> Cls:
 class Handle(Generic[D_co]):
     """An entity known to be in one state at one version. Machines make these, nobody else.
 
-    Immutable, holds no store, does not pickle. Writing through it is a compare-and-append: once
-    the entity has moved on, the handle is stale.
+    Immutable, does not pickle, and holds no store: it knows the id of the one it was read from, and
+    moves are stored there only. Writing through it is a compare-and-append: once the entity has
+    moved on, the handle is stale.
 
     Subclass it once per state, as `class OpenDoor(Handle[Open])`, with a method per legal move.
     """
@@ -85,7 +87,7 @@ class Handle(Generic[D_co]):
     DATA: ClassVar[type[StateData]]  # unless given, what stands in the brackets
     MOVES: ClassVar[Mapping[str, str]] = _NO_MOVES  # move -> where it is legal; see `Machine`
 
-    __slots__ = ("_coordinate", "_data", "_version")
+    __slots__ = ("_coordinate", "_data", "_store_id", "_version")
 
     @override
     def __init_subclass__(cls) -> None:
@@ -94,13 +96,21 @@ class Handle(Generic[D_co]):
         if isinstance(data, type) and issubclass(data, StateData):
             derive(cls, DATA=data, STATE=data.__struct_config__.tag)
 
-    def __init__(self, _key: Seal, coordinate: Coordinate, version: int, data: D_co) -> None:
+    def __init__(
+        self,
+        _key: Seal,
+        coordinate: Coordinate,
+        version: int,
+        data: D_co,
+        store_id: UUID | None = None,  # None: nothing was read from a store
+    ) -> None:
         """Closed: use `load` or `new` of the machine."""
         if _key is not SEAL:
             raise IllegalTransition(f"{type(self).__name__} comes from a machine only")
         self._coordinate = coordinate
         self._version = version
         self._data = data
+        self._store_id = store_id
 
     @property
     def coordinate(self) -> Coordinate:
@@ -161,13 +171,19 @@ class Handle(Generic[D_co]):
             raise AttributeError(f"{here!r} object has no attribute {name!r}", name=name, obj=self)
 
 
-def arrived(target: type[T], coordinate: Coordinate, version: int, data: StateData) -> T:
+def arrived(
+    target: type[T], coordinate: Coordinate, version: int, data: StateData, store_id: UUID
+) -> T:
     """The handle after a move; for machines."""
     handle = _new(target)
     handle._coordinate, handle._version, handle._data = coordinate, version, data
+    handle._store_id = store_id
     made: T = handle
     return made
 
+
+store_of: Final[Callable[[Handle[Any]], UUID | None]] = attrgetter("_store_id")
+"""The store that a handle was read from; None: it was replayed. For machines."""
 
 F = TypeVar("F", bound=Handle[StateData])
 T = TypeVar("T", bound=Handle[StateData])

@@ -24,7 +24,7 @@ FLOORS = {
         / note claim / event / record system / diagnostics / wire region / payload / registry
         / config platform / report / outcome / reason / ids checks signing
         / kind coordinate clock codec digest disk / arguments / errors
-        / exact faults override seal""",
+        / exact faults frozen override seal""",
     "batpak.disk": "secret / posix / seam",
     "batpak.signing": "trust / signing_key / verify_key / verdict",
     "batpak.testing": """scenario / given / walk ledger samples moves / platform sabotage contract
@@ -37,7 +37,7 @@ FLOORS = {
     "batpak.commit": "lane / line rotation / sealer / stage ticket / unit worker / request",
     "batpak.journal": "active scan head / segment chain / frame / header / layout",
     "batpak.index": "query / table sealed / sidx / tail / row",
-    "batpak.guard": "gates trace / bypass / receipt stamp / proposal verdict",
+    "batpak.guard": "gates trace / bypass / receipt / jury / stamp / proposal verdict",
     "batpak_codegen": """commands / versions / console stamp scaffold numbering plain page changelog
         canary captures
         / catalog draft / canonical / language splice formats watch graph / codes escape / run

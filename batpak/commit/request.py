@@ -111,13 +111,16 @@ def check(  # by position, since it is called for every event
         if not is_count(flags) or flags > FLAGS_MAX:
             raise InvalidArgument("flags", "must be one byte, 0..255")
         flags = int(flags)
-    copied = None if extensions is None else _extensions(extensions)
+    own_name = POLICY if type(extensions) is OwnExtensions else ""
+    copied = None if extensions is None else _extensions(extensions, own_name)
     if raw is not None:
         encoded = wire.check_raw(raw.kind, raw.data, raw.version)
     else:
         encoded = wire.encode(cast("EventPayload | Encoded", payload), entry)
     if len(encoded.data) > payload_bytes_max:
         raise TooLarge("payload", len(encoded.data), payload_bytes_max)
+    if type(extensions) is OwnExtensions and (raw is not None or not extensions.belong_to(encoded)):
+        raise InvalidArgument("extensions", f"{POLICY} is for the event that was judged only")
     return Request(coord, encoded, expected_version, key, parent, None, correlation, flags, copied)
 
 
@@ -178,6 +181,8 @@ def _check_item(item: object, index: int, payload_bytes_max: int) -> Request:
     if not isinstance(item, BatchItem):
         raise InvalidArgument("items", f"must be BatchItems, not {type(item).__name__}")
     prior = item.caused_by
+    if isinstance(item.extensions, OwnExtensions):  # what is judged is stored alone
+        raise InvalidArgument("extensions", f"{POLICY} is written by the library only")
     one = check(
         item.coord,
         item.payload,
@@ -270,11 +275,10 @@ def _correlation(correlation_id: object) -> bytes:
     return uuid_of("correlation_id", correlation_id).bytes
 
 
-def _extensions(extensions: object) -> Mapping[str, bytes]:
-    """Copy them, each checked: the caller's mapping may change."""
+def _extensions(extensions: object, allowed: str) -> Mapping[str, bytes]:
+    """Copy them, each checked: the caller's mapping may change. One more name may be allowed."""
     if not isinstance(extensions, Mapping):
         raise InvalidArgument("extensions", "must be a mapping of names to bytes")
-    allowed = POLICY if isinstance(extensions, OwnExtensions) else ""
     copied: dict[str, bytes] = {}
     size = 0
     for name, value in cast("Mapping[object, object]", extensions).items():

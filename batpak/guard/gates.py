@@ -1,7 +1,8 @@
 """Gates: pure questions about a proposal, asked in order. Whatever is not a yes is a no.
 
 A set of gates is a policy. Its fingerprint covers the policy's name and every gate's name, source
-and codes, in order, so a receipt from a thinner or reordered set does not pass for one of this.
+and codes, in order, so a receipt from a thinner or reordered set does not pass for one of this. Of
+gates in Python, whose code has no fingerprint, a receipt knows which objects have judged.
 """
 
 from __future__ import annotations
@@ -29,24 +30,30 @@ from typing import (
 from msgspec.structs import replace
 
 from batpak import wire
-from batpak.errors import InvalidArgument
+from batpak.errors import InvalidArgument, PayloadInvalid
 from batpak.event import P
 from batpak.exact import EXACT
+from batpak.frozen import is_changeable
+from batpak.guard.jury import Jury
 from batpak.guard.proposal import Proposal
 from batpak.guard.receipt import Receipt, mint
-from batpak.guard.stamp import PolicyStamp, stamped
-from batpak.guard.verdict import GATE_DEFECT, PERMIT, Denial, Verdict
+from batpak.guard.verdict import GATE_DEFECT, PERMIT, Denial, Judgement, Verdict
 from batpak.ids import operation_key
 from batpak.override import override
 from batpak.payload import EventPayload
+from batpak.seal import SEAL
 from batpak.system import GateAnswer, GateEvaluation
 from batpak.typestate import F, Guarded, Policy, T
+from batpak.wire import Encoded
 
 C = TypeVar("C")
 D = TypeVar("D")
 C_contra = TypeVar("C_contra", contravariant=True)
 D_contra = TypeVar("D_contra", contravariant=True)
 P_contra = TypeVar("P_contra", bound=EventPayload, contravariant=True)
+
+PYTHON: Final = "python"
+"""The source of a rule whose source is not in the schema."""
 
 _NAME: Final = re.compile(r"[ -~]{1,128}")
 
@@ -68,7 +75,7 @@ class Gate(Protocol[C_contra, D_contra, P_contra]):
 class Rule(Generic[C_contra, D_contra, P_contra]):
     """One gate made from a function; for generated code."""
 
-    __slots__ = ("codes", "function", "name", "source")
+    __slots__ = ("asks", "codes", "function", "name", "source")
 
     def __init__(
         self,
@@ -78,20 +85,24 @@ class Rule(Generic[C_contra, D_contra, P_contra]):
         source: str,
         codes: Iterable[str],
         exact: bool = False,
+        asks: Callable[..., object] | None = None,
     ) -> None:
         """Make a gate.
 
         Args:
             name: In messages and traces.
             judge: Pure.
-            source: What the schema says, normalised; part of the policy's fingerprint.
+            source: What the schema says, normalised; part of the policy's fingerprint. `python`:
+                that the function decides alone.
             codes: Every code it can deny with; part of the fingerprint too.
             exact: It does decimal arithmetic: run it with 100 digits, and trap inexact results.
+            asks: The method of the program's own that the function asks, if it asks one.
         """
         self.name: Final = name
         self.source: Final = source
         self.codes: Final = tuple(codes)
         self.function: Final = _exactly(judge) if exact else judge
+        self.asks: Final = asks
 
     def judge(self, ctx: C_contra, state: D_contra, event: P_contra, /) -> Verdict:
         """Ask the function."""
@@ -144,7 +155,9 @@ class GateSet(Policy, Generic[C, D, P]):
         self._judges: Final = tuple(_function(gate) for gate in gates)
         self._names: Final = names
         self._fingerprint: Final = _fingerprint(self._policy, gates)
-        self._stamp: Final = PolicyStamp(self._policy, self._fingerprint, names).to_bytes()
+        self._jury: Final = Jury.of(
+            self._policy, names, self._fingerprint, tuple(map(_decider, gates))
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -156,13 +169,10 @@ class GateSet(Policy, Generic[C, D, P]):
         """32 bytes that stand for this policy: its name and all its gates, in order."""
         return self._fingerprint
 
-    def stamp(self, extensions: Mapping[str, bytes] | None) -> Mapping[str, bytes]:
-        """The extensions of an event, and the one that says that this policy permitted it.
-
-        Raises:
-            InvalidArgument: What is given is no mapping.
-        """
-        return stamped(extensions, self._stamp)
+    @property
+    def jury(self) -> Jury:
+        """Its gates, as its receipts remember them; for whoever spends one."""
+        return self._jury
 
     @overload
     def evaluate(
@@ -179,8 +189,8 @@ class GateSet(Policy, Generic[C, D, P]):
     ) -> Receipt[Guarded[F, T, P, Self] | Proposal[P]] | Denial:
         """Ask the gates in order. A receipt if all permit, else the first denial.
 
-        A gate that raises an `Exception`, or answers anything but `PERMIT` or a `Denial`, denies
-        with code `GATE_DEFECT`.
+        A gate that raises an `Exception`, answers anything but `PERMIT` or a `Denial`, or changes a
+        dict inside the event, denies with code `GATE_DEFECT`.
 
         Args:
             ctx: What the gates look up beside state and event.
@@ -192,26 +202,31 @@ class GateSet(Policy, Generic[C, D, P]):
             PayloadInvalid: Every gate permits, but the event may not be stored.
         """
         if type(proposal) is Guarded:
-            state = cast("D", proposal.source.data)
+            state = cast("D", self._source(proposal).data)
         else:
             self._require(proposal)
             state = cast("D", None)
         event = proposal.event
+        changeable = is_changeable(type(event))
+        before = _stored(event) if changeable else None
         for place, judge in enumerate(self._judges):
             denial = _asked(judge, ctx, state, event)
+            if denial is None and changeable and _stored(event) != before:
+                denial = _defect(TypeError("it changed the event"))
             if denial is not None:
                 answers = [GateAnswer.PERMITTED] * place + [GateAnswer.DENIED]
-                return self._stamped(place, denial, self._trace(answers), event)
-        return mint(proposal, wire.encode(event), self._names, self._fingerprint)
+                return self._stamped(place, denial, self._trace(answers), event, before)
+        return mint(proposal, before or wire.encode(event), self._jury)
 
     def evaluate_all(self, ctx: C, state: D, event: P, /) -> tuple[Denial, ...]:
         """Ask every gate, also after a denial, and return all denials. Never gives a receipt."""
+        before = _stored(event) if is_changeable(type(event)) else None
         asked = [_asked(judge, ctx, state, event) for judge in self._judges]
         trace = self._trace(
             [GateAnswer.PERMITTED if denial is None else GateAnswer.DENIED for denial in asked]
         )
         return tuple(
-            self._stamped(place, denial, trace, event)
+            self._stamped(place, denial, trace, event, before)
             for place, denial in enumerate(asked)
             if denial is not None
         )
@@ -233,6 +248,17 @@ class GateSet(Policy, Generic[C, D, P]):
             name = type(event).__name__
             raise InvalidArgument("proposal", f"{self._policy} is for {due}, not for {name}")
 
+    def _source(self, move: Guarded[F, T, P, Self]) -> F:
+        """The handle of a move that this set is for."""
+        try:
+            needs, source = move.policy, move.source
+        except AttributeError:
+            raise InvalidArgument("move", "an empty hull, made around the constructor") from None
+        if needs is not type(self):
+            names = f"{needs.__name__}, and this is {type(self).__name__}"
+            raise InvalidArgument("move", f"{type(move.event).__name__} needs {names}")
+        return source
+
     def _trace(self, answers: list[GateAnswer]) -> tuple[GateEvaluation, ...]:
         answers += [GateAnswer.SKIPPED] * (len(self._names) - len(answers))
         return tuple(
@@ -241,9 +267,14 @@ class GateSet(Policy, Generic[C, D, P]):
         )
 
     def _stamped(
-        self, place: int, denial: Denial, trace: tuple[GateEvaluation, ...], event: EventPayload
+        self,
+        place: int,
+        denial: Denial,
+        trace: tuple[GateEvaluation, ...],
+        event: EventPayload,
+        before: Encoded | None,
     ) -> Denial:
-        return replace(
+        given = replace(
             denial,
             gate=self._names[place],
             policy=self._policy,
@@ -251,6 +282,8 @@ class GateSet(Policy, Generic[C, D, P]):
             evaluations=trace,
             event=event,
         )
+        content_hash = None if before is None else before.content_hash
+        return replace(given, judgement=Judgement(SEAL, given.said, content_hash))
 
 
 AnyGates: TypeAlias = GateSet[Any, Any, Any]
@@ -273,6 +306,14 @@ def _asked(judge: Callable[[C, D, P], Verdict], ctx: C, state: D, event: P) -> D
     return verdict if verdict.defect is None else replace(verdict, defect=None)
 
 
+def _stored(event: EventPayload) -> Encoded | None:
+    """An event as it would be stored now; None: it may not be, which is said in the end."""
+    try:
+        return wire.encode(event)
+    except (InvalidArgument, PayloadInvalid):
+        return None
+
+
 def _defect(error: Exception) -> Denial:
     return Denial("", GATE_DEFECT, f"the gate failed: {_said(error)}", defect=error)
 
@@ -287,6 +328,15 @@ def _said(error: Exception) -> str:
 
 def _function(gate: Gate[C, D, P]) -> Callable[[C, D, P], Verdict]:
     return gate.function if isinstance(gate, Rule) else gate.judge  # a method is a detour
+
+
+def _decider(gate: Gate[C, D, P]) -> object:
+    """What decides in a gate, as far as the fingerprint does not say it."""
+    if not isinstance(gate, Rule):
+        return gate
+    if gate.source != PYTHON:
+        return None
+    return gate if gate.asks is None else gate.asks
 
 
 def _name(gate: object) -> str:

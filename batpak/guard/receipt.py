@@ -14,14 +14,17 @@ It does not stop hostile code in the same interpreter; nothing in Python does.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar, final
+from collections.abc import Mapping
+from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar, cast, final
 
 from msgspec import Struct
 
 from batpak import codec, digest, wire
+from batpak.append import OwnExtensions
 from batpak.clock import Hlc
 from batpak.errors import InvalidArgument, PayloadInvalid, ReceiptRejected
 from batpak.faults import ReceiptFault
+from batpak.guard.jury import Jury
 from batpak.guard.proposal import Proposal
 from batpak.override import override
 from batpak.payload import EventPayload
@@ -120,47 +123,70 @@ class Sealed(Generic[Q_co]):
 
 
 @final
+class Spent(Struct, frozen=True):
+    """What a receipt was good for: the event as it was judged, and its extensions, stamped."""
+
+    encoded: Encoded
+    extensions: Mapping[str, bytes]
+
+
+@final
 class Receipt(Sealed[Q_co]):
     """Every gate permitted this. Spent by committing it, also if the append then fails.
 
     Cannot be made, copied or pickled; `evaluate` of a set of gates gives one.
     """
 
-    __slots__ = ("_gates",)
+    __slots__ = ("_jury",)
 
-    def __init__(
-        self, _key: Seal, proposal: Q_co, claim: Claim, process: int, gates: tuple[str, ...]
-    ) -> None:
+    def __init__(self, _key: Seal, proposal: Q_co, claim: Claim, process: int, jury: Jury) -> None:
         """Closed: use `evaluate` of a set of gates."""
         super().__init__(_key, proposal, claim, process)
-        self._gates = gates
+        self._jury = jury
 
     @property
     def gates(self) -> tuple[str, ...]:
         """The names of the gates, in the order they were asked."""
-        return self._gates
+        return self._jury.names
 
     @property
     def fingerprint(self) -> bytes:
         """Of the policy, as it was when it judged."""
         return self._claim.fingerprint
 
-    def spend(self, fingerprint: bytes, max_age_ns: int | None = None) -> Encoded:
-        """Use the receipt up, whatever comes of it, and return its event as judged, encoded.
+    def spend(
+        self,
+        jury: Jury,
+        extensions: Mapping[str, bytes] | None = None,
+        max_age_ns: int | None = None,
+    ) -> Spent:
+        """Use the receipt up, whatever comes of it, and return what is to be stored.
+
+        This is the only source of a stamp, and the stamp fits no other event.
 
         Args:
-            fingerprint: Of the policy that the event needs, from whoever enforces it.
+            jury: Of the policy that the event needs, from whoever enforces it.
+            extensions: Those of the caller.
             max_age_ns: How old it may be at most, by the monotonic clock.
 
         Raises:
             ReceiptRejected: It was spent before, made up, too old, or is about something else.
+            InvalidArgument: The extensions are no mapping, or have a stamp already.
         """
-        return self._spend(fingerprint, max_age_ns)
+        encoded = self._spend(jury.fingerprint, max_age_ns)
+        if not self._jury.has_judged_as(jury):
+            raise rejected(ReceiptFault.WRONG_POLICY)
+        if extensions is None:
+            extensions = {}
+        elif not isinstance(cast("object", extensions), Mapping):
+            raise InvalidArgument("extensions", "must be a mapping of names to bytes")
+        return Spent(encoded, OwnExtensions(SEAL, extensions, jury.stamp, encoded))
 
 
-def mint(proposal: Q, encoded: Encoded, gates: tuple[str, ...], fingerprint: bytes) -> Receipt[Q]:
+def mint(proposal: Q, encoded: Encoded, jury: Jury) -> Receipt[Q]:
     """A receipt for what every gate has permitted, in the bytes that they saw."""
-    return Receipt(SEAL, proposal, claimed(proposal, encoded, fingerprint), REAL.pid(), gates)
+    claim = claimed(proposal, encoded, jury.fingerprint)
+    return Receipt(SEAL, proposal, claim, REAL.pid(), jury)
 
 
 def claimed(proposal: AnyProposal, encoded: Encoded, fingerprint: bytes) -> Claim:

@@ -6,14 +6,13 @@ batpak.policy = MessagePack [policy, fingerprint, [gate, ...]]
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, cast, final
+from typing import Final, final
 
 from msgspec import Struct
 
 from batpak import codec
-from batpak.append import POLICY, OwnExtensions
+from batpak.append import POLICY
 from batpak.errors import InvalidArgument
-from batpak.seal import SEAL
 
 
 @final
@@ -45,16 +44,3 @@ class PolicyStamp(Struct, frozen=True, array_like=True):
 
 
 _decode: Final = codec.decoder(PolicyStamp).decode
-
-
-def stamped(extensions: Mapping[str, bytes] | None, stamp: bytes) -> Mapping[str, bytes]:
-    """The extensions of a caller, and a stamp.
-
-    Raises:
-        InvalidArgument: What the caller gave is no mapping, or has a stamp already.
-    """
-    if extensions is None:
-        extensions = {}
-    elif not isinstance(cast("object", extensions), Mapping):
-        raise InvalidArgument("extensions", "must be a mapping of names to bytes")
-    return OwnExtensions(SEAL, extensions, stamp)

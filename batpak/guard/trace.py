@@ -10,6 +10,7 @@ attempt must not make every loaded handle stale.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, cast
 
 from batpak import digest, wire
@@ -17,8 +18,10 @@ from batpak.append import OwnItem, PriorItem
 from batpak.arguments import text_of
 from batpak.coordinate import BYTES_MAX, Coordinate
 from batpak.errors import InvalidArgument, PayloadInvalid
+from batpak.frozen import is_changeable
 from batpak.guard.bypass import BypassAudit
-from batpak.guard.verdict import Denial
+from batpak.guard.verdict import Denial, Judgement
+from batpak.payload import EventPayload
 from batpak.seal import SEAL
 from batpak.system import BypassRecorded, DenialRecorded
 from batpak.wire import Encoded
@@ -33,32 +36,51 @@ def denial_record(
     """Where a denial is stored, and as what.
 
     Raises:
-        InvalidArgument: It is no denial, or no set of gates gave it.
+        InvalidArgument: It is no denial, or no set of gates gave it, or not like this; or its
+            context cannot be written as text.
     """
     if type(denial) is not Denial:
         raise InvalidArgument("denial", f"must be a Denial, not {type(denial).__name__}")
-    if denial.event is None:
+    event, judgement = denial.event, denial.judgement
+    if event is None or judgement is None:
         raise InvalidArgument("denial", "is from no set of gates; store what `evaluate` returned")
-    event = denial.event
-    try:
-        content_hash = wire.encode(event).content_hash
-    except PayloadInvalid:
-        content_hash = None
+    if not judgement.covers(denial):
+        raise InvalidArgument("denial", "is not what a set of gates of this process said")
     record = DenialRecorded(
         entity=subject.entity,
         scope=subject.scope,
         kind=int(event.KIND),
-        content_hash=content_hash,
+        content_hash=_content_hash(event, judgement),
         policy=denial.policy,
         fingerprint=denial.fingerprint,
         gate=denial.gate,
         code=denial.code,
         message=denial.message,
-        context={name: str(value) for name, value in denial.context.items()},
+        context=_told(denial.context),
         evaluations=denial.evaluations,
         pipeline=None if pipeline is None else text_of("pipeline", pipeline),
     )
     return _beside(_DENIAL, subject), record
+
+
+def _content_hash(event: EventPayload, judgement: Judgement) -> bytes | None:
+    """Of what was judged; None: it may not be stored."""
+    if is_changeable(type(event)):
+        return judgement.content_hash
+    try:
+        return wire.encode(event).content_hash
+    except PayloadInvalid:
+        return None
+
+
+def _told(context: object) -> dict[str, str]:
+    if not isinstance(context, Mapping):
+        raise InvalidArgument("denial", "its context is no mapping")
+    facts = cast("Mapping[str, object]", context)
+    try:
+        return {name: str(value) for name, value in facts.items()}
+    except Exception as error:
+        raise InvalidArgument("denial", f"its context is no text: {error!r:.200}") from error
 
 
 def bypass_item(

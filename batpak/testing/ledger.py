@@ -9,6 +9,7 @@ times only count up, so two runs of a test store the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from typing import Final
 from uuid import UUID
 
@@ -29,7 +30,7 @@ from batpak.platform import REAL
 from batpak.testing.model import Asked, Model, ModelEvent
 from batpak.wire import Encoded, Form, Q
 
-_STORE_ID: Final = UUID(int=1)
+_NUMBERS: Final = count(1)
 _LIMITS: Final = Limits()
 
 
@@ -37,8 +38,13 @@ class MemoryLedger:
     """A ledger in memory. Safe to share between threads."""
 
     def __init__(self) -> None:
-        self._model = Model(_STORE_ID)
+        self._model = Model(UUID(int=next(_NUMBERS)))
         self._lock = REAL.raw_lock()
+
+    @property
+    def store_id(self) -> UUID:
+        """Of no other ledger in this process."""
+        return self._model.store_id
 
     def append(
         self,
@@ -111,7 +117,7 @@ class MemoryLedger:
             first = len(self._model.events)
             given = [_Header(first + place) for place in range(len(asked.items))]
             taken = self._model.append(asked, given)
-        return tuple(_receipt(one, replayed=one.sequence < first) for one in taken)
+        return tuple(_receipt(self.store_id, one, replayed=one.sequence < first) for one in taken)
 
 
 class _Header(EventHeader):
@@ -136,10 +142,10 @@ def _raw(checked: Request) -> RawPayload:
     return RawPayload(checked.payload.kind, checked.payload.data, checked.payload.version)
 
 
-def _receipt(one: ModelEvent, *, replayed: bool) -> AppendReceipt:
+def _receipt(store_id: UUID, one: ModelEvent, *, replayed: bool) -> AppendReceipt:
     event = StoredEvent(None, one.record)
     return AppendReceipt(
-        store_id=_STORE_ID,
+        store_id=store_id,
         coordinate=one.coordinate,
         head=event.head,
         content_hash=event.content_hash,

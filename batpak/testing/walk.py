@@ -272,7 +272,7 @@ class _Walk(Generic[K, E]):
             return self.machine.apply(move)
         policy = self.machine.policy(move.policy)
         encoded = wire.encode(move.event)
-        return self.machine.commit(mint(move, encoded, policy.names, policy.fingerprint))
+        return self.machine.commit(mint(move, encoded, policy.jury))
 
     def refused(self, move: Move[Any], error: type[Exception]) -> None:
         """Make sure that a move is refused; `compare` makes sure that nothing was stored."""

@@ -44,6 +44,7 @@ class RuleItem(Struct, frozen=True):
     source: Code
     codes: Code
     exact: bool
+    asks: Code | None
 
 
 class PolicyItem(Struct, frozen=True):
@@ -231,6 +232,7 @@ def _rule(gate: GateDef) -> RuleItem:
         code(gate.condition.source_layout(RULE_INDENT) if gate.condition else '"python"'),
         code(statement("codes=", codes, ",", indent=RULE_INDENT).removesuffix(",")),
         bool(gate.condition and gate.condition.exact),
+        None if gate.condition else code(f"hooks.{hook.gate_method(gate.name)}"),
     )
 
 

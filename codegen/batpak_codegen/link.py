@@ -47,7 +47,7 @@ VERSION_MAX: Final = 1000
 
 # Capitalised names that generated modules import or assign; a declared name may not be one.
 _IMPORTED: Final = """ABC Any ClassVar DATA DEPRECATED Decimal Denial EDGES ENTITY Edge EventKind
-    EventPayload Final FormerPayload GateSet Generic Guarded HANDLES Handle Iterable KIND KINDS
+    EventPayload Final FormerPayload GateSet Generic Guarded HANDLES Handle Iterable KEY KIND KINDS
     Ledger Literal MOVES Machine Mapping NAME Never NewType OpenEnum PERMIT POLICY Permit Problems
     Rule SCOPE STATE Scenario
     StateData StoredEvent Struct TYPE_CHECKING Transition TypeAlias TypeGuard TypeVar UUID VERSION

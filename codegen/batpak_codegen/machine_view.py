@@ -102,6 +102,7 @@ class MachineItem(Struct, frozen=True):
     label: Code
     scope: Code
     entity: Code
+    key: Code
     kinds: Code
     init: Code
     edges: tuple[Edge, ...]
@@ -287,6 +288,7 @@ def machine_item(space: Namespace, machine: MachineDef) -> MachineItem:
         code(python_literal(f"{space.package.name}.{machine.name}")),
         code(python_literal(machine.scope)),
         code(python_literal(machine.prefix)),
+        code(python_literal(machine.key.name)),
         kinds(space, machine.events),
         code(statement("", Call("def __init__(", tuple(parameters), ") -> None:"), indent=4)),
         tuple(_edge(machine, move, state) for move in machine.moves for state in move.sources),

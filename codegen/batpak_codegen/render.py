@@ -376,7 +376,7 @@ def _machine_outline(machine: MachineDef) -> Outline:
     outline |= {machine.transition(move.name): () for move in machine.moves}
     derived = (move for move in machine.moves if not move.is_evolved_by_hand)
     outline |= {f"_evolve_{move.name}": () for move in derived}
-    constants = ("NAME", "SCOPE", "ENTITY", "HANDLES", "EDGES", "KINDS")
+    constants = ("NAME", "SCOPE", "ENTITY", "KEY", "HANDLES", "EDGES", "KINDS")
     outline[f"{machine.name}Machine"] = (*constants, "__init__", "new", "load", "replay")
     return outline
 

@@ -1,4 +1,4 @@
-"""A small domain in the shape that generated code has, and a ledger that is a list.
+"""A small domain in the shape that generated code has, and a ledger that may fail.
 
 A parcel: New -pack-> Packed -send-> Sent; Packed, Sent -cancel-> Gone. Pack and cancel have gates.
 `ParcelPacked` has a field of every type that a schema knows.
@@ -7,32 +7,28 @@ A parcel: New -pack-> Packed -send-> Sent; Packed, Sent -cancel-> Gone. Pack and
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from threading import Lock
 from typing import Any, ClassVar, Final, NewType, TypeAlias, final
 from uuid import UUID
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from batpak import abi, ids, record, wire
+from batpak import abi
 from batpak.abi import Edge, Rule, StateData, WireEnum
-from batpak.append import AppendReceipt, BatchItem, Cause, Ledger, PriorItem
-from batpak.config import Durability
-from batpak.coordinate import Coordinate
-from batpak.digest import ZERO_HASH
-from batpak.errors import IdempotencyConflict, VersionConflict
+from batpak.append import AppendReceipt, Ledger
 from batpak.event import StoredEvent
-from batpak.faults import KeyFault
 from batpak.guard.gates import GateSet
 from batpak.guard.verdict import PERMIT, Denial, Verdict
-from batpak.ids import NO_ID, EventId
 from batpak.kind import EventKind
 from batpak.machine import Machine
+from batpak.override import override
 from batpak.payload import EventPayload
+from batpak.testing.ledger import MemoryLedger
+from batpak.testing.model import Asked
 from batpak.typestate import Guarded, Handle, Transition
-from batpak.wire import Encoded, Form, Q
+from batpak.wire import TYPED
 
 ParcelId = NewType("ParcelId", UUID)
 
@@ -402,6 +398,7 @@ class ParcelMachine(Machine[ParcelState]):
     NAME: ClassVar[str] = "test.parcels.Parcel"
     SCOPE: ClassVar[str] = "test.parcels"
     ENTITY: ClassVar[str] = "parcel"
+    KEY: ClassVar[str] = "parcel_id"
     HANDLES: ClassVar[Mapping[type[StateData], type[Handle[Any]]]] = {
         New: NewParcel,
         Packed: PackedParcel,
@@ -418,8 +415,14 @@ class ParcelMachine(Machine[ParcelState]):
         {ParcelPacked.KIND, ParcelSent.KIND, ParcelCancelled.KIND}
     )
 
-    def __init__(self, ledger: Ledger, steps: Mapping[Any, Any] = STEPS) -> None:
-        self.pack_gates: Final = PackGates()
+    def __init__(
+        self,
+        ledger: Ledger,
+        steps: Mapping[Any, Any] = STEPS,
+        *,
+        pack_gates: PackGates | None = None,
+    ) -> None:
+        self.pack_gates: Final = pack_gates or PackGates()
         self.cancel_gates: Final = CancelGates()
         super().__init__(ledger, steps, (self.pack_gates, self.cancel_gates))
 
@@ -439,136 +442,33 @@ NOON: Final = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
 DESK: Final = Desk(limit=Decimal(30))
 
 
-class ListLedger:
-    """What a machine or a pipeline needs of a store, over a list.
+class BrittleLedger(MemoryLedger):
+    """A ledger in memory that shows what it has, and that fails when it is told to.
 
-    Like a store it keeps bytes, not objects, and answers a known key before it looks at the
-    version. `fail_before` and `fail_after` are raised by the next append, before or after storing.
+    `fail_before` and `fail_after` are raised by the next append, before or after storing.
     """
 
     def __init__(self) -> None:
-        self.events: list[StoredEvent[EventPayload]] = []
+        super().__init__()
         self.fail_before: Exception | None = None
         self.fail_after: Exception | None = None
-        self._lock = Lock()
 
-    def append(
-        self,
-        coord: Coordinate,
-        payload: EventPayload | Encoded,
-        *,
-        expected_version: int | None = None,
-        idempotency_key: str | bytes | None = None,
-        caused_by: Cause | None = None,
-        correlation_id: UUID | None = None,
-        flags: int = 0,
-        extensions: Mapping[str, bytes] | None = None,
-    ) -> AppendReceipt:
-        encoded = wire.encode(payload)
-        key = idempotency_key.encode() if isinstance(idempotency_key, str) else idempotency_key
-        with self._lock:
-            self._fail("fail_before")
-            known = [event for event in self.events if key and event.idempotency_key == key]
-            if known:
-                if known[0].content_hash != encoded.content_hash:
-                    raise IdempotencyConflict(
-                        key or b"", KeyFault.DIFFERS, frozenset({"content"}), 0
-                    )
-                return _receipt(known[0], replayed=True)
-            actual = sum(event.coordinate.entity == coord.entity for event in self.events)
-            if expected_version is not None and expected_version != actual:
-                raise VersionConflict(coord.entity, expected_version, actual)
-            cause = caused_by.bytes if isinstance(caused_by, UUID) else NO_ID
-            event_id = ids.new_id(EventId).bytes
-            event = StoredEvent(
-                wire.decode(encoded.kind, encoded.version, encoded.data),
-                pack_record(
-                    encoded,
-                    coord,
-                    flags=flags,
-                    time=(len(self.events), 0),
-                    sequence=len(self.events),
-                    version=actual + 1,
-                    ids=(
-                        event_id,
-                        event_id if correlation_id is None else correlation_id.bytes,
-                        cause,
-                    ),
-                    opt=record.pack_opt(key, extensions),
-                ),
-            )
-            self.events.append(event)
-            self._fail("fail_after")
-            return _receipt(event, replayed=False)
+    @property
+    def events(self) -> list[StoredEvent[EventPayload]]:
+        """Everything that is stored."""
+        entities = dict.fromkeys(one.coordinate.entity for one in self._model.events)
+        found = [event for entity in entities for event in self.stream(entity, form=TYPED)]
+        return sorted(found, key=lambda event: event.sequence)
 
-    def append_batch(self, items: Iterable[BatchItem]) -> tuple[AppendReceipt, ...]:
-        """All or none; a prior item as a cause becomes its event."""
-        before, receipts = list(self.events), list[AppendReceipt]()
-        try:
-            for item in items:
-                assert isinstance(item.payload, EventPayload)
-                cause = item.caused_by
-                receipts.append(
-                    self.append(
-                        item.coord,
-                        item.payload,
-                        expected_version=item.expected_version,
-                        idempotency_key=item.idempotency_key,
-                        caused_by=(
-                            receipts[cause.index].event_id
-                            if isinstance(cause, PriorItem)
-                            else cause
-                        ),
-                        correlation_id=item.correlation_id,
-                        flags=item.flags,
-                        extensions=item.extensions,
-                    )
-                )
-        except Exception:
-            self.events = before
-            raise
-        return tuple(receipts)
-
-    def stream(self, entity: str, *, form: Form[Q]) -> Iterator[StoredEvent[Q]]:
-        for event in [one for one in self.events if one.coordinate.entity == entity]:
-            decode = wire.decoder(event.kind, event.payload_version, form, event.sequence)
-            yield event.map(lambda payload: decode(wire.encode(payload).data))  # noqa: B023  at once
+    @override
+    def _take(self, asked: Asked) -> tuple[AppendReceipt, ...]:
+        self._fail("fail_before")
+        taken = super()._take(asked)
+        self._fail("fail_after")
+        return taken
 
     def _fail(self, when: str) -> None:
         error: Exception | None = getattr(self, when)
         setattr(self, when, None)
         if error is not None:
             raise error
-
-
-def pack_record(
-    encoded: Encoded,
-    coord: Coordinate,
-    *,
-    flags: int,
-    time: tuple[int, int],
-    sequence: int,
-    version: int,
-    ids: tuple[bytes, bytes, bytes],
-    opt: bytes,
-) -> bytes:
-    """An event as it would be stored, but for the hashes of a chain."""
-    fields = record.pack_fields(
-        record.EVENT, flags, encoded.kind, encoded.version, 0, 0, 1, *time, sequence, version, *ids
-    )
-    head = record.close_head(fields, ZERO_HASH, ZERO_HASH, 0)
-    names = record.pack_name(coord.entity) + record.pack_name(coord.scope)
-    payload = record.pack_payload(encoded.data) + encoded.data
-    return record.MARK + head + names + opt + payload
-
-
-def _receipt(event: StoredEvent[EventPayload], *, replayed: bool) -> AppendReceipt:
-    return AppendReceipt(
-        store_id=UUID(int=1),
-        coordinate=event.coordinate,
-        head=event.head,
-        content_hash=event.content_hash,
-        extensions=event.extensions,
-        durability=Durability.COMMIT,
-        replayed=replayed,
-    )

@@ -34,22 +34,24 @@ from batpak.guard.gates import GateSet
 from batpak.guard.proposal import Proposal
 from batpak.guard.stamp import PolicyStamp
 from batpak.guard.verdict import Denial
-from batpak.ids import CorrelationId, EventId, new_id, operation_key
+from batpak.ids import CorrelationId, new_id, operation_key
 from batpak.payload import EventPayload
-from batpak.typestate import Edge, StateData
+from batpak.typestate import Edge, StateData, Transition
 from tests.unit.parcels import (
     DESK,
     NOON,
     STEPS,
+    BrittleLedger,
+    CancelGates,
     Carrier,
     Gone,
     GoneParcel,
-    ListLedger,
     New,
     NewParcel,
     Packed,
     PackedParcel,
     PackGates,
+    ParcelCancelled,
     ParcelId,
     ParcelMachine,
     ParcelPacked,
@@ -65,12 +67,12 @@ UNKNOWN = DurabilityUnknown(0, 0, OSError(5, "Input/output error"))
 
 
 @pytest.fixture
-def ledger() -> ListLedger:
-    return ListLedger()
+def ledger() -> BrittleLedger:
+    return BrittleLedger()
 
 
 @pytest.fixture
-def parcels(ledger: ListLedger) -> ParcelMachine:
+def parcels(ledger: BrittleLedger) -> ParcelMachine:
     return ParcelMachine(ledger)
 
 
@@ -88,7 +90,7 @@ def packed(parcels: ParcelMachine) -> PackedParcel:
 # ----------------------------------------------------------------------------- new, load, replay
 
 
-def test_new_is_version_0_and_stores_nothing(parcels: ParcelMachine, ledger: ListLedger) -> None:
+def test_new_is_version_0_and_stores_nothing(parcels: ParcelMachine, ledger: BrittleLedger) -> None:
     new = parcels.new(ID)
 
     assert (type(new), new.version, new.data) == (NewParcel, 0, New(parcel_id=ID))
@@ -112,8 +114,99 @@ def test_every_handle_that_a_move_returns_is_what_load_gives(parcels: ParcelMach
     assert str(packed.data.weight) == "1.500"  # as stored, not as given
 
 
+@pytest.mark.usefixtures("packed")
+def test_a_handle_that_was_replayed_does_not_write(
+    parcels: ParcelMachine, ledger: BrittleLedger
+) -> None:
+    forged = parcels.new(ID).pack(weight=Decimal("0.001")).event
+    replayed = parcels.replay(ID, [forged])
+    assert isinstance(replayed, PackedParcel)
+    receipt = parcels.cancel_gates.evaluate(None, replayed.cancel(reason="dear"))
+    assert not isinstance(receipt, Denial)
+
+    with pytest.raises(IllegalTransition, match="this PackedParcel was replayed; load it"):
+        parcels.apply(replayed.send(sent_at=NOON))
+    with pytest.raises(IllegalTransition, match="this PackedParcel was replayed; load it"):
+        parcels.commit(cast("Any", receipt))
+
+    assert len(ledger.events) == 1
+
+
+def test_a_handle_writes_to_the_store_it_was_read_from(
+    parcels: ParcelMachine, packed: PackedParcel
+) -> None:
+    there = ParcelMachine(BrittleLedger())
+    receipt = parcels.pack_gates.evaluate(DESK, parcels.new(ID).pack())
+    assert not isinstance(receipt, Denial)
+
+    with pytest.raises(IllegalTransition, match="this NewParcel was read from another store"):
+        there.commit(receipt)
+    assert pack(there) == packed  # for all that can be seen
+    with pytest.raises(IllegalTransition, match="this PackedParcel was read from another store"):
+        there.apply(packed.send(sent_at=NOON))
+
+    assert there.load(ID).version == 1
+
+
+def test_an_event_of_another_entity_is_no_move(
+    parcels: ParcelMachine, ledger: BrittleLedger, packed: PackedParcel
+) -> None:
+    other = ParcelId(UUID(int=8))
+    sent = ParcelSent(parcel_id=other, carrier=Carrier.DHL, sent_at=NOON)
+    cancelled = ParcelCancelled(parcel_id=other, reason="mixed up")
+    receipt = parcels.cancel_gates.evaluate(
+        None, packed._guarded(GoneParcel, cancelled, CancelGates)
+    )
+    assert not isinstance(receipt, Denial)
+
+    with pytest.raises(IllegalTransition, match="this ParcelSent has another parcel_id"):
+        parcels.apply(packed._move(SentParcel, sent))
+    with pytest.raises(IllegalTransition, match="this ParcelCancelled has another parcel_id"):
+        parcels.commit(cast("Any", receipt))
+
+    assert len(ledger.events) == 1
+
+
+def test_a_history_with_an_event_of_another_entity_is_refused(
+    parcels: ParcelMachine, ledger: BrittleLedger, packed: PackedParcel
+) -> None:
+    other = ParcelId(UUID(int=8))
+    ledger.append(packed.coordinate, ParcelSent(parcel_id=other, carrier=Carrier.DHL, sent_at=NOON))
+
+    with pytest.raises(IllegalHistory, match="ParcelSent at version 2 while Packed of another"):
+        parcels.load(ID)
+
+
+def test_a_key_that_a_state_or_an_event_does_not_have_is_refused(ledger: BrittleLedger) -> None:
+    class Keyed(ParcelMachine):
+        KEY: ClassVar[str] = "carrier"
+
+    with pytest.raises(InvalidArgument, match="New has no carrier, which is the key"):
+        Keyed(ledger)
+
+
+def test_a_move_of_a_handle_that_nobody_made_is_no_move(parcels: ParcelMachine) -> None:
+    hull = object.__new__(PackedParcel)
+    moves = object.__new__(Transition), hull._move(SentParcel, ParcelSeen(where="x"))
+
+    for move in cast("Any", moves):
+        with pytest.raises(InvalidArgument, match="made around the constructor"):
+            parcels.apply(move)
+
+
+@pytest.mark.parametrize("events", [5, [1], [object()]])
+def test_what_is_no_event_is_not_replayed(parcels: ParcelMachine, events: object) -> None:
+    with pytest.raises(InvalidArgument, match="events: "):
+        parcels.replay(ID, cast("Any", events))
+
+
+def test_a_ledger_says_which_store_it_is() -> None:
+    with pytest.raises(InvalidArgument, match="ledger: a NoneType has no store_id"):
+        ParcelMachine(cast("Any", None))
+
+
 def test_events_of_other_kinds_are_skipped_but_they_count(
-    parcels: ParcelMachine, ledger: ListLedger, packed: PackedParcel
+    parcels: ParcelMachine, ledger: BrittleLedger, packed: PackedParcel
 ) -> None:
     ledger.append(packed.coordinate, ParcelSeen(where="Oslo"))
 
@@ -125,7 +218,7 @@ def test_events_of_other_kinds_are_skipped_but_they_count(
 
 
 def test_a_history_that_is_no_walk_of_the_machine_is_refused(
-    parcels: ParcelMachine, ledger: ListLedger
+    parcels: ParcelMachine, ledger: BrittleLedger
 ) -> None:
     coordinate = parcels.new(ID).coordinate
     ledger.append(coordinate, ParcelSent(parcel_id=ID, carrier=Carrier.DHL, sent_at=NOON))
@@ -141,14 +234,14 @@ def test_a_history_that_is_no_walk_of_the_machine_is_refused(
 
 
 def test_replay_is_the_same_fold_without_a_ledger(
-    parcels: ParcelMachine, ledger: ListLedger, packed: PackedParcel
+    parcels: ParcelMachine, ledger: BrittleLedger, packed: PackedParcel
 ) -> None:
     ledger.append(packed.coordinate, ParcelSeen(where="Oslo"))
     loaded = parcels.load(ID)
     parcels.apply(cast("PackedParcel", loaded).send(sent_at=NOON))
     payloads = [event.payload for event in ledger.events]
 
-    replayed = ParcelMachine(ListLedger()).replay(ID, payloads)
+    replayed = ParcelMachine(BrittleLedger()).replay(ID, payloads)
 
     assert replayed == parcels.load(ID)
     assert replayed.version == 3
@@ -161,7 +254,7 @@ def test_replay_is_the_same_fold_without_a_ledger(
 
 @pytest.mark.parametrize("move", ["pack", "cancel", "send to nowhere", "send backwards"])
 def test_apply_refuses_what_the_table_does_not_have(
-    parcels: ParcelMachine, ledger: ListLedger, packed: PackedParcel, move: str
+    parcels: ParcelMachine, ledger: BrittleLedger, packed: PackedParcel, move: str
 ) -> None:
     event = ParcelSent(parcel_id=ID, carrier=Carrier.DHL, sent_at=NOON)
     first = ledger.events[0].payload
@@ -184,7 +277,7 @@ def test_apply_refuses_what_the_table_does_not_have(
 
 
 def test_a_guarded_move_in_disguise_still_needs_its_gates(
-    parcels: ParcelMachine, ledger: ListLedger
+    parcels: ParcelMachine, ledger: BrittleLedger
 ) -> None:
     guarded = parcels.new(ID).pack()
     disguised = guarded.source._move(PackedParcel, guarded.event)
@@ -227,7 +320,9 @@ def test_only_moves_are_applied_and_only_receipts_committed(
         parcels.commit(cast("Any", parcels.new(ID).pack()))
 
 
-def test_a_receipt_for_a_proposal_moves_nothing(parcels: ParcelMachine, ledger: ListLedger) -> None:
+def test_a_receipt_for_a_proposal_moves_nothing(
+    parcels: ParcelMachine, ledger: BrittleLedger
+) -> None:
     proposal = Proposal(parcels.new(ID).pack().event)
     receipt = GateSet[None, None, ParcelPacked]().evaluate(None, proposal)
 
@@ -238,7 +333,7 @@ def test_a_receipt_for_a_proposal_moves_nothing(parcels: ParcelMachine, ledger: 
 
 
 def test_an_invalid_event_is_refused_before_anything_is_written(
-    parcels: ParcelMachine, ledger: ListLedger, packed: PackedParcel
+    parcels: ParcelMachine, ledger: BrittleLedger, packed: PackedParcel
 ) -> None:
     move = packed.send(carrier=cast("Carrier", "dhl"), sent_at=NOON)
 
@@ -252,7 +347,7 @@ def with_step(row: tuple[type, type], step: object) -> Mapping[Any, Any]:
     return {**STEPS, row: step}
 
 
-def test_a_step_that_fails_leaves_nothing_behind(ledger: ListLedger) -> None:
+def test_a_step_that_fails_leaves_nothing_behind(ledger: BrittleLedger) -> None:
     def fail(_state: Packed, _event: ParcelSent) -> Sent:
         raise LookupError("no label printer")
 
@@ -265,7 +360,9 @@ def test_a_step_that_fails_leaves_nothing_behind(ledger: ListLedger) -> None:
     assert len(ledger.events) == 1
 
 
-def test_a_step_that_gives_another_state_than_the_table_says_is_refused(ledger: ListLedger) -> None:
+def test_a_step_that_gives_another_state_than_the_table_says_is_refused(
+    ledger: BrittleLedger,
+) -> None:
     def lie(state: Packed, _event: ParcelSent) -> Gone:
         return Gone(parcel_id=state.parcel_id, reason="lies")
 
@@ -278,7 +375,7 @@ def test_a_step_that_gives_another_state_than_the_table_says_is_refused(ledger: 
     assert len(ledger.events) == 1
 
 
-def test_a_step_cannot_change_what_is_stored(ledger: ListLedger) -> None:
+def test_a_step_cannot_change_what_is_stored(ledger: BrittleLedger) -> None:
     def scribble(state: New, event: ParcelPacked) -> Packed:
         cast("dict[str, str]", event.labels)["to"] = "Eve"
         return Packed(parcel_id=state.parcel_id, weight=event.weight, labels=event.labels)
@@ -291,7 +388,9 @@ def test_a_step_cannot_change_what_is_stored(ledger: ListLedger) -> None:
     assert cast("ParcelPacked", stored.payload).labels == {"to": "Ada"}
 
 
-def test_a_machine_without_a_step_or_a_policy_of_its_table_is_not_built(ledger: ListLedger) -> None:
+def test_a_machine_without_a_step_or_a_policy_of_its_table_is_not_built(
+    ledger: BrittleLedger,
+) -> None:
     steps = dict(STEPS)
     del steps[Packed, ParcelSent]
 
@@ -329,7 +428,7 @@ def test_creating_an_entity_that_exists_is_stale(
 
 
 def test_a_second_different_move_from_one_handle_is_stale(
-    parcels: ParcelMachine, ledger: ListLedger, packed: PackedParcel
+    parcels: ParcelMachine, ledger: BrittleLedger, packed: PackedParcel
 ) -> None:
     parcels.apply(packed.send(sent_at=NOON))
 
@@ -344,7 +443,7 @@ def test_a_second_different_move_from_one_handle_is_stale(
 
 @pytest.mark.parametrize("when", ["fail_before", "fail_after"])
 def test_a_move_repeated_after_an_unknown_outcome_is_stored_once(
-    parcels: ParcelMachine, ledger: ListLedger, packed: PackedParcel, when: str
+    parcels: ParcelMachine, ledger: BrittleLedger, packed: PackedParcel, when: str
 ) -> None:
     move = packed.send(sent_at=NOON)
     setattr(ledger, when, UNKNOWN)
@@ -361,7 +460,7 @@ def test_a_move_repeated_after_an_unknown_outcome_is_stored_once(
 
 @pytest.mark.parametrize("when", ["fail_before", "fail_after"])
 def test_a_guarded_move_judged_again_after_an_unknown_outcome_is_stored_once(
-    parcels: ParcelMachine, ledger: ListLedger, when: str
+    parcels: ParcelMachine, ledger: BrittleLedger, when: str
 ) -> None:
     setattr(ledger, when, UNKNOWN)
     with pytest.raises(DurabilityUnknown):
@@ -389,7 +488,7 @@ def test_a_repeated_move_returns_what_was_true_then_and_is_stale_from_there(
 
 
 def test_the_key_of_a_move_is_derived_from_machine_place_version_and_bytes(
-    ledger: ListLedger, packed: PackedParcel
+    ledger: BrittleLedger, packed: PackedParcel
 ) -> None:
     (event,) = ledger.events
 
@@ -421,7 +520,7 @@ def race(attempts: list[Callable[[], ParcelState]]) -> list[ParcelState | type[E
 
 
 def test_of_sixteen_different_moves_from_one_handle_exactly_one_wins(
-    parcels: ParcelMachine, ledger: ListLedger, packed: PackedParcel
+    parcels: ParcelMachine, ledger: BrittleLedger, packed: PackedParcel
 ) -> None:
     moves = [packed.send(sent_at=NOON.replace(minute=minute)) for minute in range(16)]
 
@@ -433,7 +532,7 @@ def test_of_sixteen_different_moves_from_one_handle_exactly_one_wins(
 
 
 def test_sixteen_identical_moves_from_one_handle_are_one_event(
-    parcels: ParcelMachine, ledger: ListLedger, packed: PackedParcel
+    parcels: ParcelMachine, ledger: BrittleLedger, packed: PackedParcel
 ) -> None:
     came = race([lambda: parcels.apply(packed.send(sent_at=NOON)) for _ in range(16)])
 
@@ -445,14 +544,14 @@ def test_sixteen_identical_moves_from_one_handle_are_one_event(
 
 
 def test_cause_correlation_flags_and_extensions_are_passed_on(
-    parcels: ParcelMachine, ledger: ListLedger, packed: PackedParcel
+    parcels: ParcelMachine, ledger: BrittleLedger, packed: PackedParcel
 ) -> None:
-    cause, correlation = new_id(EventId), new_id(CorrelationId)
+    cause, correlation = ledger.events[0].event_id, new_id(CorrelationId)
     passed: dict[str, Any] = {
         "caused_by": cause,
         "correlation_id": correlation,
         "flags": int(EventFlags.REQUIRES_ACK),
-        "extensions": {"trace": b"1"},
+        "extensions": {"app.trace": b"1"},
     }
 
     sent = parcels.apply(packed.send(sent_at=NOON), **passed)
@@ -462,12 +561,12 @@ def test_cause_correlation_flags_and_extensions_are_passed_on(
     _, plain, guarded = ledger.events
     for event in (plain, guarded):
         assert (event.causation_id, event.correlation_id) == (cause, correlation)
-        assert (event.flags, event.extensions["trace"]) == (1, b"1")
-    assert set(plain.extensions) == {"trace"}
+        assert (event.flags, event.extensions["app.trace"]) == (1, b"1")
+    assert set(plain.extensions) == {"app.trace"}
 
 
 def test_a_committed_move_says_which_policy_permitted_it(
-    parcels: ParcelMachine, ledger: ListLedger, packed: PackedParcel
+    parcels: ParcelMachine, ledger: BrittleLedger, packed: PackedParcel
 ) -> None:
     parcels.apply(packed.send(sent_at=NOON))
     guarded, plain = ledger.events
@@ -480,7 +579,7 @@ def test_a_committed_move_says_which_policy_permitted_it(
 
 
 def test_the_stamp_of_a_move_is_not_the_callers_to_give(
-    parcels: ParcelMachine, ledger: ListLedger
+    parcels: ParcelMachine, ledger: BrittleLedger
 ) -> None:
     for wrong in ({"batpak.policy": b"mine"}, 7):
         verdict = parcels.pack_gates.evaluate(DESK, parcels.new(ID).pack())
@@ -496,7 +595,7 @@ def test_the_stamp_of_a_move_is_not_the_callers_to_give(
 
 @given(st.lists(st.sampled_from(["pack", "send", "cancel", "seen"]), max_size=8))
 def test_any_walk_stores_exactly_its_legal_moves_and_loads_where_it_ended(walk: list[str]) -> None:
-    ledger = ListLedger()
+    ledger = BrittleLedger()
     parcels = ParcelMachine(ledger)
     legal = {NewParcel: {"pack"}, PackedParcel: {"send", "cancel"}, SentParcel: {"cancel"}}
     state: ParcelState = parcels.new(ID)

@@ -140,6 +140,22 @@ def test_a_machine_takes_its_handles_from_the_brackets_and_its_kinds_from_the_ta
     assert {LampLit.KIND, LampOut.KIND} == LampMachine.KINDS
 
 
+@pytest.mark.parametrize("name", ["NAME", "SCOPE", "ENTITY", "EDGES", "HANDLES"])
+def test_a_machine_that_leaves_out_what_it_has_to_say_is_not_made(name: str) -> None:
+    told = {one: getattr(LampMachine, one) for one in ("NAME", "SCOPE", "ENTITY", "EDGES")}
+    told["HANDLES"] = LampMachine.HANDLES
+    del told[name]
+    silent = type("Silent", (Machine,), told)
+
+    with pytest.raises(InvalidArgument, match=f"{name}: Silent does not say it"):
+        silent(MemoryLedger())
+
+
+def test_a_machine_takes_one_of_each_policy() -> None:
+    with pytest.raises(InvalidArgument, match=r"policies: house\.Lamp: there are two LampGates"):
+        LampMachine(MemoryLedger(), policies=(LampGates(), LampGates()))
+
+
 def test_a_machine_of_one_state_needs_no_union() -> None:
     class Eternal(Machine[LitLamp]):
         NAME, SCOPE, ENTITY = "house.Eternal", "house", "flame"

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from batpak import wire
-from batpak.append import BatchItem
+from batpak.append import POLICY, BatchItem
 from batpak.coordinate import Coordinate
 from batpak.errors import (
     DurabilityUnknown,
@@ -57,6 +57,7 @@ from batpak.pipeline import Committed, Pipeline
 from batpak.platform import REAL
 from batpak.store import Store
 from batpak.system import BypassRecorded
+from batpak.testing.ledger import MemoryLedger
 from batpak.testing.platform import SimPlatform
 from tests.facts import PLAIN, USER, Counted
 from tests.unit.guard.grants import (
@@ -72,7 +73,7 @@ from tests.unit.guard.grants import (
     Withdrawn,
     granted,
 )
-from tests.unit.parcels import DESK, ListLedger, PackGates, ParcelId, ParcelMachine
+from tests.unit.parcels import DESK, BrittleLedger, PackGates, ParcelId, ParcelMachine
 
 ROOT = Path(__file__).parents[2]
 
@@ -227,7 +228,7 @@ def test_what_is_returned_is_what_is_stored_whatever_the_caller_does_later(
 def test_a_proposal_judged_again_with_its_key_is_stored_once(
     pipeline: Pipeline[Budget, Granted], when: str
 ) -> None:
-    ledger = ListLedger()
+    ledger = BrittleLedger()
     setattr(ledger, when, DurabilityUnknown(0, 0, OSError(5, "Input/output error")))
     first = permitted(pipeline.evaluate(BUDGET, Proposal(granted())))
     with pytest.raises(DurabilityUnknown):
@@ -238,7 +239,74 @@ def test_a_proposal_judged_again_with_its_key_is_stored_once(
 
     (event,) = ledger.events
     assert committed.receipt.replayed == (when == "fail_after")
-    assert committed.receipt.extensions == event.extensions == pipeline._policy.stamp(None)
+    assert committed.receipt.extensions == event.extensions == {POLICY: pipeline._policy.jury.stamp}
+
+
+@pytest.mark.parametrize("before", ["bypassed", "appended", "thinner"])
+def test_what_is_stored_under_the_key_unjudged_does_not_pass_for_judged(
+    pipeline: Pipeline[Budget, Granted], store: Store, receipt: Granting, before: str
+) -> None:
+    event = receipt.proposal.event
+    if before == "bypassed":
+        passing = Pipeline.bypass(Proposal(event), Incident())
+        Pipeline.commit_bypass(passing, store, ADA, idempotency_key="k")
+    elif before == "appended":
+        store.append(ADA, event, idempotency_key="k")
+    else:
+        thinner = Pipeline(GateSet[Budget, None, Granted](POSITIVE))
+        first = permitted(thinner.evaluate(BUDGET, Proposal(event)))
+        thinner.commit(first, store, ADA, idempotency_key="k")
+    count = store.count()
+
+    with pytest.raises(IdempotencyConflict, match="with another policy") as refused:
+        pipeline.commit(receipt, store, ADA, idempotency_key="k")
+
+    assert (refused.value.key, refused.value.sequence) == (b"k", 0)
+    assert store.count() == count
+
+
+def test_a_stamp_is_taken_beside_the_event_that_was_judged_only(
+    pipeline: Pipeline[Budget, Granted], store: Store
+) -> None:
+    jury = pipeline._policy.jury
+    spent = permitted(pipeline.evaluate(BUDGET, Proposal(granted()))).spend(jury)
+    stamp, other = spent.extensions, granted(amount=1_000)
+    data = wire.encode(granted()).data
+
+    for write in (
+        lambda: store.append(ADA, other, extensions=stamp),
+        lambda: store.append_raw(ADA, Granted.KIND, data, extensions=stamp),
+        lambda: store.append_batch([BatchItem(ADA, granted(), extensions=stamp)]),
+        lambda: MemoryLedger().append(ADA, other, extensions=stamp),
+    ):
+        with pytest.raises(InvalidArgument, match=r"batpak\.policy"):
+            write()
+
+    assert store.count() == 0
+    assert store.append(ADA, spent.encoded, extensions=stamp).extensions == stamp
+
+
+def test_what_nobody_judged_is_not_stamped_as_judged(
+    pipeline: Pipeline[Budget, Granted], store: Store, passing: Passing
+) -> None:
+    spent = permitted(pipeline.evaluate(BUDGET, passing.proposal)).spend(pipeline._policy.jury)
+
+    with pytest.raises(InvalidArgument, match=r"batpak\.policy is written by the library only"):
+        Pipeline.commit_bypass(passing, store, ADA, extensions=spent.extensions)
+
+    assert store.count() == 0
+
+
+def test_nothing_public_gives_a_stamp_but_a_receipt_that_is_spent(
+    pipeline: Pipeline[Budget, Granted],
+) -> None:
+    spent = permitted(pipeline.evaluate(BUDGET, Proposal(granted()))).spend(pipeline._policy.jury)
+
+    assert not hasattr(GrantPolicy, "stamp")
+    with pytest.raises(TypeError):
+        cast("Any", spent.extensions)[POLICY] = b"another"
+    with pytest.raises(TypeError):
+        del cast("Any", spent.extensions)[POLICY]
 
 
 def test_a_store_repeats_a_commit_with_an_equal_claim(
@@ -354,21 +422,18 @@ def test_a_bypass_never_passes_for_a_judgement_nor_the_other_way_round(
 
 
 def test_the_receipt_of_a_move_is_not_for_a_pipeline(store: Store) -> None:
-    class Anything(GateSet[Any, Any, Any]):
-        """Says nothing of what it judges."""
-
-    move = ParcelMachine(ListLedger()).new(new_id(ParcelId)).pack()
-    receipt = Anything().evaluate(None, cast("Any", move))
+    move = ParcelMachine(BrittleLedger()).new(new_id(ParcelId)).pack()
+    receipt = PackGates().evaluate(DESK, move)
 
     with pytest.raises(InvalidArgument, match="expected a Proposal, got a Guarded"):
-        Pipeline(Anything()).commit(cast("Any", receipt), store, ADA)
+        Pipeline(GateSet[Any, Any, Any]()).commit(cast("Any", receipt), store, ADA)
 
     assert store.count() == 0
 
 
 def test_a_move_is_not_for_a_pipeline_even_if_nobody_says_what_it_judges() -> None:
     pipeline = Pipeline(GateSet[Any, Any, Any]())
-    move = ParcelMachine(ListLedger()).new(new_id(ParcelId)).pack()
+    move = ParcelMachine(BrittleLedger()).new(new_id(ParcelId)).pack()
 
     with pytest.raises(InvalidArgument, match="proposal: expected a Proposal, got a Guarded"):
         pipeline.evaluate(None, cast("Any", move))
@@ -381,7 +446,7 @@ def test_only_a_set_of_gates_without_states_makes_a_pipeline(wrong: object) -> N
 
 
 def test_the_gates_of_a_machine_do_not_judge_what_is_no_move() -> None:
-    event = ParcelMachine(ListLedger()).new(new_id(ParcelId)).pack().event
+    event = ParcelMachine(BrittleLedger()).new(new_id(ParcelId)).pack().event
 
     with pytest.raises(InvalidArgument, match="judges the moves of a machine"):
         cast("Any", PackGates()).evaluate(DESK, Proposal(event))
@@ -599,7 +664,7 @@ def test_without_a_limit_a_receipt_does_not_age(
     assert pipeline.commit(receipt, store, ADA).receipt.version == 1
 
 
-@pytest.mark.parametrize("wrong", [0, -1, math.nan, math.inf, True, "30"], ids=repr)
+@pytest.mark.parametrize("wrong", [0, -1, math.nan, math.inf, True, "30", 1e-10, 1e300, 10**400])
 def test_an_age_is_a_number_of_seconds(wrong: object) -> None:
     with pytest.raises(InvalidArgument, match="max_age_s: must be a number of seconds"):
         Pipeline(GrantPolicy(), max_age_s=cast("Any", wrong))
@@ -747,7 +812,7 @@ def test_a_receipt_of_another_process_is_foreign(
 def test_a_receipt_is_about_its_event_its_policy_its_time_and_where_it_comes_from(
     receipt: Granting, passing: Passing
 ) -> None:
-    parcels = ParcelMachine(ListLedger())
+    parcels = ParcelMachine(BrittleLedger())
     move = parcels.new(new_id(ParcelId)).pack()
     packing = parcels.pack_gates.evaluate(DESK, move)
     assert isinstance(packing, Receipt)
@@ -778,9 +843,9 @@ def test_a_forked_child_cannot_spend_what_its_parent_was_given() -> None:
         from batpak.guard.proposal import Proposal
         from batpak.pipeline import Pipeline
         from tests.unit.guard.grants import ADA, BUDGET, GrantPolicy, Incident, granted
-        from tests.unit.parcels import ListLedger
+        from tests.unit.parcels import BrittleLedger
 
-        pipeline, ledger = Pipeline(GrantPolicy()), ListLedger()
+        pipeline, ledger = Pipeline(GrantPolicy()), BrittleLedger()
         receipt = pipeline.evaluate(BUDGET, Proposal(granted()))
         passing = Pipeline.bypass(Proposal(granted()), Incident())
         commits = (
@@ -920,7 +985,7 @@ def test_a_bypass_says_why(reason: object, approved_by: object) -> None:
 
 
 def test_a_write_that_is_refused_leaves_neither_event_nor_audit(passing: Passing) -> None:
-    ledger = ListLedger()
+    ledger = BrittleLedger()
     ledger.fail_before = StorageFailed("write", "f", 28, "No space left on device")
 
     with pytest.raises(StorageFailed):

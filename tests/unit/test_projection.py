@@ -21,7 +21,7 @@ from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.read.projection import Projection, project
-from tests.unit.parcels import ListLedger, ParcelCancelled, ParcelId, ParcelSeen
+from tests.unit.parcels import BrittleLedger, ParcelCancelled, ParcelId, ParcelSeen
 
 AT = Coordinate("parcel:1", "test")
 
@@ -53,7 +53,7 @@ class Everything(Places):
 
 
 def log(*payloads: EventPayload) -> list[StoredEvent[EventPayload]]:
-    ledger = ListLedger()
+    ledger = BrittleLedger()
     for payload in payloads:
         ledger.append(AT, payload)
     return ledger.events

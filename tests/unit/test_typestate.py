@@ -21,8 +21,8 @@ from batpak.typestate import Guarded, Handle, StateData, Transition
 from tests.unit.parcels import (
     DESK,
     NOON,
+    BrittleLedger,
     Carrier,
-    ListLedger,
     New,
     NewParcel,
     PackedParcel,
@@ -36,12 +36,12 @@ from tests.unit.parcels import (
 
 @pytest.fixture
 def new() -> NewParcel:
-    return ParcelMachine(ListLedger()).new(new_id(ParcelId))
+    return ParcelMachine(BrittleLedger()).new(new_id(ParcelId))
 
 
 @pytest.fixture
 def packed() -> PackedParcel:
-    parcels = ParcelMachine(ListLedger())
+    parcels = ParcelMachine(BrittleLedger())
     verdict = parcels.pack_gates.evaluate(DESK, parcels.new(new_id(ParcelId)).pack())
     assert not isinstance(verdict, Denial), verdict
     return parcels.commit(verdict)
@@ -125,7 +125,7 @@ def test_a_handle_class_without_moves_can_be_written_by_hand() -> None:
         def idle(self) -> IdleThing:
             return self._fresh("1", IdleThing, Idle())
 
-    thing = Things(ListLedger()).idle()
+    thing = Things(BrittleLedger()).idle()
 
     assert not hasattr(thing, "go")
 
@@ -137,7 +137,7 @@ def test_a_handle_does_not_leave_its_process(packed: PackedParcel) -> None:
 
 
 def test_handles_are_equal_when_class_place_version_and_data_are() -> None:
-    parcels = ParcelMachine(ListLedger())
+    parcels = ParcelMachine(BrittleLedger())
     parcel_id, other_id = new_id(ParcelId), new_id(ParcelId)
     one, same, other = parcels.new(parcel_id), parcels.new(parcel_id), parcels.new(other_id)
 
@@ -152,7 +152,7 @@ def test_a_state_is_tagged_so_that_a_union_can_be_stored() -> None:
 
     assert New.__struct_config__.tag_field == "state"
     assert New.__struct_config__.tag == "New"
-    assert repr(ParcelMachine(ListLedger()).new(parcel_id)) == (
+    assert repr(ParcelMachine(BrittleLedger()).new(parcel_id)) == (
         f"<NewParcel 'parcel:{parcel_id.hex}' at version 0>"
     )
 

@@ -297,6 +297,7 @@ class DoorMachine(Machine[DoorState]):
     NAME = "dungeon.Door"
     SCOPE = "dungeon"
     ENTITY = "door"
+    KEY = "door_id"
     EDGES = edges(
         edge(Closed, DoorOpened, OpenDoor, _open),
         edge(Open, DoorClosed, ClosedDoor, _close),

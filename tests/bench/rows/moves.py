@@ -16,6 +16,7 @@ from msgspec import Struct
 from batpak import AppendReceipt, BatchItem, Coordinate, Form, StoredEvent, registry, wire
 from batpak.checks import Problems
 from batpak.payload import EventPayload
+from batpak.seal import SEAL
 from batpak.testing import MemoryLedger, sample
 from batpak.wire import Q
 from shop.gen.common import Currency, Money
@@ -151,6 +152,8 @@ def _apply(plan: Plan, orders: list[PaidOrder]) -> Line:
 class Nothing:
     """A ledger that has nothing and takes everything."""
 
+    store_id = UUID(int=1)
+
     def append(self, *_: object, **__: object) -> AppendReceipt:
         return TAKEN
 
@@ -169,7 +172,7 @@ def _paid(number: int) -> PaidOrder:
     order = OrderMachine(MemoryLedger()).replay(OrderId(UUID(int=number)), _history(number))
     if not isinstance(order, PaidOrder):
         raise TypeError(order)
-    return order
+    return PaidOrder(SEAL, order.coordinate, order.version, order.data, Nothing.store_id)
 
 
 def _history(number: int) -> tuple[OrderPlaced, OrderPaid]:

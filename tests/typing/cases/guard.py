@@ -57,6 +57,16 @@ def proposals(db: Store, at: Coordinate, desk: Desk, refund: OrderRefunded, pay:
         print(other)
 
 
+def truth(denial: Denial) -> None:
+    if denial:  # E: - | reportGeneralTypeIssues
+        print("refused")  # E: unreachable | -
+
+
+def truth_of_a_verdict(orders: OrderMachine, pay: PayOrder) -> None:
+    if orders.pay_gates.evaluate(None, pay):  # E: - | reportGeneralTypeIssues
+        print("permitted, or refused")
+
+
 class Forgetful:
     name = "forgetful"
 

@@ -34,10 +34,10 @@ from tests.unit.parcels import (
     NOON,
     NOT_TOO_HEAVY,
     STAMPED,
+    BrittleLedger,
     CancelGates,
     Carrier,
     Desk,
-    ListLedger,
     New,
     PackGates,
     PackParcel,
@@ -89,7 +89,7 @@ NOT_A_VERDICT: list[object] = [
 
 @pytest.fixture
 def move() -> PackParcel:
-    return ParcelMachine(ListLedger()).new(new_id(ParcelId)).pack()
+    return ParcelMachine(BrittleLedger()).new(new_id(ParcelId)).pack()
 
 
 def pack_gates(*gates: Gate[Any, Any, Any]) -> PackGates:
@@ -433,3 +433,19 @@ def test_the_context_of_the_thread_is_as_it_was_after_a_rule() -> None:
 
         assert decimal.getcontext().prec == 5
         assert not mine.flags[decimal.Inexact]
+
+
+def test_a_gate_that_changes_the_event_has_a_defect(move: PackParcel) -> None:
+    def look_up(_ctx: object, _state: object, event: object) -> Verdict:
+        labels = cast("dict[str, str]", cast("ParcelPacked", event).labels)
+        labels.setdefault("vip", "no")  # what the first gate did not see
+        return PERMIT
+
+    gates = PackGates.__new__(PackGates)
+    GateSet.__init__(gates, NOT_TOO_HEAVY, gate("curious", look_up), STAMPED)
+
+    denial = gates.evaluate(DESK, move)
+
+    assert isinstance(denial, Denial)
+    assert (denial.gate, denial.code) == ("curious", GATE_DEFECT)
+    assert denial.message == "the gate failed: TypeError: it changed the event"

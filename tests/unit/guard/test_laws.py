@@ -19,7 +19,7 @@ from batpak.guard.verdict import GATE_DEFECT, PERMIT, Denial, Verdict
 from batpak.ids import new_id
 from batpak.system import GateAnswer
 from tests.facts import Counted
-from tests.unit.parcels import DESK, ListLedger, PackGates, ParcelId, ParcelMachine
+from tests.unit.parcels import DESK, BrittleLedger, PackGates, ParcelId, ParcelMachine
 
 Judge: TypeAlias = Callable[[object, object, object], Verdict]
 AnyRule: TypeAlias = Rule[Any, Any, Any]
@@ -140,7 +140,7 @@ def test_the_order_of_gates_decides_who_denies_and_never_whether(
 def test_a_move_is_judged_as_a_proposal_is(said: list[str]) -> None:
     policy = PackGates.__new__(PackGates)
     GateSet.__init__(policy, *gates_of(said))
-    move = ParcelMachine(ListLedger()).new(new_id(ParcelId)).pack()
+    move = ParcelMachine(BrittleLedger()).new(new_id(ParcelId)).pack()
 
     verdict = policy.evaluate(DESK, move)
     loose = Loose(*gates_of(said)).evaluate(DESK, Proposal(move.event))

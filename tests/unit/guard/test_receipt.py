@@ -16,29 +16,36 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast, final
 
 import pytest
 from msgspec.structs import replace
 
-from batpak.errors import IllegalTransition, ReceiptRejected, StorageFailed
+from batpak.errors import IllegalTransition, InvalidArgument, ReceiptRejected, StorageFailed
 from batpak.faults import ReceiptFault
 from batpak.guard import receipt as receipts
-from batpak.guard.gates import Gate, GateSet
+from batpak.guard.gates import Gate, GateSet, Rule
 from batpak.guard.receipt import Receipt, Sealed
-from batpak.guard.verdict import Denial
+from batpak.guard.verdict import PERMIT, Denial, Verdict
 from batpak.ids import new_id
+from batpak.override import override
+from batpak.seal import SEAL
+from batpak.typestate import Guarded
 from tests.unit.parcels import (
     DESK,
     NOT_TOO_HEAVY,
     STAMPED,
+    BrittleLedger,
     CancelGates,
-    ListLedger,
+    Desk,
+    New,
+    NewParcel,
     PackedParcel,
     PackGates,
     PackParcel,
     ParcelId,
     ParcelMachine,
+    ParcelPacked,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -47,12 +54,12 @@ Packing: TypeAlias = Receipt[PackParcel]
 
 
 @pytest.fixture
-def ledger() -> ListLedger:
-    return ListLedger()
+def ledger() -> BrittleLedger:
+    return BrittleLedger()
 
 
 @pytest.fixture
-def parcels(ledger: ListLedger) -> ParcelMachine:
+def parcels(ledger: BrittleLedger) -> ParcelMachine:
     return ParcelMachine(ledger)
 
 
@@ -79,7 +86,7 @@ def rejected(commit: Callable[[Packing], object], receipt: Packing) -> ReceiptFa
 
 
 def test_a_receipt_commits_what_was_judged(
-    parcels: ParcelMachine, ledger: ListLedger, receipt: Packing
+    parcels: ParcelMachine, ledger: BrittleLedger, receipt: Packing
 ) -> None:
     packed = parcels.commit(receipt)
 
@@ -94,7 +101,7 @@ def test_it_says_when_it_was_issued(receipt: Packing) -> None:
 
 
 def test_it_is_spent_by_the_first_commit(
-    parcels: ParcelMachine, ledger: ListLedger, receipt: Packing
+    parcels: ParcelMachine, ledger: BrittleLedger, receipt: Packing
 ) -> None:
     parcels.commit(receipt)
 
@@ -103,7 +110,7 @@ def test_it_is_spent_by_the_first_commit(
 
 
 def test_it_is_spent_by_a_commit_that_fails(
-    parcels: ParcelMachine, ledger: ListLedger, receipt: Packing
+    parcels: ParcelMachine, ledger: BrittleLedger, receipt: Packing
 ) -> None:
     ledger.fail_before = StorageFailed("write", "f", 28, "No space left on device")
 
@@ -115,7 +122,7 @@ def test_it_is_spent_by_a_commit_that_fails(
 
 
 def test_sixteen_threads_spend_it_once(
-    parcels: ParcelMachine, ledger: ListLedger, receipt: Packing
+    parcels: ParcelMachine, ledger: BrittleLedger, receipt: Packing
 ) -> None:
     ready = Barrier(16)
 
@@ -147,7 +154,7 @@ def test_sixteen_threads_spend_it_once(
 )
 def test_an_event_that_was_changed_after_judging_is_not_stored(
     parcels: ParcelMachine,
-    ledger: ListLedger,
+    ledger: BrittleLedger,
     receipt: Packing,
     labels: dict[str, str],
     change: Callable[[dict[str, str]], object],
@@ -197,7 +204,7 @@ def thinner(*gates: Gate[Any, Any, Any]) -> PackGates:
     ids=["none", "fewer", "other order"],
 )
 def test_another_instance_of_the_policy_must_have_the_same_gates_in_the_same_order(
-    parcels: ParcelMachine, ledger: ListLedger, policy: PackGates
+    parcels: ParcelMachine, ledger: BrittleLedger, policy: PackGates
 ) -> None:
     receipt = permitted(policy, parcels.new(new_id(ParcelId)).pack())
 
@@ -211,21 +218,85 @@ def test_another_instance_with_the_same_gates_is_the_same_policy(parcels: Parcel
     assert isinstance(parcels.commit(receipt), PackedParcel)
 
 
-def test_another_policy_does_not_do_even_if_it_permits(
-    parcels: ParcelMachine, ledger: ListLedger
+@final
+class Lightest:
+    """A gate that is no better than what it was made with."""
+
+    name = "lightest"
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+
+    def judge(self, ctx: Desk, state: New, event: ParcelPacked, /) -> Verdict:
+        del ctx, state
+        light = event.weight <= self.limit
+        return PERMIT if light else Denial(self.name, "HEAVY", "too heavy")
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Lightest)
+
+    @override
+    def __hash__(self) -> int:
+        return hash(Lightest)
+
+
+def hooked(limit: int) -> Rule[Desk, New, ParcelPacked]:
+    """A gate as generated code has it: a function around a method of the program."""
+    return same_hooks(Lightest(limit))
+
+
+def same_hooks(hooks: Lightest) -> Rule[Desk, New, ParcelPacked]:
+    def judge(ctx: Desk, state: New, event: ParcelPacked) -> Verdict:
+        return hooks.judge(ctx, state, event)
+
+    return Rule("light", judge, source="python", codes=("HEAVY",), asks=hooks.judge)
+
+
+def unhooked(limit: int) -> Rule[Desk, New, ParcelPacked]:
+    return Rule("light", Lightest(limit).judge, source="python", codes=("HEAVY",))
+
+
+@pytest.mark.parametrize("gate", [Lightest, hooked, unhooked])
+def test_gates_in_python_are_told_apart_though_their_fingerprints_are_equal(
+    ledger: BrittleLedger, gate: Callable[[int], Gate[Any, Any, Any]]
 ) -> None:
+    strict, lax = thinner(gate(1)), thinner(gate(1_000))
+    assert strict.fingerprint == lax.fingerprint
+    parcels = ParcelMachine(ledger, pack_gates=strict)
+    move = parcels.new(new_id(ParcelId)).pack()
+    assert isinstance(strict.evaluate(DESK, move), Denial)
+
+    assert rejected(parcels.commit, permitted(lax, move)) is ReceiptFault.WRONG_POLICY
+    assert ledger.events == []
+
+
+def test_sets_that_share_their_gates_and_hooks_are_the_same_policy(ledger: BrittleLedger) -> None:
+    shared, hooks = Lightest(10), Lightest(10)
+    sets = [thinner(NOT_TOO_HEAVY, shared, same_hooks(hooks)) for _ in range(2)]
+    parcels = ParcelMachine(ledger, pack_gates=sets[0])
+
+    receipt = permitted(sets[1], parcels.new(new_id(ParcelId)).pack())
+
+    assert isinstance(parcels.commit(receipt), PackedParcel)
+
+
+def test_another_policy_is_not_asked(parcels: ParcelMachine, ledger: BrittleLedger) -> None:
     class Easy(GateSet[Any, Any, Any]):
         pass
 
     move = parcels.new(new_id(ParcelId)).pack()
-    receipt = cast("Packing", Easy().evaluate(None, cast("Any", move)))
 
-    assert rejected(parcels.commit, receipt) is ReceiptFault.WRONG_POLICY
+    with pytest.raises(InvalidArgument, match="ParcelPacked needs PackGates, and this is Easy"):
+        Easy().evaluate(None, cast("Any", move))
+    with pytest.raises(InvalidArgument, match="made around the constructor"):
+        Easy().evaluate(None, object.__new__(Guarded))
+
     assert ledger.events == []
 
 
 def test_a_move_that_names_another_policy_is_refused_by_the_table(
-    parcels: ParcelMachine, ledger: ListLedger
+    parcels: ParcelMachine, ledger: BrittleLedger
 ) -> None:
     honest = parcels.new(new_id(ParcelId)).pack()
     move = honest.source._guarded(PackedParcel, honest.event, CancelGates)
@@ -240,7 +311,7 @@ def test_a_move_that_names_another_policy_is_refused_by_the_table(
 
 
 def test_a_handle_that_was_changed_after_judging_is_refused(
-    parcels: ParcelMachine, ledger: ListLedger, receipt: Packing
+    parcels: ParcelMachine, ledger: BrittleLedger, receipt: Packing
 ) -> None:
     cast("Any", receipt.proposal.source)._version = 1
 
@@ -249,9 +320,13 @@ def test_a_handle_that_was_changed_after_judging_is_refused(
 
 
 def test_a_receipt_for_one_entity_does_not_serve_another(
-    parcels: ParcelMachine, ledger: ListLedger, receipt: Packing
+    parcels: ParcelMachine, ledger: BrittleLedger, receipt: Packing
 ) -> None:
-    cast("Any", receipt.proposal)._source = parcels.new(new_id(ParcelId))
+    source, other = receipt.proposal.source, parcels.new(new_id(ParcelId))
+    store_id = parcels.ledger.store_id
+    cast("Any", receipt.proposal)._source = NewParcel(
+        SEAL, other.coordinate, 0, source.data, store_id
+    )
 
     assert rejected(parcels.commit, receipt) is ReceiptFault.MOVED
     assert ledger.events == []
@@ -291,7 +366,7 @@ def test_a_hull_around_a_move_is_forged(parcels: ParcelMachine, receipt: Packing
 
 
 def test_a_made_up_tag_is_forged(
-    parcels: ParcelMachine, ledger: ListLedger, receipt: Packing
+    parcels: ParcelMachine, ledger: BrittleLedger, receipt: Packing
 ) -> None:
     assert rejected(parcels.commit, forge(receipt, _ticket=[b"\0" * 16])) is ReceiptFault.FORGED
     assert ledger.events == []
@@ -319,7 +394,7 @@ def test_a_judgement_of_another_event_cannot_be_written_over_this_one(
 
 
 def test_two_hulls_around_one_ticket_commit_once(
-    parcels: ParcelMachine, ledger: ListLedger, receipt: Packing
+    parcels: ParcelMachine, ledger: BrittleLedger, receipt: Packing
 ) -> None:
     twin = forge(receipt)
     parcels.commit(receipt)
@@ -358,9 +433,9 @@ def test_a_forked_child_cannot_spend_the_receipt_of_its_parent() -> None:
         import os
         from batpak.errors import ReceiptRejected
         from batpak.ids import new_id
-        from tests.unit.parcels import DESK, ListLedger, ParcelId, ParcelMachine
+        from tests.unit.parcels import DESK, BrittleLedger, ParcelId, ParcelMachine
 
-        parcels = ParcelMachine(ListLedger())
+        parcels = ParcelMachine(BrittleLedger())
         receipt = parcels.pack_gates.evaluate(DESK, parcels.new(new_id(ParcelId)).pack())
         child = os.fork()
         if child:

@@ -6,13 +6,17 @@ version of the library reads.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
-from batpak import codec
+from batpak import codec, wire
 from batpak.append import POLICY, OwnExtensions
 from batpak.errors import InvalidArgument
-from batpak.guard.stamp import PolicyStamp, stamped
-from tests.unit.guard.grants import GrantPolicy
+from batpak.guard.proposal import Proposal
+from batpak.guard.stamp import PolicyStamp
+from batpak.guard.verdict import Denial
+from tests.unit.guard.grants import BUDGET, GrantPolicy, granted
 
 STAMP = PolicyStamp("p", b"\1" * 32, ("a", "b"))
 
@@ -22,10 +26,7 @@ def test_a_stamp_is_three_values_of_messagepack() -> None:
 
 
 def test_a_stamp_is_read_from_the_extensions_it_stands_in() -> None:
-    extensions = stamped({"app.trace": b"1"}, STAMP.to_bytes())
-
-    assert extensions == {"app.trace": b"1", "batpak.policy": STAMP.to_bytes()}
-    assert PolicyStamp.of(extensions) == STAMP
+    assert PolicyStamp.of({"app.trace": b"1", POLICY: STAMP.to_bytes()}) == STAMP
     assert PolicyStamp.of({"app.trace": b"1"}) is None
 
 
@@ -37,16 +38,25 @@ def test_what_is_no_stamp_is_refused_with_a_type(data: bytes) -> None:
         PolicyStamp.of({POLICY: data})
 
 
-def test_a_set_of_gates_stamps_the_same_every_time() -> None:
-    one, other = GrantPolicy(), GrantPolicy()
+def spent(extensions: Mapping[str, bytes] | None = None) -> Mapping[str, bytes]:
+    policy = GrantPolicy()
+    receipt = policy.evaluate(BUDGET, Proposal(granted()))
+    assert not isinstance(receipt, Denial)
+    return receipt.spend(policy.jury, extensions).extensions
 
-    assert one.stamp(None) == other.stamp({})
-    found = PolicyStamp.of(one.stamp(None))
-    assert found == PolicyStamp("test.grants.GrantPolicy", one.fingerprint, one.names)
+
+def test_a_set_of_gates_stamps_the_same_every_time() -> None:
+    policy = GrantPolicy()
+
+    assert spent(None) == spent({})
+    assert PolicyStamp.of(spent()) == PolicyStamp(
+        "test.grants.GrantPolicy", policy.fingerprint, policy.names
+    )
+    assert spent({"app.trace": b"1"}) == {**spent(), "app.trace": b"1"}
 
 
 def test_the_name_of_the_stamp_is_not_the_callers() -> None:
     with pytest.raises(InvalidArgument, match="written by the library only"):
-        GrantPolicy().stamp({POLICY: b"mine"})
+        spent({POLICY: b"mine"})
     with pytest.raises(InvalidArgument, match="written by the library only"):
-        OwnExtensions(object(), {}, b"mine")  # type: ignore[arg-type]  # no seal
+        OwnExtensions(object(), {}, b"mine", wire.encode(granted()))  # type: ignore[arg-type]  # no seal

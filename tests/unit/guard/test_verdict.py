@@ -26,9 +26,10 @@ def test_there_is_one_permission_even_after_copying_and_pickling() -> None:
         cast("Any", Permit)()
 
 
-def test_a_denial_is_a_value_and_not_falsy() -> None:
+def test_a_denial_is_a_value_and_neither_true_nor_false() -> None:
     assert Denial("credit_ok", "CREDIT_LIMIT", "over the limit") == DENIAL
-    assert bool(DENIAL) is True
+    with pytest.raises(TypeError, match="isinstance"):
+        bool(DENIAL)
     with pytest.raises(AttributeError):
         cast("Any", DENIAL).code = "OTHER"
 

@@ -7,11 +7,13 @@ the denial did, and anybody could write one.
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, final
 
 import pytest
+from msgspec.structs import replace
 
 from batpak.append import BatchItem, OwnItem
 from batpak.coordinate import Coordinate
@@ -31,9 +33,10 @@ from batpak.errors import (
 from batpak.event import StoredEvent
 from batpak.guard.gates import GateSet
 from batpak.guard.proposal import Proposal
-from batpak.guard.verdict import GATE_DEFECT, Denial, Verdict
+from batpak.guard.verdict import GATE_DEFECT, Denial, Judgement, Verdict
 from batpak.ids import CorrelationId, EventId, new_id
 from batpak.kind import EventKind
+from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.region import Region
 from batpak.store import Store
@@ -269,6 +272,68 @@ def test_what_is_no_denial_of_this_store_is_refused_and_leaves_nothing(
 def test_a_denial_that_no_gates_gave_says_so(store: Store) -> None:
     with pytest.raises(InvalidArgument, match="denial: is from no set of gates"):
         store.append_denial(ADA, Denial("gate", "CODE", "made by hand"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"policy": "another"},
+        {"gate": "another"},
+        {"code": "OTHER"},
+        {"message": "another"},
+        {"fingerprint": b"f" * 32},
+        {"evaluations": ()},
+        {"event": granted()},
+        {"judgement": None},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_denial_that_says_something_else_than_its_gates_is_not_stored(
+    store: Store, denial: Denial, change: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidArgument, match="denial: is "):
+        store.append_denial(ADA, replace(denial, **change))
+
+    assert store.count() == 0
+
+
+def test_a_denial_that_was_made_up_or_has_left_its_process_is_not_stored(
+    store: Store, denial: Denial
+) -> None:
+    made_up = Denial("gate", "CODE", "made by hand", event=granted())
+    again: Denial = pickle.loads(pickle.dumps(denial))  # noqa: S301  our own bytes
+
+    for one in (made_up, again):
+        with pytest.raises(InvalidArgument, match="set of gates"):
+            store.append_denial(ADA, one)
+    with pytest.raises(InvalidArgument, match="vouched for by the library only"):
+        Judgement(object(), denial.said, None)  # type: ignore[arg-type]  # no seal
+
+
+def test_a_denial_speaks_of_the_event_as_it_was_judged(store: Store) -> None:
+    labels = {"for": "tea"}
+    event = granted(amount=101, labels=labels)
+    judged, denial = encode(event).content_hash, refused(event)
+
+    labels["for"] = "gin"
+    store.append_denial(ADA, denial)
+
+    assert record_of(store).payload.content_hash == judged
+
+
+@final
+class Mute:
+    @override
+    def __str__(self) -> str:
+        raise ValueError("no word")
+
+
+@pytest.mark.parametrize("context", [None, {"x": Mute()}])
+def test_a_context_that_is_no_text_is_refused(
+    store: Store, denial: Denial, context: dict[str, object]
+) -> None:
+    with pytest.raises(InvalidArgument, match="denial: its context is no"):
+        store.append_denial(ADA, replace(denial, context=context))
 
 
 def append(store: Store, coord: Coordinate, payload: EventPayload) -> object:

@@ -158,7 +158,7 @@ class WithoutVersion(ParcelMachine):
 
     def __init__(self, ledger: Ledger) -> None:
         class Blind:
-            stream = ledger.stream
+            stream, store_id = ledger.stream, ledger.store_id
 
             @staticmethod
             def append(coord: Any, payload: Any, **more: Any) -> Any:  # noqa: ANN401  as a ledger
@@ -173,7 +173,7 @@ class WithoutKey(ParcelMachine):
 
     def __init__(self, ledger: Ledger) -> None:
         class Forgetful:
-            stream = ledger.stream
+            stream, store_id = ledger.stream, ledger.store_id
 
             @staticmethod
             def append(coord: Any, payload: Any, **more: Any) -> Any:  # noqa: ANN401  likewise
@@ -188,7 +188,7 @@ class StoresTwice(ParcelMachine):
 
     def __init__(self, ledger: Ledger) -> None:
         class Doubling:
-            stream = ledger.stream
+            stream, store_id = ledger.stream, ledger.store_id
 
             @staticmethod
             def append(coord: Any, payload: Any, **more: Any) -> Any:  # noqa: ANN401  likewise

@@ -159,6 +159,7 @@ class AccountMachine(Machine[AccountState]):
     NAME: ClassVar[str] = "bank.transfers.Account"
     SCOPE: ClassVar[str] = "bank.transfers"
     ENTITY: ClassVar[str] = "account"
+    KEY: ClassVar[str] = "account_id"
     HANDLES: ClassVar[Mapping[type[StateData], type[Handle[Any]]]] = {
         New: NewAccount,
         Active: ActiveAccount,

@@ -121,5 +121,6 @@ class TransferPolicy(GateSet[Standing, None, MoneyTransferred]):
                 lambda ctx, state, event: judge_plausible(hooks, ctx, event),
                 source="python",
                 codes=("TO_ITSELF", "STRANGER"),
+                asks=hooks.gate_plausible,
             ),
         )

@@ -256,6 +256,7 @@ class OrderMachine(Machine[OrderState]):
     NAME: ClassVar[str] = "shop.orders.Order"
     SCOPE: ClassVar[str] = "shop.orders"
     ENTITY: ClassVar[str] = "order"
+    KEY: ClassVar[str] = "order_id"
     HANDLES: ClassVar[Mapping[type[StateData], type[Handle[Any]]]] = {
         Draft: DraftOrder,
         Placed: PlacedOrder,

@@ -94,6 +94,7 @@ class CountMachine(Machine[CountState]):
     NAME: ClassVar[str] = "world.base.things.Count"
     SCOPE: ClassVar[str] = "world.base.things"
     ENTITY: ClassVar[str] = "count"
+    KEY: ClassVar[str] = "events"
     HANDLES: ClassVar[Mapping[type[StateData], type[Handle[Any]]]] = {
         None0: None0Count,
         Some: SomeCount,

@@ -150,6 +150,7 @@ class JourneyMachine(Machine[JourneyState]):
     NAME: ClassVar[str] = "world.base.things.Journey"
     SCOPE: ClassVar[str] = "world.base.things"
     ENTITY: ClassVar[str] = "journey"
+    KEY: ClassVar[str] = "thing_id"
     HANDLES: ClassVar[Mapping[type[StateData], type[Handle[Any]]]] = {
         Here: HereJourney,
         There: ThereJourney,

@@ -231,6 +231,7 @@ class LongLivingThingMachine(Machine[LongLivingThingState]):
     NAME: ClassVar[str] = "world.base.things.LongLivingThing"
     SCOPE: ClassVar[str] = "other scope \xe9"
     ENTITY: ClassVar[str] = "thing-x"
+    KEY: ClassVar[str] = "thing_id"
     HANDLES: ClassVar[Mapping[type[StateData], type[Handle[Any]]]] = {
         Fresh: FreshLongLivingThing,
         Whole: WholeLongLivingThing,

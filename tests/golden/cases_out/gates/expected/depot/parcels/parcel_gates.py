@@ -124,6 +124,7 @@ class RepackParcelGates(GateSet[Scale, Full | Sealed, Repacked]):
                 lambda ctx, state, event: judge_careful(hooks, ctx, state, event),
                 source="python",
                 codes=("SEALED",),
+                asks=hooks.gate_careful,
             ),
             abi.Rule(
                 "light_again",
@@ -159,5 +160,6 @@ class LoseParcelGates(GateSet[None, Full | Sealed, Lost]):
                     "NOBODY_HAS_EVER_HEARD_OF_IT",
                     "IT_WAS_NEVER_LOST_AT_ALL",
                 ),
+                asks=hooks.gate_a_gate_whose_name_is_as_long_as_names_of_gates_can_be_it_seems,
             ),
         )

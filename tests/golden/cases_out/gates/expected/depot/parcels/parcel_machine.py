@@ -236,6 +236,7 @@ class ParcelMachine(Machine[ParcelState]):
     NAME: ClassVar[str] = "shop.depot.parcels.Parcel"
     SCOPE: ClassVar[str] = "shop.depot.parcels"
     ENTITY: ClassVar[str] = "parcel"
+    KEY: ClassVar[str] = "parcel_id"
     HANDLES: ClassVar[Mapping[type[StateData], type[Handle[Any]]]] = {
         Empty: EmptyParcel,
         Full: FullParcel,

@@ -73,6 +73,7 @@ class Notes(GateSet[None, None, Noted]):
                 lambda ctx, state, event: judge_noted(hooks, event),
                 source="python",
                 codes=("RUDE",),
+                asks=hooks.gate_noted,
             ),
         )
 

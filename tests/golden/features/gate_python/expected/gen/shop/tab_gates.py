@@ -61,6 +61,7 @@ class AddTabGates(GateSet[Bar, Open, Added]):
                 lambda ctx, state, event: judge_sober(hooks, ctx, state, event),
                 source="python",
                 codes=("DRUNK", "CLOSED"),
+                asks=hooks.gate_sober,
             ),
             abi.Rule(
                 "welcome",

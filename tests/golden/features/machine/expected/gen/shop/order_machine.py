@@ -136,6 +136,7 @@ class OrderMachine(Machine[OrderState]):
     NAME: ClassVar[str] = "shop.Order"
     SCOPE: ClassVar[str] = "shop"
     ENTITY: ClassVar[str] = "order"
+    KEY: ClassVar[str] = "order_id"
     HANDLES: ClassVar[Mapping[type[StateData], type[Handle[Any]]]] = {
         Draft: DraftOrder,
         Open: OpenOrder,

@@ -98,6 +98,7 @@ class ItemMachine(Machine[ItemState]):
     NAME: ClassVar[str] = "shop.Item"
     SCOPE: ClassVar[str] = "shop.shelves"
     ENTITY: ClassVar[str] = "item"
+    KEY: ClassVar[str] = "sku"
     HANDLES: ClassVar[Mapping[type[StateData], type[Handle[Any]]]] = {
         Unknown: UnknownItem,
         Known: KnownItem,
