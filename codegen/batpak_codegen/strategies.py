@@ -6,10 +6,10 @@ A type's strategy is called by its plural (`order_lines`), an event's by its nam
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -40,6 +40,8 @@ _PLAIN: Final = {
     "date": "st.dates()",
     "duration": "st.timedeltas()",
 }
+Functions: TypeAlias = Mapping[str, Mapping[str, str]]
+
 _TAKEN: Final = names.KEYWORDS | {"dt", "final", "len", "override", "st", "tuple"}
 
 
@@ -73,6 +75,14 @@ def event_function(event: str) -> str:
     return _free(names.snake(event), _TAKEN)
 
 
+def functions(packages: Iterable[PackageDef]) -> Functions:
+    """Return package → name of a type → its function, which all others import."""
+    return {
+        package.name: type_functions(package.types, (event.name for event in package.events))
+        for package in packages
+    }
+
+
 def _free(name: str, taken: Iterable[str]) -> str:
     while name in taken:
         name += "_"
@@ -82,9 +92,8 @@ def _free(name: str, taken: Iterable[str]) -> str:
 class Kit:
     """Writes the strategies of one package."""
 
-    def __init__(self, space: Namespace) -> None:
-        self.space, self.package = space, space.package
-        self.functions = {package.name: _functions(package) for package in space.project.packages}
+    def __init__(self, space: Namespace, functions: Functions) -> None:
+        self.space, self.package, self.functions = space, space.package, functions
         mine = self.functions[self.package.name]
         events = (event_function(event.name) for event in self.package.events)
         self.taken = {*mine.values(), *events, *_TAKEN}
@@ -218,10 +227,6 @@ class Kit:
 
 
 _FINITE: Final = "allow_nan=False, allow_infinity=False"
-
-
-def _functions(package: PackageDef) -> dict[str, str]:
-    return type_functions(package.types, (event.name for event in package.events))
 
 
 def _after(before: str, doc: Doc) -> Doc:
