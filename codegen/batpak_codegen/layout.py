@@ -116,7 +116,7 @@ _CALL: Final = re.compile(r"([A-Za-z_][\w.]*\()(.+)\)", re.DOTALL)
 def _is_open(doc: Doc) -> bool:
     if not isinstance(doc, Call) or not doc.items:
         return False
-    return doc.open or any([_is_open(item) for item in doc.items if isinstance(item, Call)])
+    return doc.open or any(_is_open(item) for item in doc.items if isinstance(item, Call))
 
 
 def _lay(doc: Doc, indent: int, used: int, after: int) -> str:
