@@ -46,7 +46,7 @@ FLOORS = {
         / machine_view gate_view former_view scenario_view / hooks_door strategies payload_view
         / checks / namespace link compiled compat history
         / layout machine gate hook handler thaw / step context example advice
-        / fields kinds steps freeze / literal stored / ir source
+        / fields kinds steps freeze / literal limits stored / ir source
         / declarations template outline expr difference hop frozen_bytes / slots types text lock
         / names nodes pattern shape ids schema whole_file / diagnostic""",
     "batpak_command": "main",

@@ -14,7 +14,8 @@ import msgspec
 
 from batpak_codegen.declarations import FieldDecl, SchemaFile, TypeDecl
 from batpak_codegen.diagnostic import Findings, Place, SchemaError, Span, did_you_mean, quoted
-from batpak_codegen.ir import Named, TypeDef, int_range
+from batpak_codegen.ir import Named, TypeDef
+from batpak_codegen.limits import count, is_empty
 from batpak_codegen.literal import Misfit, number, read
 from batpak_codegen.nodes import TextNode
 from batpak_codegen.pattern import PatternError
@@ -180,8 +181,19 @@ class Resolver:
             return self._scalar(base, expression.span, decl) if fine else None
         if isinstance(expression, GenericExpr):
             found = self._container(package, expression, _lengths(decl))
-            return found if fine else None
+            return found if fine and self._fill(found, decl) else None
         return self._reference(package, expression) if fine else None
+
+    def _fill(self, found: Type | None, decl: FieldDecl) -> bool:
+        """Whether a set has enough values for its `min_length`."""
+        if not isinstance(found, SetOf) or decl.min_length is None:
+            return True
+        values, wanted = count(found.item), decl.min_length
+        if values is None or values >= wanted.value:
+            return True
+        message = f"{spelled(found.item)} has {values} value{'s' * (values != 1)}: no set fits"
+        self._findings.add("E0303", message, wanted.span)
+        return False
 
     def _inner(self, package: str, expression: TypeExpr) -> Type | None:
         """Resolve a type that stands inside another one and has no options."""
@@ -320,11 +332,14 @@ class Resolver:
         if decl.pattern is not None:
             return self._matching(decl.pattern, bounds)
         found = Scalar(base, bounds)
-        lowest, highest = int_range(found) if base in INTEGERS else (0, 0)
-        if lowest > highest:
-            self._findings.add("E0303", "no value is within these limits", decl.span)
-            return None
-        return found
+        return self._met(found, decl)
+
+    def _met(self, found: Scalar, decl: FieldDecl) -> Scalar | None:
+        """Return a type that some value meets the limits of."""
+        if not is_empty(found):
+            return found
+        self._findings.add("E0303", "no value is within these limits", decl.span)
+        return None
 
     def _matching(self, pattern: TextNode, bounds: Bounds) -> Scalar | None:
         """Return the type of text that matches a pattern."""
@@ -355,7 +370,7 @@ class Resolver:
             hint = f"precision is 1..{PRECISION_MAX}, scale 0..{SCALE_MAX} and not above it"
             self._findings.add("E0303", message, precision.span, help=hint)
             return None
-        return Scalar("decimal", bounds, precision.value, scale.value)
+        return self._met(Scalar("decimal", bounds, precision.value, scale.value), decl)
 
 
 def _base(expression: TypeExpr) -> str:

@@ -57,10 +57,15 @@ def flat(doc: Doc) -> str:
     if isinstance(doc, str):
         return doc
     if isinstance(doc, Call):
-        return doc.head + ", ".join(map(flat, doc.items)) + doc.close
+        return doc.head + _joined(doc) + doc.close
     if isinstance(doc, Paren):
         return f"({flat(doc.inner)})"
     return (f" {doc.operator} " if doc.operator else " ").join(map(flat, doc.items))
+
+
+def _joined(call: Call) -> str:
+    """Return the items on one line; nearly all of them are text, and this is asked most."""
+    return ", ".join([item if isinstance(item, str) else flat(item) for item in call.items])
 
 
 def statement(before: str, doc: Doc, after: str = "", *, indent: int = 0) -> str:
@@ -68,6 +73,8 @@ def statement(before: str, doc: Doc, after: str = "", *, indent: int = 0) -> str
 
     A chain that does not fit is put into parentheses.
     """
+    if isinstance(doc, str):
+        return before + doc + after
     whole = before + flat(doc) + after
     if indent + len(whole) <= COLUMNS_MAX and not _is_open(doc):
         return whole
@@ -107,26 +114,30 @@ _CALL: Final = re.compile(r"([A-Za-z_][\w.]*\()(.+)\)", re.DOTALL)
 
 
 def _is_open(doc: Doc) -> bool:
-    return isinstance(doc, Call) and bool(doc.items) and (doc.open or any(map(_is_open, doc.items)))
+    if not isinstance(doc, Call) or not doc.items:
+        return False
+    return doc.open or any(_is_open(item) for item in doc.items if isinstance(item, Call))
 
 
 def _lay(doc: Doc, indent: int, used: int, after: int) -> str:
     """Lay out at most `COLUMNS_MAX - used - after` columns on the first line, or break."""
-    one_line = flat(doc)
-    if isinstance(doc, str) or (used + len(one_line) + after <= COLUMNS_MAX and not _is_open(doc)):
+    if isinstance(doc, str):
+        return doc
+    one_line, is_open = flat(doc), _is_open(doc)
+    if used + len(one_line) + after <= COLUMNS_MAX and not is_open:
         return one_line
     inside, pad = indent + STEP, "\n" + " " * (indent + STEP)
     if isinstance(doc, Paren):
         return f"({pad}{_lay(doc.inner, inside, inside, 0)}\n{' ' * indent})"
     if isinstance(doc, Chain):
         return _lines(doc, indent)
-    joined = ", ".join(map(flat, doc.items))
-    if doc.close.startswith(").") and not _is_open(doc):  # a call of what this one returns
+    joined = one_line[len(doc.head) : len(one_line) - len(doc.close)]
+    if doc.close.startswith(").") and not is_open:  # a call of what this one returns
         opened, _, argument = doc.close.partition("(")
         begun = f"{doc.head}{joined}{opened}("
         if used + len(begun) <= COLUMNS_MAX:
             return f"{begun}{pad}{argument.removesuffix(')')}\n{' ' * indent})"
-    if not (doc.display or _is_open(doc)) and inside + len(joined) <= COLUMNS_MAX:
+    if not (doc.display or is_open) and inside + len(joined) <= COLUMNS_MAX:
         comma = "," if doc.head.startswith("def ") and len(doc.items) == 1 else ""
         comma = comma if doc.head.endswith("(") else ""
         return f"{doc.head}{pad}{joined}{comma}\n{' ' * indent}{doc.close}"

@@ -24,7 +24,7 @@ from batpak_codegen.layout import Call, statement
 from batpak_codegen.namespace import Namespace, as_itself, constant, import_key, listing
 from batpak_codegen.outline import Outline, verified
 from batpak_codegen.scenario_view import scenario_items
-from batpak_codegen.strategies import Kit
+from batpak_codegen.strategies import Functions, Kit, functions
 from batpak_codegen.template import fill
 from batpak_codegen.text import Code, Doc, code, doc, python_literal
 from batpak_codegen.types import AliasType, EnumType, FieldType, StructType, UnionType
@@ -48,28 +48,34 @@ def render(project: Project) -> dict[str, str]:
     Raises:
         SchemaError: E0705, a file that does not say what the IR says: a defect of ours.
     """
-    reaches: dict[tuple[str, str], bool] = {}
+    common = _Common(functions(project.packages))
     if project.system:
-        files = {"system.py": _Package(project, project.packages[0], reaches).system()}
+        files = {"system.py": _Package(project, project.packages[0], common).system()}
         return dict(sorted(files.items()))
     files = {"__init__.py": _frame(), "py.typed": ""}
     for package in project.packages:
         for depth in range(1, len(package.parts)):
             files["/".join((*package.parts[:depth], "__init__.py"))] = _frame()
     for package in project.packages:
-        files |= _Package(project, package, reaches).files()
+        files |= _Package(project, package, common).files()
         files |= _door(package, files)
     files["registry.py"] = _registry(project, _hooks(project, files))
     return dict(sorted(files.items()))
 
 
+class _Common:
+    """What the packages of a project find out once: strategies, and structs as `Checks` has it."""
+
+    def __init__(self, functions: Functions) -> None:
+        self.functions = functions
+        self.reaches: dict[tuple[str, str], bool] = {}
+
+
 class _Package:
     """The files of one package."""
 
-    def __init__(
-        self, project: Project, package: PackageDef, reaches: dict[tuple[str, str], bool]
-    ) -> None:
-        self.project, self.package, self.reaches = project, package, reaches
+    def __init__(self, project: Project, package: PackageDef, common: _Common) -> None:
+        self.project, self.package, self.common = project, package, common
         self.where = f"{package.name} ({package.path})"
         self.past = project.pasts.get(package.name, Past((), (), (), {}))
         self.type_names = [definition.type.name for definition in package.types]
@@ -152,7 +158,7 @@ class _Package:
         return {"checks": verified(text, outline)}
 
     def _check_body(self, space: Namespace) -> tuple[str, Outline]:
-        checks = Checks(space, self.reaches)
+        checks = Checks(space, self.common.reaches)
         types, events = self.package.types, self.package.events
         constants = payloads.alias_constants(space, checks, types)
         functions = payloads.check_functions(space, checks, types, events)
@@ -290,7 +296,7 @@ class _Package:
 
     def _testing(self) -> str:
         space = self._space("testing")
-        kit = Kit(space)
+        kit = Kit(space, self.common.functions)
         strategies, scenarios = kit.strategies(), scenario_items(space, kit)
         outline: Outline = {strategy.name: () for strategy in strategies}
         outline |= {scenario.name: scenario.members for scenario in scenarios}

@@ -6,16 +6,16 @@ A type's strategy is called by its plural (`order_lines`), an event's by its nam
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from fractions import Fraction
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
 from batpak_codegen import names
 from batpak_codegen.ir import INT_RANGES, PackageDef, TypeDef, int_range
 from batpak_codegen.layout import Call, Chain, Doc, flat, statement
+from batpak_codegen.limits import decimal_range, is_itself, nearest
 from batpak_codegen.namespace import Namespace
 from batpak_codegen.text import Code, code, ident, python_literal
 from batpak_codegen.types import (
@@ -40,6 +40,8 @@ _PLAIN: Final = {
     "date": "st.dates()",
     "duration": "st.timedeltas()",
 }
+Functions: TypeAlias = Mapping[str, Mapping[str, str]]
+
 _TAKEN: Final = names.KEYWORDS | {"dt", "final", "len", "override", "st", "tuple"}
 
 
@@ -73,6 +75,14 @@ def event_function(event: str) -> str:
     return _free(names.snake(event), _TAKEN)
 
 
+def functions(packages: Iterable[PackageDef]) -> Functions:
+    """Return package → name of a type → its function, which all others import."""
+    return {
+        package.name: type_functions(package.types, (event.name for event in package.events))
+        for package in packages
+    }
+
+
 def _free(name: str, taken: Iterable[str]) -> str:
     while name in taken:
         name += "_"
@@ -82,9 +92,8 @@ def _free(name: str, taken: Iterable[str]) -> str:
 class Kit:
     """Writes the strategies of one package."""
 
-    def __init__(self, space: Namespace) -> None:
-        self.space, self.package = space, space.package
-        self.functions = {package.name: _functions(package) for package in space.project.packages}
+    def __init__(self, space: Namespace, functions: Functions) -> None:
+        self.space, self.package, self.functions = space, space.package, functions
         mine = self.functions[self.package.name]
         events = (event_function(event.name) for event in self.package.events)
         self.taken = {*mine.values(), *events, *_TAKEN}
@@ -195,17 +204,8 @@ class Kit:
         return Call(f"{flat(regex)}.filter(", (f"lambda text: {before}len(text){after}",))
 
     def _decimal(self, type_: Scalar) -> Doc:
-        precision, scale = type_.precision or 0, type_.scale or 0
-        low, high = -(10**precision) + 1, 10**precision - 1  # in units of the last digit
-        bounds, unit = type_.bounds, 10**scale
-        if bounds.ge is not None:
-            low = max(low, math.ceil(Fraction(bounds.ge) * unit))
-        if bounds.gt is not None:
-            low = max(low, math.floor(Fraction(bounds.gt) * unit) + 1)
-        if bounds.le is not None:
-            high = min(high, math.floor(Fraction(bounds.le) * unit))
-        if bounds.lt is not None:
-            high = min(high, math.ceil(Fraction(bounds.lt) * unit) - 1)
+        scale = type_.scale or 0
+        low, high = decimal_range(type_)
         limits = (f"min_value={self._units(low, scale)}", f"max_value={self._units(high, scale)}")
         return Call("st.decimals(", (*limits, f"places={scale}"))
 
@@ -218,10 +218,6 @@ class Kit:
 
 
 _FINITE: Final = "allow_nan=False, allow_infinity=False"
-
-
-def _functions(package: PackageDef) -> dict[str, str]:
-    return type_functions(package.types, (event.name for event in package.events))
 
 
 def _after(before: str, doc: Doc) -> Doc:
@@ -249,26 +245,22 @@ def _raw(pattern: str) -> str:
 def _float_limits(type_: Scalar) -> list[str]:
     """Return the limits as the generated check has them; the tighter one of two."""
     bounds = type_.bounds
-    low_pair = ((bounds.ge, False), (bounds.gt, True))
-    high_pair = ((bounds.le, False), (bounds.lt, True))
-    lows = [(_float(limit, math.inf), out) for limit, out in low_pair if limit is not None]
-    highs = [(-_float(limit, -math.inf), out) for limit, out in high_pair if limit is not None]
+    lows = [_float(bounds.ge, math.inf, is_out=False), _float(bounds.gt, math.inf, is_out=True)]
+    highs = [_float(bounds.le, -math.inf, is_out=False), _float(bounds.lt, -math.inf, is_out=True)]
+    low, high = max(filter(None, lows), default=None), max(filter(None, highs), default=None)
     found: list[str] = []
-    if lows:
-        low, excluded = max(lows)
-        found.append(f"min_value={python_literal(low)}")
-        found += ["exclude_min=True"] if excluded else []
-    if highs:
-        high, excluded = max(highs)
-        found.append(f"max_value={python_literal(-high)}")
-        found += ["exclude_max=True"] if excluded else []
+    if low:
+        found.append(f"min_value={python_literal(low[0])}")
+        found += ["exclude_min=True"] if low[1] else []
+    if high:
+        found.append(f"max_value={python_literal(-high[0])}")
+        found += ["exclude_max=True"] if high[1] else []
     return found
 
 
-def _float(limit: Decimal, inwards: float) -> float:
-    """Return a limit as a float; a whole number that is none is compared with as it is."""
-    nearest = float(limit)
-    if "." in f"{limit:f}" or Decimal(nearest) == limit:
-        return nearest
-    outside = Decimal(nearest) < limit if inwards > 0 else Decimal(nearest) > limit
-    return math.nextafter(nearest, inwards) if outside else nearest
+def _float(limit: Decimal | None, inwards: float, *, is_out: bool) -> tuple[float, bool] | None:
+    """Return a limit, so that the tighter one of two is the greater, and whether it is no value."""
+    if limit is None:
+        return None
+    found = nearest(limit, inwards)
+    return math.copysign(1, inwards) * found, is_out and is_itself(limit, found)

@@ -27,7 +27,7 @@ CODES: Final = (
         "an option that is missing, or not for this type",
         "A decimal needs precision and scale. Limits (ge, gt, le, lt) belong to numbers, lengths "
         "to text, bytes, lists, sets and maps. Constraints of a named type belong to its "
-        "definition.",
+        "definition. Some value has to meet them all.",
         "types:\n  Line: {struct: {price: decimal}}",
     ),
     Code(

@@ -53,6 +53,20 @@ WRONG_FIELDS = [
     ("E0303", "{type: string, min_length: 4, max_length: 3}", "4", None),
     ("E0303", "{type: i8, ge: 128}", "{type: i8, ge: 128}", None),
     ("E0303", "{type: u8, gt: 4, lt: 5}", "{type: u8, gt: 4, lt: 5}", None),
+    *(
+        ("E0303", empty, empty, None)
+        for empty in (
+            "{type: decimal, precision: 2, scale: 0, ge: 150}",
+            "{type: decimal, precision: 4, scale: 2, gt: 1.23, lt: 1.24}",
+            "{type: decimal, precision: 4, scale: 2, ge: 1.231, le: 1.239}",
+            "{type: float, ge: 2, le: 1}",
+            "{type: float, gt: 1, lt: 1}",
+            "{type: float, ge: 0, lt: 0}",
+        )
+    ),
+    ("E0303", "{type: set<Colour>, min_length: 3}", "3", None),
+    ("E0303", "{type: set<i8>, min_length: 300}", "300", None),
+    ("E0303", "{type: set<u8>?, min_length: 257}", "257", None),
     ("E0106", "{type: i8, ge: 1.5}", "1.5", None),
     ("E0106", "{type: f64, ge: 1e5}", "1e5", None),
     ("E0106", "{type: string, max_length: -1}", "-1", None),
@@ -94,6 +108,21 @@ def test_a_wrong_field_is_found_where_it_stands(
 
     assert (found.code, pointed(text, found)) == (code, above)
     assert answer is None or answer in (found.help or "")
+
+
+@pytest.mark.parametrize(
+    "declaration",
+    [
+        "{type: decimal, precision: 2, scale: 0, ge: 99}",
+        "{type: decimal, precision: 4, scale: 2, gt: 1.22, lt: 1.24}",
+        "{type: float, ge: 1, le: 1}",
+        "{type: float, gt: 9007199254740993, lt: 9007199254740997}",
+        "{type: set<i8>, min_length: 256}",
+        "{type: set<string>, min_length: 5}",
+    ],
+)
+def test_limits_that_one_value_meets_are_fine(tmp_path: Path, declaration: str) -> None:
+    assert field(tmp_path, declaration).name == "f"
 
 
 READ = [
