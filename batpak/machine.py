@@ -51,6 +51,7 @@ from batpak.errors import (
     VersionConflict,
 )
 from batpak.event import P
+from batpak.frozen import is_changeable
 from batpak.guard.gates import AnyGates, GateSet
 from batpak.guard.receipt import Receipt
 from batpak.ids import framed, key_begin
@@ -70,6 +71,8 @@ from batpak.typestate import (
     Transition,
     arrived,
     bracketed,
+    copied_data,
+    data_of,
     derive,
     store_of,
 )
@@ -182,6 +185,9 @@ class Machine(Generic[S]):
         self._scope: Final = framed(self.SCOPE)
         self._key_of: Final = attrgetter(self.KEY) if self.KEY else None
         self._framed: Final[dict[tuple[int, int], bytes]] = {}
+        for data, handle in self.HANDLES.items():
+            if is_changeable(data):  # else a policy would judge what somebody has put there
+                derive(handle, data=copied_data)
         for row, to in self._table.items():
             if to.step is None:
                 raise InvalidArgument("steps", f"{self.NAME}: {_names(row)} has none")
@@ -321,7 +327,7 @@ class Machine(Generic[S]):
         """
         try:
             source, target, event = move.source, move.target, move.event
-            data, store_id = source.data, store_of(source)
+            data, store_id = data_of(source), store_of(source)
         except AttributeError:
             raise InvalidArgument("move", "an empty hull, made around the constructor") from None
         if store_id is not self._store_id and store_id != self._store_id:

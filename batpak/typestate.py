@@ -13,6 +13,7 @@ past the checker, the table of the machine refuses. Reference: docs/reference/ty
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from operator import attrgetter
 from types import MappingProxyType
 from typing import (
@@ -124,7 +125,7 @@ class Handle(Generic[D_co]):
 
     @property
     def data(self) -> D_co:
-        """What is known in this state."""
+        """What is known in this state. If it has a dict inside, a copy each time."""
         return self._data
 
     def _move(self, target: type[T], event: P) -> Transition[Self, T, P]:
@@ -181,6 +182,16 @@ def arrived(
     made: T = handle
     return made
 
+
+def _copied(handle: Handle[D_co]) -> D_co:
+    return deepcopy(handle._data)  # what is done to it, is done to it alone
+
+
+copied_data: Final = property(_copied, doc=Handle.data.__doc__)
+"""The `data` of handles whose data has a dict inside. For machines."""
+
+data_of: Final[Callable[[Handle[Any]], StateData]] = attrgetter("_data")
+"""The data of a handle, to look at only. For machines."""
 
 store_of: Final[Callable[[Handle[Any]], UUID | None]] = attrgetter("_store_id")
 """The store that a handle was read from; None: it was replayed. For machines."""

@@ -30,10 +30,10 @@ from batpak.errors import (
     VersionConflict,
 )
 from batpak.event import EventFlags
-from batpak.guard.gates import GateSet
+from batpak.guard.gates import GateSet, Rule
 from batpak.guard.proposal import Proposal
 from batpak.guard.stamp import PolicyStamp
-from batpak.guard.verdict import Denial
+from batpak.guard.verdict import PERMIT, Denial, Verdict
 from batpak.ids import CorrelationId, new_id, operation_key
 from batpak.payload import EventPayload
 from batpak.typestate import Edge, StateData, Transition
@@ -112,6 +112,46 @@ def test_every_handle_that_a_move_returns_is_what_load_gives(parcels: ParcelMach
     assert isinstance(sent, SentParcel)
     assert sent.data == Sent(parcel_id=ID, weight=Decimal("1.500"), carrier=Carrier.DHL)
     assert str(packed.data.weight) == "1.500"  # as stored, not as given
+
+
+def test_what_a_handle_knows_cannot_be_changed_from_outside(
+    parcels: ParcelMachine, ledger: BrittleLedger
+) -> None:
+    packed = pack(parcels, labels={"hold": "customs"})
+
+    cast("dict[str, str]", packed.data.labels).pop("hold")
+
+    assert packed.data.labels == {"hold": "customs"}
+    assert parcels.load(ID) == packed
+    assert ledger.events[0].payload == parcels.new(ID).pack(labels={"hold": "customs"}).event
+
+
+def test_gates_and_steps_get_data_of_their_own(ledger: BrittleLedger) -> None:
+    def forget(state: Packed | Sent, event: ParcelCancelled) -> Gone:
+        cast("dict[str, str]", cast("Packed", state).labels).clear()
+        return Gone(parcel_id=state.parcel_id, reason=event.reason)
+
+    def clear(_ctx: object, state: Packed, _event: object) -> Verdict:
+        cast("dict[str, str]", state.labels).clear()
+        return PERMIT
+
+    parcels = ParcelMachine(ledger, {**STEPS, (Packed, ParcelCancelled): forget})
+    rule = Rule("clear", cast("Any", clear), source="", codes=())
+    GateSet.__init__(parcels.cancel_gates, rule)
+    packed = pack(parcels, labels={"hold": "customs"})
+
+    receipt = parcels.cancel_gates.evaluate(None, packed.cancel(reason="lost"))
+    assert not isinstance(receipt, Denial)
+    parcels.commit(receipt)
+
+    assert packed.data.labels == {"hold": "customs"}
+
+
+@pytest.mark.usefixtures("packed")
+def test_data_without_a_dict_inside_is_not_copied(parcels: ParcelMachine) -> None:
+    new = parcels.new(ID)
+
+    assert new.data is new.data
 
 
 @pytest.mark.usefixtures("packed")
