@@ -229,6 +229,25 @@ def test_another_folder_holds_not_the_code_of_the_project_and_is_not_inside_it(
     assert tree(config) == before
 
 
+@pytest.mark.parametrize("out", ["..", "../alpha/gen/deeper"])
+def test_gen_leaves_the_code_of_other_projects_alone(config: Config, out: str) -> None:
+    other = config.root / "alpha"
+    (other / "schemas").mkdir(parents=True)
+    (other / "schemas" / "roof.batpak.yaml").write_text(ROOF)
+    (other / "pyproject.toml").write_text('[tool.batpak]\nout = "gen"\n')
+    gen(configure(other / "pyproject.toml"), Request())
+    before = {path: path.read_bytes() for path in other.rglob("*.py")}
+
+    with pytest.raises(SchemaError) as caught:
+        gen(config, Request(out=config.root / "house" / out))
+
+    assert [found.code for found in caught.value.diagnostics] == ["E0006"]
+    (config.root / "pyproject.toml").write_text('[tool.batpak]\nout = "alpha"\n')
+    with pytest.raises(SchemaError, match="another output"):
+        gen(configure(config.root / "pyproject.toml"), Request())
+    assert {path: path.read_bytes() for path in other.rglob("*.py")} == before
+
+
 def test_the_outputs_that_are_listed_are_those_that_are_written(config: Config) -> None:
     listed = gen(config, Request(list_outputs=True)).product.splitlines()
 
