@@ -44,7 +44,7 @@ FLOORS = {
         / render write stubs installed promises / user_source places
         / machine_view gate_view former_view scenario_view / hooks_door strategies payload_view
         / checks / namespace link compiled compat history
-        / layout machine gate hook handler thaw / step context example advice
+        / layout machine gate hook handler thaw depth / step context example advice
         / fields kinds steps freeze / literal stored / ir source
         / declarations template outline expr difference hop frozen_bytes / slots types text lock
         / names nodes pattern shape ids schema whole_file / diagnostic""",
