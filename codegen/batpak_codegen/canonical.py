@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from batpak_codegen.nodes import MapNode, Node, TextNode
+from batpak_codegen.slots import whole_number
 from batpak_codegen.source import yaml_text
-from batpak_codegen.splice import Edit, Offsets, apply, comments, last_line, meaning, whole
+from batpak_codegen.splice import Edit, Offsets, apply, comments, last_line, meaning
 
 _PASSES_MAX: Final = 40  # a pass sorts what has nothing unsorted inside; nesting is at most 32
 
@@ -167,7 +168,7 @@ def _spelled(root: Node, offsets: Offsets) -> Iterator[Edit]:
         for key, value in node.entries:
             if not isinstance(value, TextNode) or value.style:
                 continue
-            number = whole(value.value)
+            number = whole_number(value.value)
             if number is None or number < 0:
                 continue
             spelling = value.value

@@ -7,12 +7,12 @@ in, so a defect here ends in an error and never in a changed meaning.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import TypeAlias
 
 from msgspec import Struct
 
 from batpak_codegen.nodes import MapNode, Node, SeqNode, TextNode
+from batpak_codegen.slots import whole_number
 
 Meaning: TypeAlias = "str | list[Meaning] | dict[str, Meaning]"
 
@@ -81,15 +81,8 @@ def meaning(node: Node) -> Meaning:
 
 
 def _value(node: TextNode) -> str:
-    number = None if node.style else whole(node.value)
+    number = None if node.style else whole_number(node.value)
     return node.value if number is None else str(number)
-
-
-def whole(text: str) -> int | None:
-    """Return the whole number that a schema may write so."""
-    with suppress(ValueError):
-        return int(text, 16) if text.startswith("0x") else int(text.replace("_", ""))
-    return None
 
 
 def comments(text: str) -> Sequence[str]:

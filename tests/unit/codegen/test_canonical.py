@@ -142,6 +142,13 @@ def test_maps_in_brackets_are_put_in_order_as_well(entry: str) -> None:
     assert "0x007" in tidy
 
 
+@pytest.mark.parametrize("number", ["017", "0x_1", "1__0_", "0o17", "'7'"])
+def test_what_is_no_number_to_check_is_left_to_be_refused(number: str) -> None:
+    text = f"batpak: 1\npackage: a.b\ncategory: 0x2\nevents:\n  E: {{id: {number}, fields: {{}}}}\n"
+
+    assert canonical(text, "x") == text.replace("1__0_", "0x00a")
+
+
 def test_a_defect_ends_in_an_error_and_changes_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
