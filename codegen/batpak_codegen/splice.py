@@ -6,14 +6,17 @@ in, so a defect here ends in an error and never in a changed meaning.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
 from batpak_codegen.nodes import MapNode, Node, SeqNode, TextNode
 from batpak_codegen.slots import whole_number
 
+_INK: Final = re.compile(r"\S")
+_COMMENT: Final = re.compile(r"(?<!\S)#.*")
 Meaning: TypeAlias = "str | list[Meaning] | dict[str, Meaning]"
 
 
@@ -85,7 +88,28 @@ def _value(node: TextNode) -> str:
     return node.value if number is None else str(number)
 
 
-def comments(text: str) -> Sequence[str]:
-    """Return the lines that are comments, sorted."""
-    rows = (row.strip() for row in text.split("\n"))
-    return sorted(row for row in rows if row.startswith("#"))
+def comments(root: Node, offsets: Offsets) -> list[tuple[int, str]]:
+    """Return the comments of a file, and where each begins; `#` inside text is none."""
+    pieces: list[str] = []
+    done = 0
+    for node in _texts(root):
+        start = offsets.start(node)
+        if node.style in ("|", ">"):  # its head may have a comment
+            start = offsets.at(node.span.line + 1, 1)
+        end = max(offsets.end(node), start)
+        pieces += [offsets.text[done:start], _INK.sub("x", offsets.text[start:end])]
+        done = end
+    bare = "".join((*pieces, offsets.text[done:]))
+    return [(found.start(), found[0].rstrip()) for found in _COMMENT.finditer(bare)]
+
+
+def _texts(node: Node) -> Iterator[TextNode]:
+    if isinstance(node, TextNode):
+        yield node
+    elif isinstance(node, SeqNode):
+        for item in node.items:
+            yield from _texts(item)
+    else:
+        for key, value in node.entries:
+            yield key
+            yield from _texts(value)
