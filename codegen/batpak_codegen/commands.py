@@ -171,7 +171,8 @@ def fmt(config: Config, paths: Sequence[Path], *, check: bool) -> Outcome:
         check: Write nothing; say which would change.
 
     Raises:
-        SchemaError: A file cannot be read or replaced, or is no YAML.
+        SchemaError: A file cannot be read or replaced, or is no YAML; E0703, one was saved by
+            somebody else since it was read.
     """
     started = time.perf_counter()
     named = [path.absolute() for path in paths]
@@ -184,7 +185,7 @@ def fmt(config: Config, paths: Sequence[Path], *, check: bool) -> Outcome:
         found = tuple(Diagnostic("E0706", f"{path} {message}", None, hint) for path in changed)
         return Outcome(diagnostics=found, reason="drift")
     for path in changed:
-        whole_file.save(config.root / path, shaped[path])
+        whole_file.save(config.root / path, shaped[path], texts[path])
     seconds = time.perf_counter() - started
     rest = f"{len(texts) - len(changed)} unchanged ({seconds:.2f} s)"
     said = f"{counted(len(changed), 'file')} formatted, {rest}"
@@ -201,7 +202,7 @@ def next_id(config: Config, name: str, *, write: bool) -> Outcome:
     found = numbering.next_id(name, texts)
     if write:
         yaml_text.parse(found.text, found.path)
-        whole_file.save(config.root / found.path, found.text)
+        whole_file.save(config.root / found.path, found.text, texts[found.path])
     return Outcome(f"0x{found.number:03x}\n")
 
 

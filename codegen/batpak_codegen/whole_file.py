@@ -53,14 +53,26 @@ def replace(path: Path, data: bytes) -> None:
             temporary.unlink()
 
 
-def save(path: Path, text: str) -> None:
+def save(path: Path, text: str, old: str | None = None) -> None:
     """Put a text in the place of a file.
 
+    Args:
+        path: Of the file.
+        text: What it is to say.
+        old: What it said when it was read, with line feeds only; None if that does not matter.
+
     Raises:
-        SchemaError: E0703, it is a link, or the system refused; all is as it was.
+        SchemaError: E0703, it is a link, it does not say `old` any more, or the system refused;
+            all is as it was.
     """
     try:
+        if old is not None and not path.is_symlink() and _said(read(path)) != old:
+            raise OSError(0, "it was changed in the meantime; run the command again")
         replace(path, text.encode())
     except OSError as error:
         message = f"cannot replace {quoted(path.name)}: {error.strerror or error}"
         raise SchemaError([Diagnostic("E0703", message)]) from error
+
+
+def _said(data: bytes | None) -> str | None:
+    return None if data is None else data.decode("utf-8-sig", "replace").replace("\r\n", "\n")
