@@ -35,7 +35,8 @@ _MINIMAL: Final = 'at least: [tool.batpak] out = "myapp/gen"'
 class Config(Struct, frozen=True):
     """`[tool.batpak]` of one project. Paths are relative to `root`, with slashes.
 
-    `file` is the name of the file that says so, in `root`; `ignore` are codes of warnings.
+    `file` is the name of the file that says so, in `root`; `ignore` are codes of warnings; `until`
+    is the first day on which a suppression ends, and with it what this says.
     """
 
     root: Path
@@ -52,6 +53,7 @@ class Config(Struct, frozen=True):
     warnings_as_errors: bool = False
     file: str = PYPROJECT
     python_schemas: tuple[str, ...] = ()
+    until: dt.date | None = None
 
 
 class _Suppress(Struct):
@@ -181,6 +183,7 @@ def _config(root: Path, table: dict[str, object] | None, file: str) -> Config:
         given.warnings_as_errors,
         file,
         _module_names(given.python_schemas, file),
+        min((one.until for one in given.suppress), default=None),
     )
 
 

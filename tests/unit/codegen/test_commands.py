@@ -318,6 +318,21 @@ def test_any_change_is_something_to_do(config: Config, name: str) -> None:
     assert stamp.unchanged(start=config.root) is None
 
 
+def test_a_suppression_that_has_ended_is_something_to_do(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "[[tool.batpak.suppress]]\nrule = 'C102'\ntarget = 'x'\nreason = 'y'\nuntil = {}\n"
+    (config.root / "pyproject.toml").write_text(
+        TABLE + rows.format("9999-12-30") + rows.format("9999-12-29")
+    )
+    gen(configure(config.root / "pyproject.toml"), Request())
+
+    monkeypatch.setattr(stamp, "_today", lambda: "9999-12-29")
+    assert stamp.unchanged(start=config.root) is not None
+    monkeypatch.setattr(stamp, "_today", lambda: "9999-12-30")
+    assert stamp.unchanged(start=config.root) is None
+
+
 def test_another_generator_is_something_to_do(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
