@@ -6,7 +6,6 @@ Every key is checked here, so that nobody else has to ask whether a path leads o
 from __future__ import annotations
 
 import datetime as dt
-import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os.path import realpath
@@ -17,7 +16,8 @@ from msgspec import Struct, ValidationError, convert
 from msgspec.structs import fields, replace
 
 from batpak_codegen import names
-from batpak_codegen.compat import RULES, Mode, Suppression
+from batpak_codegen.codes.table import CODES
+from batpak_codegen.compat import Mode, Suppression
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, did_you_mean, quoted
 from batpak_codegen.places import HOOKS, hooks_pattern, inside
 from batpak_codegen.promises import Terms
@@ -28,7 +28,8 @@ KEYS: Final = (
     *("schemas", "python_schemas", "out", "out_module", "package_root", "system", "hooks", "tests"),
     *("lock", "mode", "modes", "suppress", "ignore", "warnings_as_errors"),
 )
-_WARNING: Final = re.compile(r"W\d{4}")
+_WARNINGS: Final = [code for code in CODES if code.startswith("W")]
+_RULES: Final = [code for code in CODES if code.startswith("C")]
 _MINIMAL: Final = 'at least: [tool.batpak] out = "myapp/gen"'
 
 
@@ -222,9 +223,11 @@ def _misfits(table: Mapping[str, object], file: str) -> Iterator[Diagnostic]:
 
 def _refuse_ignored(codes: Iterable[str], file: str) -> None:
     for code in codes:
-        if not _WARNING.fullmatch(code):
+        if code not in _WARNINGS:
             message = f"{file}: {quoted(code)} cannot be ignored"
-            raise _refused("E0003", message, "ignore lists codes of warnings, like W0402")
+            hint = did_you_mean(code, _WARNINGS) if code.startswith("W") else None
+            other = "ignore lists codes of warnings, like W0402"
+            raise _refused("E0003", message, hint or other)
 
 
 def _lock_of(root: Path, schemas: tuple[str, ...]) -> str:
@@ -248,9 +251,9 @@ def _suppressions(given: tuple[_Suppress, ...], file: str) -> tuple[Suppression,
     """Return what may break; one whose day has come is an error."""
     today = dt.datetime.now(dt.UTC).date()
     for one in given:
-        if one.rule not in RULES:
+        if one.rule not in _RULES:
             message = f"{file}: suppress: there is no rule {quoted(one.rule)}"
-            raise _refused("E0003", message, "rules are C101 to C123")
+            raise _refused("E0003", message, f"rules are {_RULES[0]} to {_RULES[-1]}")
         if one.until < today or not one.reason.strip():
             message = f"{file}: the suppression of {one.rule} for {quoted(one.target)}"
             ended = f"{message} ended on {one.until}" if one.reason.strip() else f"{message}: why?"

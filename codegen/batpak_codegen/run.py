@@ -216,9 +216,19 @@ def settled(
     """
     loaded = read(config)
     project = linked(config, loaded)
+    _refuse_strangers(config, project)
     base, text = read_lock(config.root, config.lock)
     terms = terms or config.terms
     return settle(project, loaded, base, text, terms, is_locking=is_locking), loaded
+
+
+def _refuse_strangers(config: Config, project: Project) -> None:
+    """Refuse modes of packages that are none: what was meant would go by its default."""
+    for package in config.terms.modes:
+        if package not in project.parts:
+            message = f"{config.file}: modes: there is no package {quoted(package)}"
+            hint = did_you_mean(package, project.parts) or f"packages: {', '.join(project.parts)}"
+            raise SchemaError([Diagnostic("E0003", message, None, hint)])
 
 
 def read(config: Config) -> Loaded:

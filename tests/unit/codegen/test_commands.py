@@ -457,13 +457,35 @@ def test_warnings_can_be_ignored_by_code_or_be_errors(
     assert understand(both)[0].warnings == ()
 
 
-@pytest.mark.parametrize("code", ["E0203", "W04", "all", ""])
+@pytest.mark.parametrize("code", ["E0203", "W04", "W0999", "all", ""])
 def test_only_warnings_can_be_ignored(config: Config, code: str) -> None:
     file = config.root / "pyproject.toml"
     file.write_text(f'{TABLE}ignore = ["{code}"]\n')
 
     with pytest.raises(SchemaError, match="E0003"):
         configure(file)
+
+
+@pytest.mark.parametrize("rule", ["C117", "C123", "E0003"])
+def test_only_rules_can_be_suppressed(config: Config, rule: str) -> None:
+    file = config.root / "pyproject.toml"
+    row = f"rule = '{rule}'\ntarget = 'x'\nreason = 'y'\nuntil = 9999-12-30\n"
+    file.write_text(f"{TABLE}[[tool.batpak.suppress]]\n{row}")
+
+    with pytest.raises(SchemaError, match="E0003") as caught:
+        configure(file)
+
+    assert caught.value.diagnostics[0].help == "rules are C101 to C122"
+
+
+def test_a_mode_of_a_package_that_is_none_is_refused(config: Config) -> None:
+    file = config.root / "pyproject.toml"
+    file.write_text(f'{TABLE}modes = {{"house.rof" = "full_transitive"}}\n')
+
+    with pytest.raises(SchemaError, match=r"E0003: .* no package `house.rof`") as caught:
+        gen(configure(file), Request())
+
+    assert caught.value.diagnostics[0].help == "did you mean `house.roof`?"
 
 
 def test_all_unknown_keys_are_told_at_once_with_what_was_meant(config: Config) -> None:
