@@ -110,13 +110,20 @@ def _diff(report: Report, config: Config) -> str:
 
 def _write_depfile(file: Path, report: Report, config: Config) -> None:
     """Write what each output is made from, the way `make` and `ninja` read it."""
-    made = sorted(set(report.files) - set(report.yours))
-    targets = " ".join(_escaped(config.root / _shown(path, report)) for path in made)
-    read = (config.root / path for path in report.read)
+    targets = [config.root / _shown(path, report) for path in sorted(report.files)]
+    read = [config.root / path for path in report.read]
+    beside = [config.root / path for path in report.beside]
+    if file.resolve() in {
+        path.resolve() for path in (*targets, *stamp.inputs(config), *read, *beside)
+    }:
+        message = f"{printable(str(file))} is what a run reads or writes, and no depfile"
+        raise SchemaError([Diagnostic("E0003", message, None, "name a file of its own")])
+    yours = {config.root / path for path in report.yours}
     inputs = {*stamp.inputs(config), *(path for path in read if path.is_file())}
+    made = " ".join(_escaped(path) for path in targets if path not in yours)
     sources = " ".join(map(_escaped, sorted(inputs)))
     try:
-        file.write_text(f"{targets}: {sources}\n", encoding="utf-8")
+        file.write_text(f"{made}: {sources}\n", encoding="utf-8")
     except OSError as error:
         message = f"cannot write {printable(str(file))}: {error.strerror}"
         raise SchemaError([Diagnostic("E0703", message)]) from error

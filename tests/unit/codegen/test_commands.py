@@ -272,6 +272,24 @@ def test_a_depfile_names_outputs_and_inputs_and_escapes_blanks(
         gen(config, Request(depfile=tmp_path / "no" / "d.mk"))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("schemas/roof.batpak.yaml", "pyproject.toml", "schemas/batpak.lock", "link"),
+        *("house/gen/registry.py", "house/floor_hooks.py", "tests/batpak/test_house_floor.py"),
+    ],
+)
+def test_a_depfile_overwrites_nothing_that_a_run_reads_or_writes(owing: Config, name: str) -> None:
+    (owing.root / "link").symlink_to("schemas/roof.batpak.yaml")
+    gen(owing, Request())
+    before = snapshot(owing)
+
+    with pytest.raises(SchemaError, match="E0003"):
+        gen(owing, Request(depfile=owing.root / name))
+
+    assert snapshot(owing) == before
+
+
 # ------------------------------------------------------------------------------------- the stamp
 
 
