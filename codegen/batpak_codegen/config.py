@@ -30,6 +30,7 @@ KEYS: Final = (
 )
 _WARNINGS: Final = [code for code in CODES if code.startswith("W")]
 _RULES: Final = [code for code in CODES if code.startswith("C")]
+_PATH: Final = "a path below the configuration file, with slashes"
 _MINIMAL: Final = 'at least: [tool.batpak] out = "myapp/gen"'
 
 
@@ -153,8 +154,7 @@ def _config(root: Path, table: dict[str, object] | None, file: str) -> Config:
     given = convert(table, _Keys)
     out = given.out
     if out.startswith(("/", "~")) or "\\" in out or ".." in out.split("/"):
-        hint = "a path below the configuration file, with slashes"
-        raise _refused("E0704", f"{file}: out {quoted(out)} leads out of the project", hint)
+        raise _refused("E0704", f"{file}: out {quoted(out)} leads out of the project", _PATH)
     out = "/".join(part for part in out.split("/") if part not in ("", "."))
     if not out:
         raise _refused("E0003", f"{file}: out names no directory", _MINIMAL)
@@ -178,7 +178,7 @@ def _config(root: Path, table: dict[str, object] | None, file: str) -> Config:
         given.system,
         hooks_pattern(root, out, given.hooks),
         inside(root, out, "tests", given.tests) if given.tests else None,
-        _below(root, given.lock or _lock_of(root, given.schemas), "lock", file),
+        _lock(root, out, given, file),
         Terms(given.mode, given.modes, _suppressions(given.suppress, file)),
         given.ignore,
         given.warnings_as_errors,
@@ -230,19 +230,26 @@ def _refuse_ignored(codes: Iterable[str], file: str) -> None:
             raise _refused("E0003", message, hint or other)
 
 
-def _lock_of(root: Path, schemas: tuple[str, ...]) -> str:
-    """Return where the lock is, if nobody says: in the first directory of schemas."""
-    first = schemas[0] if schemas else "."
-    folder = first if (root / first).is_dir() else Path(first).parent.as_posix()
-    return f"{folder}/{LOCK}"
+def _lock(root: Path, out: str, given: _Keys, file: str) -> str:
+    """Return where the lock is; if nobody says, in the first directory of schemas."""
+    if given.lock:
+        lock = _below(root, given.lock, f"lock {quoted(given.lock)}", file, _PATH)
+    else:
+        first = given.schemas[0] if given.schemas else "."
+        folder = first if (root / first).is_dir() else Path(first).parent.as_posix()
+        hint = f'say where the lock file is: lock = "{LOCK}"'
+        lock = _below(root, f"{folder}/{LOCK}", f"schemas {quoted(first)}", file, hint)
+    if f"{lock}/".startswith(f"{out}/"):
+        message = f"{file}: lock {quoted(lock)} is inside out"
+        raise _refused("E0003", message, f"everything in {out} is generated; say another place")
+    return lock
 
 
-def _below(root: Path, path: str, key: str, file: str) -> str:
+def _below(root: Path, path: str, what: str, file: str, hint: str) -> str:
     if path.startswith(("/", "~")) or "\\" in path or ".." in path.split("/"):
-        hint = "a path below the configuration file, with slashes"
-        raise _refused("E0704", f"{file}: {key} {quoted(path)} leads out of the project", hint)
+        raise _refused("E0704", f"{file}: {what} leads out of the project", hint)
     if not Path(realpath(root / path)).is_relative_to(realpath(root)):
-        message = f"{file}: {key} {quoted(path)} is behind a link that leads out of the project"
+        message = f"{file}: {what} is behind a link that leads out of the project"
         raise _refused("E0704", message)
     return "/".join(part for part in path.split("/") if part not in ("", "."))
 
