@@ -40,15 +40,15 @@ FLOORS = {
     "batpak.guard": "gates trace / bypass / receipt / jury / stamp / proposal verdict",
     "batpak_codegen": """commands / versions / console stamp scaffold numbering plain page changelog
         canary captures
-        / catalog draft / canonical / language splice formats watch graph / codes escape / run
+        / catalog draft / canonical / language splice formats watch graph / escape / run
         / unfrozen / config user_file contract_tests / hook_classes
         / render write stubs installed promises / user_source places
         / machine_view gate_view former_view scenario_view / hooks_door strategies payload_view
         / checks / namespace link compiled compat history
-        / layout machine gate hook handler thaw / step context example advice
+        / layout machine gate hook handler thaw depth / step context example advice
         / fields kinds steps freeze / literal limits stored / ir source
         / declarations template outline expr difference hop frozen_bytes / slots types text lock
-        / names nodes pattern shape ids schema whole_file / diagnostic""",
+        / names nodes pattern shape ids schema whole_file / codes / diagnostic""",
     "batpak_command": "main",
     "batpak_codegen.codes": "table / environment text types machines expressions versions / code",
     "batpak_codegen.source": "load / python / yaml_text",

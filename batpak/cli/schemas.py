@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from batpak.cli.manner import Manner, shared
+from batpak.cli.manner import Format, Manner, shared
 
 if TYPE_CHECKING:
     from batpak_codegen.console import Outcome
@@ -66,6 +66,10 @@ def gen(
     """
     if watch and (check or diff or list_outputs):
         raise typer.BadParameter("--watch writes; it does not go with --check or --diff")
+    if depfile is not None and (check or diff):
+        raise typer.BadParameter("--depfile writes; it does not go with --check or --diff")
+    if (diff or list_outputs) and manner.form in (Format.JSON, Format.SARIF):
+        raise typer.BadParameter("--diff and --list-outputs print no json and no sarif")
 
     def once() -> Outcome:
         from batpak_codegen import commands

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from batpak_codegen.nodes import MapNode, Node, TextNode
+from batpak_codegen.slots import whole_number
 from batpak_codegen.source import yaml_text
-from batpak_codegen.splice import Edit, Offsets, apply, comments, last_line, meaning, whole
+from batpak_codegen.splice import Edit, Offsets, apply, comments, last_line, meaning
 
 _PASSES_MAX: Final = 40  # a pass sorts what has nothing unsorted inside; nesting is at most 32
 
@@ -68,15 +69,21 @@ def canonical(text: str, path: str) -> str:
     shaped = text.rstrip() + "\n"
     for _ in range(_PASSES_MAX):
         root, offsets = yaml_text.parse(shaped, path), Offsets(shaped)
-        edits = [edit for node, role in _innermost(root) for edit in _sorted(node, role, offsets)]
+        found = _innermost(root, offsets)
+        edits = [edit for node, role in found for edit in _sorted(node, role, offsets)]
         if not edits:
             break
         shaped = apply(shaped, edits)
     shaped = apply(shaped, _spelled(yaml_text.parse(shaped, path), Offsets(shaped)))
     after = yaml_text.parse(shaped, path)
-    if meaning(after) != meaning(before) or comments(shaped) != comments(text):
+    kept = _remarks(after, shaped) == _remarks(before, text)
+    if meaning(after) != meaning(before) or not kept:
         raise RuntimeError(f"{path}: formatting would change what the schema says")
     return shaped
+
+
+def _remarks(root: Node, text: str) -> list[str]:
+    return sorted(remark for _, remark in comments(root, Offsets(text)))
 
 
 def _maps(node: Node, role: str) -> Iterator[tuple[MapNode, str]]:
@@ -90,17 +97,19 @@ def _maps(node: Node, role: str) -> Iterator[tuple[MapNode, str]]:
     yield node, role
 
 
-def _innermost(root: Node) -> list[tuple[MapNode, str]]:
-    """Return the maps that are out of order and hold no other one that is."""
+def _innermost(root: Node, offsets: Offsets) -> list[tuple[MapNode, str]]:
+    """Return the maps that are out of order and hold no other one that is.
+
+    One in brackets that has a comment is left alone: nobody can tell which entry it is about.
+    """
     found: list[tuple[MapNode, str]] = []
+    places = [place for place, _ in comments(root, offsets)]
     for node, role in _maps(root, "file"):
         if _order(node, role) != list(range(len(node.entries))):
-            start, end = (
-                (node.span.line, node.span.column),
-                (node.span.end_line, node.span.end_column),
-            )
-            inside = (start <= (one.span.line, one.span.column) < end for one, _ in found)
-            if not any(inside):
+            start, end = offsets.start(node), offsets.end(node)
+            if offsets.is_flow(node) and any(start < place < end for place in places):
+                continue
+            if not any(start <= offsets.start(one) < end for one, _ in found):
                 found.append((node, role))
     return found
 
@@ -167,7 +176,7 @@ def _spelled(root: Node, offsets: Offsets) -> Iterator[Edit]:
         for key, value in node.entries:
             if not isinstance(value, TextNode) or value.style:
                 continue
-            number = whole(value.value)
+            number = whole_number(value.value)
             if number is None or number < 0:
                 continue
             spelling = value.value

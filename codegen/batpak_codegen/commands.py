@@ -110,13 +110,20 @@ def _diff(report: Report, config: Config) -> str:
 
 def _write_depfile(file: Path, report: Report, config: Config) -> None:
     """Write what each output is made from, the way `make` and `ninja` read it."""
-    made = sorted(set(report.files) - set(report.yours))
-    targets = " ".join(_escaped(config.root / _shown(path, report)) for path in made)
-    read = (config.root / path for path in report.read)
+    targets = [config.root / _shown(path, report) for path in sorted(report.files)]
+    read = [config.root / path for path in report.read]
+    beside = [config.root / path for path in report.beside]
+    if file.resolve() in {
+        path.resolve() for path in (*targets, *stamp.inputs(config), *read, *beside)
+    }:
+        message = f"{printable(str(file))} is what a run reads or writes, and no depfile"
+        raise SchemaError([Diagnostic("E0003", message, None, "name a file of its own")])
+    yours = {config.root / path for path in report.yours}
     inputs = {*stamp.inputs(config), *(path for path in read if path.is_file())}
+    made = " ".join(_escaped(path) for path in targets if path not in yours)
     sources = " ".join(map(_escaped, sorted(inputs)))
     try:
-        file.write_text(f"{targets}: {sources}\n", encoding="utf-8")
+        file.write_text(f"{made}: {sources}\n", encoding="utf-8")
     except OSError as error:
         message = f"cannot write {printable(str(file))}: {error.strerror}"
         raise SchemaError([Diagnostic("E0703", message)]) from error
@@ -171,7 +178,8 @@ def fmt(config: Config, paths: Sequence[Path], *, check: bool) -> Outcome:
         check: Write nothing; say which would change.
 
     Raises:
-        SchemaError: A file cannot be read or replaced, or is no YAML.
+        SchemaError: A file cannot be read or replaced, or is no YAML; E0703, one was saved by
+            somebody else since it was read.
     """
     started = time.perf_counter()
     named = [path.absolute() for path in paths]
@@ -184,7 +192,7 @@ def fmt(config: Config, paths: Sequence[Path], *, check: bool) -> Outcome:
         found = tuple(Diagnostic("E0706", f"{path} {message}", None, hint) for path in changed)
         return Outcome(diagnostics=found, reason="drift")
     for path in changed:
-        whole_file.edit(config.root / path, shaped[path])
+        whole_file.edit(config.root / path, shaped[path], texts[path])
     seconds = time.perf_counter() - started
     rest = f"{len(texts) - len(changed)} unchanged ({seconds:.2f} s)"
     said = f"{counted(len(changed), 'file')} formatted, {rest}"
@@ -201,7 +209,7 @@ def next_id(config: Config, name: str, *, write: bool) -> Outcome:
     found = numbering.next_id(name, texts)
     if write:
         yaml_text.parse(found.text, found.path)
-        whole_file.edit(config.root / found.path, found.text)
+        whole_file.edit(config.root / found.path, found.text, texts[found.path])
     return Outcome(f"0x{found.number:03x}\n")
 
 

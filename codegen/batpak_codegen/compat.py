@@ -1,4 +1,4 @@
-"""What a change of the schemas does to what is stored, or to code that still runs: C101 to C123.
+"""What a change of the schemas does to what is stored, or to code that still runs: C101 to C122.
 
 Every event is compared with each frozen revision of its version; what a hop takes care of is
 cited and does not count. A break stops the run unless the configuration suppresses it.
@@ -24,7 +24,6 @@ from batpak_codegen.types import IdType
 Mode: TypeAlias = Literal["backward_transitive", "full_transitive"]
 Versions: TypeAlias = Mapping[int, Mapping[int, Mapping[int, list[Frozen]]]]
 
-RULES: Final = frozenset(f"C{number}" for number in (*range(101, 118), *range(120, 124)))
 _COMINGS: Final = frozenset(["C101", "C102", "C103", "C104", "C120"])
 _WAYS: Final[Mapping[str, str]] = {
     "C102": "give it a `?` or a default",

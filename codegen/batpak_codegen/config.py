@@ -6,7 +6,6 @@ Every key is checked here, so that nobody else has to ask whether a path leads o
 from __future__ import annotations
 
 import datetime as dt
-import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os.path import realpath
@@ -17,7 +16,8 @@ from msgspec import Struct, ValidationError, convert
 from msgspec.structs import fields, replace
 
 from batpak_codegen import names
-from batpak_codegen.compat import RULES, Mode, Suppression
+from batpak_codegen.codes.table import CODES
+from batpak_codegen.compat import Mode, Suppression
 from batpak_codegen.diagnostic import Diagnostic, SchemaError, did_you_mean, quoted
 from batpak_codegen.places import HOOKS, hooks_pattern, inside
 from batpak_codegen.promises import Terms
@@ -28,14 +28,17 @@ KEYS: Final = (
     *("schemas", "python_schemas", "out", "out_module", "package_root", "system", "hooks", "tests"),
     *("lock", "mode", "modes", "suppress", "ignore", "warnings_as_errors"),
 )
-_WARNING: Final = re.compile(r"W\d{4}")
+_WARNINGS: Final = [code for code in CODES if code.startswith("W")]
+_RULES: Final = [code for code in CODES if code.startswith("C")]
+_PATH: Final = "a path below the configuration file, with slashes"
 _MINIMAL: Final = 'at least: [tool.batpak] out = "myapp/gen"'
 
 
 class Config(Struct, frozen=True):
     """`[tool.batpak]` of one project. Paths are relative to `root`, with slashes.
 
-    `file` is the name of the file that says so, in `root`; `ignore` are codes of warnings.
+    `file` is the name of the file that says so, in `root`; `ignore` are codes of warnings; `until`
+    is the first day on which a suppression ends, and with it what this says.
     """
 
     root: Path
@@ -52,6 +55,7 @@ class Config(Struct, frozen=True):
     warnings_as_errors: bool = False
     file: str = PYPROJECT
     python_schemas: tuple[str, ...] = ()
+    until: dt.date | None = None
 
 
 class _Suppress(Struct):
@@ -150,8 +154,7 @@ def _config(root: Path, table: dict[str, object] | None, file: str) -> Config:
     given = convert(table, _Keys)
     out = given.out
     if out.startswith(("/", "~")) or "\\" in out or ".." in out.split("/"):
-        hint = "a path below the configuration file, with slashes"
-        raise _refused("E0704", f"{file}: out {quoted(out)} leads out of the project", hint)
+        raise _refused("E0704", f"{file}: out {quoted(out)} leads out of the project", _PATH)
     out = "/".join(part for part in out.split("/") if part not in ("", "."))
     if not out:
         raise _refused("E0003", f"{file}: out names no directory", _MINIMAL)
@@ -175,12 +178,13 @@ def _config(root: Path, table: dict[str, object] | None, file: str) -> Config:
         given.system,
         hooks_pattern(root, out, given.hooks),
         inside(root, out, "tests", given.tests) if given.tests else None,
-        _below(root, given.lock or _lock_of(root, given.schemas), "lock", file),
+        _lock(root, out, given, file),
         Terms(given.mode, given.modes, _suppressions(given.suppress, file)),
         given.ignore,
         given.warnings_as_errors,
         file,
         _module_names(given.python_schemas, file),
+        min((one.until for one in given.suppress), default=None),
     )
 
 
@@ -219,24 +223,33 @@ def _misfits(table: Mapping[str, object], file: str) -> Iterator[Diagnostic]:
 
 def _refuse_ignored(codes: Iterable[str], file: str) -> None:
     for code in codes:
-        if not _WARNING.fullmatch(code):
+        if code not in _WARNINGS:
             message = f"{file}: {quoted(code)} cannot be ignored"
-            raise _refused("E0003", message, "ignore lists codes of warnings, like W0402")
+            hint = did_you_mean(code, _WARNINGS) if code.startswith("W") else None
+            other = "ignore lists codes of warnings, like W0402"
+            raise _refused("E0003", message, hint or other)
 
 
-def _lock_of(root: Path, schemas: tuple[str, ...]) -> str:
-    """Return where the lock is, if nobody says: in the first directory of schemas."""
-    first = schemas[0] if schemas else "."
-    folder = first if (root / first).is_dir() else Path(first).parent.as_posix()
-    return f"{folder}/{LOCK}"
+def _lock(root: Path, out: str, given: _Keys, file: str) -> str:
+    """Return where the lock is; if nobody says, in the first directory of schemas."""
+    if given.lock:
+        lock = _below(root, given.lock, f"lock {quoted(given.lock)}", file, _PATH)
+    else:
+        first = given.schemas[0] if given.schemas else "."
+        folder = first if (root / first).is_dir() else Path(first).parent.as_posix()
+        hint = f'say where the lock file is: lock = "{LOCK}"'
+        lock = _below(root, f"{folder}/{LOCK}", f"schemas {quoted(first)}", file, hint)
+    if f"{lock}/".startswith(f"{out}/"):
+        message = f"{file}: lock {quoted(lock)} is inside out"
+        raise _refused("E0003", message, f"everything in {out} is generated; say another place")
+    return lock
 
 
-def _below(root: Path, path: str, key: str, file: str) -> str:
+def _below(root: Path, path: str, what: str, file: str, hint: str) -> str:
     if path.startswith(("/", "~")) or "\\" in path or ".." in path.split("/"):
-        hint = "a path below the configuration file, with slashes"
-        raise _refused("E0704", f"{file}: {key} {quoted(path)} leads out of the project", hint)
+        raise _refused("E0704", f"{file}: {what} leads out of the project", hint)
     if not Path(realpath(root / path)).is_relative_to(realpath(root)):
-        message = f"{file}: {key} {quoted(path)} is behind a link that leads out of the project"
+        message = f"{file}: {what} is behind a link that leads out of the project"
         raise _refused("E0704", message)
     return "/".join(part for part in path.split("/") if part not in ("", "."))
 
@@ -245,9 +258,9 @@ def _suppressions(given: tuple[_Suppress, ...], file: str) -> tuple[Suppression,
     """Return what may break; one whose day has come is an error."""
     today = dt.datetime.now(dt.UTC).date()
     for one in given:
-        if one.rule not in RULES:
+        if one.rule not in _RULES:
             message = f"{file}: suppress: there is no rule {quoted(one.rule)}"
-            raise _refused("E0003", message, "rules are C101 to C123")
+            raise _refused("E0003", message, f"rules are {_RULES[0]} to {_RULES[-1]}")
         if one.until < today or not one.reason.strip():
             message = f"{file}: the suppression of {one.rule} for {quoted(one.target)}"
             ended = f"{message} ended on {one.until}" if one.reason.strip() else f"{message}: why?"

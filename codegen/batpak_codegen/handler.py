@@ -6,13 +6,15 @@ Rules: docs/reference/schema-language.md, "Handlers".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from batpak_codegen.declarations import SchemaFile
 from batpak_codegen.diagnostic import Findings, Place, did_you_mean, quoted
 from batpak_codegen.ir import HandlerDef
 from batpak_codegen.nodes import TextNode
 
-ALL = "all"
+ALL: Final = "all"
+EVENTS_MAX: Final = 256  # a union of very many classes is too deep for Python's parser
 
 
 def link_handlers(
@@ -27,7 +29,7 @@ def link_handlers(
         file: What declares them.
         imports: Alias → package, as far as they exist.
         files: All packages.
-        findings: Gets everything that is wrong: E0405.
+        findings: Gets everything that is wrong: E0405, E0105.
     """
     package = file.package.value
     events = {name.value: (package, name.value) for name, _ in file.events}
@@ -42,6 +44,10 @@ def link_handlers(
         if not found and not any(node.value != ALL for node in nodes):
             message = f"handler group {name.value} has no events"
             findings.add("E0405", message, name.span, help="name the first one")
+        if len(found) > EVENTS_MAX:
+            message = f"a handler group has at most {EVENTS_MAX} events, {name.value} {len(found)}"
+            findings.add("E0105", message, name.span, help="split it into groups")
+            found = found[:EVENTS_MAX]
         groups.append(HandlerDef(name.value, (*dict.fromkeys(found),)))
     return tuple(groups)
 

@@ -18,6 +18,7 @@ from batpak_codegen import hook, names
 from batpak_codegen.advice import advise
 from batpak_codegen.context import link_contexts
 from batpak_codegen.declarations import EventDecl, MachineDecl, SchemaFile
+from batpak_codegen.depth import refuse_deep
 from batpak_codegen.diagnostic import FINDINGS_MAX, Findings, Place, Span, did_you_mean, quoted
 from batpak_codegen.fields import Resolver, doc_of
 from batpak_codegen.gate import Gates, World, link_gates
@@ -108,6 +109,7 @@ class _Linker:
     def link(self, out_module: str) -> Project:
         packages = tuple(self._package(file) for _, file in sorted(self.files.items()))
         self._directories(packages)
+        refuse_deep(self.files, self.imports, self.findings)
         self.findings.finish()
         parts = {package.name: package.parts for package in packages}
         handled: dict[str, set[str]] = {}

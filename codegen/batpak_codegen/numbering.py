@@ -16,8 +16,9 @@ from batpak_codegen.diagnostic import Diagnostic, SchemaError, did_you_mean, quo
 from batpak_codegen.ids import propose
 from batpak_codegen.ir import Project
 from batpak_codegen.nodes import MapNode, Node, TextNode
+from batpak_codegen.slots import whole_number
 from batpak_codegen.source import yaml_text
-from batpak_codegen.splice import Edit, Offsets, apply, last_line, whole
+from batpak_codegen.splice import Edit, Offsets, apply, last_line
 
 
 class Proposal(Struct, frozen=True):
@@ -89,8 +90,8 @@ def _text(node: Node | None, key: str) -> str:
 
 
 def _category(event: Node | None, root: Node) -> int | None:
-    own = whole(_text(event, "category"))
-    return whole(_text(root, "category")) if own is None else own
+    own = whole_number(_text(event, "category"))
+    return whole_number(_text(root, "category")) if own is None else own
 
 
 def _taken(roots: Iterable[Node], category: int, but: tuple[Node, str]) -> set[int]:
@@ -102,12 +103,12 @@ def _taken(roots: Iterable[Node], category: int, but: tuple[Node, str]) -> set[i
     for root in roots:
         events = _value(root, "events")
         for name, event in events.entries if isinstance(events, MapNode) else ():
-            number = whole(_text(event, "id"))
+            number = whole_number(_text(event, "id"))
             if number is not None and _category(event, root) == category:
                 taken |= {number} if (root, name.value) != but else set()
         retired = _value(root, "retired")
         if isinstance(retired, MapNode) and _category(None, root) == category:
-            numbers = (whole(key.value) for key, _ in retired.entries)
+            numbers = (whole_number(key.value) for key, _ in retired.entries)
             taken |= {number for number in numbers if number is not None}
     return taken
 

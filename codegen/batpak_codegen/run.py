@@ -28,7 +28,7 @@ from batpak_codegen.render import render
 from batpak_codegen.source.load import Loaded, Modules, load
 from batpak_codegen.unfrozen import unfrozen
 from batpak_codegen.user_file import owed, prepare, save
-from batpak_codegen.write import Plan, plan, write
+from batpak_codegen.write import Plan, plan, refuse_nested, write
 
 CLEAN, FINDINGS, COULD_NOT_RUN, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
 _ENVIRONMENT: Final = "E0001 E0002 E0003 E0004 E0005 E0006 E0008 E0703 E0704"
@@ -114,6 +114,7 @@ def run(
     project = replace(found.project, hooks=modules)
     files = render(project)
     below = config.out if out is None else str(elsewhere(config.root, config.out, out))
+    refuse_nested(config.root / below, below)
     planned = plan(config.root / below, files)
     whole = package is None and out is None
     owing = owed(project, files, paths) if release or (stubs and whole) else []
@@ -215,9 +216,19 @@ def settled(
     """
     loaded = read(config)
     project = linked(config, loaded)
+    _refuse_strangers(config, project)
     base, text = read_lock(config.root, config.lock)
     terms = terms or config.terms
     return settle(project, loaded, base, text, terms, is_locking=is_locking), loaded
+
+
+def _refuse_strangers(config: Config, project: Project) -> None:
+    """Refuse modes of packages that are none: what was meant would go by its default."""
+    for package in config.terms.modes:
+        if package not in project.parts:
+            message = f"{config.file}: modes: there is no package {quoted(package)}"
+            hint = did_you_mean(package, project.parts) or f"packages: {', '.join(project.parts)}"
+            raise SchemaError([Diagnostic("E0003", message, None, hint)])
 
 
 def read(config: Config) -> Loaded:

@@ -1,12 +1,14 @@
 """`batpak init`: what a project needs to begin. What is there already is never changed.
 
 Files that are missing are made. Of `pyproject.toml` and `.gitattributes`, lines are added at the
-end if they are not there; every other file that exists is left alone.
+end if they are not there; every other file that exists is left alone. Nothing is written before
+all of it is known.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -116,30 +118,82 @@ def init(folder: Path, module: str | None = None) -> list[str]:
     """
     name = _name(folder)
     models = _models(folder, name, module) if module else ()
-    done: list[str] = []
     try:
-        if _configure(folder, name, done):
-            _create(folder, f"{name}/__init__.py", "", done)
-        config = configure(folder / PYPROJECT)
-        home = Path(config.schemas[0] if config.schemas else "schemas")
+        plan = _Plan(folder)
+        home, out, prefix = _configured(plan, name)
         if home.suffix != ".yaml" and not any((folder / home).rglob(f"*{SUFFIX}")):
             if module is None:
-                _create(folder, f"{home.as_posix()}/notes{SUFFIX}", _first(name), done)
+                plan.make(f"{home.as_posix()}/notes{SUFFIX}", _first(name))
             else:
-                prefix = config.package_root or name
-                _draft(folder, home.as_posix(), models, module, prefix, done)
-            _create(folder, f"{home.as_posix()}/{NAME}", language_schema(), done)
+                _draft(plan, home.as_posix(), models, module, prefix)
+            plan.make(f"{home.as_posix()}/{NAME}", language_schema())
         elif module is not None:
-            done.append(f"{home.as_posix()} has schemas; nothing is written from {module}")
-        lines = [line.format(out=config.out) for line in _ATTRIBUTES]
-        _append(folder, ".gitattributes", lines, done)
-        _append(folder, ".gitignore", [".batpak/"], done)
-        _create(folder, ".pre-commit-config.yaml", _PRE_COMMIT, done)
-        _create(folder, ".github/workflows/batpak.yml", _WORKFLOW, done)
+            plan.done.append(f"{home.as_posix()} has schemas; nothing is written from {module}")
+        plan.lines(".gitattributes", [line.format(out=out) for line in _ATTRIBUTES])
+        plan.lines(".gitignore", [".batpak/"])
+        plan.make(".pre-commit-config.yaml", _PRE_COMMIT)
+        plan.make(".github/workflows/batpak.yml", _WORKFLOW)
+        plan.write()
     except OSError as error:
-        message = f"cannot write below {quoted(folder.name)}: {error.strerror}"
+        message = f"cannot write below {quoted(folder.absolute().name)}: {error.strerror or error}"
         raise SchemaError([Diagnostic("E0703", message)]) from error
-    return done
+    return plan.done
+
+
+class _Plan:
+    """What is to be made and added to in a folder, and what is said of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.done: list[str] = []
+        self._added: list[tuple[str, bytes]] = []
+
+    def read(self, path: str) -> bytes:
+        """Return what is in a file; nothing if there is none."""
+        file = self.folder / path
+        return file.read_bytes() if file.exists() else b""
+
+    def make(self, path: str, text: str) -> None:
+        """Make a file unless there is one."""
+        file = self.folder / path
+        for above in (file.parent, *file.parent.parents):
+            if above.exists() and not above.is_dir():
+                raise NotADirectoryError(0, f"{above.name} is not a directory")
+        if file.exists() or file.is_symlink():
+            self.done.append(f"{path} exists; left as it is")
+        else:
+            self.add(path, text.encode(), " written")
+
+    def add(self, path: str, data: bytes, said: str) -> None:
+        """Add to a file, at the end; every byte that is there stays."""
+        self._added.append((path, data))
+        self.done.append(f"{path}{said}")
+
+    def lines(self, path: str, lines: Sequence[str]) -> None:
+        """Add the lines that a file does not have."""
+        old = self.read(path)
+        rows = old.splitlines()
+        missing = [line for line in lines if line.encode() not in rows]
+        if not missing:
+            self.done.append(f"{path} has it all; left as it is")
+            return
+        added = f": {counted(len(missing), 'line')} added"
+        text = "".join(f"{line}\n" for line in missing)
+        self.add(path, _behind(old, text), added if old else " written")
+
+    def write(self) -> None:
+        for path, data in self._added:
+            file = self.folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("ab") as opened:
+                opened.write(data)
+
+
+def _behind(old: bytes, text: str) -> bytes:
+    """Return a text as it is added to a file, with the line ends that the file has."""
+    end = b"\r\n" if b"\r\n" in old else b"\n"
+    begun = b"" if not old or old.endswith(b"\n") else end
+    return begun + text.encode().replace(b"\n", end)
 
 
 def _models(folder: Path, name: str, module: str) -> tuple[Model, ...]:
@@ -156,16 +210,14 @@ def _models(folder: Path, name: str, module: str) -> tuple[Model, ...]:
     return answer.models
 
 
-def _draft(
-    folder: Path, home: str, models: Sequence[Model], module: str, prefix: str, done: list[str]
-) -> None:
+def _draft(plan: _Plan, home: str, models: Sequence[Model], module: str, prefix: str) -> None:
     last = re.sub(r"[^a-z0-9_]", "_", module.rpartition(".")[2].lower()).strip("_")
     path = f"{home}/{last}{SUFFIX}"
     draft = Draft(models, f"{prefix}.{last}", module)
-    _create(folder, path, draft.compiled(path), done)
+    plan.make(path, draft.compiled(path))
     events, types = draft.counts
-    done.append(f"  {counted(events, 'event')}, {counted(types, 'type')} from {module}")
-    done.extend(f"  {LEFT_OUT}: {name}: {reason}" for name, reason in draft.refused.items())
+    plan.done.append(f"  {counted(events, 'event')}, {counted(types, 'type')} from {module}")
+    plan.done.extend(f"  {LEFT_OUT}: {name}: {reason}" for name, reason in draft.refused.items())
 
 
 def _first(name: str) -> str:
@@ -175,55 +227,39 @@ def _first(name: str) -> str:
 def _name(folder: Path) -> str:
     """Return the module name of a project: that of its folder, in lower case."""
     name = re.sub(r"[^a-z0-9]+", "_", folder.absolute().name.lower()).strip("_")
-    if problem := names.package(name):
+    problem = names.package(name)
+    if name in sys.stdlib_module_names:
+        problem = "Python has a module of that name"
+    if problem:
         message = f"the folder {quoted(folder.absolute().name)} gives no module name: {problem}"
         raise SchemaError([Diagnostic("E0003", message, None, "begin in a folder like my_shop")])
     return name
 
 
-def _configure(folder: Path, name: str, done: list[str]) -> bool:
-    """Add `[tool.batpak]` to the project's configuration if it has none; say whether."""
-    file = folder / PYPROJECT
+def _configured(plan: _Plan, name: str) -> tuple[Path, str, str]:
+    """Return where schemas and code go, and the prefix of packages.
+
+    If the project's configuration has no `[tool.batpak]` yet, that is added.
+    """
+    old = plan.read(PYPROJECT)
     table = _TABLE.format(name=name)
-    if not file.exists():
-        _create(folder, PYPROJECT, table, done)
-        return True
-    old = file.read_text(encoding="utf-8")
+    added = _behind(old, f"\n{table}" if old.strip() else table)
     try:
-        tool = tomllib.loads(old).get("tool", {})
+        tool = tomllib.loads(old.decode()).get("tool", {})
         if "batpak" in tool:
-            done.append(f"{PYPROJECT} has a [tool.batpak]; left as it is")
-            return False
-        new = f"{old.rstrip()}\n\n{table}" if old.strip() else table
-        tomllib.loads(new)  # a [tool] that is written inline takes no more tables
+            plan.done.append(f"{PYPROJECT} has a [tool.batpak]; left as it is")
+            config = configure(plan.folder / PYPROJECT)
+            home = config.schemas[0] if config.schemas else "schemas"
+            return Path(home), config.out, config.package_root or name
+        tomllib.loads((old + added).decode())  # a [tool] that is written inline takes no more
+    except UnicodeDecodeError as error:
+        raise SchemaError([Diagnostic("E0005", f"cannot read {PYPROJECT}: {error}")]) from error
     except (tomllib.TOMLDecodeError, TypeError) as error:
         message = f"cannot add [tool.batpak] to {PYPROJECT}: {error}"
         raise SchemaError([Diagnostic("E0003", message)]) from error
-    file.write_text(new, encoding="utf-8")
-    done.append(f"{PYPROJECT}: [tool.batpak] added")
-    return True
-
-
-def _create(folder: Path, path: str, text: str, done: list[str]) -> None:
-    file = folder / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with file.open("x", encoding="utf-8") as opened:
-            opened.write(text)
-    except FileExistsError:
-        done.append(f"{path} exists; left as it is")
+    if (plan.folder / PYPROJECT).exists():
+        plan.add(PYPROJECT, added, ": [tool.batpak] added")
     else:
-        done.append(f"{path} written")
-
-
-def _append(folder: Path, path: str, lines: list[str], done: list[str]) -> None:
-    file = folder / path
-    old = file.read_text(encoding="utf-8") if file.exists() else ""
-    missing = [line for line in lines if line not in old.splitlines()]
-    if not missing:
-        done.append(f"{path} has it all; left as it is")
-        return
-    end = "" if not old or old.endswith("\n") else "\n"
-    with file.open("a", encoding="utf-8") as opened:
-        opened.write(end + "".join(f"{line}\n" for line in missing))
-    done.append(f"{path}: {counted(len(missing), 'line')} added" if old else f"{path} written")
+        plan.make(PYPROJECT, table)
+    plan.make(f"{name}/__init__.py", "")
+    return Path("schemas"), f"{name}/gen", name

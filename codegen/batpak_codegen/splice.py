@@ -6,14 +6,17 @@ in, so a defect here ends in an error and never in a changed meaning.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from typing import TypeAlias
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
 from batpak_codegen.nodes import MapNode, Node, SeqNode, TextNode
+from batpak_codegen.slots import whole_number
 
+_INK: Final = re.compile(r"\S")
+_COMMENT: Final = re.compile(r"(?<!\S)#.*")
 Meaning: TypeAlias = "str | list[Meaning] | dict[str, Meaning]"
 
 
@@ -81,18 +84,32 @@ def meaning(node: Node) -> Meaning:
 
 
 def _value(node: TextNode) -> str:
-    number = None if node.style else whole(node.value)
+    number = None if node.style else whole_number(node.value)
     return node.value if number is None else str(number)
 
 
-def whole(text: str) -> int | None:
-    """Return the whole number that a schema may write so."""
-    with suppress(ValueError):
-        return int(text, 16) if text.startswith("0x") else int(text.replace("_", ""))
-    return None
+def comments(root: Node, offsets: Offsets) -> list[tuple[int, str]]:
+    """Return the comments of a file, and where each begins; `#` inside text is none."""
+    pieces: list[str] = []
+    done = 0
+    for node in _texts(root):
+        start = offsets.start(node)
+        if node.style in ("|", ">"):  # its head may have a comment
+            start = offsets.at(node.span.line + 1, 1)
+        end = max(offsets.end(node), start)
+        pieces += [offsets.text[done:start], _INK.sub("x", offsets.text[start:end])]
+        done = end
+    bare = "".join((*pieces, offsets.text[done:]))
+    return [(found.start(), found[0].rstrip()) for found in _COMMENT.finditer(bare)]
 
 
-def comments(text: str) -> Sequence[str]:
-    """Return the lines that are comments, sorted."""
-    rows = (row.strip() for row in text.split("\n"))
-    return sorted(row for row in rows if row.startswith("#"))
+def _texts(node: Node) -> Iterator[TextNode]:
+    if isinstance(node, TextNode):
+        yield node
+    elif isinstance(node, SeqNode):
+        for item in node.items:
+            yield from _texts(item)
+    else:
+        for key, value in node.entries:
+            yield key
+            yield from _texts(value)

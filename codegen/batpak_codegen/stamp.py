@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -39,6 +40,8 @@ def unchanged(file: Path | None = None, start: Path | None = None) -> str | None
     try:
         held = json.loads((root / PLACE).read_bytes())
         if held["file"] != file.name or held["generator"] != _generator():
+            return None
+        if held["until"] is not None and held["until"] < _today():
             return None
         found = _inputs(root, file.name, held["schemas"], held["files"])
         if held["inputs"] != _digests(found, root):
@@ -83,6 +86,7 @@ def write(config: Config, report: Report, before: Mapping[str, str], begun: int)
             "schemas": config.schemas,
             "files": _files(config),
             "inputs": before,
+            "until": None if config.until is None else config.until.isoformat(),
             "out": config.out,
             "outputs": _digests(outputs, config.root),
             "beside": _digests(beside, config.root),
@@ -158,6 +162,11 @@ def _digests(paths: Iterable[Path], root: Path) -> dict[str, str]:
         os.path.relpath(path, root): blake2b(path.read_bytes(), digest_size=16).hexdigest()
         for path in paths
     }
+
+
+def _today() -> str:
+    """Return the day that `until` of a suppression is held against."""
+    return time.strftime("%Y-%m-%d", time.gmtime())
 
 
 def _generator() -> str:

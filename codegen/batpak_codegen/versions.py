@@ -227,9 +227,8 @@ def _retire(config: Config, kind: int) -> None:
         message = "a schema module is yours to write"
         found = Diagnostic("E0205", message, file.package.span, hint)
         raise SchemaError([found], loaded.texts)
-    whole_file.edit(
-        config.root / file.path, _with_retired(loaded.texts[file.path], f"{key}: {name}")
-    )
+    was = loaded.texts[file.path]
+    whole_file.edit(config.root / file.path, _with_retired(was, f"{key}: {name}"), was)
 
 
 def _with_retired(text: str, entry: str) -> str:

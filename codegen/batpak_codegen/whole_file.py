@@ -65,7 +65,7 @@ def save(path: Path, text: str) -> None:
         raise _refused(path, error) from error
 
 
-def edit(path: Path, text: str) -> None:
+def edit(path: Path, text: str, was: str) -> None:
     """Put a text in the place of what a person has written: their line ends stay, as does a mark.
 
     Where lines end in two ways, all of them end as the first one does.
@@ -73,13 +73,17 @@ def edit(path: Path, text: str) -> None:
     Args:
         path: Of the file.
         text: With line feeds, and without a byte order mark.
+        was: What it said when it was read, spelled likewise.
 
     Raises:
-        SchemaError: E0703, it is a link, or the system refused; all is as it was.
+        SchemaError: E0703, it is a link, it was changed meanwhile, or the system refused; all is
+            as it was.
     """
     try:
         _refuse_link(path)
         old = read(path) or b""
+        if old.decode("utf-8-sig", "replace").replace("\r\n", "\n") != was:
+            raise OSError(0, "it was changed in the meantime; run the command again")
         mark = BOM_UTF8 if old.startswith(BOM_UTF8) else b""
         is_crlf = old.partition(b"\n")[0].endswith(b"\r")
         replace(path, mark + text.replace("\n", "\r\n" if is_crlf else "\n").encode())

@@ -175,6 +175,22 @@ def test_watching_does_not_go_with_writing_nothing(monkeypatch: pytest.MonkeyPat
     assert status(monkeypatch, "gen", "--watch", "--check") == 2
 
 
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--check --depfile x.d",
+        "--diff --depfile x.d",
+        "--diff --format json",
+        "--diff --format sarif",
+        "--list-outputs --format json",
+    ],
+)
+def test_what_cannot_go_together_is_refused(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    assert status(monkeypatch, "gen", *words.split()) == 2
+    assert not Path("x.d").exists()
+
+
 def test_a_code_is_explained_and_an_unknown_one_ends_with_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,8 +50,8 @@ CODES: Final = (
         "E0006",
         "one output folder inside another",
         "Generated files that no schema gives are removed below an output folder. Of two that are "
-        "nested, each would remove the files of the other, so --out is neither around `out` nor "
-        "inside it.",
+        "nested, each would remove the files of the other, so no output folder is around one that "
+        "has a generated registry.py, of whatever project, or inside it.",
         '`batpak gen --out .` in a project with `out = "shop/gen"`.',
     ),
     Code(

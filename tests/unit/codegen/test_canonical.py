@@ -19,7 +19,7 @@ from batpak_codegen.commands import fmt
 from batpak_codegen.config import Config
 from batpak_codegen.diagnostic import SchemaError
 from batpak_codegen.source import yaml_text
-from batpak_codegen.splice import Edit, comments, meaning
+from batpak_codegen.splice import Edit, Offsets, comments, meaning
 
 ROOT = Path(__file__).parents[3]
 
@@ -81,6 +81,11 @@ x-tool: 1
 """
 
 
+def remarks(text: str) -> list[str]:
+    """The comments of a schema, sorted."""
+    return sorted(remark for _, remark in comments(yaml_text.parse(text, "x"), Offsets(text)))
+
+
 def test_keys_come_in_one_order_and_comments_stay_with_what_they_stand_above() -> None:
     assert canonical(MIXED, "x") == TIDY
 
@@ -126,7 +131,7 @@ def test_any_order_becomes_the_same_and_says_the_same(
     assert keys_found == ["batpak", "package", "doc", "category", "events"]
     assert canonical(tidy, "x") == tidy
     assert meaning(yaml_text.parse(tidy, "x")) == meaning(yaml_text.parse(text, "x"))
-    assert comments(tidy) == comments(text)
+    assert remarks(tidy) == remarks(text)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +145,32 @@ def test_maps_in_brackets_are_put_in_order_as_well(entry: str) -> None:
 
     assert tidy.index("id") < tidy.index("fields")
     assert "0x007" in tidy
+
+
+@pytest.mark.parametrize("number", ["017", "0x_1", "1__0_", "0o17", "'7'"])
+def test_what_is_no_number_to_check_is_left_to_be_refused(number: str) -> None:
+    text = f"batpak: 1\npackage: a.b\ncategory: 0x2\nevents:\n  E: {{id: {number}, fields: {{}}}}\n"
+
+    assert canonical(text, "x") == text.replace("1__0_", "0x00a")
+
+
+def test_a_map_in_brackets_that_has_a_comment_is_left_as_it_is() -> None:
+    sku = "{max_length: 3, # at most three\n    alias: string, # text\n  }"
+    other = "{max_length: 3, alias: string}"
+    text = f"batpak: 1\npackage: a.b\ntypes:\n  Sku: {sku}\n  Other: {other} # a comment\n"
+
+    assert canonical(text, "x") == text.replace(other, "{alias: string, max_length: 3}")
+
+
+def test_text_that_looks_like_a_comment_is_none() -> None:
+    doc = '"one\n    # two"'
+    text = f"batpak: 1\npackage: a.b\ntypes:\n  Sku: {{alias: string, doc: {doc}}}\n"
+    block = "  Id:\n    id: a\n    doc: | # why\n      # not\n    # but this\n"
+
+    tidy = canonical(text + block, "x")
+
+    assert f"{{doc: {doc}, alias: string}}" in tidy
+    assert remarks(tidy) == ["# but this", "# why"]
 
 
 def test_a_defect_ends_in_an_error_and_changes_no_file(

@@ -229,6 +229,25 @@ def test_another_folder_holds_not_the_code_of_the_project_and_is_not_inside_it(
     assert tree(config) == before
 
 
+@pytest.mark.parametrize("out", ["..", "../alpha/gen/deeper"])
+def test_gen_leaves_the_code_of_other_projects_alone(config: Config, out: str) -> None:
+    other = config.root / "alpha"
+    (other / "schemas").mkdir(parents=True)
+    (other / "schemas" / "roof.batpak.yaml").write_text(ROOF)
+    (other / "pyproject.toml").write_text('[tool.batpak]\nout = "gen"\n')
+    gen(configure(other / "pyproject.toml"), Request())
+    before = {path: path.read_bytes() for path in other.rglob("*.py")}
+
+    with pytest.raises(SchemaError) as caught:
+        gen(config, Request(out=config.root / "house" / out))
+
+    assert [found.code for found in caught.value.diagnostics] == ["E0006"]
+    (config.root / "pyproject.toml").write_text('[tool.batpak]\nout = "alpha"\n')
+    with pytest.raises(SchemaError, match="another output"):
+        gen(configure(config.root / "pyproject.toml"), Request())
+    assert {path: path.read_bytes() for path in other.rglob("*.py")} == before
+
+
 def test_the_outputs_that_are_listed_are_those_that_are_written(config: Config) -> None:
     listed = gen(config, Request(list_outputs=True)).product.splitlines()
 
@@ -251,6 +270,24 @@ def test_a_depfile_names_outputs_and_inputs_and_escapes_blanks(
     assert f"{config.root}/pyproject.toml" in sources.split()
     with pytest.raises(SchemaError, match="E0703"):
         gen(config, Request(depfile=tmp_path / "no" / "d.mk"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("schemas/roof.batpak.yaml", "pyproject.toml", "schemas/batpak.lock", "link"),
+        *("house/gen/registry.py", "house/floor_hooks.py", "tests/batpak/test_house_floor.py"),
+    ],
+)
+def test_a_depfile_overwrites_nothing_that_a_run_reads_or_writes(owing: Config, name: str) -> None:
+    (owing.root / "link").symlink_to("schemas/roof.batpak.yaml")
+    gen(owing, Request())
+    before = snapshot(owing)
+
+    with pytest.raises(SchemaError, match="E0003"):
+        gen(owing, Request(depfile=owing.root / name))
+
+    assert snapshot(owing) == before
 
 
 # ------------------------------------------------------------------------------------- the stamp
@@ -296,6 +333,21 @@ def test_any_change_is_something_to_do(config: Config, name: str) -> None:
 
     CHANGES[name](config.root)
 
+    assert stamp.unchanged(start=config.root) is None
+
+
+def test_a_suppression_that_has_ended_is_something_to_do(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "[[tool.batpak.suppress]]\nrule = 'C102'\ntarget = 'x'\nreason = 'y'\nuntil = {}\n"
+    (config.root / "pyproject.toml").write_text(
+        TABLE + rows.format("9999-12-30") + rows.format("9999-12-29")
+    )
+    gen(configure(config.root / "pyproject.toml"), Request())
+
+    monkeypatch.setattr(stamp, "_today", lambda: "9999-12-29")
+    assert stamp.unchanged(start=config.root) is not None
+    monkeypatch.setattr(stamp, "_today", lambda: "9999-12-30")
     assert stamp.unchanged(start=config.root) is None
 
 
@@ -424,13 +476,35 @@ def test_warnings_can_be_ignored_by_code_or_be_errors(
     assert understand(both)[0].warnings == ()
 
 
-@pytest.mark.parametrize("code", ["E0203", "W04", "all", ""])
+@pytest.mark.parametrize("code", ["E0203", "W04", "W0999", "all", ""])
 def test_only_warnings_can_be_ignored(config: Config, code: str) -> None:
     file = config.root / "pyproject.toml"
     file.write_text(f'{TABLE}ignore = ["{code}"]\n')
 
     with pytest.raises(SchemaError, match="E0003"):
         configure(file)
+
+
+@pytest.mark.parametrize("rule", ["C117", "C123", "E0003"])
+def test_only_rules_can_be_suppressed(config: Config, rule: str) -> None:
+    file = config.root / "pyproject.toml"
+    row = f"rule = '{rule}'\ntarget = 'x'\nreason = 'y'\nuntil = 9999-12-30\n"
+    file.write_text(f"{TABLE}[[tool.batpak.suppress]]\n{row}")
+
+    with pytest.raises(SchemaError, match="E0003") as caught:
+        configure(file)
+
+    assert caught.value.diagnostics[0].help == "rules are C101 to C122"
+
+
+def test_a_mode_of_a_package_that_is_none_is_refused(config: Config) -> None:
+    file = config.root / "pyproject.toml"
+    file.write_text(f'{TABLE}modes = {{"house.rof" = "full_transitive"}}\n')
+
+    with pytest.raises(SchemaError, match=r"E0003: .* no package `house.rof`") as caught:
+        gen(configure(file), Request())
+
+    assert caught.value.diagnostics[0].help == "did you mean `house.roof`?"
 
 
 def test_all_unknown_keys_are_told_at_once_with_what_was_meant(config: Config) -> None:

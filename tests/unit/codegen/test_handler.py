@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from batpak_codegen.ir import HandlerDef
-from tests.unit.codegen.project_world import DOORS, changed, linked, package
+from tests.unit.codegen.project_world import DOORS, changed, linked, package, refused
 
 ROOT = Path(__file__).parents[3]
 CASE = ROOT / "tests" / "golden" / "cases_out" / "handlers" / "expected"
@@ -48,6 +48,19 @@ print(sorted(hex(kind) for kind in Ledger.KINDS))
 bell = Bell()
 print(bell.dispatch(Event(ours)), bell.dispatch(Event(theirs)), bell.KINDS == Ledger.KINDS)
 """
+
+
+def test_a_group_has_at_most_256_events(tmp_path: Path) -> None:
+    head = "batpak: 1\npackage: house.many\ncategory: 3\nhandlers: {All: all}\nevents:\n"
+    rows = [f"  E{number}: {{id: {number}, fields: {{}}}}\n" for number in range(257)]
+
+    (found,) = refused(tmp_path, head + "".join(rows))
+
+    assert (found.code, found.message) == (
+        "E0105",
+        "a handler group has at most 256 events, All 257",
+    )
+    assert len(package(tmp_path, head + "".join(rows[1:])).handlers[0].events) == 256
 
 
 def test_all_is_every_event_in_declared_order(tmp_path: Path) -> None:

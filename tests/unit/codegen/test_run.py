@@ -144,6 +144,9 @@ BAD_TABLES = [
     ("E0003", '[tool.batpak]\nout = "gen"\npackage_root = "No Package"\n'),
     ("E0003", TABLE + 'out_module = "a-b"\n'),
     ("E0003", '[tool.batpak]\nout = "house/class"\n'),
+    ("E0003", TABLE + 'lock = "house/gen/events.py"\n'),
+    ("E0003", TABLE + 'lock = "./house//gen"\n'),
+    ("E0003", TABLE + 'schemas = ["house/gen/x.batpak.yaml"]\n'),
     ("E0003", "[tool.batpak\n"),
     ("E0704", '[tool.batpak]\nout = "/tmp/gen"\n'),
     ("E0704", '[tool.batpak]\nout = "a/../../gen"\n'),
@@ -163,6 +166,18 @@ def test_a_configuration_that_cannot_be_meant_is_refused(
 
     assert [diagnostic.code for diagnostic in caught.value.diagnostics] == [code]
     assert exit_code(caught.value) == 2
+
+
+def test_schemas_that_lead_out_are_blamed_and_not_a_lock_that_nobody_set(project: Path) -> None:
+    file = project / "pyproject.toml"
+    file.write_text(TABLE + 'schemas = ["/etc"]\n')
+
+    with pytest.raises(SchemaError, match="schemas `/etc` leads out of the project") as caught:
+        configure(file)
+
+    assert caught.value.diagnostics[0].help == 'say where the lock file is: lock = "batpak.lock"'
+    file.write_text(TABLE + 'schemas = ["/etc"]\nlock = "batpak.lock"\n')
+    assert configure(file).lock == "batpak.lock"
 
 
 @pytest.mark.parametrize("out", ["gen", "gen/deep", "loop"])

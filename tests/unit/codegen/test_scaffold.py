@@ -106,6 +106,42 @@ def test_what_is_there_is_kept_to_the_byte(folder: Path) -> None:
     assert table["tool"]["batpak"]["out"] == "my_shop/gen"
 
 
+def test_bytes_are_added_and_none_is_changed(folder: Path) -> None:
+    mine = {
+        "pyproject.toml": b'[project]\r\nname = "mine"  \r\n\r\n\r\n',
+        ".gitattributes": "# caf\xe9\nbatpak.lock merge=union".encode("latin-1"),
+    }
+    for name, data in mine.items():
+        (folder / name).write_bytes(data)
+
+    init(folder)
+
+    now = tree(folder)
+    assert all(now[name].startswith(data) for name, data in mine.items())
+    assert now["pyproject.toml"].count(b"\n") == now["pyproject.toml"].count(b"\r\n")
+    assert now[".gitattributes"].count(b"merge=union") == 1
+    assert gen(configure(folder / "pyproject.toml"), Request()).reason is None
+
+
+@pytest.mark.parametrize("obstacle", ["pyproject.toml", ".gitattributes", ".github", "schemas"])
+def test_what_cannot_be_done_is_not_begun(
+    folder: Path, obstacle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "E0703"
+    if obstacle == ".gitattributes":
+        (folder / obstacle).mkdir()
+    else:
+        (folder / obstacle).write_bytes(b"# caf\xe9\n")
+        code = "E0005" if obstacle == "pyproject.toml" else code
+    monkeypatch.chdir(folder)
+
+    with pytest.raises(SchemaError, match=code) as caught:
+        init(Path())
+
+    assert "``" not in str(caught.value)
+    assert [path.name for path in folder.iterdir()] == [obstacle]
+
+
 def test_a_configuration_that_is_there_says_where_things_go(folder: Path) -> None:
     (folder / "pyproject.toml").write_text('[tool.batpak]\nschemas = ["events"]\nout = "lib/gen"\n')
 
@@ -128,7 +164,7 @@ def test_a_configuration_that_cannot_be_added_to_is_left_alone(folder: Path, tex
     assert tree(folder) == {"pyproject.toml": text.encode()}
 
 
-@pytest.mark.parametrize("name", ["123", "class", "batpak", "---"])
+@pytest.mark.parametrize("name", ["123", "class", "batpak", "---", "json"])
 def test_a_folder_whose_name_is_no_module_name_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
 

@@ -15,6 +15,8 @@ from batpak_codegen import whole_file
 from batpak_codegen.commands import fmt, next_id
 from batpak_codegen.config import Config
 from batpak_codegen.diagnostic import SchemaError
+from batpak_codegen.nodes import Node
+from batpak_codegen.source import yaml_text
 from tests.unit.codegen.version_world import LOCK, World
 
 UNTIDY = "package: shop.orders\nbatpak: 1\ncategory: 2\n"
@@ -51,6 +53,28 @@ def test_a_schema_that_is_a_link_is_not_replaced(tmp_path: Path) -> None:
 
     assert link.is_symlink()
     assert (tmp_path / "common.yaml").read_text() == UNTIDY
+
+
+def test_what_somebody_saves_meanwhile_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "orders.batpak.yaml"
+    file.write_text(UNTIDY)
+    config = Config(tmp_path, (".",), "gen", "gen")
+    parse = yaml_text.parse
+
+    def saving(text: str, path: str) -> Node:
+        file.write_text(UNTIDY + "# mine\n")
+        return parse(text, path)
+
+    monkeypatch.setattr(yaml_text, "parse", saving)
+    with pytest.raises(SchemaError, match=r"E0703: .* changed in the meantime"):
+        fmt(config, (), check=False)
+    file.write_text(UNTIDY)
+    with pytest.raises(SchemaError, match=r"E0703: .* changed in the meantime"):
+        next_id(config, "shop.orders.B", write=True)
+
+    assert file.read_text() == UNTIDY + "# mine\n"
 
 
 @pytest.mark.parametrize("old", [b"old", None])

@@ -106,6 +106,20 @@ def test_what_is_not_marked_is_never_deleted(tmp_path: Path) -> None:
     assert outside.exists()
 
 
+@pytest.mark.parametrize("sign", ["other/registry.py", "other/pyproject.toml"])
+def test_what_belongs_to_another_project_or_output_is_never_stale(
+    tmp_path: Path, sign: str
+) -> None:
+    theirs = {"other/tests/test_a.py": OURS, "other/gen/events.py": OURS, sign: OURS}
+    for path, text in theirs.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+
+    generate(tmp_path, {"registry.py": OURS})
+
+    assert all((tmp_path / path).read_text() == text for path, text in theirs.items())
+
+
 @pytest.mark.parametrize("text", ["mine = 1\n", "\n" + OURS, ""])
 def test_a_file_of_yours_in_the_way_stops_everything(tmp_path: Path, text: str) -> None:
     (tmp_path / "a").mkdir()
