@@ -82,7 +82,7 @@ repos:
         entry: batpak gen --check
         language: system
         pass_filenames: false
-        files: (\\.batpak\\.yaml|batpak\\.lock|pyproject\\.toml)$|/gen/
+        files: (\\.batpak\\.yaml|batpak\\.lock|pyproject\\.toml)$|^{out}/
 """
 _WORKFLOW: Final = """\
 name: batpak
@@ -94,12 +94,15 @@ jobs:
     runs-on: ubuntu-latest
     steps:
       - uses: actions/checkout@v4
+        with:
+          fetch-depth: 0
       - uses: actions/setup-python@v5
         with:
           python-version: "3.13"
       - run: pip install 'batpak[gen]'
       - run: batpak check
       - run: batpak gen --check
+      - run: batpak compat --against git:origin/main
 """
 
 
@@ -134,7 +137,8 @@ def init(folder: Path, module: str | None = None) -> list[str]:
         lines = [line.format(out=config.out) for line in _ATTRIBUTES]
         _append(folder, ".gitattributes", lines, done)
         _append(folder, ".gitignore", [".batpak/"], done)
-        _create(folder, ".pre-commit-config.yaml", _PRE_COMMIT, done)
+        hooks = _PRE_COMMIT.format(out=re.escape(config.out))
+        _create(folder, ".pre-commit-config.yaml", hooks, done)
         _create(folder, ".github/workflows/batpak.yml", _WORKFLOW, done)
     except OSError as error:
         message = f"cannot write below {quoted(folder.name)}: {error.strerror}"
