@@ -21,6 +21,7 @@ from batpak_codegen.template import fill
 from batpak_codegen.text import Code, code, doc, ident, python_literal
 
 _ALWAYS: Final = (
+    "ANY_SIZE",
     "everything_is_imported",
     "test_frozen_bytes_become_the_current_version",
     "test_every_kind_is_the_kind_of_one_event",
@@ -94,11 +95,10 @@ def _imports(project: Project, package: PackageDef) -> str:
     if any(map(hook.needs_hooks, package.machines)):
         ours[f"{module}.hooks"] = [hook.class_name(package.name)]
     lines = [_from(home, ours[home]) for home in sorted(ours)]
-    outside = "import pytest\nfrom batpak.testing import contract\nfrom hypothesis import "
+    outside = "import pytest\nfrom batpak.testing import contract\n"
+    outside += "from hypothesis import HealthCheck, given, settings"
     if package.machines:
-        outside += "HealthCheck, given, settings\nfrom hypothesis import strategies as st"
-    else:
-        outside += "given"
+        outside += "\nfrom hypothesis import strategies as st"
     return outside + "\n\n" + "\n".join(lines)
 
 

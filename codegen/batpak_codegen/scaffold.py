@@ -84,7 +84,7 @@ repos:
         entry: batpak gen --check
         language: system
         pass_filenames: false
-        files: (\\.batpak\\.yaml|batpak\\.lock|pyproject\\.toml)$|/gen/
+        files: (\\.batpak\\.yaml|batpak\\.lock|pyproject\\.toml)$|^{out}/
 """
 _WORKFLOW: Final = """\
 name: batpak
@@ -96,12 +96,15 @@ jobs:
     runs-on: ubuntu-latest
     steps:
       - uses: actions/checkout@v4
+        with:
+          fetch-depth: 0
       - uses: actions/setup-python@v5
         with:
           python-version: "3.13"
       - run: pip install 'batpak[gen]'
       - run: batpak check
       - run: batpak gen --check
+      - run: batpak compat --against git:origin/main
 """
 
 
@@ -131,7 +134,7 @@ def init(folder: Path, module: str | None = None) -> list[str]:
             plan.done.append(f"{home.as_posix()} has schemas; nothing is written from {module}")
         plan.lines(".gitattributes", [line.format(out=out) for line in _ATTRIBUTES])
         plan.lines(".gitignore", [".batpak/"])
-        plan.make(".pre-commit-config.yaml", _PRE_COMMIT)
+        plan.make(".pre-commit-config.yaml", _PRE_COMMIT.format(out=re.escape(out)))
         plan.make(".github/workflows/batpak.yml", _WORKFLOW)
         plan.write()
     except OSError as error:

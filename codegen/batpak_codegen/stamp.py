@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from batpak_codegen.config import Config
@@ -26,8 +26,16 @@ PLACE: Final = ".batpak/stamp"
 _PYPROJECT: Final = "pyproject.toml"
 
 
-def unchanged(file: Path | None = None, start: Path | None = None) -> str | None:
-    """Return what the last run counted, if a run now would find everything as it left it.
+class Told(NamedTuple):
+    """What the last run counted, and its warnings as they were printed: plain, and in color."""
+
+    counted: str
+    warnings: str
+    colored: str
+
+
+def unchanged(file: Path | None = None, start: Path | None = None) -> Told | None:
+    """Return what the last run told, if a run now would find everything as it left it.
 
     Args:
         file: The configuration that the user named, or None for the nearest one.
@@ -51,13 +59,13 @@ def unchanged(file: Path | None = None, start: Path | None = None) -> str | None
             return None
         if held["beside"] != _digests((root / path for path in held["beside"]), root):
             return None
-        return str(held["counted"])
+        return Told(*map(str, held["told"]))
     except (OSError, ValueError, KeyError, TypeError):  # none, half a one, of another make
         return None
 
 
 def write(config: Config, report: Report, before: Mapping[str, str], begun: int) -> None:
-    """Leave a stamp behind a run that has written everything and had nothing to say.
+    """Leave a stamp behind a run that has written everything.
 
     A file that cannot be written is no stamp, and no reason to fail.
 
@@ -71,12 +79,13 @@ def write(config: Config, report: Report, before: Mapping[str, str], begun: int)
     with suppress(OSError):
         read = [config.root / path for path in report.read]
         read = [path for path in read if path.is_file()]
-        if report.warnings or any(path.stat().st_mtime_ns >= begun for path in read):
+        if any(path.stat().st_mtime_ns >= begun for path in read):
             place.unlink(missing_ok=True)
             return
         counted = f"{report.packages} package{'s' * (report.packages != 1)}, "
         counted += f"{report.events} event{'s' * (report.events != 1)}: "
         counted += f"0 files written, 0 removed, {len(report.files)} unchanged"
+        told = Told(counted, _spelled(report), _spelled(report, color=True))
         outputs = _outputs(config.root / config.out)
         paths = (config.root / path for path in report.beside)
         beside = [*(path for path in paths if path.is_file()), *read]
@@ -90,12 +99,20 @@ def write(config: Config, report: Report, before: Mapping[str, str], begun: int)
             "out": config.out,
             "outputs": _digests(outputs, config.root),
             "beside": _digests(beside, config.root),
-            "counted": counted,
+            "told": told,
         }
         place.parent.mkdir(exist_ok=True)
         fresh = place.with_name(f"stamp.{os.getpid()}")
         fresh.write_text(json.dumps(held), encoding="utf-8")
         fresh.replace(place)
+
+
+def _spelled(report: Report, *, color: bool = False) -> str:
+    if not report.warnings:
+        return ""
+    from batpak_codegen.formats import spell
+
+    return spell(report.warnings, report.texts, color=color)
 
 
 def digests(config: Config) -> dict[str, str]:

@@ -20,6 +20,7 @@ from batpak_codegen.namespace import Namespace
 from batpak_codegen.text import Code, code, ident, python_literal
 from batpak_codegen.types import (
     AliasType,
+    Bounds,
     EnumType,
     FieldType,
     IdType,
@@ -40,6 +41,7 @@ _PLAIN: Final = {
     "date": "st.dates()",
     "duration": "st.timedeltas()",
 }
+SAMPLED_MAX: Final = 64  # items that are all made
 Functions: TypeAlias = Mapping[str, Mapping[str, str]]
 
 _TAKEN: Final = names.KEYWORDS | {"dt", "final", "len", "override", "st", "tuple"}
@@ -149,12 +151,19 @@ class Kit:
         if isinstance(type_, OptionalOf):
             return Chain("|", ("st.none()", self.of(type_.of)))
         if isinstance(type_, ListOf):
+            if many := _many(type_.min_length):
+                repeated = f").map(lambda some: (tuple(some) * {many})[:{many}])"
+                return Call("st.lists(", (self.of(type_.item), *_FEW), repeated)
             sizes = _sizes(type_.min_length, type_.max_length)
             return Call("st.lists(", (self.of(type_.item), *sizes), ").map(tuple)")
         if isinstance(type_, SetOf):
             sizes = _sizes(type_.min_length, type_.max_length)
             return Call("st.frozensets(", (self.of(type_.item), *sizes))
         if isinstance(type_, MapOf):
+            if many := _many(type_.min_length):
+                keyed = f"{{str(n): some[n % len(some)] for n in range({many})}}"
+                items = (self.of(type_.item), *_FEW)
+                return Call("st.lists(", items, f").map(lambda some: {keyed})")
             sizes = _sizes(type_.min_length, type_.max_length)
             return Call("st.dictionaries(", ("st.text()", self.of(type_.item), *sizes))
         return self._scalar(type_)
@@ -181,7 +190,7 @@ class Kit:
         if type_.name == "string":
             return self._text(type_)
         if type_.name == "bytes":
-            return Call("st.binary(", _sizes(bounds.min_length, bounds.max_length))
+            return _run("st.binary(", bounds)
         if type_.name == "decimal":
             return self._decimal(type_)
         if type_.name == "f64":
@@ -194,7 +203,7 @@ class Kit:
         bounds = type_.bounds
         pattern = bounds.pattern
         if pattern is None:
-            return Call("st.text(", _sizes(bounds.min_length, bounds.max_length))
+            return _run("st.text(", bounds)
         ascii_only = "(?a)" if "\\" in pattern else ""  # `\d`, `\w` and `\s` mean ASCII
         regex = Call("st.from_regex(", (_raw(ascii_only + pattern), "fullmatch=True"))
         low, high = bounds.min_length, bounds.max_length
@@ -217,6 +226,7 @@ class Kit:
         return f'{self.space.use("decimal", "Decimal")}("{sign}{whole}.{rest:0{scale}}")'
 
 
+_FEW: Final = ("min_size=1", "max_size=8")
 _FINITE: Final = "allow_nan=False, allow_infinity=False"
 
 
@@ -229,6 +239,18 @@ def _after(before: str, doc: Doc) -> Doc:
     if isinstance(doc, Call):
         return Call(before + doc.head, doc.items, doc.close, doc.display, doc.open)
     raise TypeError(f"no strategy is a {type(doc).__name__}")
+
+
+def _run(function: str, bounds: Bounds) -> Call:
+    """Return the strategy of text or bytes of some length."""
+    if many := _many(bounds.min_length):
+        return Call(function, _FEW, f").map(lambda some: (some * {many})[:{many}])")
+    return Call(function, _sizes(bounds.min_length, bounds.max_length))
+
+
+def _many(low: int | None) -> int | None:
+    """Return a length that a small sample is repeated up to: Hypothesis makes no such amounts."""
+    return low if low is not None and low > SAMPLED_MAX else None
 
 
 def _sizes(low: int | None, high: int | None) -> tuple[str, ...]:

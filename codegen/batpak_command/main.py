@@ -6,6 +6,7 @@ the compiler are imported, because those take many times as long. All else is `b
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -72,7 +73,17 @@ def _nothing_to_do(words: Sequence[str]) -> bool:
             return False
     from batpak_codegen import stamp
 
-    counted = stamp.unchanged(config)
-    if counted is not None and not quiet:
-        print(f"{counted} ({time.perf_counter() - started:.2f} s)")
-    return counted is not None
+    told = stamp.unchanged(config)
+    if told is None or (told.warnings and os.environ.get("GITHUB_ACTIONS") == "true"):
+        return False  # there, warnings have a format of their own
+    if told.warnings:
+        print(told.colored if _in_color() else told.warnings, file=sys.stderr, flush=True)
+    if not quiet:
+        print(f"{told.counted} ({time.perf_counter() - started:.2f} s)")
+    return True
+
+
+def _in_color() -> bool:
+    """Whether the compiler would print in color; asking it means to import it."""
+    refused = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stderr.isatty() and not refused

@@ -301,6 +301,25 @@ def test_a_gen_with_nothing_to_do_loads_no_compiler_and_takes_150_ms(project: Pa
     assert cpu_ms(DOOR, "gen", cwd=project) <= 150
 
 
+def test_a_gen_with_nothing_to_do_warns_as_the_first_one_did(project: Path) -> None:
+    text = (
+        "batpak: 1\npackage: shop.idle\ncategory: 0x5\n"
+        "events: {Noted: {id: 2, fields: {text: string}}}\n"
+        "gates: {polite: {event: Noted, require: \"event.text != ''\","
+        " deny: {code: EMPTY, message: it is empty}}}\n"
+    )
+    (project / "schemas" / "idle.batpak.yaml").write_text(text)
+    first = batpak("gen", cwd=project)
+
+    second = batpak("gen", cwd=project)
+    quiet = batpak("gen", "-q", cwd=project)
+
+    assert "warning[W" in first.stderr
+    assert ": 0 files written" in second.stdout
+    assert [second.stderr, quiet.stderr] == [first.stderr, first.stderr]
+    assert quiet.stdout == ""
+
+
 def test_check_never_reads_the_stamp(project: Path) -> None:
     batpak("gen", cwd=project)
     stamp = project / ".batpak" / "stamp"

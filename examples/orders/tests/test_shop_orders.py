@@ -15,6 +15,16 @@ from shop.gen.orders import testing
 from shop.gen.orders.events import OrderCancelled, OrderPaid, OrderPlaced, OrderShipped
 from shop.gen.orders.order_machine import OrderMachine
 
+# A large event is no mistake of its schema.
+ANY_SIZE = settings(
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.data_too_large,
+        HealthCheck.large_base_example,
+        HealthCheck.too_slow,
+    ],
+)
+
 
 @pytest.fixture(scope="module", autouse=True)
 def everything_is_imported() -> None:
@@ -32,21 +42,25 @@ def test_every_kind_is_the_kind_of_one_event() -> None:
     assert found == {"OrderPlaced", "OrderPaid", "OrderShipped", "OrderCancelled"}
 
 
+@ANY_SIZE
 @given(testing.order_placed())
 def test_order_placed_survives(event: OrderPlaced) -> None:
     contract.survives(event)
 
 
+@ANY_SIZE
 @given(testing.order_paid())
 def test_order_paid_survives(event: OrderPaid) -> None:
     contract.survives(event)
 
 
+@ANY_SIZE
 @given(testing.order_shipped())
 def test_order_shipped_survives(event: OrderShipped) -> None:
     contract.survives(event)
 
 
+@ANY_SIZE
 @given(testing.order_cancelled())
 def test_order_cancelled_survives(event: OrderCancelled) -> None:
     contract.survives(event)
@@ -62,7 +76,7 @@ def test_order_has_these_edges_and_no_other() -> None:
     }
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow])
+@ANY_SIZE
 @given(st.data())
 def test_order_walks_along_its_edges(data: st.DataObject) -> None:
     testing.OrderScenario().walk(data)

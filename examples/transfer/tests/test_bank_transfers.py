@@ -15,6 +15,16 @@ from bank.gen.transfers import testing
 from bank.gen.transfers.account_machine import AccountMachine
 from bank.gen.transfers.events import AccountFrozen, AccountOpened, MoneyDeposited, MoneyTransferred
 
+# A large event is no mistake of its schema.
+ANY_SIZE = settings(
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.data_too_large,
+        HealthCheck.large_base_example,
+        HealthCheck.too_slow,
+    ],
+)
+
 
 @pytest.fixture(scope="module", autouse=True)
 def everything_is_imported() -> None:
@@ -32,21 +42,25 @@ def test_every_kind_is_the_kind_of_one_event() -> None:
     assert found == {"AccountOpened", "MoneyDeposited", "AccountFrozen", "MoneyTransferred"}
 
 
+@ANY_SIZE
 @given(testing.account_opened())
 def test_account_opened_survives(event: AccountOpened) -> None:
     contract.survives(event)
 
 
+@ANY_SIZE
 @given(testing.money_deposited())
 def test_money_deposited_survives(event: MoneyDeposited) -> None:
     contract.survives(event)
 
 
+@ANY_SIZE
 @given(testing.account_frozen())
 def test_account_frozen_survives(event: AccountFrozen) -> None:
     contract.survives(event)
 
 
+@ANY_SIZE
 @given(testing.money_transferred())
 def test_money_transferred_survives(event: MoneyTransferred) -> None:
     contract.survives(event)
@@ -60,7 +74,7 @@ def test_account_has_these_edges_and_no_other() -> None:
     }
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow])
+@ANY_SIZE
 @given(st.data())
 def test_account_walks_along_its_edges(data: st.DataObject) -> None:
     testing.AccountScenario().walk(data)

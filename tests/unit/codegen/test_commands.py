@@ -19,6 +19,7 @@ from batpak_codegen.commands import Request, check, gen
 from batpak_codegen.config import Config, configure
 from batpak_codegen.declarations import SchemaFile
 from batpak_codegen.diagnostic import Diagnostic, Place, SchemaError
+from batpak_codegen.formats import spell
 from batpak_codegen.ir import Project
 from batpak_codegen.link import link
 from batpak_codegen.run import read, run, understand
@@ -298,7 +299,7 @@ def test_after_a_run_there_is_nothing_to_do(config: Config) -> None:
 
     gen(config, Request())
 
-    told = "2 packages, 5 events: 0 files written, 0 removed, 16 unchanged"
+    told = ("2 packages, 5 events: 0 files written, 0 removed, 16 unchanged", "", "")
     assert stamp.unchanged(start=config.root / "house") == told
     assert stamp.unchanged(config.root / "pyproject.toml") == told
 
@@ -387,16 +388,18 @@ def test_what_changed_while_the_run_was_reading_is_not_taken_for_read(
     assert stamp.unchanged(start=config.root) is None
 
 
-def test_a_run_with_warnings_leaves_no_stamp_so_that_they_are_seen_again(
+def test_a_stamp_keeps_the_warnings_as_they_were_printed(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warned(monkeypatch)
 
     done = gen(config, Request())
+    told = stamp.unchanged(start=config.root)
 
-    assert done.diagnostics == (WARNING,)
-    assert done.reason is None
-    assert stamp.unchanged(start=config.root) is None
+    assert (done.diagnostics, done.reason) == ((WARNING,), None)
+    assert told is not None
+    assert told.warnings == spell(done.diagnostics, done.texts)
+    assert told.colored == spell(done.diagnostics, done.texts, color=True) != told.warnings
 
 
 def test_a_module_that_was_allowed_for_one_run_leaves_no_stamp(config: Config) -> None:

@@ -67,6 +67,36 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+LARGE = """\
+batpak: 1
+package: house.large
+category: 0x4
+types:
+  One: {struct: {a: i64, b: string, c: uuid, d: timestamp}}
+  Two: {struct: {a: One, b: One, c: One, d: One}}
+  Three: {struct: {a: Two, b: Two, c: Two, d: Two}}
+  Four: {struct: {a: Three, b: Three, c: Three, d: Three}}
+events:
+  Many: {id: 1, fields: {all: {type: list<i64>, min_length: 100000}}}
+  Long:
+    id: 2
+    fields:
+      data: {type: bytes, min_length: 2000000}
+      text: {type: string, min_length: 100000, max_length: 100001}
+  Keyed: {id: 3, fields: {all: {type: map<i64?>, min_length: 5000}}}
+  Deep: {id: 4, fields: {one: Four, two: Four}}
+"""
+
+
+def test_what_is_large_survives_as_well(project: Path) -> None:
+    (project / "schemas" / "large.batpak.yaml").write_text(LARGE)
+    run(configure(start=project), check=False)
+
+    code, output = pytest_in(project, examples=5)
+
+    assert code == 0, output
+
+
 EDITS = {
     "an edge is gone": (
         "door_machine.py",

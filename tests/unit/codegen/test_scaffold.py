@@ -5,6 +5,7 @@ Without it `init` could overwrite a configuration, or begin with a schema that d
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -56,9 +57,12 @@ def test_hooks_and_workflow_are_yaml_and_say_the_commands(folder: Path) -> None:
     flow = yaml.safe_load((folder / ".github/workflows/batpak.yml").read_text())
     assert [hook["entry"] for hook in hooks] == ["batpak check", "batpak gen --check"]
     runs = [step.get("run") for step in flow["jobs"]["schemas"]["steps"]]
-    assert runs[-2:] == ["batpak check", "batpak gen --check"]
+    compat = "batpak compat --against git:origin/main"
+    assert runs[-3:] == ["batpak check", "batpak gen --check", compat]
+    assert re.search(hooks[1]["files"], "my_shop/gen/registry.py")
+    assert not re.search(hooks[1]["files"], "other/gen/registry.py")
     published = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
-    same = ("id", "entry", "files", "pass_filenames")
+    same = ("id", "entry", "pass_filenames")
     assert [[hook.get(key) for key in same] for hook in published] == [
         [hook.get(key) for key in same] for hook in hooks
     ]

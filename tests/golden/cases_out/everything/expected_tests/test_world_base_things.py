@@ -26,6 +26,16 @@ from world.gen.base.things.events import (
 from world.gen.base.things.journey_machine import JourneyMachine
 from world.gen.base.things.long_living_thing_machine import LongLivingThingMachine
 
+# A large event is no mistake of its schema.
+ANY_SIZE = settings(
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.data_too_large,
+        HealthCheck.large_base_example,
+        HealthCheck.too_slow,
+    ],
+)
+
 
 @pytest.fixture(scope="module", autouse=True)
 def everything_is_imported() -> None:
@@ -52,41 +62,49 @@ def test_every_kind_is_the_kind_of_one_event() -> None:
     }
 
 
+@ANY_SIZE
 @given(testing.thing_made())
 def test_thing_made_survives(event: ThingMade) -> None:
     contract.survives(event)
 
 
+@ANY_SIZE
 @given(testing.thing_sent())
 def test_thing_sent_survives(event: ThingSent) -> None:
     contract.survives(event)
 
 
+@ANY_SIZE
 @given(testing.thing_lost())
 def test_thing_lost_survives(event: ThingLost) -> None:
     contract.survives(event)
 
 
+@ANY_SIZE
 @given(testing.gone0())
 def test_gone0_survives(event: Gone0) -> None:
     contract.survives(event)
 
 
+@ANY_SIZE
 @given(testing.nothing())
 def test_nothing_survives(event: Nothing) -> None:
     contract.survives(event)
 
 
+@ANY_SIZE
 @given(testing.thing_broken())
 def test_thing_broken_survives(event: ThingBroken) -> None:
     contract.survives(event)
 
 
+@ANY_SIZE
 @given(testing.thing_fixed())
 def test_thing_fixed_survives(event: ThingFixed) -> None:
     contract.survives(event)
 
 
+@ANY_SIZE
 @given(testing.count_evented())
 def test_count_evented_survives(event: CountEvented) -> None:
     contract.survives(event)
@@ -103,7 +121,7 @@ def test_long_living_thing_has_these_edges_and_no_other() -> None:
     }
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow])
+@ANY_SIZE
 @given(st.data())
 def test_long_living_thing_walks_along_its_edges(data: st.DataObject) -> None:
     testing.LongLivingThingScenario().walk(data)
@@ -116,7 +134,7 @@ def test_journey_has_these_edges_and_no_other() -> None:
     }
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow])
+@ANY_SIZE
 @given(st.data())
 def test_journey_walks_along_its_edges(data: st.DataObject) -> None:
     testing.JourneyScenario().walk(data)
@@ -129,7 +147,7 @@ def test_count_has_these_edges_and_no_other() -> None:
     }
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow])
+@ANY_SIZE
 @given(st.data())
 def test_count_walks_along_its_edges(data: st.DataObject) -> None:
     testing.CountScenario().walk(data)

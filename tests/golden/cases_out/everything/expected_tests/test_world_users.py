@@ -7,11 +7,21 @@ from __future__ import annotations
 
 import pytest
 from batpak.testing import contract
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 
 from world.gen import registry
 from world.gen.users import testing
 from world.gen.users.events import Seen
+
+# A large event is no mistake of its schema.
+ANY_SIZE = settings(
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.data_too_large,
+        HealthCheck.large_base_example,
+        HealthCheck.too_slow,
+    ],
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,6 +40,7 @@ def test_every_kind_is_the_kind_of_one_event() -> None:
     assert found == {"Seen"}
 
 
+@ANY_SIZE
 @given(testing.seen())
 def test_seen_survives(event: Seen) -> None:
     contract.survives(event)

@@ -7,11 +7,21 @@ from __future__ import annotations
 
 import pytest
 from batpak.testing import contract
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 
 from shop.gen import registry
 from shop.gen.billing import testing
 from shop.gen.billing.events import Invoiced, Paid
+
+# A large event is no mistake of its schema.
+ANY_SIZE = settings(
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.data_too_large,
+        HealthCheck.large_base_example,
+        HealthCheck.too_slow,
+    ],
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,11 +40,13 @@ def test_every_kind_is_the_kind_of_one_event() -> None:
     assert found == {"Invoiced", "Paid"}
 
 
+@ANY_SIZE
 @given(testing.invoiced())
 def test_invoiced_survives(event: Invoiced) -> None:
     contract.survives(event)
 
 
+@ANY_SIZE
 @given(testing.paid())
 def test_paid_survives(event: Paid) -> None:
     contract.survives(event)

@@ -7,11 +7,21 @@ from __future__ import annotations
 
 import pytest
 from batpak.testing import contract
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 
 from expected import registry
 from expected.orders import testing
 from expected.orders.events import Paid, Placed, Sent
+
+# A large event is no mistake of its schema.
+ANY_SIZE = settings(
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.data_too_large,
+        HealthCheck.large_base_example,
+        HealthCheck.too_slow,
+    ],
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,16 +40,19 @@ def test_every_kind_is_the_kind_of_one_event() -> None:
     assert found == {"Placed", "Sent", "Paid"}
 
 
+@ANY_SIZE
 @given(testing.placed())
 def test_placed_survives(event: Placed) -> None:
     contract.survives(event)
 
 
+@ANY_SIZE
 @given(testing.sent())
 def test_sent_survives(event: Sent) -> None:
     contract.survives(event)
 
 
+@ANY_SIZE
 @given(testing.paid())
 def test_paid_survives(event: Paid) -> None:
     contract.survives(event)
