@@ -183,8 +183,8 @@ def arrived(
     return made
 
 
-def _copied(handle: Handle[D_co]) -> D_co:
-    return deepcopy(handle._data)  # what is done to it, is done to it alone
+def _copied(handle: Handle[StateData]) -> StateData:
+    return deepcopy(data_of(handle))  # what is done to it, is done to it alone
 
 
 copied_data: Final = property(_copied, doc=Handle.data.__doc__)

@@ -72,13 +72,13 @@ class Judgement:
 
     @override
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
-        return _empty, ()
+        return Judgement._empty, ()
 
-
-def _empty() -> Judgement:
-    empty = object.__new__(Judgement)
-    empty._said = empty._content_hash = None
-    return empty
+    @staticmethod
+    def _empty() -> Judgement:
+        empty = object.__new__(Judgement)
+        empty._said = empty._content_hash = None
+        return empty
 
 
 @final
