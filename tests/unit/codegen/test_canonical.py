@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batpak_codegen import canonical as module
@@ -113,6 +113,7 @@ def test_names_that_are_declared_are_never_moved() -> None:
     assert canonical(text, "x") == text
 
 
+@settings(deadline=None)
 @given(
     order=st.permutations(["batpak: 1", "package: a.b", "doc: d", "category: 3", "events:"]),
     keys=st.permutations(["id: 1", "doc: |\n      some\n\n      text", "fields: {}", "version: 1"]),
