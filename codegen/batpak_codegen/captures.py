@@ -18,6 +18,8 @@ LIBRARY: Final = "batpak"
 GENERIC: Final = frozenset(  # what the library exports
     [
         "Ancestry",
+        "BypassReceipt",
+        "Committed",
         "Form",
         "Gate",
         "GateSet",
@@ -25,7 +27,9 @@ GENERIC: Final = frozenset(  # what the library exports
         "Handle",
         "Machine",
         "Page",
+        "Pipeline",
         "Projection",
+        "Proposal",
         "Receipt",
         "StoredEvent",
         "Transition",

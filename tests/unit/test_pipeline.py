@@ -439,7 +439,11 @@ def test_a_move_is_not_for_a_pipeline_even_if_nobody_says_what_it_judges() -> No
         pipeline.evaluate(None, cast("Any", move))
 
 
-@pytest.mark.parametrize("wrong", [None, GrantPolicy, "policy", PackGates()], ids=repr)
+@pytest.mark.parametrize(
+    "wrong",
+    [None, GrantPolicy, "policy", PackGates()],
+    ids=["nothing", "a class", "a name", "a set with states"],
+)
 def test_only_a_set_of_gates_without_states_makes_a_pipeline(wrong: object) -> None:
     with pytest.raises(InvalidArgument, match="policy"):
         Pipeline(cast("Any", wrong))

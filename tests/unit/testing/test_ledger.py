@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,7 @@ from batpak.errors import (
     TooLarge,
     UnknownParent,
 )
-from batpak.ids import EventId, new_id
+from batpak.ids import EventId
 from batpak.system import OpenCompleted
 from batpak.testing import MemoryLedger, sample
 from batpak.testing.platform import SimPlatform
@@ -122,7 +123,7 @@ def test_a_batch_is_taken_whole_or_not_at_all() -> None:
         ({"payload": sample(OpenCompleted)}, InvalidKind),
         ({"payload": Said(text="x" * (1 << 20))}, TooLarge),
         ({"idempotency_key": ""}, InvalidArgument),
-        ({"caused_by": new_id(EventId)}, UnknownParent),
+        ({"caused_by": EventId(UUID(int=7))}, UnknownParent),
     ],
     ids=str,
 )
