@@ -155,6 +155,8 @@ class Segment:
         if good is None:
             return
         first, last = offset >> 16, (end - 1) >> 16
+        if not 0 <= first <= last < len(good):
+            raise self.missing(offset, Why.END)
         if good[first] == VERIFIED == good[last] and last - first < 2:
             return
         known = good[first : last + 1]
@@ -166,7 +168,7 @@ class Segment:
         else:
             for block in range(first, last + 1):
                 good[block] = max(good[block], min(good[block] + 1, TOUCHES))
-        self._check_frame(offset, end)
+        self.check_frame(offset, end)
 
     def check_run(self, start: int, end: int, block_crcs: Sequence[int] | None) -> bool:
         """Check the blocks that [start, end) lies in, each once; whether all of them are right.
@@ -196,7 +198,13 @@ class Segment:
                 right = False
         return right
 
-    def _check_frame(self, offset: int, end: int) -> None:
+    def check_frame(self, offset: int, end: int) -> None:
+        """Make sure that one frame fills [offset, end), whatever is known of its blocks.
+
+        Raises:
+            CorruptStore: None does.
+            StorageFailed: The system refused.
+        """
         found = frame.body_at(self.data(end), offset, self.end, offset, self.seed)
         if isinstance(found, Why):
             raise self.missing(offset, found)

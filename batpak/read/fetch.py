@@ -8,7 +8,7 @@ from typing import Any, Final
 from batpak import record, wire
 from batpak.coordinate import Coordinate
 from batpak.disk.seam import Mapped
-from batpak.errors import CorruptStore, FutureVersion, StoreClosed
+from batpak.errors import CorruptStore, FutureVersion, StoreClosed, UnknownKind
 from batpak.event import IndexEntry, Q, StoredEvent
 from batpak.faults import Damage
 from batpak.index.query import Rows
@@ -84,7 +84,7 @@ class Fetch:
                         if named is not None and not body.startswith(named, ENTITY_AT):
                             raise self._unconfirmed(part, row, "it is another entity's")
                         if key_ref and form is not RAW:
-                            raise _encrypted(sequence, key_ref)
+                            raise self._encrypted(part, row, key_ref)
                         try:
                             payload = decoders[what](body[-size:])
                         except KeyError:
@@ -177,7 +177,7 @@ class Fetch:
         if sequence != part.first + row:
             raise self._unconfirmed(part, row, f"it is event {sequence}")
         if key_ref and form is not RAW:
-            raise _encrypted(sequence, key_ref)
+            raise self._encrypted(part, row, key_ref)
         try:
             payload = self._decoders[form][what](body[-size:])
         except KeyError:
@@ -223,9 +223,26 @@ class Fetch:
         whole = f"the frame of event {part.first + row} is not as it was written: {detail}"
         return segment.corrupt(part.offsets[row], Fault(Damage.FRAME, whole))
 
+    def _confirm(self, part: Part, row: int) -> None:
+        """Make sure of a frame that says what nobody knows: it may begin somewhere else."""
+        try:
+            self._segments.of(part.segment_id).check_frame(part.offsets[row], part.offsets[row + 1])
+        except CorruptStore:
+            if part.distrust():
+                raise _Unconfirmed from None
+            raise
+
+    def _encrypted(self, part: Part, row: int, key_ref: int) -> FutureVersion:
+        self._confirm(part, row)
+        return FutureVersion(f"the payload encryption of event {part.first + row}", key_ref, 0)
+
     def _decode(self, what: int, body: bytes, size: int, form: Form[Q], part: Part, row: int) -> Q:
         """Decode the first payload of a kind and version."""
-        decode = wire.decoder(what >> 16, what & 0xFFFF, form, part.first + row)
+        try:
+            decode = wire.decoder(what >> 16, what & 0xFFFF, form, part.first + row)
+        except (UnknownKind, FutureVersion):
+            self._confirm(part, row)
+            raise
         self._decoders[form][what] = decode
         try:
             payload: Q = decode(body[-size:])
@@ -249,10 +266,6 @@ class Fetch:
 
 class _Unconfirmed(Exception):
     """An index was wrong about a frame, and has been made anew: ask it again."""
-
-
-def _encrypted(sequence: int, key_ref: int) -> FutureVersion:
-    return FutureVersion(f"the payload encryption of event {sequence}", key_ref, 0)
 
 
 def _behind(renewed: Sequence[int], last: int, before: Sequence[int]) -> Sequence[int]:
