@@ -211,7 +211,7 @@ def at_any_time(tally: Tally, size: Size) -> None:
     rng = random.Random(SEED)  # noqa: S311  moments, not secrets
     with tempfile.TemporaryDirectory() as folder:
         kept = Kept(Path(folder) / "store")
-        for n in range(600 if size is Size.LONG else 12):
+        for n in range(1_000 if size is Size.LONG else 12):
             config, first, after_s = (FAST, DEFAULT)[n % 2], kept.next_unit, rng.uniform(0, 0.01)
             with tally.case(f"kill {n}, after {after_s * 1000:.1f} ms"):
                 child = Child(partial(for_ever, kept.path, first, config))

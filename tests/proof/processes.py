@@ -94,7 +94,7 @@ CALLS: Final[dict[str, Callable[[Store], object]]] = {
 
 def forks(tally: Tally, size: Size, *, durability: Durability) -> None:
     """Fork a process that appends in several threads; in the child nothing works but the end."""
-    number = 350 if size is Size.LONG else 20
+    number = 100 if size is Size.LONG else 20
     with tempfile.TemporaryDirectory() as folder:
         kept = Kept(Path(folder) / "store")
         config = StoreConfig(durability=durability, limits=SMALL.limits)

@@ -119,7 +119,8 @@ def _told(one: Done) -> Done:
     """Say on standard error that a job has ended: an hour is long to wait for the first word."""
     what = ", ".join(f"{number:,} {of}" for of, number in one.counts.items())
     wrong = f", {one.violations_count} violations" if one.violations_count else ""
-    print(f"{one.family} / {one.name}: {what}, {one.seconds:.0f} s{wrong}", file=sys.stderr)
+    cost = f"{one.seconds:.0f} s, {one.memory // MIB} MiB"
+    print(f"{one.family} / {one.name}: {what}, {cost}{wrong}", file=sys.stderr)
     return one
 
 
