@@ -38,9 +38,10 @@ def test_every_way_to_a_type_error_of_ours_is_in_the_reference() -> None:
     said = {
         "batpak/codec.py": None,  # an append says PayloadInvalid instead
         "batpak/guard/receipt.py": "policy receipt",
+        "batpak/guard/verdict.py": "`bool()` of a denial",
         "batpak/reader.py": "store handle",
         "batpak/signing/signing_key.py": "`SigningKey`",
-        "batpak/signing/verdict.py": "`bool()` of a trust verdict",
+        "batpak/signing/verdict.py": "or of a trust verdict",
     }
     _, _, section = page.partition("`TypeError`, as Python itself")
 

@@ -205,12 +205,16 @@ def fuzz(name: str, tally: Tally, size: Size) -> None:
 
 
 def _require_quick(one: Input, subject: Subject, tally: Tally) -> None:
-    """Measure again what was slow: the first input of a process pays for what is kept later."""
-    began = time.process_time()
-    with tally.case(one):
-        subject.parse(one.data)
-    seconds = time.process_time() - began
-    if seconds > subject.seconds:
+    """Measure what was slow or may be: the first input of a process pays for what is kept later."""
+    seconds = subject.seconds + 1
+    for _ in range(3):
+        began = time.process_time()
+        with tally.case(one):
+            subject.parse(one.data)
+        seconds = min(seconds, time.process_time() - began)
+        if seconds <= subject.seconds:
+            break
+    else:
         tally.violated(str(one), f"it took {seconds:.2f} s")
 
 

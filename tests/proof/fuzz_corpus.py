@@ -307,6 +307,7 @@ NOTES: Final = [
         (10**19 - 1, TWO.last, "9999-12-31T23:59:59.999Z"),
     )
 ]
+NOTES.append(NOTES[0] + f"key {ZERO.hex()}\nsignature {ONE.last.hex() * 2}\n".encode())
 PLAIN_NAMES: Final = [
     text.encode()
     for text in (

@@ -73,12 +73,12 @@ def _note_of(data: bytes) -> tuple[object, ...]:
         Bad: It is none.
     """
     lines = data.decode("utf-8", "surrogateescape").replace("\r\n", "\n").rstrip("\n").split("\n")
-    names = "batpak", "store", "events", "head", "taken"
-    if len(lines) != 5 or any(
-        not line.startswith(f"{name} ") for line, name in zip(lines, names, strict=True)
+    names = "batpak", "store", "events", "head", "taken", "key", "signature"
+    if len(lines) not in (5, 7) or any(
+        not line.startswith(f"{name} ") for line, name in zip(lines, names, strict=False)
     ):
         raise Bad("lines")
-    mark, store, events, last, taken = (line.partition(" ")[2] for line in lines)
+    mark, store, events, last, taken, *signed = (line.partition(" ")[2] for line in lines)
     if mark != "note 1" or len(store) != 36 or store[14 - 1] == " ":
         raise Bad("mark")
     try:
@@ -95,10 +95,13 @@ def _note_of(data: bytes) -> tuple[object, ...]:
         len(last) == 64 and set(last) <= _HEX,
         spelt == taken and since >= dt.timedelta(0),
         (number == 0) == (set(last) == {"0"}),
+        [len(text) for text in signed] in ([], [64, 128]) and set("".join(signed)) <= _HEX,
     )
     if not all(right):
         raise Bad("another spelling")
-    return store_id, number, bytes.fromhex(last), since // dt.timedelta(milliseconds=1)
+    key_id, signature = map(bytes.fromhex, signed) if signed else (None, None)
+    taken_ms = since // dt.timedelta(milliseconds=1)
+    return store_id, number, bytes.fromhex(last), taken_ms, key_id, signature
 
 
 # ---------------------------------------------------------------------------------------- payloads

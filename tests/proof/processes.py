@@ -16,15 +16,16 @@ from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 from uuid import UUID
 
 from msgspec import Struct
 
-from batpak.append import BatchItem
+from batpak.append import AppendReceipt, BatchItem
 from batpak.config import Durability, Limits, StoreConfig
 from batpak.errors import ForkedStoreError, StorageFailed, StoreLocked, StorePoisoned
 from batpak.event import StoredEvent
+from batpak.guard.verdict import Denial
 from batpak.ids import EventId
 from batpak.override import override
 from batpak.payload import EventPayload
@@ -65,6 +66,7 @@ CALLS: Final[dict[str, Callable[[Store], object]]] = {
     "append": lambda store: store.append(USER, Counted(n=1)),
     "append_raw": lambda store: store.append_raw(USER, Counted.KIND, b"\x81\xa1n\x01"),
     "append_batch": lambda store: store.append_batch([BatchItem(USER, Counted(n=1))]),
+    "append_denial": lambda store: store.append_denial(USER, cast("Denial", None)),
     "submit": lambda store: store.submit(USER, Counted(n=1)),
     "submit_batch": lambda store: store.submit_batch([BatchItem(USER, Counted(n=1))]),
     "sync": lambda store: store.sync(),
@@ -85,6 +87,8 @@ CALLS: Final[dict[str, Callable[[Store], object]]] = {
     "why": lambda store: store.why(ID),
     "impact": lambda store: list(store.impact(ID)),
     "verify": lambda store: store.verify(),
+    "verify_receipt": lambda store: store.verify_receipt(cast("AppendReceipt", None)),
+    "prove": lambda store: store.prove(ID),
     "frontier": lambda store: store.frontier(),
     "stats": lambda store: store.stats(),
     "diagnostics": lambda store: store.diagnostics(),
