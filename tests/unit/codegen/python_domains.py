@@ -141,7 +141,7 @@ class Domain:
                     ]
                 )
             )
-            return found._replace(options=("min_length: 2",), fields=("min_length=2",))
+            return found._replace(options=("min_length: 1",), fields=("min_length=1",))
         return self.inner()
 
     def field(self, name: str) -> tuple[str, str]:

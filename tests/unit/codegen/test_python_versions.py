@@ -30,7 +30,7 @@ class Stored(Event, id=2):
 CHANGED = SCHEMA.replace("note: str", "note: int")
 GONE = SCHEMA.partition("\n\nclass Stored")[0]
 BREAK = """\
-shop/schema.py:7:5: error[C111] Placed: note is i64, which was string; events of revision 1.1 \
+shop/schema.py:7:5: error[C111] Placed: note is i64, and was string; events of revision 1.1 \
 cannot be read as they were meant
       7 |     note: int
         |     ^^^^
