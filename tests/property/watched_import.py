@@ -19,6 +19,8 @@ import hypothesis.strategies  # noqa: F401  imported before anybody watches
 
 import batpak
 import batpak.abi
+import batpak.testing.given
+import batpak.testing.scenario
 from batpak import registry
 from batpak.override import override
 
