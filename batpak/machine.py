@@ -330,11 +330,6 @@ class Machine(Generic[S]):
             data, store_id = data_of(source), store_of(source)
         except AttributeError:
             raise InvalidArgument("move", "an empty hull, made around the constructor") from None
-        if store_id is not self._store_id and store_id != self._store_id:
-            handle = type(source).__name__
-            if store_id is None:
-                raise IllegalTransition(f"this {handle} was replayed; load it")
-            raise IllegalTransition(f"this {handle} was read from another store; load it")
         edge = self._table.get((type(data), type(event)))
         if (
             edge is not None
@@ -342,6 +337,11 @@ class Machine(Generic[S]):
             and edge.policy is policy
             and self.HANDLES.get(type(data)) is type(source)
         ):
+            if store_id is not self._store_id and store_id != self._store_id:
+                handle = type(source).__name__
+                if store_id is None:
+                    raise IllegalTransition(f"this {handle} was replayed; load it")
+                raise IllegalTransition(f"this {handle} was read from another store; load it")
             if self._key_of is not None and not _alike(self._key_of(event), self._key_of(data)):
                 name = type(event).__name__
                 raise IllegalTransition(f"{self.NAME}: this {name} has another {self.KEY}")

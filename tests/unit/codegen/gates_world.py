@@ -34,7 +34,6 @@ from batpak import (
     PolicyStamp,
     Proposal,
     Receipt,
-    ReceiptRejected,
     Region,
     Store,
     Verdict,
@@ -62,7 +61,6 @@ from tests.golden.cases_out.gates.expected.depot.parcels import (
     Weighed,
 )
 from tests.golden.cases_out.gates.expected.depot.parcels import hooks as p
-from tests.golden.cases_out.gates.expected.depot.parcels.contexts import Scale
 from tests.golden.cases_out.gates.expected.depot.parcels.parcel_gates import RepackParcelGates
 from tests.golden.cases_out.gates.expected.depot.parcels.parcel_machine import (
     ParcelMachine,
@@ -267,7 +265,7 @@ def whatever_else_a_python_gate_answers_is_a_defect_and_denies() -> None:
         coroutine.close()
 
 
-def a_python_gate_that_gets_the_wrong_context_or_no_hooks_denies() -> None:
+def a_python_gate_that_gets_the_wrong_context_denies_and_without_hooks_there_is_none() -> None:
     with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
         orders = OrderMachine(store, Hooks())
         move = placing(orders, new_id(CustomerId), "1.00")
@@ -275,18 +273,10 @@ def a_python_gate_that_gets_the_wrong_context_or_no_hooks_denies() -> None:
 
         verdict = gates.evaluate(Desk(roles=frozenset()), move)
         nothing: Any = None
-        alone = RepackParcelGates(nothing)
 
         assert denied(verdict).code == GATE_DEFECT
-        full = p.Full(
-            parcel_id=ParcelId(UUID(int=1)),
-            weight=1,
-            price=Money(amount=Decimal(1), currency=Currency.EUR),
-            size=Size.SMALL,
-        )
-        event = Repacked(parcel_id=full.parcel_id, grams=(), at=NOON)
-        scale = Scale(off_by=Decimal(0), sealed=False)
-        assert [d.code for d in alone.evaluate_all(scale, full, event)] == [GATE_DEFECT]
+        with pytest.raises(AttributeError, match="gate_careful"):
+            RepackParcelGates(nothing)
 
 
 def a_context_decides_what_the_event_alone_cannot() -> None:
@@ -494,12 +484,12 @@ def what_a_checker_refuses_about_moves_is_refused_without_one_too() -> None:
         cancel_gates, pay_gates = cast("Any", orders.cancel_gates), cast("Any", orders.pay_gates)
         before = store.count()
 
-        # a set of the same shape permits, and its receipt is worth nothing
-        receipt = cast("Any", OtherGates()).evaluate(None, pay)
-        with pytest.raises(ReceiptRejected, match="wrong-policy"):
-            orders.commit(receipt)
-        # the gates of another move; the wrong context
-        assert denied(cancel_gates.evaluate(Desk(roles=frozenset()), pay)).code == GATE_DEFECT
+        # a set of the same shape does not judge it; nor do the gates of another move
+        with pytest.raises(InvalidArgument, match="needs PayOrderGates, and this is OtherGates"):
+            cast("Any", OtherGates()).evaluate(None, pay)
+        with pytest.raises(InvalidArgument, match="needs PayOrderGates"):
+            cancel_gates.evaluate(Desk(roles=frozenset()), pay)
+        # the wrong context
         assert (
             denied(
                 cancel_gates.evaluate(

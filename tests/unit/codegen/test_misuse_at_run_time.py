@@ -58,8 +58,8 @@ SAID = {
     45: "^InvalidArgument: receipt: expected a Receipt, got a Denial",
     46: "^InvalidArgument: receipt: expected a Receipt, got a Guarded",
     47: "^InvalidArgument: receipt: expected a Receipt, got a Denial",
-    48: r"^ReceiptRejected: other gates have judged this .*\[wrong-policy\]$",
-    49: "^\"the gate failed: AttributeError: 'OrderPaid' object has no attribute 'cancelled_at'",
+    48: "^InvalidArgument: move: OrderPaid needs PayOrderGates, and this is OtherGates$",
+    49: "^InvalidArgument: move: OrderPaid needs PayOrderGates, and this is CancelOrderGates$",
     50: f"{DEFECT}AttributeError: .*'roles'",
     52: "^InvalidArgument: move: expected a Transition or a Guarded, got a Receipt",
     53: "^TypeError: .* missing 4 required positional arguments",
@@ -74,7 +74,7 @@ SAID = {
     74: "^TypeError: Can't instantiate abstract class NoEvolve .*evolve_order_ship",
     75: f"{DEFECT}AssertionError: Expected code to be unreachable, but got: 'CREDIT_LIMITS'",
     76: f"{DEFECT}AssertionError: Expected code to be unreachable, but got: None",
-    79: "^AttributeError: 'object' object has no attribute 'evolve_order_ship'",
+    79: "^AttributeError: 'object' object has no attribute 'gate_credit_ok'",
     80: "^TypeError: .* missing 1 required positional argument: 'hooks'",
 }
 FOR_CHECKERS_ONLY = {
