@@ -32,11 +32,18 @@ def run(path: Path, count: int, seed: int) -> dict[str, object]:
     return answer
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_thousand_interrupts_leave_a_store_that_works_and_a_log_that_is_whole(
-    tmp_path: Path, seed: int
+@pytest.mark.parametrize(
+    ("seed", "times"),
+    [
+        (1, 300),
+        pytest.param(1, 1000, marks=pytest.mark.slow),
+        pytest.param(2, 1000, marks=pytest.mark.slow),
+    ],
+)
+def test_hundreds_of_interrupts_leave_a_store_that_works_and_a_log_that_is_whole(
+    tmp_path: Path, seed: int, times: int
 ) -> None:
-    answer = run(tmp_path / "store", 1000, seed)
+    answer = run(tmp_path / "store", times, seed)
 
     assert answer["findings"] == []
     assert answer["lost"] == []
@@ -45,4 +52,4 @@ def test_a_thousand_interrupts_leave_a_store_that_works_and_a_log_that_is_whole(
     assert answer["ok"]
     interrupted = answer["interrupted"]
     assert isinstance(interrupted, dict)
-    assert sum(interrupted.values()) > 900
+    assert sum(interrupted.values()) > 0.9 * times
