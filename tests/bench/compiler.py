@@ -151,7 +151,7 @@ _IMPORT: Final = """
 import sys, time
 import {before}
 began = time.perf_counter()
-import app.gen.part0
+import app.gen.app.part0
 sys.stdout.write(str((time.perf_counter() - began) * 1e3))
 """
 
