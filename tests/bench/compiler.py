@@ -38,7 +38,7 @@ SIZES: Final = (125, 250, 500, 1000, 2000, 4000)
 LARGEST: Final = 10_000
 MIB: Final = 1 << 20
 _PATH: Final = os.pathsep.join([str(ROOT), str(ROOT / "codegen")])
-BATPAK: Final = (sys.executable, "-m", "batpak")
+BATPAK: Final = (str(Path(sys.executable).with_name("batpak")),)
 
 
 class Ran(NamedTuple):
