@@ -98,15 +98,15 @@ CALLS: Final[dict[str, Callable[[Store], object]]] = {
 
 def forks(tally: Tally, size: Size, *, durability: Durability) -> None:
     """Fork a process that appends in several threads; in the child nothing works but the end."""
-    number = 100 if size is Size.LONG else 20
-    with tempfile.TemporaryDirectory() as folder:
-        kept = Kept(Path(folder) / "store")
-        config = StoreConfig(durability=durability, limits=SMALL.limits)
-        with tally.case("every call is tried"):
-            public = {name for name in dir(Store) if callable(getattr(Store, name))}
-            missed = {name for name in public if not name.startswith("_")} - set(CALLS)
-            assert missed == {"open", "open_read_only", "close"}, f"{missed}"
-        with tally.case("forks"):
+    with tally.case("every call is tried"):
+        public = {name for name in dir(Store) if callable(getattr(Store, name))}
+        missed = {name for name in public if not name.startswith("_")} - set(CALLS)
+        assert missed == {"open", "open_read_only", "close"}, f"{missed}"
+    config = StoreConfig(durability=durability, limits=SMALL.limits)
+    for _ in range(14 if size is Size.LONG else 1):  # one child has not the time for all of them
+        number = 25 if size is Size.LONG else 20
+        with tempfile.TemporaryDirectory() as folder, tally.case("forks"):
+            kept = Kept(Path(folder) / "store")
             ended = Child(partial(forking, kept.path, config, number)).end()
             assert ended.status == 0, f"{ended.told[-1:]}"
             kept.hold(ended, writers=0)

@@ -132,16 +132,16 @@ class Domain:
             fields = (f"max_length={most}", least[1]) if least else (f"max_length={most}",)
             return Way(name, PLAIN[name], options, fields)
         if kind == "container":
-            item = self.reference("id", "enum") or Way("i64", "int")
-            found = self.data.draw(
-                st.sampled_from(
-                    [
-                        Way(f"set<{item.yaml}>", f"frozenset[{item.python}]"),
-                        self.listed(self.inner()),
-                    ]
-                )
+            if self.chance() and (item := self.reference("enum")):  # which may have one value
+                found, fewest = Way(f"set<{item.yaml}>", f"frozenset[{item.python}]"), 1
+            elif self.chance():
+                item = self.reference("id") or Way("i64", "int")
+                found, fewest = Way(f"set<{item.yaml}>", f"frozenset[{item.python}]"), 2
+            else:
+                found, fewest = self.listed(self.inner()), 2
+            return found._replace(
+                options=(f"min_length: {fewest}",), fields=(f"min_length={fewest}",)
             )
-            return found._replace(options=("min_length: 1",), fields=("min_length=1",))
         return self.inner()
 
     def field(self, name: str) -> tuple[str, str]:
