@@ -31,6 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+import batpak
 from batpak.config import StoreConfig
 from batpak.digest import content_hash
 from batpak.disk import posix
@@ -42,6 +43,7 @@ from batpak.store import Store
 from tests.facts import USER, Counted
 from tests.keys import OURS, needs_openssl
 
+LIBRARY: Final = Path(batpak.__file__).parent
 P: Final = 2**255 - 19
 D: Final = -121665 * pow(121666, -1, P) % P
 SEED: Final = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
@@ -329,7 +331,7 @@ def shown(error: BaseException) -> str:
     seen = [whole]
     for one in seen:
         one.stack = traceback.StackSummary.from_list(
-            [frame for frame in one.stack if "/batpak/" in frame.filename]
+            [frame for frame in one.stack if Path(frame.filename).is_relative_to(LIBRARY)]
         )
         seen.extend(other for other in (one.__cause__, one.__context__) if other is not None)
     return "".join("".join(one.format(chain=False)) for one in seen)

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, cast
 
 import pytest
 
+import batpak
 from batpak import registry
 from batpak.append import AppendReceipt
 from batpak.config import Durability, Limits, StoreConfig
@@ -39,6 +40,7 @@ from batpak.upkeep.verify import verify_path
 from tests.facts import FAST, PLAIN, USER, Counted, Said
 from tests.unit.commit.test_lane import breakable
 
+LIBRARY = f"{Path(batpak.__file__).parent}{os.sep}"
 SMALL_FAST = StoreConfig(
     lifecycle_events=False, durability=Durability.OS, limits=Limits(segment_max_bytes=4 << 10)
 )
@@ -282,7 +284,7 @@ def interrupted_close(store: Store, at: int) -> int:
 
     def trace(here: FrameType, event: str, _: object) -> Any:  # noqa: ANN401  as sys.settrace
         nonlocal seen
-        if "/batpak/" not in here.f_code.co_filename or _is_in_del(here):
+        if not here.f_code.co_filename.startswith(LIBRARY) or _is_in_del(here):
             return None  # what is raised in there goes nowhere
         here.f_trace_opcodes, here.f_trace_lines = True, False
         if event == "opcode" and here.f_lasti in breakable(here.f_code):
