@@ -12,6 +12,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from batpak import registry
+from batpak.commit.waiters import Waiters
 from batpak.config import OpenVerify, Signing, StoreConfig
 from batpak.disk.seam import Directory, Lock, StrPath
 from batpak.errors import InvalidArgument, SigningError, StorageFailed, StoreLocked
@@ -35,6 +36,7 @@ class Opened(Struct):
     log: Recovered
     report: OpenReport
     config: StoreConfig
+    waiters: Waiters  # who wants to know when the log has moved on, or when this handle has ended
     abandon_writer: Callable[[], None] | None = None
     drain_writer: Callable[[], None] | None = None
 
@@ -116,7 +118,7 @@ def open_log(
         head_checked=True,
     )
     _announce(report, config)
-    return Opened(platform, directory, lock, log, report, config)
+    return Opened(platform, directory, lock, log, report, config, Waiters(platform))
 
 
 def _verify_first(directory: Directory) -> None:

@@ -306,6 +306,7 @@ class StoreReader(Queries):
     def _end(self) -> None:
         """What has to happen before the lock is given back; then nothing is read any more."""
         self._fetch.closed = True
+        self._opened.waiters.wake()
 
     def __enter__(self) -> Self:
         return self

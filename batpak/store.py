@@ -479,6 +479,7 @@ def _lane(opened: Opened, config: StoreConfig) -> Lane:
         opened.report.store_id,
         config,
         opened.platform,
+        opened.waiters,
     )
 
 

@@ -30,6 +30,7 @@ from batpak.commit.line import Line
 from batpak.commit.rotation import Rotation
 from batpak.commit.stage import Plan, Stage
 from batpak.commit.unit import Answer, Unit
+from batpak.commit.waiters import Waiters
 from batpak.commit.worker import Worker
 from batpak.config import Durability, StoreConfig
 from batpak.disk.seam import Directory, Lock
@@ -71,6 +72,7 @@ class Lane(Line):
         store_id: Its identity.
         config: Of the handle.
         platform: The world.
+        waiters: Who wants to know when the log has moved on.
     """
 
     def __init__(
@@ -84,8 +86,10 @@ class Lane(Line):
         store_id: UUID,
         config: StoreConfig,
         platform: Platform,
+        waiters: Waiters,
     ) -> None:
         super().__init__(platform, config.limits, config.signer)
+        self._waiters = waiters
         self._directory, self._table, self._config = directory, table, config
         self._monotonic_ns = platform.monotonic_ns
         self.tip = tip
@@ -275,6 +279,8 @@ class Lane(Line):
         table.bound = tip.sequence
         self._answer(plan.units, plan.answers)
         self._intent = None
+        if self._waiters.calls:
+            self._waiters.wake()
         self.groups += 1
         self.units += len(plan.units)
         if self._interval and tip.durable < tip.sequence:
@@ -356,6 +362,7 @@ class Lane(Line):
                 raise DurabilityUnknown(tip.durable, tip.sequence - 1, error) from error
             self.tip = replace(tip, durable=tip.sequence)
             self._durable_end = tip.end
+            self._waiters.wake()
 
     def _rewrite(self, end: int) -> None:
         """Make the pages dirty again whose sync has an unknown result."""
@@ -377,6 +384,7 @@ class Lane(Line):
             self.poison = error
             log.error("writing stopped", extra={"path": self._directory.path, "cause": str(error)})
         self.ended = True  # last: whoever sees it finds the reason
+        self._waiters.wake()
 
     # ------------------------------------------------------------------------------------ close
 

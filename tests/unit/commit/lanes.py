@@ -8,6 +8,7 @@ from uuid import UUID
 from batpak.commit.lane import Lane
 from batpak.commit.request import check
 from batpak.commit.unit import Unit
+from batpak.commit.waiters import Waiters
 from batpak.config import StoreConfig
 from batpak.journal import layout
 from batpak.journal.active import ActiveFile
@@ -40,6 +41,7 @@ class Laned(Machine):
                 UUID(bytes=STORE_ID),
                 config,
                 self.sim,
+                Waiters(self.sim),
             )
 
     def unit(
