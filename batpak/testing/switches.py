@@ -444,6 +444,22 @@ SWITCHES: Final[dict[str, Switch]] = {
             "if True else NoteFault.REWRITTEN",
         ),
     ),
+    # ------------------------------------------------------------------------- receipts and proofs
+    "signature-ignored": _one(
+        "a signature is believed because it is there",
+        "signing.trust:judge",
+        ("if not key.has_signed(message, signature):", _NEVER),
+    ),
+    "claim-without-content": _one(
+        "the signature of a receipt does not cover what the event says",
+        "claim:Claim.cover",
+        ("            self.content_hash,", "            bytes(32),"),
+    ),
+    "proof-not-linked": _one(
+        "the links of a proof need not lead to the note",
+        "proof:Proof._contradiction",
+        ("if head == self.note.head else", "if True else"),
+    ),
     # ------------------------------------------------------------------------------------ processes
     "lock-not-watched": _one(
         "a lock file that was replaced is not noticed",

@@ -24,7 +24,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from batpak import wire
 from batpak.override import override
-from tests.proof import fuzz_bytes, fuzz_footer, fuzz_store, fuzz_text, fuzz_values
+from tests.proof import fuzz_bytes, fuzz_evidence, fuzz_footer, fuzz_store, fuzz_text, fuzz_values
 from tests.proof.family import SEED, Job, Size, Tally
 from tests.proof.fuzz_bytes import Parser
 from tests.proof.fuzz_corpus import (
@@ -38,6 +38,7 @@ from tests.proof.fuzz_corpus import (
     TREES,
     TWO,
 )
+from tests.proof.fuzz_evidence import EVIDENCE, PROOF_TREES, RECEIPT_TREES
 from tests.proof.fuzz_footer import BEHIND
 from tests.proof.fuzz_msgpack import pack
 from tests.proof.fuzz_mutation import mutations, texts
@@ -140,6 +141,12 @@ SUBJECTS: Final[dict[str, Subject]] = {
     "footer": Subject(fuzz_footer.parse_footer, _bent([BEHIND, *fuzz_footer.OTHERS]), 9_000),
     "footer, right checksums": Subject(fuzz_footer.parse_lying_footer, _lies, 1_000),
     "note": Subject(fuzz_values.parse_note, _bent(NOTES), 10_000),
+    "receipt": Subject(
+        fuzz_evidence.parse_receipt,
+        _bent(EVIDENCE.receipts, RECEIPT_TREES),
+        10_000,
+    ),
+    "proof": Subject(fuzz_evidence.parse_proof, _bent(EVIDENCE.proofs, PROOF_TREES), 10_000),
     "payload": Subject(
         fuzz_values.parse_payload,
         _bent([wire.encode(one).data for one in PAYLOADS], TREES),
@@ -272,6 +279,16 @@ BOMBS: Final[dict[str, list[Callable[[int], bytes]]]] = {
         lambda n: NOTES[0].replace(b"7", b"9" * 8 * n, 1),
         lambda n: NOTES[0] + b"\r\n" * 8 * n,
         lambda n: NOTES[0].replace(b"-", b"-0" * n),
+    ],
+    "receipt": [
+        lambda _: b"\xdb\xff\xff\xff\xff" + EVIDENCE.receipts[1][5:],
+        lambda n: EVIDENCE.receipts[1].replace(b"\x91\x92", _many(0xDD, n, b"\x92\xa0\xc4\0"), 1),
+        lambda n: b"\x9b" + b"\x91" * 32 * n,
+    ],
+    "proof": [
+        lambda _: b"\x95" + pack("batpak proof 1") + b"\xdb\xff\xff\xff\xff",
+        lambda n: EVIDENCE.proofs[2][:-1] + _many(0xDD, n, b"\x90"),
+        lambda n: b"\x95" + b"\x91" * 32 * n,
     ],
     "payload": [
         lambda _: b"\x81" + pack("n") + b"\xdd\xff\xff\xff\xff",
