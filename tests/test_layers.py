@@ -18,7 +18,7 @@ LINES_MAX = 500
 # One table per package, top floor first, floors parted by "/". A module imports from lower floors
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
-    "batpak": """cli testing / store / flow reader / opened queries / read upkeep / commit
+    "batpak": """cli testing / store / appends / flow reader / opened queries / read upkeep / commit
         / recovery / journal index / pipeline machine abi / guard append_receipt
         / typestate append proof
         / note claim / event / record system / diagnostics / wire region / payload / registry
