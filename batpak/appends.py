@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from uuid import UUID
 
 from batpak.append import AppendReceipt, BatchItem, Cause, RawPayload
 from batpak.commit import request
 from batpak.commit.lane import Lane
+from batpak.commit.limit import Limit
 from batpak.commit.request import Request
-from batpak.commit.ticket import AppendTicket, BatchTicket
+from batpak.commit.ticket import AppendTicket, BatchTicket, remember
 from batpak.commit.unit import Unit
 from batpak.config import StoreConfig
 from batpak.coordinate import Coordinate
-from batpak.errors import StorePoisoned
+from batpak.errors import StoreClosed, StorePoisoned, WaitTimeout
+from batpak.faults import WriteState
 from batpak.guard import trace
 from batpak.guard.verdict import Denial
 from batpak.kind import EventKind
 from batpak.opened import Opened
+from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.reader import StoreReader
+from batpak.report import Frontier, Watermark
+from batpak.waits import Wanted, mark_of
 from batpak.wire import Encoded
 
 
@@ -43,6 +49,8 @@ class Appends(StoreReader):
         correlation_id: UUID | None = None,
         flags: int = 0,
         extensions: Mapping[str, bytes] | None = None,
+        wait_for: Watermark | None = None,
+        timeout_s: float | None = None,
     ) -> AppendReceipt:
         """Store one event.
 
@@ -59,6 +67,10 @@ class Appends(StoreReader):
             correlation_id: The conversation. None: that of `caused_by`, else the event's own id.
             flags: One byte, stored as given.
             extensions: Opaque bytes under names like `app.trace`, covered by the event hash.
+            wait_for: Return only once the event has come so far: DURABLE makes it so in the same
+                step, whatever the level of the handle; APPLIED waits for the appliers.
+            timeout_s: How long the call may take to be begun, and to wait; a write that has begun
+                is finished. None: as long as it takes.
 
         Raises:
             InvalidArgument, InvalidCoordinate, InvalidKind, PayloadInvalid, TooLarge: The call
@@ -69,6 +81,9 @@ class Appends(StoreReader):
                 key.
             StoreClosed, StorePoisoned, ForkedStoreError: This handle does not write.
             SigningError: The event is stored; its receipt could not be signed.
+            WaitTimeout: NOT_WRITTEN: the lane was not free in time, nothing is stored. COMMITTED:
+                the event is stored and visible, and not applied everywhere yet. Whatever ends
+                the wait for APPLIED, `interrupted_receipt` has the receipt.
         """
         lane, pid, thread_id = self._lane, self._pid, self._thread_id
         if lane.ended or pid() != self._opener_pid:
@@ -84,6 +99,8 @@ class Appends(StoreReader):
             extensions,
             self._payload_bytes_max,
         )
+        if wait_for is not None or timeout_s is not None:
+            return self._stored(self._unit(one), wait_for, timeout_s)[0]
         return lane.commit(Unit((one,), thread_id(), len(one.payload.data)))[0]
 
     def append_raw(
@@ -99,6 +116,8 @@ class Appends(StoreReader):
         correlation_id: UUID | None = None,
         flags: int = 0,
         extensions: Mapping[str, bytes] | None = None,
+        wait_for: Watermark | None = None,
+        timeout_s: float | None = None,
     ) -> AppendReceipt:
         """Store one event whose payload is encoded already. Otherwise as `append`.
 
@@ -114,6 +133,8 @@ class Appends(StoreReader):
             correlation_id: See there.
             flags: See there.
             extensions: See there.
+            wait_for: See there.
+            timeout_s: See there.
         """
         self._writable()
         one = request.check(
@@ -127,7 +148,7 @@ class Appends(StoreReader):
             extensions,
             self._payload_bytes_max,
         )
-        return self._lane.commit(self._unit(one))[0]
+        return self._stored(self._unit(one), wait_for, timeout_s)[0]
 
     def append_batch(
         self,
@@ -136,6 +157,8 @@ class Appends(StoreReader):
         idempotency_key: str | bytes | None = None,
         caused_by: Cause | None = None,
         correlation_id: UUID | None = None,
+        wait_for: Watermark | None = None,
+        timeout_s: float | None = None,
     ) -> tuple[AppendReceipt, ...]:
         """Store several events as one: all of them or none, for every reader and after any crash.
 
@@ -148,13 +171,15 @@ class Appends(StoreReader):
             idempotency_key: Of the batch, instead of keys of its items.
             caused_by: For items that name no cause.
             correlation_id: For items that name none.
+            wait_for: As in `append`, of all of them.
+            timeout_s: See there.
 
         Raises:
             As `append`, with `item_index` where it is about one item.
         """
         self._writable()
         batch = self._batch(items, idempotency_key, caused_by, correlation_id)
-        return self._lane.commit(batch) if batch.requests else ()
+        return self._stored(batch, wait_for, timeout_s) if batch.requests else ()
 
     def append_denial(
         self,
@@ -166,6 +191,8 @@ class Appends(StoreReader):
         correlation_id: UUID | None = None,
         idempotency_key: str | bytes | None = None,
         extensions: Mapping[str, bytes] | None = None,
+        wait_for: Watermark | None = None,
+        timeout_s: float | None = None,
     ) -> AppendReceipt:
         """Store that gates refused something, as a `DenialRecorded` beside its subject.
 
@@ -180,6 +207,8 @@ class Appends(StoreReader):
             correlation_id: See there.
             idempotency_key: See there.
             extensions: See there.
+            wait_for: See there.
+            timeout_s: See there.
 
         Raises:
             As `append`, and InvalidArgument for a denial that no set of gates gave.
@@ -199,7 +228,7 @@ class Appends(StoreReader):
             self._payload_bytes_max,
             own=True,
         )
-        return self._lane.commit(self._unit(one))[0]
+        return self._stored(self._unit(one), wait_for, timeout_s)[0]
 
     def submit(
         self,
@@ -252,6 +281,53 @@ class Appends(StoreReader):
         ticket = BatchTicket(unit, self._opened.platform, self._lane.hurry, self._lane.receipts)
         self._lane.submit(unit)
         return ticket
+
+    def _stored(
+        self, unit: Unit, wait_for: Watermark | None, timeout_s: float | None
+    ) -> tuple[AppendReceipt, ...]:
+        """Commit a unit in time, and wait until its events have come as far as its caller wants."""
+        mark = None if wait_for is None else mark_of("wait_for", wait_for)
+        limit = unit.limit = self._limit(timeout_s)
+        unit.durable = mark is Watermark.DURABLE
+        receipts = self._lane.commit(unit)
+        if mark is Watermark.APPLIED:  # all others are reached by a commit
+            last = max(receipt.sequence for receipt in receipts)
+            try:
+                self._wait(Wanted(mark, last, state=WriteState.COMMITTED), limit)
+            except BaseException as error:
+                remember(error, receipts)
+                raise
+        return receipts
+
+    @override
+    def _frontier(self) -> Frontier:
+        lane, table, appliers = self._lane, self._table, self._appliers
+        while True:
+            tip, bound = lane.tip, table.bound
+            applied, since = appliers.applied(), lane.unsynced_ns
+            if lane.tip is tip and table.bound == bound:  # so all of it was so at one moment
+                break
+        age_ms = None
+        if tip.durable < tip.sequence:
+            now = self._opened.platform.monotonic_ns()
+            age_ms = 0 if since is None else max(0, now - since) // 1_000_000
+        return Frontier(tip.sequence, tip.durable, bound, applied, age_ms)
+
+    @override
+    def _hope(self, wanted: Wanted) -> None:
+        poison = self._lane.poison
+        if wanted.sequence < self._table.bound and wanted.mark is not Watermark.DURABLE:
+            super()._hope(wanted)
+        elif poison is not None:
+            raise StorePoisoned(poison)
+
+    @override
+    def _hasten(self, wanted: Wanted, limit: Limit | None) -> None:
+        lane = self._lane
+        if lane.tip.durable > wanted.sequence or (limit is not None and not limit.rest_s):
+            return
+        with suppress(WaitTimeout, StoreClosed, StorePoisoned):  # it may be durable nevertheless
+            lane.sync(limit)
 
     def _writable(self) -> None:
         self._alive()

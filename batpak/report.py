@@ -111,12 +111,41 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
             raise CorruptStore(self.path, 0, Damage.CHAIN, detail)
 
 
+class Watermark(StrEnum):
+    """How far an event may have come. Each has a bound in `Frontier`, which only moves forward."""
+
+    WRITTEN = "written"  # it is whole in the file
+    DURABLE = "durable"  # a sync covers it
+    VISIBLE = "visible"  # every reader of the handle sees it
+    EMITTED = "emitted"  # every live subscription of the handle was offered it
+    APPLIED = "applied"  # every registered applier of the handle has passed it
+
+
 class Frontier(Struct, frozen=True):
-    """How far the log has come, as bounds: `durable == 7` says that 0..6 are durable."""
+    """How far the log has come, as bounds: `durable == 7` says that 0..6 are durable.
+
+    One picture of one moment: written >= durable, and written >= visible >= emitted, applied. At
+    `Durability.COMMIT` durable >= visible as well.
+    """
 
     written: int
     durable: int
     visible: int
+    applied: int  # as visible, where no applier is registered
+    oldest_unsynced_age_ms: int | None = None  # None: all that is written is durable
+
+    @property
+    def emitted(self) -> int:
+        """As `visible`, always: a subscription looks at the index itself when it is read.
+
+        So an event is offered to all of them in the moment in which it becomes visible.
+        """
+        return self.visible
+
+    def of(self, mark: Watermark) -> int:
+        """The bound of one mark."""
+        bound: int = getattr(self, mark.value)
+        return bound
 
     @property
     def visible_minus_durable(self) -> int:

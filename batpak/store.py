@@ -101,7 +101,7 @@ class Store(Appends):
         """
         self._writable()
         self._lane.sync()
-        return Store.frontier(self)  # past `batpak.flow`: the caller has asked for one thing
+        return self._frontier()
 
     def checkpoint(self) -> CheckpointNote:
         """Sync, and say where the log stands, as a text to keep somewhere else.
@@ -135,13 +135,6 @@ class Store(Appends):
         """
         return super().prove(event, Store.checkpoint(self) if note is None else note)
 
-    @override
-    def frontier(self) -> Frontier:
-        """How far the log has come: one picture of one moment."""
-        self._alive()
-        tip = self._lane.tip
-        return Frontier(tip.sequence, tip.durable, self._table.bound)
-
     @property
     @override
     def health(self) -> Health:
@@ -159,7 +152,7 @@ class Store(Appends):
         syncs = list(lane.syncs)
         return Diagnostics(
             stats=Store.stats(self),
-            frontier=Store.frontier(self),
+            frontier=self._frontier(),
             health=health.state,
             cause=None if health.cause is None else str(health.cause),
             durability=config.durability,

@@ -29,8 +29,9 @@ FRONT = """
     InvalidReason
     StoredEvent IndexEntry EventHeader Form Page Ancestry AncestryEnd CausalPath CausalEnd Impact
     Impacts Projection
-    OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Frontier Health HealthState
+    OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Health HealthState
     Stats Diagnostics
+    Frontier Watermark Applier
     BatpakError
     UsageError InvalidArgument InvalidCoordinate CoordinateFault InvalidKind KindFault KindMismatch
     UnknownKind RegistryError PayloadInvalid TooLarge
