@@ -93,6 +93,7 @@ from batpak.read.projection import Projection
 from batpak.reader import StoreReader
 from batpak.region import KindFilter, Region
 from batpak.report import (
+    Busy,
     Finding,
     Frontier,
     Health,
@@ -104,6 +105,7 @@ from batpak.report import (
     Torn,
     VerifyReport,
     Watermark,
+    WriterPressure,
 )
 from batpak.signing.signing_key import SigningKey
 from batpak.signing.verdict import Invalid, InvalidReason, Signed, TrustVerdict, Unsigned
@@ -128,7 +130,7 @@ __all__ = [  # noqa: RUF022  in reading order
     # kept
     "Store", "StoreReader", "StoreConfig", "Limits", "Durability", "SyncMode", "OpenVerify",
     "BatchItem", "PriorItem", "RawPayload", "Cause", "AppendReceipt", "Claim", "AppendTicket",
-    "BatchTicket", "interrupted_receipt",
+    "BatchTicket", "Busy", "WriterPressure", "interrupted_receipt",
     # vouched for, and proved to others
     "SigningKey", "VerifyKey", "Signing", "verify_receipt", "Proof", "TrustVerdict", "Signed",
     "Unsigned", "Invalid", "InvalidReason",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from batpak.commit.ticket import AppendTicket, BatchTicket, remember
 from batpak.commit.unit import Unit
 from batpak.config import StoreConfig
 from batpak.coordinate import Coordinate
+from batpak.diagnostics import percentile_us
 from batpak.errors import StoreClosed, StorePoisoned, WaitTimeout
 from batpak.faults import WriteState
 from batpak.guard import trace
@@ -24,7 +25,7 @@ from batpak.opened import Opened
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.reader import StoreReader
-from batpak.report import Frontier, Watermark
+from batpak.report import Busy, Frontier, Watermark, WriterPressure
 from batpak.waits import Wanted, mark_of
 from batpak.wire import Encoded
 
@@ -262,10 +263,7 @@ class Appends(StoreReader):
             extensions,
             self._payload_bytes_max,
         )
-        unit = self._unit(one)
-        ticket = AppendTicket(unit, self._opened.platform, self._lane.hurry, self._lane.receipts)
-        self._lane.submit(unit)
-        return ticket
+        return self._ticket(self._unit(one), self._lane.submit)
 
     def submit_batch(
         self,
@@ -278,8 +276,76 @@ class Appends(StoreReader):
         """Put a batch in line and return at once. See `append_batch` and `submit`."""
         self._writable()
         unit = self._batch(items, idempotency_key, caused_by, correlation_id)
+        return self._batch_ticket(unit, self._lane.submit)
+
+    def try_submit(
+        self,
+        coord: Coordinate,
+        payload: EventPayload,
+        *,
+        expected_version: int | None = None,
+        idempotency_key: str | bytes | None = None,
+        caused_by: Cause | None = None,
+        correlation_id: UUID | None = None,
+        flags: int = 0,
+        extensions: Mapping[str, bytes] | None = None,
+    ) -> AppendTicket | Busy:
+        """As `submit`, but never waits: where too much stands in line, nothing is taken.
+
+        That is from `Limits.pressure_pct` of what the line may hold.
+
+        Raises:
+            As `submit`, busy or not.
+        """
+        self._writable()
+        one = request.check(
+            coord,
+            payload,
+            expected_version,
+            idempotency_key,
+            caused_by,
+            correlation_id,
+            flags,
+            extensions,
+            self._payload_bytes_max,
+        )
+        return self._busy() or self._ticket(self._unit(one), self._lane.put)
+
+    def try_submit_batch(
+        self,
+        items: Iterable[BatchItem],
+        *,
+        idempotency_key: str | bytes | None = None,
+        caused_by: Cause | None = None,
+        correlation_id: UUID | None = None,
+    ) -> BatchTicket | Busy:
+        """As `submit_batch`, but never waits. See `try_submit`."""
+        self._writable()
+        unit = self._batch(items, idempotency_key, caused_by, correlation_id)
+        return self._busy() or self._batch_ticket(unit, self._lane.put)
+
+    def pressure(self) -> WriterPressure:
+        """How much stands in line."""
+        self._alive()
+        return self._lane.pressure
+
+    def _busy(self) -> Busy | None:
+        """Why nothing is taken now, if that is so."""
+        lane, limits = self._lane, self._config.limits
+        if not lane.fills(limits.pressure_pct):
+            return None
+        pressure = lane.pressure
+        groups = pressure.queued // limits.group_max_requests + 1
+        return Busy(pressure, 1 + groups * percentile_us(list(lane.syncs), 0.5) // 1000)
+
+    def _ticket(self, unit: Unit, put: Callable[[Unit], None]) -> AppendTicket:
+        ticket = AppendTicket(unit, self._opened.platform, self._lane.hurry, self._lane.receipts)
+        put(unit)
+        return ticket
+
+    def _batch_ticket(self, unit: Unit, put: Callable[[Unit], None]) -> BatchTicket:
         ticket = BatchTicket(unit, self._opened.platform, self._lane.hurry, self._lane.receipts)
-        self._lane.submit(unit)
+        put(unit)
         return ticket
 
     def _stored(

@@ -56,6 +56,9 @@ _VERBS: Final = frozenset(
         "append_denial",
         "submit",
         "submit_batch",
+        "try_submit",
+        "try_submit_batch",
+        "pressure",
         "sync",
         "checkpoint",
     }

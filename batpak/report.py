@@ -153,6 +153,37 @@ class Frontier(Struct, frozen=True):
         return max(0, self.visible - self.durable)
 
 
+class WriterPressure(Struct, frozen=True):
+    """How full the line of submissions is. Whichever of the two limits is nearer counts."""
+
+    queued: int  # calls that stand in line
+    capacity: int
+    queued_bytes: int  # of their payloads
+    max_bytes: int
+
+    @property
+    def utilization(self) -> float:
+        """Which share of it is taken; 1 or more: the next submission commits some first."""
+        return max(self.queued / self.capacity, self.queued_bytes / self.max_bytes)
+
+    @property
+    def headroom(self) -> float:
+        """Which share of it is free."""
+        return max(0.0, 1.0 - self.utilization)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody stands in line."""
+        return self.queued == 0
+
+
+class Busy(Struct, frozen=True):
+    """Why `Store.try_submit` has taken nothing: too much stands in line already."""
+
+    pressure: WriterPressure
+    retry_after_ms: int  # by then, as fast as it goes now, the line is empty
+
+
 class HealthState(StrEnum):
     """What a handle still does."""
 

@@ -37,6 +37,7 @@ from batpak.errors import (
 )
 from batpak.faults import WriteState
 from batpak.platform import Platform
+from batpak.report import WriterPressure
 from batpak.signing.signing_key import SigningKey
 
 T = TypeVar("T")
@@ -116,13 +117,29 @@ class Line(ABC):
 
         Who finds the line full commits it first, so it never grows beyond bounds for long.
         """
+        if self.fills(100):
+            self._serve_queue()
+        self.put(unit)
+
+    def fills(self, percent: int) -> bool:
+        """Whether the line is filled to so much of what it may hold."""
         queue, limits = self._queue, self._limits
         length = len(queue)
-        if length >= limits.queue_capacity or (
-            length % LOOK_AGAIN == 0 and _bytes_of(queue) >= limits.queue_max_bytes
-        ):
-            self._serve_queue()
-        queue.append(unit)
+        return length * 100 >= limits.queue_capacity * percent or (
+            length % LOOK_AGAIN == 0 and _bytes_of(queue) * 100 >= limits.queue_max_bytes * percent
+        )
+
+    @property
+    def pressure(self) -> WriterPressure:
+        """How full it is."""
+        queue, limits = self._queue.copy(), self._limits
+        return WriterPressure(
+            len(queue), limits.queue_capacity, _bytes_of(queue), limits.queue_max_bytes
+        )
+
+    def put(self, unit: Unit) -> None:
+        """Put a unit in line, however full it is."""
+        self._queue.append(unit)
         if not self._drain.wake():  # closed in between, or the end: nobody else would answer it
             with suppress(StoreClosed):
                 self._serve_queue()
@@ -246,7 +263,7 @@ class Line(ABC):
 
 def _bytes_of(queue: deque[Unit]) -> int:
     """How many bytes of payload stand in line."""
-    return sum(unit.size for unit in queue.copy())
+    return sum([unit.size for unit in queue.copy()])
 
 
 def too_late(unit: Unit, limit: Limit) -> WaitTimeout:

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -36,14 +37,21 @@ from batpak.errors import (
     WaitTimeout,
 )
 from batpak.faults import WriteState
+from batpak.guard.proposal import Proposal
+from batpak.guard.verdict import Denial
 from batpak.kind import EventKind
+from batpak.pipeline import Pipeline
 from batpak.report import Frontier, Watermark
 from batpak.store import Store
+from batpak.testing import ledger as memory
 from batpak.testing.crash import CrashModel
 from batpak.testing.disk import nothing
+from batpak.testing.ledger import MemoryLedger
 from batpak.testing.platform import SimPlatform
 from batpak.wire import RAW
 from tests.facts import FAST, PLAIN, USER, Counted
+from tests.unit.guard.grants import BUDGET, GrantPolicy, Incident, granted
+from tests.unit.parcels import DESK, NOON, ParcelId, ParcelMachine
 
 INTERVAL: Final = replace(FAST, durability=Durability.INTERVAL, sync_every_ms=60_000)
 LEVELS: Final = [PLAIN, INTERVAL, FAST]
@@ -631,3 +639,57 @@ def test_no_wait_leaves_anything_behind(tmp_path: Path) -> None:
         gc.collect()
         assert not store._opened.waiters.calls
         assert store._lane.queued == 0
+
+
+# ------------------------------------------------------------------- what stands before a store
+
+
+def test_machines_and_pipelines_hand_a_wait_on_to_their_ledger(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger, asked = MemoryLedger(), list[tuple[object, object]]()
+    monkeypatch.setattr(memory, "_check_wait", lambda *given: asked.append(given))
+    parcels = ParcelMachine(ledger)
+    verdict = parcels.pack_gates.evaluate(DESK, parcels.new(ParcelId(UUID(int=7))).pack(note=None))
+    assert not isinstance(verdict, Denial)
+
+    packed = parcels.commit(verdict, wait_for=DURABLE, timeout_s=1)
+    parcels.apply(packed.send(sent_at=NOON), wait_for=APPLIED, timeout_s=2)
+    pipeline = Pipeline(GrantPolicy())
+    permit = pipeline.evaluate(BUDGET, Proposal(granted()))
+    assert not isinstance(permit, Denial)
+    pipeline.commit(permit, ledger, USER, wait_for=VISIBLE, timeout_s=3)
+    passing = Pipeline.bypass(Proposal(granted()), Incident())
+    pipeline.commit_bypass(passing, ledger, USER, wait_for=EMITTED, timeout_s=4)
+
+    assert asked == [(DURABLE, 1), (APPLIED, 2), (VISIBLE, 3), (EMITTED, 4)]
+
+
+def test_a_move_whose_wait_ran_out_is_stored_and_applied_again_is_the_same(
+    tmp_path: Path,
+) -> None:
+    with Store.open(tmp_path / "s", FAST) as store:
+        parcels = ParcelMachine(store)
+        verdict = parcels.pack_gates.evaluate(
+            DESK, parcels.new(ParcelId(UUID(int=7))).pack(note=None)
+        )
+        assert not isinstance(verdict, Denial)
+        move = parcels.commit(verdict).send(sent_at=NOON)
+        with store.applier("stalled"), pytest.raises(WaitTimeout) as caught:
+            parcels.apply(move, wait_for=APPLIED, timeout_s=0)
+        assert caught.value.state is WriteState.COMMITTED
+
+        sent = parcels.apply(move)
+
+        assert (sent.version, store.count()) == (2, 2)
+
+
+def test_a_ledger_in_memory_refuses_a_wait_as_a_store_does() -> None:
+    ledger: Any = MemoryLedger()
+    wrongs: list[dict[str, object]] = [{"wait_for": "durable"}, {"timeout_s": -1}]
+    for wrong in wrongs:
+        with pytest.raises(InvalidArgument):
+            ledger.append(USER, FACT, **wrong)
+        with pytest.raises(InvalidArgument):
+            ledger.append_batch([BatchItem(USER, FACT)], **wrong)
+    assert ledger.append(USER, FACT, wait_for=APPLIED, timeout_s=0).sequence == 0
