@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -75,6 +78,19 @@ class Waits(Queries):
         """
         self._alive()
         return self._wait(self._wanted(mark, at, applier), self._limit(timeout_s))
+
+    def once_moved(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Have a function called once, when a bound has moved or never will again; for event loops.
+
+        Whoever has moved it calls, perhaps on the lane: so it may wake somebody, and no more. It
+        may neither raise nor use the store.
+
+        Returns:
+            What takes it back.
+        """
+        waiters = self._opened.waiters
+        waiters.join(call)
+        return partial(waiters.leave, call)
 
     def _wanted(self, mark: object, at: object, applier: object) -> Wanted:
         checked = mark_of("mark", mark)

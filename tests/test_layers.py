@@ -18,7 +18,7 @@ LINES_MAX = 500
 # One table per package, top floor first, floors parted by "/". A module imports from lower floors
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
-    "batpak": """cli testing / store / appends / flow reader / waits / opened queries
+    "batpak": """cli testing aio / store / appends / flow reader / waits / opened queries
         / read upkeep / commit
         / recovery / journal index / pipeline machine abi / edges / guard append_receipt
         / typestate append proof
@@ -72,6 +72,7 @@ DOORS = {  # room of the runtime -> the parts of the outside world that only it 
     "digest": {"blake3", "zlib"},
     "signing": {"cryptography"},
     "cli": {"typer", "rich", "batpak_codegen"},
+    "aio": {"asyncio"},
 }
 FOLDERS = {"codegen", "schemas", "tests", "examples", "docs"}  # importable by accident of layout
 NEVER = {
