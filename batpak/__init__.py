@@ -17,10 +17,12 @@ from batpak.append import (
 from batpak.append_receipt import verify_receipt
 from batpak.claim import Claim
 from batpak.clock import Hlc
+from batpak.commit.applier import Applier
 from batpak.commit.ticket import AppendTicket, BatchTicket, interrupted_receipt
 from batpak.config import Durability, Limits, OpenVerify, Signing, StoreConfig, SyncMode
 from batpak.coordinate import Coordinate
 from batpak.diagnostics import Diagnostics
+from batpak.edges import edge, edges
 from batpak.errors import (
     BatpakError,
     ConflictError,
@@ -78,7 +80,7 @@ from batpak.guard.stamp import PolicyStamp
 from batpak.guard.verdict import PERMIT, Denial, Denied, Permit, Verdict
 from batpak.ids import CorrelationId, EventId, new_id, operation_key
 from batpak.kind import EventKind
-from batpak.machine import Machine, edge, edges
+from batpak.machine import Machine
 from batpak.note import CheckpointNote
 from batpak.override import override
 from batpak.payload import AnyPayload, EventPayload, FormerPayload, OpenEnum, WireEnum
@@ -91,6 +93,7 @@ from batpak.read.projection import Projection
 from batpak.reader import StoreReader
 from batpak.region import KindFilter, Region
 from batpak.report import (
+    Busy,
     Finding,
     Frontier,
     Health,
@@ -101,6 +104,8 @@ from batpak.report import (
     Stats,
     Torn,
     VerifyReport,
+    Watermark,
+    WriterPressure,
 )
 from batpak.signing.signing_key import SigningKey
 from batpak.signing.verdict import Invalid, InvalidReason, Signed, TrustVerdict, Unsigned
@@ -125,7 +130,7 @@ __all__ = [  # noqa: RUF022  in reading order
     # kept
     "Store", "StoreReader", "StoreConfig", "Limits", "Durability", "SyncMode", "OpenVerify",
     "BatchItem", "PriorItem", "RawPayload", "Cause", "AppendReceipt", "Claim", "AppendTicket",
-    "BatchTicket", "interrupted_receipt",
+    "BatchTicket", "Busy", "WriterPressure", "interrupted_receipt",
     # vouched for, and proved to others
     "SigningKey", "VerifyKey", "Signing", "verify_receipt", "Proof", "TrustVerdict", "Signed",
     "Unsigned", "Invalid", "InvalidReason",
@@ -134,7 +139,9 @@ __all__ = [  # noqa: RUF022  in reading order
     "CausalPath", "CausalEnd", "Impact", "Impacts", "Projection",
     # how it is
     "OpenReport", "Mode", "Torn", "VerifyReport", "Finding", "CheckpointNote", "NoteFault",
-    "Frontier", "Health", "HealthState", "Stats", "Diagnostics",
+    "Health", "HealthState", "Stats", "Diagnostics",
+    # how far it has come
+    "Frontier", "Watermark", "Applier",
     # what goes wrong, by group
     "BatpakError",
     "UsageError", "InvalidArgument", "InvalidCoordinate", "CoordinateFault", "InvalidKind",

@@ -24,6 +24,7 @@ from batpak.ids import EventId
 from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
+from batpak.report import Watermark
 from batpak.seal import SEAL, Seal
 from batpak.wire import Encoded, Form, Q
 
@@ -210,11 +211,19 @@ class Ledger(Protocol):
         correlation_id: UUID | None = None,
         flags: int = 0,
         extensions: Mapping[str, bytes] | None = None,
+        wait_for: Watermark | None = None,
+        timeout_s: float | None = None,
     ) -> AppendReceipt:
         """Store one event. See `Store.append`."""
         ...
 
-    def append_batch(self, items: Iterable[BatchItem]) -> tuple[AppendReceipt, ...]:
+    def append_batch(
+        self,
+        items: Iterable[BatchItem],
+        *,
+        wait_for: Watermark | None = None,
+        timeout_s: float | None = None,
+    ) -> tuple[AppendReceipt, ...]:
         """Store several events as one. See `Store.append_batch`."""
         ...
 

@@ -53,6 +53,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     group_max_requests: int = 256  # committed under one sync when callers contend
     queue_capacity: int = 4096  # submissions waiting for the lane
     queue_max_bytes: int = 64 << 20  # of their payloads
+    pressure_pct: int = 75  # how full the line is where `try_submit` answers Busy
     fd_budget: int = 64  # open segment files for reading
     close_timeout_s: float = 5.0  # how long close waits for what is queued
 
@@ -113,6 +114,7 @@ class StoreConfig(Struct, frozen=True, kw_only=True):
             ("group_max_requests", 1, 4096),
             ("queue_capacity", 1, 1_000_000),
             ("queue_max_bytes", limits.payload_max_bytes, 4 << 30),
+            ("pressure_pct", 1, 100),
             ("fd_budget", 4, 4096),
         ):
             _require(f"limits.{name}", getattr(limits, name), low, high)

@@ -3,19 +3,20 @@
 Catch `BatpakError` for all of them, a group for a kind of trouble, a class for one case. Details
 are attributes: nobody has to read message text. Messages hold no payload values, except the problem
 strings of `PayloadInvalid` and what a gate or an outcome says in `Denied` and `OutcomeFailure`.
-Instances pickle. Misuse in Python, such as to copy a key, is a TypeError. Reference:
-docs/reference/errors.md.
+Instances pickle. Misuse in Python (copying a key) is a TypeError. See docs/reference/errors.md.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, final
+from collections.abc import Mapping
+from typing import ClassVar, final
 from uuid import UUID
 
 from batpak.faults import (
     COORDINATE_RULES,
     KEY_HINTS,
     SIGNING_HINTS,
+    WAIT_HINTS,
     CoordinateFault,
     Damage,
     DecodeStage,
@@ -27,9 +28,6 @@ from batpak.faults import (
     WriteState,
 )
 from batpak.override import override
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class BatpakError(Exception):
@@ -322,14 +320,17 @@ class ForkedStoreError(UnavailableError):
 
 @final
 class WaitTimeout(UnavailableError, TimeoutError):
-    """Time ran out. `state` says what is known of the write that was waited for."""
+    """Time ran out: `reached` is not past `target`. `state` says what is known of a write."""
 
     code = "wait-timeout"
-    retryable = True
+    target: int | None = None
+    reached: int | None = None
 
     def __init__(self, waiting_for: str, waited_s: float, state: WriteState | None = None) -> None:
         self.waiting_for, self.waited_s, self.state = waiting_for, waited_s, state
-        super().__init__(f"{waiting_for} took longer than {waited_s:g} s")
+        self.retryable = state is not WriteState.COMMITTED
+        text = f"{waiting_for} took longer than {waited_s:g} s"
+        super().__init__(text, hint="" if state is None else WAIT_HINTS[state])
 
 
 @final

@@ -73,6 +73,13 @@ class WriteState(StrEnum):
     COMMITTED = "committed"
 
 
+WAIT_HINTS: Final = {
+    WriteState.NOT_WRITTEN: "nothing is stored; repeat it when there is time",
+    WriteState.UNDECIDED: "ask again, or drop it: it stays in line",
+    WriteState.COMMITTED: "do not repeat it without its key; interrupted_receipt has its receipt",
+}
+
+
 class Damage(StrEnum):
     """Which promise of the format the bytes break."""
 

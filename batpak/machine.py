@@ -22,7 +22,7 @@ Generated code spells everything out; a machine written by hand says what cannot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from types import FunctionType, MappingProxyType, UnionType
 from typing import (
@@ -43,6 +43,7 @@ from batpak import wire
 from batpak.append import Cause, Ledger
 from batpak.coordinate import Coordinate
 from batpak.digest import joined_hash
+from batpak.edges import Row, names_of
 from batpak.errors import (
     IllegalHistory,
     IllegalTransition,
@@ -50,15 +51,15 @@ from batpak.errors import (
     StaleState,
     VersionConflict,
 )
-from batpak.event import P
 from batpak.frozen import is_changeable
-from batpak.guard.gates import AnyGates, GateSet
+from batpak.guard.gates import AnyGates
 from batpak.guard.receipt import Receipt
 from batpak.ids import framed, key_begin
 from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
-from batpak.seal import SEAL, Seal
+from batpak.report import Watermark
+from batpak.seal import SEAL
 from batpak.typestate import (
     Edge,
     G,
@@ -79,45 +80,8 @@ from batpak.typestate import (
 from batpak.wire import RAW, Encoded
 
 S = TypeVar("S", bound=Handle[StateData])
-D = TypeVar("D", bound=StateData)
-N = TypeVar("N", bound=StateData)
 
 _AnyMove: TypeAlias = Transition[S, T, EventPayload] | Guarded[S, T, EventPayload, AnyGates]
-
-Row: TypeAlias = tuple[type[StateData], type[EventPayload]]
-
-
-def edge(
-    state: type[D],
-    event: type[P],
-    target: Callable[[Seal, Coordinate, int, N], Handle[N]],
-    step: Callable[[D, P], N],
-    policy: type[GateSet[Any, Any, P]] | None = None,
-) -> tuple[Row, Edge]:
-    """One row of a table that is written by hand.
-
-    Args:
-        state: Where from.
-        event: What happens there.
-        target: The handle class it leads to. Seen as what makes handles of just that state: a
-            `type[Handle[N]]` would also do with a step to any other.
-        step: What is known then. Pure; it runs on every load.
-        policy: Whose receipt it needs, if it needs one.
-    """
-    return (state, event), Edge(cast("type[Handle[N]]", target), policy, step)
-
-
-def edges(*rows: tuple[Row, Edge]) -> Mapping[Row, Edge]:
-    """A table that is written by hand.
-
-    Raises:
-        InvalidArgument: Two rows begin alike: one event would lead to two places.
-    """
-    table = dict(rows)
-    for row in table:
-        if sum(row == other for other, _ in rows) > 1:
-            raise InvalidArgument("edges", f"there are two rows for {_names(row)}")
-    return MappingProxyType(table)
 
 
 class Machine(Generic[S]):
@@ -190,7 +154,7 @@ class Machine(Generic[S]):
                 derive(handle, data=copied_data)
         for row, to in self._table.items():
             if to.step is None:
-                raise InvalidArgument("steps", f"{self.NAME}: {_names(row)} has none")
+                raise InvalidArgument("steps", f"{self.NAME}: {names_of(row)} has none")
             if to.policy is not None and to.policy not in self._policies:
                 raise InvalidArgument("policies", f"{self.NAME}: {to.policy.__name__} is missing")
             for cls in row if self.KEY else ():
@@ -198,7 +162,7 @@ class Machine(Generic[S]):
                     lacks = f"{cls.__name__} has no {self.KEY}"
                     raise InvalidArgument("edges", f"{self.NAME}: {lacks}, which is the key")
             if row[0] not in self.HANDLES or to.target not in self.HANDLES.values():
-                where = f"{_names(row)} -> {to.target.__name__}"
+                where = f"{names_of(row)} -> {to.target.__name__}"
                 raise InvalidArgument("edges", f"{self.NAME}: {where} leads out of the machine")
 
     @property
@@ -254,6 +218,8 @@ class Machine(Generic[S]):
         correlation_id: UUID | None = None,
         flags: int = 0,
         extensions: Mapping[str, bytes] | None = None,
+        wait_for: Watermark | None = None,
+        timeout_s: float | None = None,
     ) -> T:
         """Store a move and return the handle after it.
 
@@ -267,6 +233,9 @@ class Machine(Generic[S]):
             correlation_id: The conversation it belongs to.
             flags: One byte, stored as given.
             extensions: Stored beside the payload.
+            wait_for: See `Store.append`. Where that raises although the move is stored, apply it
+                again, or load.
+            timeout_s: See there.
 
         Raises:
             IllegalTransition: The table has no such move, or it needs a receipt; or the handle is
@@ -277,7 +246,9 @@ class Machine(Generic[S]):
         _require("move", move, Transition, Guarded)
         edge = self._edge(move, None)
         encoded = wire.encode(move.event)
-        return self._store(move, edge, encoded, caused_by, correlation_id, flags, extensions)
+        return self._store(
+            move, edge, encoded, caused_by, correlation_id, flags, extensions, wait_for, timeout_s
+        )
 
     def commit(
         self,
@@ -287,6 +258,8 @@ class Machine(Generic[S]):
         correlation_id: UUID | None = None,
         flags: int = 0,
         extensions: Mapping[str, bytes] | None = None,
+        wait_for: Watermark | None = None,
+        timeout_s: float | None = None,
     ) -> T:
         """Store a move that its gates have permitted, and return the handle after it.
 
@@ -300,6 +273,9 @@ class Machine(Generic[S]):
             correlation_id: The conversation it belongs to.
             flags: One byte, stored as given.
             extensions: Stored beside the payload.
+            wait_for: See `Store.append`. Where that raises although the move is stored, apply it
+                again, or load.
+            timeout_s: See there.
 
         Raises:
             InvalidArgument: It is no receipt, or not one for a move.
@@ -314,7 +290,15 @@ class Machine(Generic[S]):
         edge = self._edge(move, move.policy)
         spent = receipt.spend(self._policies[move.policy].jury, extensions)
         return self._store(
-            move, edge, spent.encoded, caused_by, correlation_id, flags, spent.extensions
+            move,
+            edge,
+            spent.encoded,
+            caused_by,
+            correlation_id,
+            flags,
+            spent.extensions,
+            wait_for,
+            timeout_s,
         )
 
     def _edge(self, move: _AnyMove[S, T], policy: type[Policy] | None) -> Edge:
@@ -363,6 +347,8 @@ class Machine(Generic[S]):
         correlation_id: UUID | None,
         flags: int,
         extensions: Mapping[str, bytes] | None,
+        wait_for: Watermark | None,
+        timeout_s: float | None,
     ) -> T:
         """Step, append, and give the next handle.
 
@@ -384,6 +370,8 @@ class Machine(Generic[S]):
                 correlation_id=correlation_id,
                 flags=flags,
                 extensions=extensions,
+                wait_for=wait_for,
+                timeout_s=timeout_s,
             )
         except VersionConflict as error:
             handle = type(source).__name__
@@ -434,7 +422,7 @@ class Machine(Generic[S]):
         step = cast("Step", edge.step)  # `__init__` makes sure of it
         fresh = step(data, event)
         if self.HANDLES.get(type(fresh)) is not edge.target:
-            row = _names((type(data), type(event)))
+            row = names_of((type(data), type(event)))
             gave = f"the step of {row} gave {type(fresh).__name__}"
             raise IllegalTransition(f"{self.NAME}: {gave}")
         return fresh
@@ -479,10 +467,6 @@ def _store_id(ledger: Ledger) -> UUID:
 
 def _alike(one: object, other: object) -> bool:
     return one is other or one == other  # most are the same object
-
-
-def _names(row: Row) -> str:
-    return " + ".join(cls.__name__ for cls in row)
 
 
 def _require(argument: str, given: object, *classes: type) -> None:

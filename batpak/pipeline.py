@@ -31,6 +31,7 @@ from batpak.guard.trace import bypass_item
 from batpak.guard.verdict import Denial
 from batpak.ids import operation_key
 from batpak.payload import EventPayload
+from batpak.report import Watermark
 from batpak.wire import Encoded
 
 B = TypeVar("B", bound=EventPayload)  # of the static methods: what is bypassed has no policy
@@ -107,6 +108,8 @@ class Pipeline(Generic[C, P]):
         correlation_id: UUID | None = None,
         flags: int = 0,
         extensions: Mapping[str, bytes] | None = None,
+        wait_for: Watermark | None = None,
+        timeout_s: float | None = None,
     ) -> Committed[P]:
         """Store what the gates have permitted, in one append.
 
@@ -125,6 +128,8 @@ class Pipeline(Generic[C, P]):
             correlation_id: The conversation.
             flags: One byte, stored as given.
             extensions: Stored beside the payload.
+            wait_for: See `Store.append`.
+            timeout_s: See there.
 
         Raises:
             InvalidArgument: It is no receipt, or one for the move of a machine.
@@ -145,6 +150,8 @@ class Pipeline(Generic[C, P]):
             correlation_id=correlation_id,
             flags=flags,
             extensions=spent.extensions if self._stamps else extensions,
+            wait_for=wait_for,
+            timeout_s=timeout_s,
         )
         if (
             stored.replayed
@@ -183,6 +190,8 @@ class Pipeline(Generic[C, P]):
         correlation_id: UUID | None = None,
         flags: int = 0,
         extensions: Mapping[str, bytes] | None = None,
+        wait_for: Watermark | None = None,
+        timeout_s: float | None = None,
     ) -> Committed[B]:
         """Store an event that nobody judged, and why: a `BypassRecorded` in the same batch.
 
@@ -199,6 +208,8 @@ class Pipeline(Generic[C, P]):
             correlation_id: See there.
             flags: See there.
             extensions: See there.
+            wait_for: See there.
+            timeout_s: See there.
 
         Raises:
             InvalidArgument: It is no bypass receipt.
@@ -219,7 +230,8 @@ class Pipeline(Generic[C, P]):
             extensions=extensions,
         )
         key = None if idempotency_key is None else operation_key(_AUDIT, idempotency_key)
-        stored, _ = store.append_batch((item, bypass_item(coord, encoded, audit, key)))
+        items = item, bypass_item(coord, encoded, audit, key)
+        stored, _ = store.append_batch(items, wait_for=wait_for, timeout_s=timeout_s)
         return Committed(cast("B", event), stored, (), audit)
 
 

@@ -1,7 +1,7 @@
 """StoreReader: everything that can be asked of a store, and all that a read-only open offers.
 
-The queries are in `batpak.queries`; here is what is asked of entities, causes and the store itself,
-and how a handle ends.
+The queries are in `batpak.queries`, the waits in `batpak.waits`; here is what is asked of entities,
+causes and the store itself, and how a handle ends.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from batpak.opened import Opened
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.proof import Proof
-from batpak.queries import Queries
 from batpak.read import ancestry, causes, claims, path
 from batpak.read.ancestry import Ancestry
 from batpak.read.causes import CausalPath, Impacts
 from batpak.read.projection import Projection, S, project
 from batpak.region import Region
-from batpak.report import Frontier, Health, HealthState, OpenReport, Stats, VerifyReport
+from batpak.report import Health, HealthState, OpenReport, Stats, VerifyReport
 from batpak.signing.verdict import Invalid, TrustVerdict
 from batpak.upkeep.stats import stats_of
 from batpak.upkeep.verify import Look, look, verify_log
+from batpak.waits import Waits
 from batpak.wire import TYPED, Form, Q, form_of
 
 T = TypeVar("T")
@@ -56,6 +56,9 @@ _VERBS: Final = frozenset(
         "append_denial",
         "submit",
         "submit_batch",
+        "try_submit",
+        "try_submit_batch",
+        "pressure",
         "sync",
         "checkpoint",
     }
@@ -63,15 +66,14 @@ _VERBS: Final = frozenset(
 _ALL: Final = Region.all()
 
 
-class StoreReader(Queries):
+class StoreReader(Waits):
     """A store, for reading. Made by `Store.open_read_only`; `Store` adds the writing verbs.
 
     Any thread may use it at any time. Iterators belong to one thread at a time.
     """
 
     def __init__(self, opened: Opened) -> None:
-        super().__init__(opened.log.segments, opened.log.table)
-        self._opened = opened
+        super().__init__(opened)
         self._pid, self._opener_pid = opened.platform.pid, opened.platform.pid()
         self._unclosed = weakref.finalize(self, _give_back, opened, self._opener_pid)
 
@@ -252,12 +254,6 @@ class StoreReader(Queries):
 
     def _look(self) -> Look:
         return look(self._opened.directory, self._table.bound)
-
-    def frontier(self) -> Frontier:
-        """How far the log has come: one picture of one moment."""
-        self._alive()
-        bound = self._table.bound
-        return Frontier(bound, bound, bound)
 
     def stats(self) -> Stats:
         """What is in the store. Reads names and counts, no payloads."""

@@ -111,17 +111,77 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
             raise CorruptStore(self.path, 0, Damage.CHAIN, detail)
 
 
+class Watermark(StrEnum):
+    """How far an event may have come. Each has a bound in `Frontier`, which only moves forward."""
+
+    WRITTEN = "written"  # it is whole in the file
+    DURABLE = "durable"  # a sync covers it
+    VISIBLE = "visible"  # every reader of the handle sees it
+    EMITTED = "emitted"  # every live subscription of the handle was offered it
+    APPLIED = "applied"  # every registered applier of the handle has passed it
+
+
 class Frontier(Struct, frozen=True):
-    """How far the log has come, as bounds: `durable == 7` says that 0..6 are durable."""
+    """How far the log has come, as bounds: `durable == 7` says that 0..6 are durable.
+
+    One picture of one moment: written >= durable, and written >= visible >= emitted, applied. At
+    `Durability.COMMIT` durable >= visible as well.
+    """
 
     written: int
     durable: int
     visible: int
+    applied: int  # as visible, where no applier is registered
+    oldest_unsynced_age_ms: int | None = None  # None: all that is written is durable
+
+    @property
+    def emitted(self) -> int:
+        """As `visible`, always: a subscription looks at the index itself when it is read.
+
+        So an event is offered to all of them in the moment in which it becomes visible.
+        """
+        return self.visible
+
+    def of(self, mark: Watermark) -> int:
+        """The bound of one mark."""
+        bound: int = getattr(self, mark.value)
+        return bound
 
     @property
     def visible_minus_durable(self) -> int:
         """How many visible events a power cut could take back."""
         return max(0, self.visible - self.durable)
+
+
+class WriterPressure(Struct, frozen=True):
+    """How full the line of submissions is. Whichever of the two limits is nearer counts."""
+
+    queued: int  # calls that stand in line
+    capacity: int
+    queued_bytes: int  # of their payloads
+    max_bytes: int
+
+    @property
+    def utilization(self) -> float:
+        """Which share of it is taken; 1 or more: the next submission commits some first."""
+        return max(self.queued / self.capacity, self.queued_bytes / self.max_bytes)
+
+    @property
+    def headroom(self) -> float:
+        """Which share of it is free."""
+        return max(0.0, 1.0 - self.utilization)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody stands in line."""
+        return self.queued == 0
+
+
+class Busy(Struct, frozen=True):
+    """Why `Store.try_submit` has taken nothing: too much stands in line already."""
+
+    pressure: WriterPressure
+    retry_after_ms: int  # by then, as fast as it goes now, the line is empty
 
 
 class HealthState(StrEnum):

@@ -24,13 +24,15 @@ FRONT = """
     Proposal Pipeline Committed BypassReason BypassReceipt BypassAudit
     Machine Handle StateData Transition Guarded Ledger edge edges
     Store StoreReader StoreConfig Limits Durability SyncMode OpenVerify BatchItem PriorItem
-    RawPayload Cause AppendReceipt Claim AppendTicket BatchTicket interrupted_receipt
+    RawPayload Cause AppendReceipt Claim AppendTicket BatchTicket Busy WriterPressure
+    interrupted_receipt
     SigningKey VerifyKey Signing verify_receipt Proof TrustVerdict Signed Unsigned Invalid
     InvalidReason
     StoredEvent IndexEntry EventHeader Form Page Ancestry AncestryEnd CausalPath CausalEnd Impact
     Impacts Projection
-    OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Frontier Health HealthState
+    OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Health HealthState
     Stats Diagnostics
+    Frontier Watermark Applier
     BatpakError
     UsageError InvalidArgument InvalidCoordinate CoordinateFault InvalidKind KindFault KindMismatch
     UnknownKind RegistryError PayloadInvalid TooLarge

@@ -18,8 +18,9 @@ LINES_MAX = 500
 # One table per package, top floor first, floors parted by "/". A module imports from lower floors
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
-    "batpak": """cli testing / store / flow reader / opened queries / read upkeep / commit
-        / recovery / journal index / pipeline machine abi / guard append_receipt
+    "batpak": """cli testing aio / store / appends / flow reader / waits / opened queries
+        / read upkeep / commit
+        / recovery / journal index / pipeline machine abi / edges / guard append_receipt
         / typestate append proof
         / note claim / event / record system / diagnostics / wire region / payload / registry
         / config platform / report / outcome / reason / ids checks signing
@@ -34,7 +35,8 @@ FLOORS = {
     "batpak.read": "ancestry causes claims path projection / fetch page",
     "batpak.upkeep": "verify stats",
     "batpak.recovery": "restore / footer / decide",
-    "batpak.commit": "lane / line rotation / sealer / stage ticket / unit worker waiters / request",
+    "batpak.commit": """lane / line rotation / sealer / stage ticket / unit worker applier
+        / waiters request limit""",
     "batpak.journal": "active scan head / segment chain / frame / header / layout",
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates trace / bypass / receipt / jury / stamp / proposal verdict",
@@ -70,6 +72,7 @@ DOORS = {  # room of the runtime -> the parts of the outside world that only it 
     "digest": {"blake3", "zlib"},
     "signing": {"cryptography"},
     "cli": {"typer", "rich", "batpak_codegen"},
+    "aio": {"asyncio"},
 }
 FOLDERS = {"codegen", "schemas", "tests", "examples", "docs"}  # importable by accident of layout
 NEVER = {

@@ -26,7 +26,8 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from batpak.commit.line import Line
+from batpak.commit.limit import Limit
+from batpak.commit.line import Line, too_late
 from batpak.commit.rotation import Rotation
 from batpak.commit.stage import Plan, Stage
 from batpak.commit.unit import Answer, Unit
@@ -103,6 +104,8 @@ class Lane(Line):
         self._step = STAGED
         self._sync_open = False  # a sync has begun and its result is not known
         self._durable_end = tip.end  # bytes of the newest file that are durable
+        self.unsynced_ns: int | None = None
+        """Since when, by the clock that never goes back, there is something that is not durable."""
         self.poison: BaseException | None = None
         """Why this handle stopped writing, if it did."""
         self._closed = False
@@ -123,14 +126,15 @@ class Lane(Line):
         """Whether it has ended: nothing is written any more."""
         return self._closed
 
-    def sync(self) -> Tip:
+    def sync(self, limit: Limit | None = None) -> Tip:
         """Make everything durable that is written when this is called; the end of the log then.
 
         Raises:
             DurabilityUnknown: The sync was refused; this handle writes no more.
             StoreClosed, StorePoisoned: It does already.
+            WaitTimeout: It was not done in time.
         """
-        return self.hold(self._synced)
+        return self.hold(self._synced, limit)
 
     def _synced(self) -> Tip:
         if self.poison is not None:
@@ -150,14 +154,22 @@ class Lane(Line):
         first = queue[0]
         if first.answer is not None:  # it was answered in place
             queue.popleft()
-        elif self.ended or first.act is not None or first.withdrawn:
+        elif (
+            self.ended
+            or first.act is not None
+            or first.withdrawn
+            or (first.limit is not None and not first.limit.begin())
+        ):
             self._refuse(first)
+        elif len(queue) == 1:
+            self._commit((first,), first.durable)
         else:
-            self._commit((first,) if len(queue) == 1 else self._group())
+            group = self._group()
+            self._commit(group, any(unit.durable for unit in group))
         return True
 
     def _refuse(self, unit: Unit) -> None:
-        """A unit that is not to be stored: an act, a withdrawn one, or one that comes too late."""
+        """A unit that is not to be stored: an act, one given up, or one that comes too late."""
         if self._closed:
             self._answer([unit], [StoreClosed()])
         elif unit.act is not None:
@@ -166,8 +178,10 @@ class Lane(Line):
             self._answer([unit], [()])
         elif self.poison is not None:
             self._answer([unit], [StorePoisoned(self.poison)])
+        elif unit.limit is not None and not unit.limit.begin():
+            self._answer([unit], [too_late(unit, unit.limit)])
         else:  # a close was cut short; it is in line, and done again
-            self._commit([unit])
+            self._commit([unit], unit.durable)
 
     def _group(self) -> list[Unit]:
         """The head of the line: at most so many units and bytes, and no act among them."""
@@ -181,6 +195,8 @@ class Lane(Line):
             size += unit.size
             if group and (unit.act is not None or unit.withdrawn or size > GROUP_BYTES_MAX):
                 break
+            if unit.limit is not None and not unit.limit.begin():
+                continue  # it is refused once it is first
             group.append(unit)
         return group
 
@@ -192,8 +208,8 @@ class Lane(Line):
         else:
             self._answer([unit], [()])
 
-    def _commit(self, group: Sequence[Unit]) -> None:
-        """Decide about a group, make room for it, and carry it out."""
+    def _commit(self, group: Sequence[Unit], durable: bool = False) -> None:
+        """Decide about a group, make room for it, and carry it out; `durable` at any level."""
         try:
             tip, rotation = self.tip, self._rotation
             if self._commits:
@@ -202,7 +218,9 @@ class Lane(Line):
                 self._rotate()
                 tip = self.tip
             plan = self._stage.plan(group, tip, rotation.newest.seed, self._commits)
-            if self._interval:
+            if durable and not self._commits:
+                plan = plan.synced()
+            elif self._interval:
                 plan = self._in_time(plan)
             if plan.tip.end > rotation.active.reserved:
                 rotation.active.reserve_for(plan.tip.end)
@@ -271,6 +289,7 @@ class Lane(Line):
                 self._leave_open(plan, error)
                 return
             self._durable_end = tip.end
+            self.unsynced_ns = None
             self._step = WRITTEN
         if plan.data:
             self._rotation.newest.end = tip.end
@@ -283,6 +302,8 @@ class Lane(Line):
             self._waiters.wake()
         self.groups += 1
         self.units += len(plan.units)
+        if self.unsynced_ns is None and not self._commits and tip.durable < tip.sequence:
+            self.unsynced_ns = self._monotonic_ns()
         if self._interval and tip.durable < tip.sequence:
             self._timer.wake()
 
@@ -362,6 +383,7 @@ class Lane(Line):
                 raise DurabilityUnknown(tip.durable, tip.sequence - 1, error) from error
             self.tip = replace(tip, durable=tip.sequence)
             self._durable_end = tip.end
+            self.unsynced_ns = None
             self._waiters.wake()
 
     def _rewrite(self, end: int) -> None:

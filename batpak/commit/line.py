@@ -24,11 +24,20 @@ from typing import Final, TypeVar
 
 from batpak.append import AppendReceipt
 from batpak.append_receipt import signed
+from batpak.commit.limit import Limit
 from batpak.commit.unit import Unit
 from batpak.commit.worker import Worker
 from batpak.config import Limits
-from batpak.errors import BatpakError, InvalidArgument, SigningError, StoreClosed
+from batpak.errors import (
+    BatpakError,
+    InvalidArgument,
+    SigningError,
+    StoreClosed,
+    WaitTimeout,
+)
+from batpak.faults import WriteState
 from batpak.platform import Platform
+from batpak.report import WriterPressure
 from batpak.signing.signing_key import SigningKey
 
 T = TypeVar("T")
@@ -74,6 +83,7 @@ class Line(ABC):
             StorageFailed: The write was refused and is undone.
             DurabilityUnknown: The sync was refused; this handle writes no more.
             SigningError: The events are stored, and their receipts could not be signed.
+            WaitTimeout: The unit has a time limit, and was not begun in time; nothing is stored.
         """
         try:
             self._queue.append(unit)
@@ -107,13 +117,29 @@ class Line(ABC):
 
         Who finds the line full commits it first, so it never grows beyond bounds for long.
         """
+        if self.fills(100):
+            self._serve_queue()
+        self.put(unit)
+
+    def fills(self, percent: int) -> bool:
+        """Whether the line is filled to so much of what it may hold."""
         queue, limits = self._queue, self._limits
         length = len(queue)
-        if length >= limits.queue_capacity or (
-            length % LOOK_AGAIN == 0 and _bytes_of(queue) >= limits.queue_max_bytes
-        ):
-            self._serve_queue()
-        queue.append(unit)
+        return length * 100 >= limits.queue_capacity * percent or (
+            length % LOOK_AGAIN == 0 and _bytes_of(queue) * 100 >= limits.queue_max_bytes * percent
+        )
+
+    @property
+    def pressure(self) -> WriterPressure:
+        """How full it is."""
+        queue, limits = self._queue.copy(), self._limits
+        return WriterPressure(
+            len(queue), limits.queue_capacity, _bytes_of(queue), limits.queue_max_bytes
+        )
+
+    def put(self, unit: Unit) -> None:
+        """Put a unit in line, however full it is."""
+        self._queue.append(unit)
         if not self._drain.wake():  # closed in between, or the end: nobody else would answer it
             with suppress(StoreClosed):
                 self._serve_queue()
@@ -123,19 +149,22 @@ class Line(ABC):
         if self._thread_id() in self._calling:
             self._serve_queue()
 
-    def hold(self, act: Callable[[], T]) -> T:
+    def hold(self, act: Callable[[], T], limit: Limit | None = None) -> T:
         """Call a function while nothing is being committed; it must not append.
 
         It is called again if an exception from outside cuts it short.
+
+        Raises:
+            WaitTimeout: It was not done in time. It may be done later.
         """
         results: list[T] = []
-        unit = Unit((), self._thread_id(), act=lambda: results.append(act()))
+        unit = Unit((), self._thread_id(), act=lambda: results.append(act()), limit=limit)
         self.commit(unit)
         return results[-1]
 
     def _wait(self, unit: Unit) -> None:
         """Take the lane, or sleep until somebody who has it has answered."""
-        slot = self._slot
+        slot, limit = self._slot, unit.limit
         while not unit.done:
             owner = slot.setdefault(None, unit)
             while (heir := slot.get(owner)) is not None:
@@ -149,7 +178,10 @@ class Line(ABC):
             elif unit.bell is None:
                 unit.bell = self._platform.raw_lock()
                 unit.bell.acquire()
-            elif not unit.bell.acquire(timeout=PATIENCE_S) and not _is_inside(owner.thread):
+            elif limit is not None and limit.give_up():
+                unit.answer = too_late(unit, limit)
+                self._ring_first()  # it may have been this one
+            elif not unit.bell.acquire(timeout=_patience(limit)) and not _is_inside(owner.thread):
                 slot.setdefault(owner, unit)  # its thread died, or left without letting go
 
     def _serve(self, unit: Unit) -> None:
@@ -163,8 +195,7 @@ class Line(ABC):
 
     def _wake(self) -> None:
         """Wake who is next, and call who asked to be called; the lane is free."""
-        with suppress(IndexError):  # nobody waits, or somebody has the lane already
-            self._queue[0].ring()
+        self._ring_first()
         me = self._thread_id()
         if me in self._calling:  # a callback has appended: whoever called it goes on with the rest
             return
@@ -180,6 +211,15 @@ class Line(ABC):
                             self._called.append(unit)
         finally:
             self._calling.discard(me)
+
+    def _ring_first(self) -> None:
+        """Wake who is next."""
+        queue = self._queue
+        with suppress(IndexError):  # nobody waits, or somebody has the lane already
+            first = queue[0]
+            if first.done:  # its caller has left; it stays until the lane passes it
+                first = next((unit for unit in queue.copy() if not unit.done), first)
+            first.ring()
 
     def _cut_short(self, unit: Unit, error: BaseException) -> None:
         """An exception from outside: leave nothing half done, and know what came of the unit."""
@@ -223,7 +263,18 @@ class Line(ABC):
 
 def _bytes_of(queue: deque[Unit]) -> int:
     """How many bytes of payload stand in line."""
-    return sum(unit.size for unit in queue.copy())
+    return sum([unit.size for unit in queue.copy()])
+
+
+def too_late(unit: Unit, limit: Limit) -> WaitTimeout:
+    """The answer to a unit that was not begun in time."""
+    return limit.late("the lane", WriteState.NOT_WRITTEN if unit.requests else None)
+
+
+def _patience(limit: Limit | None) -> float:
+    """How long to sleep between two looks. A limit that has run out does not count any more."""
+    rest_s = 0.0 if limit is None else limit.rest_s
+    return min(PATIENCE_S, rest_s) or PATIENCE_S
 
 
 _COMMIT: Final = Line.commit.__code__

@@ -63,6 +63,17 @@ class Plan(Struct, frozen=True):
     units: Sequence[Unit]
     answers: Sequence[Answer]
 
+    def synced(self) -> Plan:
+        """The same with a sync before anything of it is visible, and receipts that say so."""
+        answers = [
+            tuple(replace(receipt, durability=Durability.COMMIT) for receipt in answer)
+            if isinstance(answer, tuple)
+            else answer
+            for answer in self.answers
+        ]
+        after = replace(self.tip, durable=self.tip.sequence)
+        return replace(self, sync=True, tip=after, answers=answers)
+
 
 class Stage:
     """Makes plans for one log. Reads the index and frames, and changes nothing.

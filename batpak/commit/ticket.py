@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Generic, TypeAlias, TypeVar
 
+from msgspec import Struct
+
 from batpak.append import AppendReceipt
 from batpak.commit.unit import Unit
 from batpak.errors import InvalidArgument, WaitTimeout
@@ -133,9 +135,24 @@ def _complain(unit: Unit) -> None:
         log.error("a submission failed and nobody asked: %s", unit.error)
 
 
+class _Remembered(Struct, frozen=True):
+    """What was stored before an exception; unlike a function it can be pickled with that."""
+
+    receipts: tuple[AppendReceipt, ...]
+
+    def __call__(self) -> tuple[AppendReceipt, ...]:
+        return self.receipts
+
+
+def remember(error: BaseException, receipts: tuple[AppendReceipt, ...]) -> None:
+    """Have an exception know what was stored before it, for `interrupted_receipt`."""
+    error.__dict__["batpak_outcome"] = _Remembered(receipts)
+
+
 def interrupted_receipt(error: BaseException) -> AppendReceipt | None:
     """What came of the append that an exception from outside (Ctrl-C) has interrupted.
 
+    Likewise of one that was stored and then waited (`wait_for=`), whatever has ended the wait.
     None: nothing was stored, or the exception did not interrupt an append. For a batch it is the
     receipt of the first item.
     """

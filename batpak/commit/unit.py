@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 
 from batpak.append import AppendReceipt
+from batpak.commit.limit import Limit
 from batpak.commit.request import Request
 from batpak.platform import RawLock
 
@@ -34,6 +35,8 @@ class Unit(Struct, eq=False):
     size: int = 0  # bytes of its payloads
     batch: bool = False  # whether refusals name an item
     batch_key: bool = False  # whether the keys of the items come from one key of the batch
+    durable: bool = False  # whether it is synced before it is visible, whatever the level
+    limit: Limit | None = None  # of the time that it may stand in line
     act: Call | None = None  # called on the lane, alone; may be called again if it is cut short
     withdrawn: bool = False  # its caller was interrupted: leave it out, if that is still possible
     answer: Answer | None = None

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from batpak import wire
 from batpak.append import AppendReceipt, BatchItem, Cause, RawPayload
+from batpak.arguments import seconds_of
 from batpak.clock import Hlc
 from batpak.commit import request
 from batpak.commit.request import Request
@@ -27,7 +28,9 @@ from batpak.ids import EventId
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.platform import REAL
+from batpak.report import Watermark
 from batpak.testing.model import Asked, Model, ModelEvent
+from batpak.waits import mark_of
 from batpak.wire import Encoded, Form, Q
 
 _NUMBERS: Final = count(1)
@@ -57,8 +60,10 @@ class MemoryLedger:
         correlation_id: UUID | None = None,
         flags: int = 0,
         extensions: Mapping[str, bytes] | None = None,
+        wait_for: Watermark | None = None,
+        timeout_s: float | None = None,
     ) -> AppendReceipt:
-        """Store one event. See `Store.append`."""
+        """Store one event. See `Store.append`. What is stored here has come as far as it can."""
         one = request.check(
             coord,
             payload,
@@ -70,6 +75,7 @@ class MemoryLedger:
             extensions,
             _LIMITS.payload_max_bytes,
         )
+        _check_wait(wait_for, timeout_s)
         item = BatchItem(
             coord,
             _raw(one),
@@ -89,6 +95,8 @@ class MemoryLedger:
         idempotency_key: str | bytes | None = None,
         caused_by: Cause | None = None,
         correlation_id: UUID | None = None,
+        wait_for: Watermark | None = None,
+        timeout_s: float | None = None,
     ) -> tuple[AppendReceipt, ...]:
         """Store several events as one. See `Store.append_batch`."""
         items = tuple(items)
@@ -99,6 +107,7 @@ class MemoryLedger:
             correlation_id=correlation_id,
             limits=_LIMITS,
         )
+        _check_wait(wait_for, timeout_s)
         checked = tuple(
             replace(item, payload=_raw(one), extensions=one.extensions)
             for item, one in zip(items, requests, strict=True)
@@ -135,6 +144,14 @@ class _Header(EventHeader):
     @override
     def hlc(self) -> Hlc:
         return Hlc(self._count, 0)
+
+
+def _check_wait(wait_for: object, timeout_s: object) -> None:
+    """Refuse what a store refuses; there is nobody to wait for."""
+    if wait_for is not None:
+        mark_of("wait_for", wait_for)
+    if timeout_s is not None:
+        seconds_of("timeout_s", timeout_s)
 
 
 def _raw(checked: Request) -> RawPayload:

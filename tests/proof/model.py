@@ -141,7 +141,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @rule(stage=st.sampled_from(("close", "open", "read")), trouble=troubles)
     def reopen(self, stage: str, trouble: Trouble | None) -> None:
         self.pair.reopen(stage, trouble)
-        self.bounds = Frontier(0, self.pair.model.durable, 0)
+        self.bounds = Frontier(0, self.pair.model.durable, 0, 0)
 
     @rule(which=ago, how=st.sampled_from(("intact", "gone", "cut", "zeros", "a byte")))
     @precondition(lambda self: not self.pair.poisoned)
@@ -154,7 +154,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         for cut in several:
             self.pair.crash(cut, trouble)
             trouble = None
-        self.bounds = Frontier(0, 0, 0)
+        self.bounds = Frontier(0, 0, 0, 0)
 
     # ------------------------------------------------------------------------------------ reading
 

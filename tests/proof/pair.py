@@ -422,7 +422,7 @@ class Pair:
         assert len(found) in model.survivals(), f"{len(found)} events, not {model.survivals()}"
         model.crash(len(found))
         self.require_same(found, model.events)
-        assert store.frontier() == Frontier(len(found), len(found), len(found))
+        assert store.frontier() == Frontier(*[len(found)] * 4)
         assert store.health.state is HealthState.OK
         files, torn = self.sim.files(), store.open_report.torn
         assert not [path for path in files if path.endswith(".tmp")], "leftovers of a replace"

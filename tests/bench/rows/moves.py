@@ -157,7 +157,7 @@ class Nothing:
     def append(self, *_: object, **__: object) -> AppendReceipt:
         return TAKEN
 
-    def append_batch(self, items: Iterable[BatchItem]) -> tuple[AppendReceipt, ...]:
+    def append_batch(self, items: Iterable[BatchItem], **_: object) -> tuple[AppendReceipt, ...]:
         return tuple(TAKEN for _ in items)
 
     def stream(self, entity: str, *, form: Form[Q]) -> Iterator[StoredEvent[Q]]:

@@ -30,7 +30,7 @@ from batpak.journal import header
 from batpak.kind import EventKind
 from batpak.platform import REAL
 from batpak.reader import StoreReader
-from batpak.report import Health, HealthState, Mode, OpenReport
+from batpak.report import Frontier, Health, HealthState, Mode, OpenReport
 from batpak.store import Store
 from tests.facts import FAST, PLAIN, SMALL, USER, Counted, Said
 
@@ -141,7 +141,7 @@ def test_health_and_frontier_follow_the_handle(tmp_path: Path) -> None:
             ask()
     with Store.open_read_only(tmp_path / "store") as reader:
         assert reader.health == Health(HealthState.OK)
-        assert asdict(reader.frontier()) == {"written": 1, "durable": 1, "visible": 1}
+        assert reader.frontier() == Frontier(written=1, durable=1, visible=1, applied=1)
 
 
 # ------------------------------------------------------------------------------ the open report
