@@ -41,6 +41,7 @@ from uuid import UUID
 
 from batpak import wire
 from batpak.append import Cause, Ledger
+from batpak.arguments import require
 from batpak.coordinate import Coordinate
 from batpak.digest import joined_hash
 from batpak.errors import (
@@ -274,7 +275,7 @@ class Machine(Generic[S]):
             PayloadInvalid: The event may not be stored.
             StaleState: The entity has moved on since the handle was read; load it again.
         """
-        _require("move", move, Transition, Guarded)
+        require("move", move, Transition, Guarded)
         edge = self._edge(move, None)
         encoded = wire.encode(move.event)
         return self._store(move, edge, encoded, caused_by, correlation_id, flags, extensions)
@@ -308,9 +309,9 @@ class Machine(Generic[S]):
                 handle is from another store, or from none.
             StaleState: The entity has moved on since the handle was read; load it again.
         """
-        _require("receipt", receipt, Receipt)
+        require("receipt", receipt, Receipt)
         move = receipt.proposal
-        _require("receipt", move, Guarded)
+        require("receipt", move, Guarded)
         edge = self._edge(move, move.policy)
         spent = receipt.spend(self._policies[move.policy].jury, extensions)
         return self._store(
@@ -483,10 +484,3 @@ def _alike(one: object, other: object) -> bool:
 
 def _names(row: Row) -> str:
     return " + ".join(cls.__name__ for cls in row)
-
-
-def _require(argument: str, given: object, *classes: type) -> None:
-    """Refuse what a checker would have refused, before it fails in some less clear way."""
-    if type(given) not in classes:
-        names = " or a ".join(cls.__name__ for cls in classes)
-        raise InvalidArgument(argument, f"expected a {names}, got a {type(given).__name__}")

@@ -1,7 +1,7 @@
 """StoreReader: everything that can be asked of a store, and all that a read-only open offers.
 
-The queries are in `batpak.queries`; here is what is asked of entities, causes and the store itself,
-and how a handle ends.
+Queries are in `batpak.queries`, projections in `batpak.projections`; here is what is asked of
+entities, causes and the store itself, and how a handle ends.
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ from batpak.note import CheckpointNote
 from batpak.opened import Opened
 from batpak.override import override
 from batpak.payload import EventPayload
+from batpak.projections import Projections
 from batpak.proof import Proof
-from batpak.queries import Queries
 from batpak.read import ancestry, causes, claims, path
 from batpak.read.ancestry import Ancestry
 from batpak.read.causes import CausalPath, Impacts
-from batpak.read.projection import Projection, S, project
 from batpak.region import Region
 from batpak.report import Frontier, Health, HealthState, OpenReport, Stats, VerifyReport
 from batpak.signing.verdict import Invalid, TrustVerdict
@@ -63,15 +62,14 @@ _VERBS: Final = frozenset(
 _ALL: Final = Region.all()
 
 
-class StoreReader(Queries):
+class StoreReader(Projections):
     """A store, for reading. Made by `Store.open_read_only`; `Store` adds the writing verbs.
 
     Any thread may use it at any time. Iterators belong to one thread at a time.
     """
 
     def __init__(self, opened: Opened) -> None:
-        super().__init__(opened.log.segments, opened.log.table)
-        self._opened = opened
+        super().__init__(opened)
         self._pid, self._opener_pid = opened.platform.pid, opened.platform.pid()
         self._unclosed = weakref.finalize(self, _give_back, opened, self._opener_pid)
 
@@ -107,18 +105,6 @@ class StoreReader(Queries):
         for one in found:
             self._alive()
             yield one
-
-    def project(self, projection: Projection[S], entity: str) -> S | None:
-        """Fold the relevant events of one entity. None: there are none.
-
-        Raises:
-            CorruptStore, UnknownKind, FutureVersion, DecodeFailed: An event cannot be read.
-        """
-        self._alive()
-        rows = query.entity_rows(self._table, text_of("entity", entity))
-        if projection.KINDS:
-            rows = query.of_kinds(rows, projection.KINDS)
-        return project(projection, self._fetch.events(rows, TYPED, entity=entity))
 
     # -------------------------------------------------------------------- ancestors and causes
 
