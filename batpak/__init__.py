@@ -21,6 +21,7 @@ from batpak.commit.ticket import AppendTicket, BatchTicket, interrupted_receipt
 from batpak.config import Durability, Limits, OpenVerify, Signing, StoreConfig, SyncMode
 from batpak.coordinate import Coordinate
 from batpak.diagnostics import Diagnostics
+from batpak.edges import edge, edges
 from batpak.errors import (
     BatpakError,
     ConflictError,
@@ -78,7 +79,7 @@ from batpak.guard.stamp import PolicyStamp
 from batpak.guard.verdict import PERMIT, Denial, Denied, Permit, Verdict
 from batpak.ids import CorrelationId, EventId, new_id, operation_key
 from batpak.kind import EventKind
-from batpak.machine import Machine, edge, edges
+from batpak.machine import Machine
 from batpak.note import CheckpointNote
 from batpak.override import override
 from batpak.payload import AnyPayload, EventPayload, FormerPayload, OpenEnum, WireEnum

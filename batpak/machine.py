@@ -22,7 +22,7 @@ Generated code spells everything out; a machine written by hand says what cannot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from types import FunctionType, MappingProxyType, UnionType
 from typing import (
@@ -44,6 +44,7 @@ from batpak.append import Cause, Ledger
 from batpak.arguments import require
 from batpak.coordinate import Coordinate
 from batpak.digest import joined_hash
+from batpak.edges import KEYS, Key, Row, key_type, row_names
 from batpak.errors import (
     IllegalHistory,
     IllegalTransition,
@@ -51,15 +52,15 @@ from batpak.errors import (
     StaleState,
     VersionConflict,
 )
-from batpak.event import P
 from batpak.frozen import is_changeable
-from batpak.guard.gates import AnyGates, GateSet
+from batpak.guard.gates import AnyGates
 from batpak.guard.receipt import Receipt
 from batpak.ids import framed, key_begin
 from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
-from batpak.seal import SEAL, Seal
+from batpak.seal import SEAL
+from batpak.snapshot import EVERY, Snapshot, Snapshots
 from batpak.typestate import (
     Edge,
     G,
@@ -80,45 +81,8 @@ from batpak.typestate import (
 from batpak.wire import RAW, Encoded
 
 S = TypeVar("S", bound=Handle[StateData])
-D = TypeVar("D", bound=StateData)
-N = TypeVar("N", bound=StateData)
 
 _AnyMove: TypeAlias = Transition[S, T, EventPayload] | Guarded[S, T, EventPayload, AnyGates]
-
-Row: TypeAlias = tuple[type[StateData], type[EventPayload]]
-
-
-def edge(
-    state: type[D],
-    event: type[P],
-    target: Callable[[Seal, Coordinate, int, N], Handle[N]],
-    step: Callable[[D, P], N],
-    policy: type[GateSet[Any, Any, P]] | None = None,
-) -> tuple[Row, Edge]:
-    """One row of a table that is written by hand.
-
-    Args:
-        state: Where from.
-        event: What happens there.
-        target: The handle class it leads to. Seen as what makes handles of just that state: a
-            `type[Handle[N]]` would also do with a step to any other.
-        step: What is known then. Pure; it runs on every load.
-        policy: Whose receipt it needs, if it needs one.
-    """
-    return (state, event), Edge(cast("type[Handle[N]]", target), policy, step)
-
-
-def edges(*rows: tuple[Row, Edge]) -> Mapping[Row, Edge]:
-    """A table that is written by hand.
-
-    Raises:
-        InvalidArgument: Two rows begin alike: one event would lead to two places.
-    """
-    table = dict(rows)
-    for row in table:
-        if sum(row == other for other, _ in rows) > 1:
-            raise InvalidArgument("edges", f"there are two rows for {_names(row)}")
-    return MappingProxyType(table)
 
 
 class Machine(Generic[S]):
@@ -185,13 +149,15 @@ class Machine(Generic[S]):
         self._begin: Final = key_begin("batpak/move/1") + framed(self.NAME)
         self._scope: Final = framed(self.SCOPE)
         self._key_of: Final = attrgetter(self.KEY) if self.KEY else None
+        self._key_type: Final = key_type(self._table, self.KEY) if self.KEY else None
+        self._snapshots: Final = Snapshots(ledger, self.NAME, self._table)
         self._framed: Final[dict[tuple[int, int], bytes]] = {}
         for data, handle in self.HANDLES.items():
             if is_changeable(data):  # else a policy would judge what somebody has put there
                 derive(handle, data=copied_data)
         for row, to in self._table.items():
             if to.step is None:
-                raise InvalidArgument("steps", f"{self.NAME}: {_names(row)} has none")
+                raise InvalidArgument("steps", f"{self.NAME}: {row_names(row)} has none")
             if to.policy is not None and to.policy not in self._policies:
                 raise InvalidArgument("policies", f"{self.NAME}: {to.policy.__name__} is missing")
             for cls in row if self.KEY else ():
@@ -199,7 +165,7 @@ class Machine(Generic[S]):
                     lacks = f"{cls.__name__} has no {self.KEY}"
                     raise InvalidArgument("edges", f"{self.NAME}: {lacks}, which is the key")
             if row[0] not in self.HANDLES or to.target not in self.HANDLES.values():
-                where = f"{_names(row)} -> {to.target.__name__}"
+                where = f"{row_names(row)} -> {to.target.__name__}"
                 raise InvalidArgument("edges", f"{self.NAME}: {where} leads out of the machine")
 
     @property
@@ -220,24 +186,38 @@ class Machine(Generic[S]):
             raise InvalidArgument("policy", f"{self.NAME} does not ask a {of.__name__}")
         return found
 
-    def _fresh(self, key: str, handle: type[T], data: StateData) -> T:
+    def _fresh(self, key: Key, handle: type[T], data: StateData) -> T:
         """The handle of an entity that is not stored yet."""
-        return handle(SEAL, self._coordinate(key), 0, data, self._store_id)
+        return handle(SEAL, self._coordinate(key, data), 0, data, self._store_id)
 
-    def _load(self, key: str, start: StateData) -> S:
+    def _load(self, key: Key, start: StateData) -> S:
         """Fold what the ledger has of an entity. Its version counts events of any kind."""
-        coordinate = self._coordinate(key)
-        data, version = start, 0
-        for stored in self._ledger.stream(coordinate.entity, form=RAW):
+        coordinate = self._coordinate(key, start)
+        entity, ledger = coordinate.entity, self._ledger
+        data, version, stored = start, 0, None
+        taken = self._snapshots.newest(entity, start) if self._snapshots.kept else None
+        if taken is None:
+            events = ledger.stream(entity, form=RAW)
+        else:
+            events = ledger.stream(entity, first_version=taken.version, form=RAW)
+            last = next(events, None)
+            if last is not None and last.event_hash == taken.head:
+                data, version = taken.data, taken.version
+            else:  # another history, or a part of this one
+                events = ledger.stream(entity, form=RAW)
+        known = version
+        for stored in events:
             version, kind = stored.version, stored.kind
             if kind in self.KINDS:  # of any other, the program need not have a class
                 event = wire.decode(kind, stored.payload_version, stored.payload, stored.sequence)
                 data = self._replayed(data, event, version)
+        if stored is not None and version - known >= EVERY and self._snapshots.kept:
+            self._snapshots.keep(entity, start, Snapshot(version, stored.event_hash, data))
         return self._handle(coordinate, version, data, self._store_id)
 
-    def _replay(self, key: str, start: StateData, events: Iterable[EventPayload]) -> S:
+    def _replay(self, key: Key, start: StateData, events: Iterable[EventPayload]) -> S:
         """Fold events that are given; each counts as one version. What comes out does not write."""
-        data, version = start, 0
+        coordinate, data, version = self._coordinate(key, start), start, 0
         if not isinstance(cast("object", events), Iterable):
             raise InvalidArgument("events", f"must be events, not {type(events).__name__}")
         for version, event in enumerate(events, 1):
@@ -245,7 +225,7 @@ class Machine(Generic[S]):
                 raise InvalidArgument("events", f"a {type(event).__name__} is no event")
             if event.KIND in self.KINDS:
                 data = self._replayed(data, event, version)
-        return self._handle(self._coordinate(key), version, data, None)
+        return self._handle(coordinate, version, data, None)
 
     def apply(
         self,
@@ -435,13 +415,29 @@ class Machine(Generic[S]):
         step = cast("Step", edge.step)  # `__init__` makes sure of it
         fresh = step(data, event)
         if self.HANDLES.get(type(fresh)) is not edge.target:
-            row = _names((type(data), type(event)))
+            row = row_names((type(data), type(event)))
             gave = f"the step of {row} gave {type(fresh).__name__}"
             raise IllegalTransition(f"{self.NAME}: {gave}")
         return fresh
 
-    def _coordinate(self, key: str) -> Coordinate:
-        return Coordinate(f"{self.ENTITY}:{key}", self.SCOPE)
+    def _coordinate(self, key: Key, start: StateData) -> Coordinate:
+        """Where an entity is.
+
+        Raises:
+            InvalidArgument: That is no key, or not what the field KEY says that keys are.
+        """
+        given: object = key
+        due: tuple[type, ...] = KEYS
+        if self._key_of is not None and self._key_type is not None:
+            given, due = self._key_of(start), (self._key_type,)
+        if not isinstance(given, due) or isinstance(given, bool):
+            types = " or ".join(cls.__name__ for cls in due)
+            raise InvalidArgument(
+                self.KEY or "key",
+                f"{self.NAME} is named by a {types}, not by a {type(given).__name__}",
+                hint=f"give the key itself; the entity `{self.ENTITY}:…` is named after it",
+            )
+        return Coordinate(f"{self.ENTITY}:{key.hex if isinstance(key, UUID) else key}", self.SCOPE)
 
     def _handle(
         self, coordinate: Coordinate, version: int, data: StateData, store_id: UUID | None
@@ -480,7 +476,3 @@ def _store_id(ledger: Ledger) -> UUID:
 
 def _alike(one: object, other: object) -> bool:
     return one is other or one == other  # most are the same object
-
-
-def _names(row: Row) -> str:
-    return " + ".join(cls.__name__ for cls in row)

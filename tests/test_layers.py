@@ -19,9 +19,8 @@ LINES_MAX = 500
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
     "batpak": """cli testing / store / flow reader / projections / opened queries / read upkeep
-        / commit
-        / recovery / journal index / pipeline machine abi / guard append_receipt
-        / typestate append proof
+        / commit / recovery / journal index / pipeline machine abi / snapshot / edges
+        / guard append_receipt / typestate append proof
         / note claim / event / record system / diagnostics / wire meaning / region / payload
         / registry / config / cache / platform / report / outcome / reason / ids checks signing
         / kind coordinate clock codec digest disk / arguments / errors

@@ -25,7 +25,7 @@ from batpak.config import StoreConfig
 from batpak.errors import BatpakError, IllegalTransition, InvalidArgument, StaleState
 from batpak.guard.receipt import Receipt, mint
 from batpak.kind import EventKind
-from batpak.machine import Row
+from batpak.edges import Row
 from batpak.payload import EventPayload
 from batpak.store import Store
 from batpak.testing.platform import SimPlatform
