@@ -1,7 +1,7 @@
 """FileCache: one file for each state, any of which may be deleted at any time.
 
-    FBST | 1 | key, watermark, head, generation, epoch, taken_ms, state | crc
-    4 B    u16  a MessagePack array                                       u32
+    FBST | 1   | [key, row] | crc
+    4 B    u16   MessagePack  u32     row: a CachedState, its fields in order
 
 The name of a file is the hash of its key. A file appears by a rename, whole or not at all; nothing
 is synced, since losing it costs a replay.
@@ -35,12 +35,7 @@ _CRC: Final = struct.Struct(">I")
 
 class _File(NamedTuple):
     key: str
-    watermark: int
-    head: bytes
-    generation: int
-    epoch: int
-    taken_ms: int
-    state: bytes
+    row: CachedState
 
 
 _DECODE: Final = codec.decoder(_File).decode
@@ -83,16 +78,7 @@ class FileCache:
         """
         name = _name(key)
         found = self._read(name)
-        if found is None or found.key != key:
-            return None
-        return CachedState(
-            watermark=found.watermark,
-            head=found.head,
-            generation=found.generation,
-            epoch=found.epoch,
-            taken_ms=found.taken_ms,
-            state=found.state,
-        )
+        return None if found is None or found.key != key else found.row
 
     def put(self, key: str, row: CachedState, /) -> None:
         """Keep a state, in the place of what was there.
@@ -101,10 +87,7 @@ class FileCache:
             TooLarge: It has more than 64 MiB.
             StorageFailed: The system refused; what was there is there.
         """
-        body = codec.encode(
-            _File(key, row.watermark, row.head, row.generation, row.epoch, row.taken_ms, row.state)
-        )
-        data = _PREFIX + body
+        data = _PREFIX + codec.encode(_File(key, row))
         data += _CRC.pack(digest.crc32(data))
         if len(data) > FILE_BYTES_MAX:
             raise TooLarge("a cached state", len(data), FILE_BYTES_MAX)

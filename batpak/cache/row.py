@@ -8,18 +8,34 @@ from __future__ import annotations
 from typing import Protocol, final
 
 from msgspec import Struct
+from msgspec.structs import replace
+
+from batpak.digest import crc32
 
 
 @final
-class CachedState(Struct, frozen=True, kw_only=True):
+class CachedState(Struct, frozen=True, kw_only=True, array_like=True):
     """A state, encoded, and the place in the log that it is true for."""
 
     watermark: int  # it is the fold of everything in front of this sequence (of this version)
     head: bytes  # event_hash of the event in front of that: a log that has it has all before it
     generation: int  # one past the newest event that was folded
     epoch: int = 0  # how often the log had lost events by then
-    taken_ms: int  # when, in milliseconds since 1970
+    taken_ms: int = 0  # when, in milliseconds since 1970
     state: bytes
+    crc: int = 0  # of the key and all that is above
+
+    def sealed(self, key: str) -> CachedState:
+        """The same with its checksum, under a key."""
+        return replace(self, crc=self._crc(key))
+
+    def is_whole(self, key: str) -> bool:
+        """Whether it is as it was sealed, under this key."""
+        return 0 < self.generation and 0 < self.watermark and self.crc == self._crc(key)
+
+    def _crc(self, key: str) -> int:
+        numbers = f"{key} {self.watermark} {self.generation} {self.epoch} {self.taken_ms}"
+        return crc32(self.state, crc32(self.head, crc32(numbers.encode())))
 
 
 class ProjectionCache(Protocol):
