@@ -31,7 +31,7 @@ class CachedState(Struct, frozen=True, kw_only=True, array_like=True):
 
     def is_whole(self, key: str) -> bool:
         """Whether it is as it was sealed, under this key."""
-        return 0 < self.generation and 0 < self.watermark and self.crc == self._crc(key)
+        return min(self.generation, self.watermark) > 0 and self.crc == self._crc(key)
 
     def _crc(self, key: str) -> int:
         numbers = f"{key} {self.watermark} {self.generation} {self.epoch} {self.taken_ms}"

@@ -15,12 +15,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batpak.coordinate import Coordinate
+from batpak.errors import InvalidArgument
 from batpak.event import StoredEvent
 from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.read.projection import DictProjection, Freshness, Projection, RawProjection, fold
-from batpak.errors import InvalidArgument
 from batpak.wire import DICT, RAW, TYPED
 from tests.unit.parcels import BrittleLedger, ParcelSeen
 

@@ -201,13 +201,13 @@ def test_no_kinds_means_every_kind(store: Store) -> None:
 
         @override
         def apply(self, state: Total, event: StoredEvent[object], /) -> Total:
-            return replace(state, count=state.count + 1)
+            return Total(max(state.sum, event.version), state.count + 1)
 
     count(store, 1)
     store.append(USER, Said(text="x"))
     store.append_raw(USER, KEEP, b"\x01")
 
-    assert [store.project(Everything(), "user:1") for _ in range(2)] == [Total(0, 3)] * 2
+    assert [store.project(Everything(), "user:1") for _ in range(2)] == [Total(3, 3)] * 2
 
 
 class Names(Struct):
@@ -271,7 +271,7 @@ def test_a_relevant_event_that_nothing_reads_is_an_error_and_another_is_none(
 
         @override
         def apply(self, state: Total, event: StoredEvent[EventPayload], /) -> Total:
-            return state
+            raise LookupError(state, event.sequence)
 
     store.append_raw(USER, KEEP, b"\x01")
     count(store, 1)
