@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from enum import Enum
 from types import CodeType, FunctionType
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -23,6 +23,7 @@ from batpak.digest import joined_hash
 from batpak.ids import framed
 
 _PLAIN: Final = (bool, int, float, complex, str, bytes, Decimal, type(None), type(...))
+_METHODS: Final = (FunctionType, staticmethod, classmethod, property)
 
 
 def digest_of(parts: Iterable[str]) -> str:
@@ -64,8 +65,9 @@ def _node(node: object, seen: set[type]) -> Iterator[str]:
             yield name
             yield from _node(getattr(node, name), seen)
     elif isinstance(node, tuple):
-        yield f"{len(node)} of"
-        for one in node:
+        parts = cast("tuple[object, ...]", node)
+        yield f"{len(parts)} of"
+        for one in parts:
             yield from _node(one, seen)
     elif isinstance(node, _PLAIN):
         yield repr(node)
@@ -103,7 +105,7 @@ def _code(owner: object, seen: set[object]) -> Iterator[str]:
         for base in reversed(owner.__mro__):
             if not _is_of_a_library(base.__module__):
                 for name, member in sorted(vars(base).items()):
-                    if isinstance(member, FunctionType | staticmethod | classmethod | property):
+                    if isinstance(member, _METHODS):
                         yield name
                         yield from _code(member, seen)
 
@@ -129,7 +131,7 @@ def _text(of: CodeType) -> Iterator[str]:
         if isinstance(constant, CodeType):
             yield from _text(constant)
         elif isinstance(constant, frozenset):
-            yield " ".join(sorted(map(repr, constant)))
+            yield " ".join(sorted(map(repr, cast("frozenset[object]", constant))))
         else:
             yield repr(constant)
 

@@ -120,7 +120,7 @@ def test_a_projection_reads_states_back_as_what_stands_in_its_brackets() -> None
         pass
 
     class Never(RawProjection[Trail]):
-        STATE = None
+        STATE: ClassVar[type[Struct] | None] = None
 
     assert Places.STATE is Trail
     assert Untouched.STATE is Trail

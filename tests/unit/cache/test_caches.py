@@ -276,6 +276,10 @@ class Sly:
     def sync(self) -> None: ...
 
 
+_ANY: Any = CachedState
+NONSENSE: CachedState = _ANY(watermark="x", head=None, generation=1, state=None)
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -285,7 +289,7 @@ class Sly:
         "no row",
         row(),  # never sealed
         row().sealed("another key"),
-        CachedState(watermark="x", head=None, generation=1, state=None),  # type: ignore[arg-type]  as a cache may
+        NONSENSE,
         row(watermark=0).sealed("key"),
     ],
     ids=lambda given: type(given).__name__,
@@ -328,7 +332,8 @@ def test_a_state_that_does_not_come_back_equal_is_not_kept(
 ) -> None:
     cache = MemoryCache()
 
-    States(cache).put("key", (1, 2), lambda _: [1, 2], watermark=1, head=b"", generation=1)
+    put: Any = States(cache).put
+    put("key", (1, 2), list[int], watermark=1, head=b"", generation=1)
 
     assert len(cache) == 0
     assert "does not come back equal" in caplog.text

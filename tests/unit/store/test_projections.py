@@ -349,7 +349,7 @@ def test_attributes_of_an_instance_belong_to_its_meaning(kept: Store) -> None:
 
 def test_a_projection_without_a_state_to_read_is_never_kept(kept: Store) -> None:
     class Never(Sum):
-        STATE = None
+        STATE: ClassVar[type[Struct] | None] = None
 
     count(kept, 1, 2)
 
