@@ -105,7 +105,7 @@ def _code(owner: object, seen: set[object]) -> Iterator[str]:
         for base in reversed(owner.__mro__):
             if not _is_of_a_library(base.__module__):
                 for name, member in sorted(vars(base).items()):
-                    if isinstance(member, _METHODS):
+                    if type(member) in _METHODS:
                         yield name
                         yield from _code(member, seen)
 

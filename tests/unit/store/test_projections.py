@@ -700,6 +700,25 @@ def test_threads_share_a_handle_and_its_cache(kept: Store) -> None:
     assert kept.project(Sum(), "user:1") == Total(sum(range(300)), 300)
 
 
+def test_the_diagnostics_count_what_was_kept_and_what_was_not(kept: Store) -> None:
+    def counted() -> tuple[int, int]:
+        told = kept.diagnostics()
+        return told.cache_hits, told.cache_misses
+
+    count(kept, 1)
+    assert counted() == (0, 0)
+    kept.project(Sum(), "user:1")
+    assert counted() == (0, 1)
+    kept.project(Sum(), "user:1")
+    assert counted() == (1, 1)
+    rows = cast("Any", kept.projection_cache)._rows
+    [(key, row)] = rows.items()
+    for wrong in (replace(row, generation=7), replace(row, head=bytes(32)).sealed(key)):
+        rows[key] = wrong
+        kept.project(Sum(), "user:1")
+    assert counted() == (1, 3)
+
+
 def test_the_config_says_where_states_are_kept(tmp_path: Path) -> None:
     cache = MemoryCache()
 
