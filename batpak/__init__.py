@@ -15,6 +15,9 @@ from batpak.append import (
     RawPayload,
 )
 from batpak.append_receipt import verify_receipt
+from batpak.cache.file import FileCache
+from batpak.cache.memory import MemoryCache
+from batpak.cache.row import CachedState, NoCache, ProjectionCache
 from batpak.claim import Claim
 from batpak.clock import Hlc
 from batpak.commit.applier import Applier
@@ -89,7 +92,15 @@ from batpak.proof import Proof
 from batpak.read.ancestry import Ancestry, AncestryEnd
 from batpak.read.causes import CausalEnd, CausalPath, Impact, Impacts
 from batpak.read.page import Page
-from batpak.read.projection import Projection
+from batpak.read.projection import (
+    DictProjection,
+    Freshness,
+    Projected,
+    Projection,
+    RawProjection,
+    RebuildReport,
+)
+from batpak.read.watch import ProjectionWatcher
 from batpak.reader import StoreReader
 from batpak.region import KindFilter, Region
 from batpak.report import (
@@ -136,7 +147,10 @@ __all__ = [  # noqa: RUF022  in reading order
     "Unsigned", "Invalid", "InvalidReason",
     # read back
     "StoredEvent", "IndexEntry", "EventHeader", "Form", "Page", "Ancestry", "AncestryEnd",
-    "CausalPath", "CausalEnd", "Impact", "Impacts", "Projection",
+    "CausalPath", "CausalEnd", "Impact", "Impacts",
+    # folded into states, and kept
+    "Projection", "DictProjection", "RawProjection", "Freshness", "Projected", "ProjectionWatcher",
+    "RebuildReport", "ProjectionCache", "CachedState", "NoCache", "MemoryCache", "FileCache",
     # how it is
     "OpenReport", "Mode", "Torn", "VerifyReport", "Finding", "CheckpointNote", "NoteFault",
     "Health", "HealthState", "Stats", "Diagnostics",

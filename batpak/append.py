@@ -15,6 +15,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from batpak import codec
+from batpak.cache.row import ProjectionCache
 from batpak.claim import Claim, ReceiptFile, read_receipt
 from batpak.config import Durability
 from batpak.coordinate import Coordinate
@@ -200,6 +201,11 @@ class Ledger(Protocol):
         """Which store this is, also after a reopening. Handles write to the one they are from."""
         ...
 
+    @property
+    def projection_cache(self) -> ProjectionCache:
+        """Where a machine keeps what it has folded. `NoCache()`: nowhere."""
+        ...
+
     def append(
         self,
         coord: Coordinate,
@@ -227,6 +233,8 @@ class Ledger(Protocol):
         """Store several events as one. See `Store.append_batch`."""
         ...
 
-    def stream(self, entity: str, *, form: Form[Q]) -> Iterator[StoredEvent[Q]]:
+    def stream(
+        self, entity: str, *, first_version: int = 1, form: Form[Q]
+    ) -> Iterator[StoredEvent[Q]]:
         """The events of one entity in version order. See `StoreReader.stream`."""
         ...

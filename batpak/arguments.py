@@ -82,6 +82,22 @@ def bytes_of(argument: str, value: object, size: int) -> bytes:
     return value
 
 
+def timeout_of(argument: str, value: object) -> float | None:
+    """How long at most; None: for ever."""
+    return None if value is None else seconds_of(argument, value)
+
+
+def require(argument: str, given: object, *classes: type) -> None:
+    """Refuse what a checker would have refused, before it fails in some less clear way.
+
+    Raises:
+        InvalidArgument: It is of none of these classes, exactly.
+    """
+    if type(given) not in classes:
+        names = " or a ".join(cls.__name__ for cls in classes)
+        raise InvalidArgument(argument, f"expected a {names}, got a {type(given).__name__}")
+
+
 def check_nesting(argument: str, nested: list[T], inside: Callable[[T], list[T]]) -> None:
     """Make sure that what is `inside` one another nests at most NESTING_MAX deep.
 

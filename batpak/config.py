@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, IntEnum
+from typing import Final
 
 from msgspec import Struct
 
+from batpak.cache.row import NoCache, ProjectionCache
 from batpak.errors import InvalidArgument
 from batpak.report import OpenReport
 from batpak.signing.signing_key import SigningKey
@@ -75,6 +77,7 @@ class StoreConfig(Struct, frozen=True, kw_only=True):
     signer: SigningKey | None = None  # signs receipts and notes
     trusted: tuple[VerifyKey, ...] = ()  # believed, beside that of the signer: those used before
     signing: Signing = Signing.OPTIONAL
+    projection_cache: ProjectionCache = NoCache()  # where states are kept between two folds
     limits: Limits = Limits()
 
     @property
@@ -97,6 +100,9 @@ class StoreConfig(Struct, frozen=True, kw_only=True):
             raise InvalidArgument("on_open", f"{self.on_open!r} cannot be called")
         if type(self.signer) not in (SigningKey, type(None)):
             raise InvalidArgument("signer", f"{type(self.signer).__name__} is no SigningKey")
+        cache: object = self.projection_cache
+        if isinstance(cache, type) or not all(callable(getattr(cache, n, None)) for n in _CACHE):
+            raise InvalidArgument("projection_cache", f"{cache!r} is no ProjectionCache")
         if type(self.trusted) is not tuple:
             raise InvalidArgument("trusted", f"must be a tuple, not {type(self.trusted).__name__}")
         trusted_of("trusted", self.trusted)
@@ -121,6 +127,9 @@ class StoreConfig(Struct, frozen=True, kw_only=True):
         wait = limits.close_timeout_s
         if type(wait) not in (int, float) or not 0 <= wait <= 3600:
             raise InvalidArgument("limits.close_timeout_s", f"{wait!r} is not in 0..3600")
+
+
+_CACHE: Final = ("get", "put", "delete", "sync")
 
 
 def _require(name: str, value: object, low: int, high: int) -> None:

@@ -26,6 +26,8 @@ class Diagnostics(Struct, frozen=True, kw_only=True):
     syncs: int  # counted over the newest ones, as are the next two
     sync_p50_us: int
     sync_p99_us: int
+    cache_hits: int  # how often a projection went on from a kept state
+    cache_misses: int  # how often there was a cache, and nothing of use in it
 
     @property
     def units_per_group(self) -> float:

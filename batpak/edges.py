@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
+from uuid import UUID
+
+import msgspec
 
 from batpak.coordinate import Coordinate
 from batpak.errors import InvalidArgument
@@ -16,6 +19,11 @@ from batpak.typestate import Edge, Handle, StateData
 
 D = TypeVar("D", bound=StateData)
 N = TypeVar("N", bound=StateData)
+
+Key: TypeAlias = UUID | str | int
+"""What names an entity of a machine. A UUID is spelled as 32 hex digits, an integer in decimal."""
+
+KEYS: Final = (UUID, str, int)
 
 Row: TypeAlias = tuple[type[StateData], type[EventPayload]]
 
@@ -49,10 +57,29 @@ def edges(*rows: tuple[Row, Edge]) -> Mapping[Row, Edge]:
     table = dict(rows)
     for row in table:
         if sum(row == other for other, _ in rows) > 1:
-            raise InvalidArgument("edges", f"there are two rows for {names_of(row)}")
+            raise InvalidArgument("edges", f"there are two rows for {row_names(row)}")
     return MappingProxyType(table)
 
 
-def names_of(row: Row) -> str:
-    """A row, as messages have it."""
+def row_names(row: Row) -> str:
+    """A row as messages say it: `Draft + OrderPlaced`."""
     return " + ".join(cls.__name__ for cls in row)
+
+
+def key_type(table: Mapping[Row, Edge], key: str) -> type | None:
+    """Which of KEYS the field of that name holds in the data of every state.
+
+    None: another type, which is spelled before it is a key.
+    """
+    for data, _ in table:
+        try:
+            fields = msgspec.structs.fields(data)
+        except Exception:  # noqa: BLE001  annotations are evaluated, and may be anything
+            return None
+        for field in fields:
+            if field.name == key:
+                found: Any = field.type
+                while hasattr(found, "__supertype__"):  # a NewType of it, or of that
+                    found = found.__supertype__
+                return found if found in KEYS else None
+    return None

@@ -41,9 +41,10 @@ from uuid import UUID
 
 from batpak import wire
 from batpak.append import Cause, Ledger
+from batpak.arguments import require
 from batpak.coordinate import Coordinate
 from batpak.digest import joined_hash
-from batpak.edges import Row, names_of
+from batpak.edges import KEYS, Key, Row, key_type, row_names
 from batpak.errors import (
     IllegalHistory,
     IllegalTransition,
@@ -60,6 +61,7 @@ from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.report import Watermark
 from batpak.seal import SEAL
+from batpak.snapshot import EVERY, Snapshot, Snapshots
 from batpak.typestate import (
     Edge,
     G,
@@ -148,13 +150,15 @@ class Machine(Generic[S]):
         self._begin: Final = key_begin("batpak/move/1") + framed(self.NAME)
         self._scope: Final = framed(self.SCOPE)
         self._key_of: Final = attrgetter(self.KEY) if self.KEY else None
+        self._key_type: Final = key_type(self._table, self.KEY) if self.KEY else None
+        self._snapshots: Final = Snapshots(ledger, self.NAME, self._table)
         self._framed: Final[dict[tuple[int, int], bytes]] = {}
         for data, handle in self.HANDLES.items():
             if is_changeable(data):  # else a policy would judge what somebody has put there
                 derive(handle, data=copied_data)
         for row, to in self._table.items():
             if to.step is None:
-                raise InvalidArgument("steps", f"{self.NAME}: {names_of(row)} has none")
+                raise InvalidArgument("steps", f"{self.NAME}: {row_names(row)} has none")
             if to.policy is not None and to.policy not in self._policies:
                 raise InvalidArgument("policies", f"{self.NAME}: {to.policy.__name__} is missing")
             for cls in row if self.KEY else ():
@@ -162,7 +166,7 @@ class Machine(Generic[S]):
                     lacks = f"{cls.__name__} has no {self.KEY}"
                     raise InvalidArgument("edges", f"{self.NAME}: {lacks}, which is the key")
             if row[0] not in self.HANDLES or to.target not in self.HANDLES.values():
-                where = f"{names_of(row)} -> {to.target.__name__}"
+                where = f"{row_names(row)} -> {to.target.__name__}"
                 raise InvalidArgument("edges", f"{self.NAME}: {where} leads out of the machine")
 
     @property
@@ -183,24 +187,38 @@ class Machine(Generic[S]):
             raise InvalidArgument("policy", f"{self.NAME} does not ask a {of.__name__}")
         return found
 
-    def _fresh(self, key: str, handle: type[T], data: StateData) -> T:
+    def _fresh(self, key: Key, handle: type[T], data: StateData) -> T:
         """The handle of an entity that is not stored yet."""
-        return handle(SEAL, self._coordinate(key), 0, data, self._store_id)
+        return handle(SEAL, self._coordinate(key, data), 0, data, self._store_id)
 
-    def _load(self, key: str, start: StateData) -> S:
+    def _load(self, key: Key, start: StateData) -> S:
         """Fold what the ledger has of an entity. Its version counts events of any kind."""
-        coordinate = self._coordinate(key)
-        data, version = start, 0
-        for stored in self._ledger.stream(coordinate.entity, form=RAW):
+        coordinate = self._coordinate(key, start)
+        entity, ledger = coordinate.entity, self._ledger
+        data, version, stored = start, 0, None
+        taken = self._snapshots.newest(entity, start) if self._snapshots.kept else None
+        if taken is None:
+            events = ledger.stream(entity, form=RAW)
+        else:
+            events = ledger.stream(entity, first_version=taken.version, form=RAW)
+            last = next(events, None)
+            if last is not None and last.event_hash == taken.head:
+                data, version = taken.data, taken.version
+            else:  # another history, or a part of this one
+                events = ledger.stream(entity, form=RAW)
+        known = version
+        for stored in events:
             version, kind = stored.version, stored.kind
             if kind in self.KINDS:  # of any other, the program need not have a class
                 event = wire.decode(kind, stored.payload_version, stored.payload, stored.sequence)
                 data = self._replayed(data, event, version)
+        if stored is not None and version - known >= EVERY and self._snapshots.kept:
+            self._snapshots.keep(entity, start, Snapshot(version, stored.event_hash, data))
         return self._handle(coordinate, version, data, self._store_id)
 
-    def _replay(self, key: str, start: StateData, events: Iterable[EventPayload]) -> S:
+    def _replay(self, key: Key, start: StateData, events: Iterable[EventPayload]) -> S:
         """Fold events that are given; each counts as one version. What comes out does not write."""
-        data, version = start, 0
+        coordinate, data, version = self._coordinate(key, start), start, 0
         if not isinstance(cast("object", events), Iterable):
             raise InvalidArgument("events", f"must be events, not {type(events).__name__}")
         for version, event in enumerate(events, 1):
@@ -208,7 +226,7 @@ class Machine(Generic[S]):
                 raise InvalidArgument("events", f"a {type(event).__name__} is no event")
             if event.KIND in self.KINDS:
                 data = self._replayed(data, event, version)
-        return self._handle(self._coordinate(key), version, data, None)
+        return self._handle(coordinate, version, data, None)
 
     def apply(
         self,
@@ -243,7 +261,7 @@ class Machine(Generic[S]):
             PayloadInvalid: The event may not be stored.
             StaleState: The entity has moved on since the handle was read; load it again.
         """
-        _require("move", move, Transition, Guarded)
+        require("move", move, Transition, Guarded)
         edge = self._edge(move, None)
         encoded = wire.encode(move.event)
         return self._store(
@@ -284,21 +302,14 @@ class Machine(Generic[S]):
                 handle is from another store, or from none.
             StaleState: The entity has moved on since the handle was read; load it again.
         """
-        _require("receipt", receipt, Receipt)
+        require("receipt", receipt, Receipt)
         move = receipt.proposal
-        _require("receipt", move, Guarded)
+        require("receipt", move, Guarded)
         edge = self._edge(move, move.policy)
         spent = receipt.spend(self._policies[move.policy].jury, extensions)
+        encoded, stamped = spent.encoded, spent.extensions
         return self._store(
-            move,
-            edge,
-            spent.encoded,
-            caused_by,
-            correlation_id,
-            flags,
-            spent.extensions,
-            wait_for,
-            timeout_s,
+            move, edge, encoded, caused_by, correlation_id, flags, stamped, wait_for, timeout_s
         )
 
     def _edge(self, move: _AnyMove[S, T], policy: type[Policy] | None) -> Edge:
@@ -422,13 +433,29 @@ class Machine(Generic[S]):
         step = cast("Step", edge.step)  # `__init__` makes sure of it
         fresh = step(data, event)
         if self.HANDLES.get(type(fresh)) is not edge.target:
-            row = names_of((type(data), type(event)))
+            row = row_names((type(data), type(event)))
             gave = f"the step of {row} gave {type(fresh).__name__}"
             raise IllegalTransition(f"{self.NAME}: {gave}")
         return fresh
 
-    def _coordinate(self, key: str) -> Coordinate:
-        return Coordinate(f"{self.ENTITY}:{key}", self.SCOPE)
+    def _coordinate(self, key: Key, start: StateData) -> Coordinate:
+        """Where an entity is.
+
+        Raises:
+            InvalidArgument: That is no key, or not what the field KEY says that keys are.
+        """
+        given: object = key
+        due: tuple[type, ...] = KEYS
+        if self._key_of is not None and self._key_type is not None:
+            given, due = self._key_of(start), (self._key_type,)
+        if not isinstance(given, due) or isinstance(given, bool):
+            types = " or ".join(cls.__name__ for cls in due)
+            raise InvalidArgument(
+                self.KEY or "key",
+                f"{self.NAME} is named by a {types}, not by a {type(given).__name__}",
+                hint=f"give the key itself; the entity `{self.ENTITY}:…` is named after it",
+            )
+        return Coordinate(f"{self.ENTITY}:{key.hex if isinstance(key, UUID) else key}", self.SCOPE)
 
     def _handle(
         self, coordinate: Coordinate, version: int, data: StateData, store_id: UUID | None
@@ -467,10 +494,3 @@ def _store_id(ledger: Ledger) -> UUID:
 
 def _alike(one: object, other: object) -> bool:
     return one is other or one == other  # most are the same object
-
-
-def _require(argument: str, given: object, *classes: type) -> None:
-    """Refuse what a checker would have refused, before it fails in some less clear way."""
-    if type(given) not in classes:
-        names = " or a ".join(cls.__name__ for cls in classes)
-        raise InvalidArgument(argument, f"expected a {names}, got a {type(given).__name__}")

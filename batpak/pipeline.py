@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from batpak import wire
 from batpak.append import POLICY, AppendReceipt, BatchItem, Cause, Ledger
+from batpak.arguments import require
 from batpak.coordinate import Coordinate
 from batpak.errors import IdempotencyConflict, InvalidArgument
 from batpak.event import P, P_co
@@ -93,7 +94,7 @@ class Pipeline(Generic[C, P]):
             InvalidArgument: Not a proposal, or of an event that the policy is not for.
             PayloadInvalid: Every gate permits, but the event may not be stored.
         """
-        _require("proposal", proposal, Proposal)
+        require("proposal", proposal, Proposal)
         return self._policy.evaluate(ctx, proposal)
 
     def commit(
@@ -138,8 +139,8 @@ class Pipeline(Generic[C, P]):
                 policy.
             BatpakError: As `Store.append`.
         """
-        _require("receipt", receipt, Receipt)
-        _require("receipt", receipt.proposal, Proposal)
+        require("receipt", receipt, Receipt)
+        require("receipt", receipt.proposal, Proposal)
         spent = receipt.spend(self._policy.jury, extensions, self._max_age_ns)
         stored = store.append(
             coord,
@@ -216,7 +217,7 @@ class Pipeline(Generic[C, P]):
             ReceiptRejected: The receipt was spent, or is not for this event.
             BatpakError: As `Store.append_batch`.
         """
-        _require("receipt", receipt, BypassReceipt)
+        require("receipt", receipt, BypassReceipt)
         encoded, audit = receipt.spend(), receipt.audit
         event = _judged(encoded)
         item = BatchItem(
@@ -254,10 +255,3 @@ def _nanoseconds(argument: str, seconds: object) -> int:
         limits = f"a nanosecond to {_AGE_MAX_S:,} seconds"
         raise InvalidArgument(argument, f"must be a number of seconds, from {limits}")
     return int(seconds * 1e9)
-
-
-def _require(argument: str, given: object, due: type) -> None:
-    """Refuse what a checker would have refused, before it fails in some less clear way."""
-    if type(given) is not due:
-        name = type(given).__name__
-        raise InvalidArgument(argument, f"expected a {due.__name__}, got a {name}")

@@ -1,7 +1,7 @@
 """StoreReader: everything that can be asked of a store, and all that a read-only open offers.
 
-The queries are in `batpak.queries`, the waits in `batpak.waits`; here is what is asked of entities,
-causes and the store itself, and how a handle ends.
+Queries, waits and projections are in modules of their own names; here is what is asked of
+entities, causes and the store itself, and how a handle ends.
 """
 
 from __future__ import annotations
@@ -33,17 +33,16 @@ from batpak.note import CheckpointNote
 from batpak.opened import Opened
 from batpak.override import override
 from batpak.payload import EventPayload
+from batpak.projections import Projections
 from batpak.proof import Proof
 from batpak.read import ancestry, causes, claims, path
 from batpak.read.ancestry import Ancestry
 from batpak.read.causes import CausalPath, Impacts
-from batpak.read.projection import Projection, S, project
 from batpak.region import Region
 from batpak.report import Health, HealthState, OpenReport, Stats, VerifyReport
 from batpak.signing.verdict import Invalid, TrustVerdict
 from batpak.upkeep.stats import stats_of
 from batpak.upkeep.verify import Look, look, verify_log
-from batpak.waits import Waits
 from batpak.wire import TYPED, Form, Q, form_of
 
 T = TypeVar("T")
@@ -66,7 +65,7 @@ _VERBS: Final = frozenset(
 _ALL: Final = Region.all()
 
 
-class StoreReader(Waits):
+class StoreReader(Projections):
     """A store, for reading. Made by `Store.open_read_only`; `Store` adds the writing verbs.
 
     Any thread may use it at any time. Iterators belong to one thread at a time.
@@ -109,18 +108,6 @@ class StoreReader(Waits):
         for one in found:
             self._alive()
             yield one
-
-    def project(self, projection: Projection[S], entity: str) -> S | None:
-        """Fold the relevant events of one entity. None: there are none.
-
-        Raises:
-            CorruptStore, UnknownKind, FutureVersion, DecodeFailed: An event cannot be read.
-        """
-        self._alive()
-        rows = query.entity_rows(self._table, text_of("entity", entity))
-        if projection.KINDS:
-            rows = query.of_kinds(rows, projection.KINDS)
-        return project(projection, self._fetch.events(rows, TYPED, entity=entity))
 
     # -------------------------------------------------------------------- ancestors and causes
 

@@ -188,6 +188,13 @@ def lookup(kind: int) -> Entry | None:
     return _BY_KIND.get(kind)
 
 
+def versions(kind: int) -> list[Entry]:
+    """The entries of every version of this kind, oldest first."""
+    found = [entry for (of, _), entry in sorted(_FORMER.items()) if of == kind]
+    current = _BY_KIND.get(kind)
+    return found if current is None else [*found, current]
+
+
 def kinds() -> frozenset[EventKind]:
     """Every kind that some imported class reads."""
     return frozenset(entry.kind for entry in _BY_KIND.values())

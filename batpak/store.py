@@ -164,6 +164,8 @@ class Store(Appends):
             syncs=len(syncs),
             sync_p50_us=percentile_us(syncs, 0.50),
             sync_p99_us=percentile_us(syncs, 0.99),
+            cache_hits=self._states.hits,
+            cache_misses=self._states.misses,
         )
 
     @override

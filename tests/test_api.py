@@ -29,7 +29,9 @@ FRONT = """
     SigningKey VerifyKey Signing verify_receipt Proof TrustVerdict Signed Unsigned Invalid
     InvalidReason
     StoredEvent IndexEntry EventHeader Form Page Ancestry AncestryEnd CausalPath CausalEnd Impact
-    Impacts Projection
+    Impacts
+    Projection DictProjection RawProjection Freshness Projected ProjectionWatcher RebuildReport
+    ProjectionCache CachedState NoCache MemoryCache FileCache
     OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Health HealthState
     Stats Diagnostics
     Frontier Watermark Applier

@@ -18,21 +18,21 @@ LINES_MAX = 500
 # One table per package, top floor first, floors parted by "/". A module imports from lower floors
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
-    "batpak": """cli testing aio / store / appends / flow reader / waits / opened queries
-        / read upkeep / commit
-        / recovery / journal index / pipeline machine abi / edges / guard append_receipt
-        / typestate append proof
-        / note claim / event / record system / diagnostics / wire region / payload / registry
-        / config platform / report / outcome / reason / ids checks signing
+    "batpak": """cli testing aio / store / appends / flow reader / projections / waits
+        / opened queries / read upkeep / commit / recovery / journal index / pipeline machine abi
+        / snapshot / edges / guard append_receipt / typestate append proof
+        / note claim / event / record system / diagnostics / wire meaning / region / payload
+        / registry / config / cache / platform / report / outcome / reason / ids checks signing
         / kind coordinate clock codec digest disk / arguments / errors
         / exact faults frozen override seal""",
-    "batpak.disk": "secret / posix / seam",
+    "batpak.cache": "states / file memory / row",
+    "batpak.disk": "secret / posix whole / seam",
     "batpak.signing": "trust / signing_key / verify_key / verdict",
     "batpak.testing": """scenario / given / walk ledger samples moves / platform sabotage contract
         / crash handles threads watched / history disk switches / image / clock faults model""",
     "batpak.cli": """main / schemas pictures stores signatures decode demo versions
         / kinds manner readable trusted / generated""",
-    "batpak.read": "ancestry causes claims path projection / fetch page",
+    "batpak.read": """ancestry causes claims path watch projector / fetch page projection source""",
     "batpak.upkeep": "verify stats",
     "batpak.recovery": "restore / footer / decide",
     "batpak.commit": """lane / line rotation / sealer / stage ticket / unit worker applier

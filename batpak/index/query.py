@@ -96,10 +96,22 @@ def entity_rows(
     first_version: int = 1,
     last_version: int | None = None,
     *,
+    start: int = 0,
+    stop: int | None = None,
     reverse: bool = False,
 ) -> Iterator[Rows]:
-    """The rows of one entity, exactly, in version order, as the log is at the call."""
-    spans = table.spans(0, table.bound, reverse=reverse)
+    """The rows of one entity, exactly, in version order, as the log is at the call.
+
+    Args:
+        table: The index.
+        entity: Whose.
+        first_version: None in front of it.
+        last_version: None behind it.
+        start: None in front of this sequence.
+        stop: None at this sequence, or behind it.
+        reverse: Newest first.
+    """
+    spans = table.spans(start, table.bound if stop is None else stop, reverse=reverse)
     return _entity_rows(table, entity, spans, first_version, last_version, reverse=reverse)
 
 
@@ -129,7 +141,7 @@ def _of_entity(
 ) -> Sequence[int]:
     """The rows of one entity in a part."""
     part, low, high = span
-    rows = _between(part.of_entity(entity), low, high)
+    rows = _between(part.of_entity(entity, low), low, high)
     if rows and (first_version > 1 or last_version is not None):
         base = table.version_of(part, rows[0])  # they stand without a gap
         stop = len(rows) if last_version is None else max(0, last_version + 1 - base)

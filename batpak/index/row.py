@@ -126,8 +126,8 @@ class Part(Protocol):
         """The newest row of an entity."""
         ...
 
-    def of_entity(self, entity: str) -> Sequence[int]:
-        """The rows of an entity, ascending; likewise below."""
+    def of_entity(self, entity: str, start: int = 0) -> Sequence[int]:
+        """The rows of an entity from `start` on, perhaps with some before it; ascending."""
         ...
 
     def codes_under(self, prefix: str) -> Collection[int]:

@@ -170,7 +170,7 @@ class Sealed:
         return row
 
     @_renewing
-    def of_entity(self, entity: str) -> Sequence[int]:
+    def of_entity(self, entity: str, start: int = 0) -> Sequence[int]:  # noqa: ARG002  they are there
         """The rows of an entity, ascending."""
         code = self._code("ent", entity)
         return () if code is None else self._group("ent", code, code + 1)

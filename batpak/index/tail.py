@@ -168,14 +168,14 @@ class Tail:
         head = self.heads.get(entity)
         return None if head is None else head.row
 
-    def of_entity(self, entity: str) -> Sequence[int]:
-        """The rows of an entity, ascending."""
+    def of_entity(self, entity: str, start: int = 0) -> Sequence[int]:
+        """The rows of an entity, ascending; none in front of `start`."""
         head = self.heads.get(entity)
         if head is None:
             return ()
         self.ready()
         rows, previous, row = array("I"), self.previous, head.row
-        while row != NO_ROW:
+        while row != NO_ROW and row >= start:
             rows.append(row)
             row = previous[row]
         rows.reverse()

@@ -8,6 +8,7 @@ from typing import Final
 
 from batpak.config import Durability, StoreConfig, SyncMode
 from batpak.disk.seam import Directory
+from batpak.disk.whole import write_all
 from batpak.journal import layout
 from batpak.journal.segment import Segment
 
@@ -59,7 +60,7 @@ class ActiveFile:
                 mapped = self._file.reserve(size)
             if self._fill and mapped is not None:
                 for at in range(end, size, len(_ZEROS)):
-                    layout.write_all(self._file, at, _ZEROS[: size - at])
+                    write_all(self._file, at, _ZEROS[: size - at])
         self.reserved = size
         self._step = min(self._step * 2, self._step_max)
         if mapped is not None:
@@ -72,7 +73,7 @@ class ActiveFile:
             OSError: The system refused; some of it may have been written.
         """
         if self._file.write(offset, data) != len(data):
-            layout.write_all(self._file, offset, data)
+            write_all(self._file, offset, data)
 
     def sync(self) -> None:
         """Return once everything written is durable.
@@ -106,7 +107,7 @@ class ActiveFile:
         left = min(self._file.size() - offset, size)
         if left > 0:
             with suppress(OSError):  # no room even for that, on a disk that copies on write
-                layout.write_all(self._file, offset, bytes(left))
+                write_all(self._file, offset, bytes(left))
             self._file.sync(data_only=False)
         self.cut(offset)
 

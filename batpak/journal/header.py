@@ -21,6 +21,7 @@ from msgspec import Struct
 from batpak import codec, digest
 from batpak.clock import STAMP_NS_MAX
 from batpak.disk.seam import Directory
+from batpak.disk.whole import read_all
 from batpak.errors import CorruptStore, FutureVersion, InvalidArgument
 from batpak.faults import Damage
 from batpak.journal import layout
@@ -121,14 +122,14 @@ def read(directory: Directory, name: str, tail_bytes: int = 0) -> Ends:
         file = directory.open(name)
         try:
             size = file.size()
-            data = layout.read_all(file, 0, _FIRST_READ)
+            data = read_all(file, 0, _FIRST_READ)
             whole = int.from_bytes(data[4:8], "big") + _PREFIX.size + _CRC.size
             if _FIRST_READ < whole <= HEADER_BYTES_MAX + _PREFIX.size + _CRC.size:
-                data = layout.read_all(file, 0, whole)
+                data = read_all(file, 0, whole)
             tail = b""
             if tail_bytes:
                 begin = max(0, size - tail_bytes)
-                tail = layout.read_all(file, begin, size - begin)
+                tail = read_all(file, begin, size - begin)
         finally:
             file.close()
     if size > layout.SEGMENT_BYTES_MAX:

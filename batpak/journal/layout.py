@@ -20,7 +20,8 @@ from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
 from batpak.disk import posix
-from batpak.disk.seam import Directory, Lock, ReadFile, StrPath, WriteFile
+from batpak.disk.seam import Directory, Lock, StrPath, WriteFile
+from batpak.disk.whole import read_all, write_all
 from batpak.errors import CorruptStore, InvalidArgument, StorageFailed, StoreLocked
 from batpak.faults import Damage
 from batpak.platform import Platform
@@ -129,20 +130,6 @@ def asking(operation: str, path: str) -> Generator[None]:
 # ------------------------------------------------------------------------------ whole transfers
 
 
-def write_all(file: WriteFile, offset: int, data: bytes) -> None:
-    """Write all of `data`, in as many pieces as the system takes.
-
-    Raises:
-        OSError: The system refused; some of it may have been written.
-    """
-    done = file.write(offset, data)
-    while done < len(data):
-        taken = file.write(offset + done, data[done:])
-        if taken <= 0:
-            raise OSError(None, "the file takes no more bytes")
-        done += taken
-
-
 def write_pieces(file: WriteFile, offset: int, pieces: Iterable[bytes]) -> None:
     """Write pieces one behind the other, small ones together.
 
@@ -159,21 +146,6 @@ def write_pieces(file: WriteFile, offset: int, pieces: Iterable[bytes]) -> None:
             offset, waiting, size = offset + size, [], 0
     if size:
         write_all(file, offset, b"".join(waiting))
-
-
-def read_all(file: ReadFile, offset: int, count: int) -> bytes:
-    """Read `count` bytes, or fewer if the file ends before.
-
-    Raises:
-        OSError: The system refused.
-    """
-    data = file.pread(offset, count)
-    while len(data) < count:
-        more = file.pread(offset + len(data), count - len(data))
-        if not more:
-            break
-        data += more
-    return data
 
 
 def read_small(directory: Directory, name: str, bytes_max: int) -> bytes:

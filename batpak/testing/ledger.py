@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from batpak import wire
 from batpak.append import AppendReceipt, BatchItem, Cause, RawPayload
 from batpak.arguments import seconds_of
+from batpak.cache.row import NoCache, ProjectionCache
 from batpak.clock import Hlc
 from batpak.commit import request
 from batpak.commit.request import Request
@@ -42,12 +43,18 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self._model = Model(UUID(int=next(_NUMBERS)))
+        self._cache = NoCache()
         self._lock = REAL.raw_lock()
 
     @property
     def store_id(self) -> UUID:
         """Of no other ledger in this process."""
         return self._model.store_id
+
+    @property
+    def projection_cache(self) -> ProjectionCache:
+        """None: what is in memory is as soon folded again."""
+        return self._cache
 
     def append(
         self,
@@ -114,9 +121,11 @@ class MemoryLedger:
         )
         return self._take(Asked(checked, idempotency_key, caused_by, correlation_id))
 
-    def stream(self, entity: str, *, form: Form[Q]) -> Iterator[StoredEvent[Q]]:
+    def stream(
+        self, entity: str, *, first_version: int = 1, form: Form[Q]
+    ) -> Iterator[StoredEvent[Q]]:
         """The events of one entity in version order. See `StoreReader.stream`."""
-        for one in self._model.stream(entity):
+        for one in self._model.stream(entity)[first_version - 1 :]:
             decode = wire.decoder(one.kind, one.payload_version, form, one.sequence)
             yield StoredEvent(decode(one.data), one.record)
 

@@ -22,7 +22,6 @@ from batpak_codegen.payload_view import (
 )
 from batpak_codegen.text import Code, code, doc, ident, python_literal
 from batpak_codegen.text import Doc as Words
-from batpak_codegen.types import FieldType, IdType, Scalar, bare
 
 
 class StateItem(Struct, frozen=True):
@@ -316,7 +315,6 @@ def _edge(machine: MachineDef, move: MoveDef, state: str) -> Edge:
 def _methods(space: Namespace, machine: MachineDef) -> tuple[Method, Method, Method]:
     name, type_ = machine.key.name, space.annotation(machine.key.type)
     initial, noun = machine.initial.name, names.snake(machine.name).replace("_", " ")
-    key = _key_text(machine.key)
     start = f"{initial}({name}={name})"
     handle, state = machine.handle(initial), f"{machine.name}State"
     given = "history" if name == "events" else "events"
@@ -335,29 +333,20 @@ def _methods(space: Namespace, machine: MachineDef) -> tuple[Method, Method, Met
             handle,
             f"{article(noun).capitalize()} that is not stored yet."
             f" Its first move fails if the {noun} already exists.",
-            Call("self._fresh(", (key, handle, start)),
+            Call("self._fresh(", (name, handle, start)),
         ),
         method(
             "load",
             (),
             state,
             f"The {noun} as the store has it now.",
-            Call("self._load(", (key, start)),
+            Call("self._load(", (name, start)),
         ),
         method(
             "replay",
             (events,),
             state,
             "The same fold over the given events, without the store.",
-            Call("self._replay(", (key, start, given)),
+            Call("self._replay(", (name, start, given)),
         ),
     )
-
-
-def _key_text(key: FieldType) -> str:
-    """Return the expression that spells the key inside an entity."""
-    of = bare(key.type)
-    if isinstance(of, IdType) or (isinstance(of, Scalar) and of.name == "uuid"):
-        return f"{key.name}.hex"
-    is_text = isinstance(of, Scalar) and of.name == "string"
-    return key.name if is_text else f"str({key.name})"

@@ -427,13 +427,13 @@ class ParcelMachine(Machine[ParcelState]):
         super().__init__(ledger, steps, (self.pack_gates, self.cancel_gates))
 
     def new(self, parcel_id: ParcelId) -> NewParcel:
-        return self._fresh(parcel_id.hex, NewParcel, New(parcel_id=parcel_id))
+        return self._fresh(parcel_id, NewParcel, New(parcel_id=parcel_id))
 
     def load(self, parcel_id: ParcelId) -> ParcelState:
-        return self._load(parcel_id.hex, New(parcel_id=parcel_id))
+        return self._load(parcel_id, New(parcel_id=parcel_id))
 
     def replay(self, parcel_id: ParcelId, events: Iterable[EventPayload]) -> ParcelState:
-        return self._replay(parcel_id.hex, New(parcel_id=parcel_id), events)
+        return self._replay(parcel_id, New(parcel_id=parcel_id), events)
 
 
 # ------------------------------------------------------------------------------------- ledger

@@ -98,6 +98,20 @@ def test_new_is_version_0_and_stores_nothing(parcels: ParcelMachine, ledger: Bri
     assert ledger.events == []
 
 
+@pytest.mark.parametrize("key", ["parcel:1", None, 7, b"7"], ids=["text", "None", "int", "bytes"])
+@pytest.mark.parametrize("verb", ["new", "load", "replay"])
+def test_what_is_no_key_names_no_entity(parcels: ParcelMachine, verb: str, key: object) -> None:
+    call: Any = getattr(parcels, verb)
+
+    with pytest.raises(InvalidArgument) as refused:
+        call(key, *([()] if verb == "replay" else []))
+
+    assert refused.value.argument == "parcel_id"
+    named = f"test.parcels.Parcel is named by a UUID, not by a {type(key).__name__}"
+    assert refused.value.reason == named
+    assert "`parcel:…`" in refused.value.hint
+
+
 def test_an_entity_that_is_not_stored_loads_as_new(parcels: ParcelMachine) -> None:
     assert parcels.load(ID) == parcels.new(ID)
 

@@ -107,10 +107,10 @@ class LampMachine(Machine[LampState]):
     )
 
     def new(self, lamp: LampId) -> DarkLamp:
-        return self._fresh(str(lamp), DarkLamp, Dark(lamp=lamp))
+        return self._fresh(lamp, DarkLamp, Dark(lamp=lamp))
 
     def load(self, lamp: LampId) -> LampState:
-        return self._load(str(lamp), Dark(lamp=lamp))
+        return self._load(lamp, Dark(lamp=lamp))
 
 
 def test_a_handle_takes_its_data_and_its_state_from_the_brackets() -> None:
@@ -267,3 +267,20 @@ def test_the_table_of_a_machine_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
         table[Dark, LampOut] = None
     assert UUID(int=0) not in table
+
+
+@pytest.mark.parametrize("key", [None, True, 1.5, b"1"])
+def test_without_a_field_for_it_a_key_is_still_a_uuid_text_or_an_integer(key: object) -> None:
+    lamps: Any = LampMachine(MemoryLedger())
+
+    with pytest.raises(InvalidArgument, match="named by a UUID or str or int"):
+        lamps.load(key)
+
+
+@pytest.mark.parametrize(
+    ("key", "entity"), [("a-1", "lamp:a-1"), (12, "lamp:12"), (UUID(int=15), f"lamp:{15:032x}")]
+)
+def test_a_key_is_spelled_as_it_is_in_decimal_or_in_hex(key: object, entity: str) -> None:
+    lamps: Any = LampMachine(MemoryLedger())
+
+    assert lamps.load(key).coordinate.entity == entity

@@ -15,13 +15,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batpak.coordinate import Coordinate
+from batpak.errors import InvalidArgument
 from batpak.event import StoredEvent
-from batpak.ids import new_id
 from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
-from batpak.read.projection import Projection, project
-from tests.unit.parcels import BrittleLedger, ParcelCancelled, ParcelId, ParcelSeen
+from batpak.read.projection import DictProjection, Freshness, Projection, RawProjection, fold
+from batpak.wire import DICT, RAW, TYPED
+from tests.unit.parcels import BrittleLedger, ParcelSeen
 
 AT = Coordinate("parcel:1", "test")
 
@@ -52,35 +53,28 @@ class Everything(Places):
     KINDS: ClassVar[frozenset[EventKind]] = frozenset()
 
 
-def log(*payloads: EventPayload) -> list[StoredEvent[EventPayload]]:
+def log(*places: str) -> list[StoredEvent[EventPayload]]:
     ledger = BrittleLedger()
-    for payload in payloads:
-        ledger.append(AT, payload)
+    for place in places:
+        ledger.append(AT, ParcelSeen(where=place))
     return ledger.events
 
 
-OTHER = ParcelCancelled(parcel_id=new_id(ParcelId), reason="lost")
+def folded(events: list[StoredEvent[EventPayload]], state: Trail | None = None) -> Trail | None:
+    return fold(Places(), state, iter(events))[0]
 
 
-def test_the_state_is_the_fold_of_the_relevant_events_in_order() -> None:
-    events = log(ParcelSeen(where="a"), OTHER, ParcelSeen(where="b"))
+def test_the_state_is_the_fold_of_the_events_in_order_and_the_last_comes_with_it() -> None:
+    events = log("a", "b")
 
-    assert project(Places(), events) == Trail(("a", "b"))
+    assert fold(Places(), None, iter(events)) == (Trail(("a", "b")), events[1])
 
 
-@given(st.lists(st.text(max_size=3).map(lambda where: ParcelSeen(where=where))), st.integers(0, 5))
-def test_a_fold_can_be_cut_anywhere_and_continued(events: list[ParcelSeen], cut: int) -> None:
-    stored = log(*events)
-    head, tail = stored[:cut], stored[cut:]
+@given(st.lists(st.text(max_size=3)), st.integers(0, 5))
+def test_a_fold_can_be_cut_anywhere_and_continued(places: list[str], cut: int) -> None:
+    stored = log(*places)
 
-    class Continued(Places):
-        @override
-        def initial(self) -> Trail:
-            return project(Places(), head) or Trail()
-
-    whole = project(Places(), stored)
-
-    assert whole == (project(Continued(), tail) if tail else project(Places(), head))
+    assert folded(stored[cut:], folded(stored[:cut])) == folded(stored)
 
 
 class Untouched(Places):
@@ -89,23 +83,29 @@ class Untouched(Places):
         raise AssertionError("initial was called")
 
 
-@pytest.mark.parametrize("events", [[], log(OTHER)], ids=["no events", "no relevant events"])
-def test_without_a_relevant_event_there_is_no_state(
-    events: list[StoredEvent[EventPayload]],
-) -> None:
-    assert project(Untouched(), events) is None
+def test_without_an_event_there_is_no_state_and_nothing_is_called() -> None:
+    assert fold(Untouched(), None, iter(())) == (None, None)
+    assert fold(Untouched(), Trail(("a",)), iter(())) == (Trail(("a",)), None)
 
 
-def test_no_kinds_means_every_kind() -> None:
-    with pytest.raises(LookupError, match="ParcelCancelled"):
-        project(Everything(), log(OTHER))
+def test_a_continued_fold_does_not_ask_for_the_initial_state() -> None:
+    assert fold(Untouched(), Trail(("a",)), iter(log("b")))[0] == Trail(("a", "b"))
 
 
 def test_an_exception_passes_through_with_the_name_and_the_event() -> None:
-    with pytest.raises(LookupError) as raised:
-        project(Everything(), log(ParcelSeen(where="a"), OTHER))
+    class Fussy(Places):
+        NAME: ClassVar[str] = "fussy"
 
-    assert raised.value.__notes__ == ["projection everything at event 1"]
+        @override
+        def apply(self, state: Trail, event: StoredEvent[EventPayload], /) -> Trail:
+            if event.payload == ParcelSeen(where="b"):
+                raise LookupError
+            return super().apply(state, event)
+
+    with pytest.raises(LookupError) as raised:
+        fold(Fussy(), None, iter(log("a", "b")))
+
+    assert raised.value.__notes__ == ["projection fussy at event 1"]
 
 
 def test_a_projection_has_a_name_of_its_own() -> None:
@@ -113,6 +113,20 @@ def test_a_projection_has_a_name_of_its_own() -> None:
     assert f"{__name__}.Places" == Places.NAME
     assert f"{__name__}.Untouched" == Untouched.NAME
     assert Places.VERSION == 1
+
+
+def test_a_projection_reads_states_back_as_what_stands_in_its_brackets() -> None:
+    class Loose(DictProjection[Trail]):
+        pass
+
+    class Never(RawProjection[Trail]):
+        STATE: ClassVar[type[Struct] | None] = None
+
+    assert Places.STATE is Trail
+    assert Untouched.STATE is Trail
+    assert Loose.STATE is Trail
+    assert Never.STATE is None
+    assert [cls.FORM for cls in (Places, Loose, Never)] == [TYPED, DICT, RAW]
 
 
 def test_an_unfinished_projection_cannot_be_made() -> None:
@@ -126,9 +140,15 @@ def test_an_unfinished_projection_cannot_be_made() -> None:
 
 
 def test_a_stored_event_is_not_changed_by_a_fold() -> None:
-    events = log(ParcelSeen(where="a"))
+    events = log("a")
     before = replace(events[0])
 
-    project(Places(), events)
+    folded(events)
 
     assert events == [before]
+
+
+@pytest.mark.parametrize("age", [-1, -0.1, float("nan"), True, None, "1"])
+def test_an_age_is_a_number_of_seconds(age: Any) -> None:  # noqa: ANN401
+    with pytest.raises(InvalidArgument, match="max_age_s: must be a number of seconds"):
+        Freshness.maybe_stale(age)

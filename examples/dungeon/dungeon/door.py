@@ -314,12 +314,12 @@ class DoorMachine(Machine[DoorState]):
 
     def new(self, door_id: DoorId) -> ClosedDoor:
         """A door that nobody has touched."""
-        return self._fresh(door_id.hex, ClosedDoor, Closed(door_id=door_id))
+        return self._fresh(door_id, ClosedDoor, Closed(door_id=door_id))
 
     def load(self, door_id: DoorId) -> DoorState:
         """The door as the store has it now."""
-        return self._load(door_id.hex, Closed(door_id=door_id))
+        return self._load(door_id, Closed(door_id=door_id))
 
     def replay(self, door_id: DoorId, events: Iterable[DoorEvent]) -> DoorState:
         """The same fold over the given events, without the store."""
-        return self._replay(door_id.hex, Closed(door_id=door_id), events)
+        return self._replay(door_id, Closed(door_id=door_id), events)

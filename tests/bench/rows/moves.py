@@ -14,6 +14,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from batpak import AppendReceipt, BatchItem, Coordinate, Form, StoredEvent, registry, wire
+from batpak.cache.row import NoCache
 from batpak.checks import Problems
 from batpak.payload import EventPayload
 from batpak.seal import SEAL
@@ -153,6 +154,7 @@ class Nothing:
     """A ledger that has nothing and takes everything."""
 
     store_id = UUID(int=1)
+    projection_cache = NoCache()
 
     def append(self, *_: object, **__: object) -> AppendReceipt:
         return TAKEN
@@ -160,7 +162,10 @@ class Nothing:
     def append_batch(self, items: Iterable[BatchItem], **_: object) -> tuple[AppendReceipt, ...]:
         return tuple(TAKEN for _ in items)
 
-    def stream(self, entity: str, *, form: Form[Q]) -> Iterator[StoredEvent[Q]]:
+    def stream(
+        self, entity: str, *, first_version: int = 1, form: Form[Q]
+    ) -> Iterator[StoredEvent[Q]]:
+        del first_version
         return MemoryLedger().stream(entity, form=form)
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import pytest
 
+from batpak.disk.whole import read_all, write_all
 from batpak.errors import CorruptStore, StorageFailed
 from batpak.faults import Damage
 from batpak.journal import head, header, layout
@@ -77,7 +78,7 @@ def test_a_write_that_takes_less_goes_on_where_it_stopped() -> None:
 
     layout.replace(directory, "a", b"0123456789")
     file = directory.append("a")
-    layout.write_all(file, 8, b"abcdefg")
+    write_all(file, 8, b"abcdefg")
 
     assert sim.files() == {"d/a": b"01234567abcdefg"}
 
@@ -96,7 +97,7 @@ class Full:
 @pytest.mark.parametrize("taken", [(0, 0), (2, 0), (2, -1)])
 def test_a_write_that_takes_nothing_is_a_refusal_and_no_endless_loop(taken: tuple[int]) -> None:
     with pytest.raises(OSError, match="no more bytes"):
-        layout.write_all(Full(*taken), 0, b"data")  # type: ignore[arg-type]  # all that is called
+        write_all(Full(*taken), 0, b"data")  # type: ignore[arg-type]  # all that is called
 
 
 def test_pieces_are_written_one_behind_the_other_small_ones_together() -> None:
@@ -289,7 +290,7 @@ def test_a_read_goes_on_until_it_has_all_or_the_file_ends(
     if part is not None:
         sim.fail_at(1, Short(part), sticky=True, kind="pread")
 
-    assert layout.read_all(directory.open("a"), offset, count) == found
+    assert read_all(directory.open("a"), offset, count) == found
     reads = [call for call in sim.trace if call.kind == "pread"]
     assert part is not None or len(reads) == (1 if len(found) == count else 2)
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from batpak import Form, Ledger, StateData, override
-from batpak.edges import Row
+from batpak.edges import Key, Row
 from batpak.errors import BatpakError, IllegalTransition, StaleState
 from batpak.seal import SEAL
 from batpak.testing import MemoryLedger, Scenario, strict_moves
@@ -159,6 +159,7 @@ class WithoutVersion(ParcelMachine):
     def __init__(self, ledger: Ledger) -> None:
         class Blind:
             stream, store_id = ledger.stream, ledger.store_id
+            projection_cache = ledger.projection_cache
 
             @staticmethod
             def append(coord: Any, payload: Any, **more: Any) -> Any:  # noqa: ANN401  as a ledger
@@ -174,6 +175,7 @@ class WithoutKey(ParcelMachine):
     def __init__(self, ledger: Ledger) -> None:
         class Forgetful:
             stream, store_id = ledger.stream, ledger.store_id
+            projection_cache = ledger.projection_cache
 
             @staticmethod
             def append(coord: Any, payload: Any, **more: Any) -> Any:  # noqa: ANN401  likewise
@@ -189,6 +191,7 @@ class StoresTwice(ParcelMachine):
     def __init__(self, ledger: Ledger) -> None:
         class Doubling:
             stream, store_id = ledger.stream, ledger.store_id
+            projection_cache = ledger.projection_cache
 
             @staticmethod
             def append(coord: Any, payload: Any, **more: Any) -> Any:  # noqa: ANN401  likewise
@@ -203,7 +206,7 @@ class LoadsStale(ParcelMachine):
     """Does not count what is none of its own."""
 
     @override
-    def _load(self, key: str, start: StateData) -> ParcelState:
+    def _load(self, key: Key, start: StateData) -> ParcelState:
         loaded: Any = super()._load(key, start)
         stored = self.ledger.stream(loaded.coordinate.entity, form=Form.RAW)
         own = sum(event.kind in self.KINDS for event in stored)

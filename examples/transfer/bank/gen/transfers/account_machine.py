@@ -188,12 +188,12 @@ class AccountMachine(Machine[AccountState]):
 
     def new(self, account_id: AccountId) -> NewAccount:
         """An account that is not stored yet. Its first move fails if the account already exists."""
-        return self._fresh(account_id.hex, NewAccount, New(account_id=account_id))
+        return self._fresh(account_id, NewAccount, New(account_id=account_id))
 
     def load(self, account_id: AccountId) -> AccountState:
         """The account as the store has it now."""
-        return self._load(account_id.hex, New(account_id=account_id))
+        return self._load(account_id, New(account_id=account_id))
 
     def replay(self, account_id: AccountId, events: Iterable[AccountEvent]) -> AccountState:
         """The same fold over the given events, without the store."""
-        return self._replay(account_id.hex, New(account_id=account_id), events)
+        return self._replay(account_id, New(account_id=account_id), events)

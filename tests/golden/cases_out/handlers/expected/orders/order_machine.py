@@ -131,12 +131,12 @@ class OrderMachine(Machine[OrderState]):
 
     def new(self, order_id: OrderId) -> DraftOrder:
         """An order that is not stored yet. Its first move fails if the order already exists."""
-        return self._fresh(order_id.hex, DraftOrder, Draft(order_id=order_id))
+        return self._fresh(order_id, DraftOrder, Draft(order_id=order_id))
 
     def load(self, order_id: OrderId) -> OrderState:
         """The order as the store has it now."""
-        return self._load(order_id.hex, Draft(order_id=order_id))
+        return self._load(order_id, Draft(order_id=order_id))
 
     def replay(self, order_id: OrderId, events: Iterable[OrderEvent]) -> OrderState:
         """The same fold over the given events, without the store."""
-        return self._replay(order_id.hex, Draft(order_id=order_id), events)
+        return self._replay(order_id, Draft(order_id=order_id), events)

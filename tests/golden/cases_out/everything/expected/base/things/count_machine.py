@@ -118,12 +118,12 @@ class CountMachine(Machine[CountState]):
 
     def new(self, events: int) -> None0Count:
         """A count that is not stored yet. Its first move fails if the count already exists."""
-        return self._fresh(str(events), None0Count, None0(events=events))
+        return self._fresh(events, None0Count, None0(events=events))
 
     def load(self, events: int) -> CountState:
         """The count as the store has it now."""
-        return self._load(str(events), None0(events=events))
+        return self._load(events, None0(events=events))
 
     def replay(self, events: int, history: Iterable[CountEvent]) -> CountState:
         """The same fold over the given events, without the store."""
-        return self._replay(str(events), None0(events=events), history)
+        return self._replay(events, None0(events=events), history)

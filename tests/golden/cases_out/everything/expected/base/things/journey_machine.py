@@ -175,12 +175,12 @@ class JourneyMachine(Machine[JourneyState]):
 
     def new(self, thing_id: ThingId) -> HereJourney:
         """A journey that is not stored yet. Its first move fails if the journey already exists."""
-        return self._fresh(thing_id.hex, HereJourney, Here(thing_id=thing_id))
+        return self._fresh(thing_id, HereJourney, Here(thing_id=thing_id))
 
     def load(self, thing_id: ThingId) -> JourneyState:
         """The journey as the store has it now."""
-        return self._load(thing_id.hex, Here(thing_id=thing_id))
+        return self._load(thing_id, Here(thing_id=thing_id))
 
     def replay(self, thing_id: ThingId, events: Iterable[JourneyEvent]) -> JourneyState:
         """The same fold over the given events, without the store."""
-        return self._replay(thing_id.hex, Here(thing_id=thing_id), events)
+        return self._replay(thing_id, Here(thing_id=thing_id), events)

@@ -268,14 +268,14 @@ class LongLivingThingMachine(Machine[LongLivingThingState]):
 
     def new(self, thing_id: ThingId) -> FreshLongLivingThing:
         """A long living thing that is not stored yet. Its first move fails if the long living thing already exists."""
-        return self._fresh(thing_id.hex, FreshLongLivingThing, Fresh(thing_id=thing_id))
+        return self._fresh(thing_id, FreshLongLivingThing, Fresh(thing_id=thing_id))
 
     def load(self, thing_id: ThingId) -> LongLivingThingState:
         """The long living thing as the store has it now."""
-        return self._load(thing_id.hex, Fresh(thing_id=thing_id))
+        return self._load(thing_id, Fresh(thing_id=thing_id))
 
     def replay(
         self, thing_id: ThingId, events: Iterable[LongLivingThingEvent]
     ) -> LongLivingThingState:
         """The same fold over the given events, without the store."""
-        return self._replay(thing_id.hex, Fresh(thing_id=thing_id), events)
+        return self._replay(thing_id, Fresh(thing_id=thing_id), events)

@@ -274,12 +274,12 @@ class ParcelMachine(Machine[ParcelState]):
 
     def new(self, parcel_id: ParcelId) -> EmptyParcel:
         """A parcel that is not stored yet. Its first move fails if the parcel already exists."""
-        return self._fresh(parcel_id.hex, EmptyParcel, Empty(parcel_id=parcel_id))
+        return self._fresh(parcel_id, EmptyParcel, Empty(parcel_id=parcel_id))
 
     def load(self, parcel_id: ParcelId) -> ParcelState:
         """The parcel as the store has it now."""
-        return self._load(parcel_id.hex, Empty(parcel_id=parcel_id))
+        return self._load(parcel_id, Empty(parcel_id=parcel_id))
 
     def replay(self, parcel_id: ParcelId, events: Iterable[ParcelEvent]) -> ParcelState:
         """The same fold over the given events, without the store."""
-        return self._replay(parcel_id.hex, Empty(parcel_id=parcel_id), events)
+        return self._replay(parcel_id, Empty(parcel_id=parcel_id), events)

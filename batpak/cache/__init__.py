@@ -1,0 +1,1 @@
+"""Where states of projections are kept between two calls. Nothing here is the truth."""

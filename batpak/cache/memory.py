@@ -1,0 +1,60 @@
+"""MemoryCache: states in memory, those that were not asked for the longest forgotten first."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import final
+
+from batpak.arguments import is_count
+from batpak.cache.row import CachedState
+from batpak.errors import InvalidArgument
+from batpak.platform import REAL
+
+
+@final
+class MemoryCache:
+    """States in memory. It may be shared by threads, and by stores.
+
+    Args:
+        max_entries: How many states at most.
+
+    Raises:
+        InvalidArgument: Less than 1.
+    """
+
+    def __init__(self, max_entries: int = 1024) -> None:
+        if not is_count(max_entries) or not max_entries:
+            raise InvalidArgument("max_entries", "must be 1 or more")
+        self._most = max_entries
+        self._rows: OrderedDict[str, CachedState] = OrderedDict()
+        self._lock = REAL.raw_lock()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def get(self, key: str, /) -> CachedState | None:
+        """What is kept under a key."""
+        with self._lock:
+            row = self._rows.get(key)
+            if row is not None:
+                self._rows.move_to_end(key)
+            return row
+
+    def put(self, key: str, row: CachedState, /) -> None:
+        """Keep a state; if there are too many, forget the one that nobody asked for longest."""
+        with self._lock:
+            self._rows[key] = row
+            self._rows.move_to_end(key)
+            if len(self._rows) > self._most:
+                self._rows.popitem(last=False)
+
+    def delete(self, prefix: str, /) -> int:
+        """Forget every key that begins so."""
+        with self._lock:
+            found = [key for key in self._rows if key.startswith(prefix)]
+            for key in found:
+                del self._rows[key]
+            return len(found)
+
+    def sync(self) -> None:
+        """Nothing happens: memory does not outlive a process."""
