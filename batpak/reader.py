@@ -307,6 +307,7 @@ class StoreReader(Queries):
         """What has to happen before the lock is given back; then nothing is read any more."""
         self._fetch.closed = True
         self._opened.waiters.wake()
+        self._opened.waiters.call_due()
 
     def __enter__(self) -> Self:
         return self

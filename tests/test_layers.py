@@ -34,7 +34,7 @@ FLOORS = {
     "batpak.read": "ancestry causes claims path projection / fetch page",
     "batpak.upkeep": "verify stats",
     "batpak.recovery": "restore / footer / decide",
-    "batpak.commit": "lane / line rotation / sealer / stage ticket / unit worker waiters / request",
+    "batpak.commit": "lane / line rotation / sealer / stage ticket waiters / unit worker / request",
     "batpak.journal": "active scan head / segment chain / frame / header / layout",
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates trace / bypass / receipt / jury / stamp / proposal verdict",
