@@ -86,8 +86,16 @@ from batpak.pipeline import Committed, Pipeline
 from batpak.proof import Proof
 from batpak.read.ancestry import Ancestry, AncestryEnd
 from batpak.read.causes import CausalEnd, CausalPath, Impact, Impacts
+from batpak.read.lossy_ops import LossyOps
 from batpak.read.page import Page
 from batpak.read.projection import Projection
+from batpak.read.subscription import (
+    EndReason,
+    Notification,
+    Overflow,
+    Subscription,
+    SubscriptionEnded,
+)
 from batpak.reader import StoreReader
 from batpak.region import KindFilter, Region
 from batpak.report import (
@@ -132,6 +140,8 @@ __all__ = [  # noqa: RUF022  in reading order
     # read back
     "StoredEvent", "IndexEntry", "EventHeader", "Form", "Page", "Ancestry", "AncestryEnd",
     "CausalPath", "CausalEnd", "Impact", "Impacts", "Projection",
+    # followed
+    "Subscription", "Notification", "Overflow", "LossyOps",
     # how it is
     "OpenReport", "Mode", "Torn", "VerifyReport", "Finding", "CheckpointNote", "NoteFault",
     "Frontier", "Health", "HealthState", "Stats", "Diagnostics",
@@ -142,7 +152,7 @@ __all__ = [  # noqa: RUF022  in reading order
     "ConflictError", "VersionConflict", "StaleState", "IdempotencyConflict", "KeyFault",
     "UnknownParent", "ParentFault", "EventNotFound",
     "UnavailableError", "StoreLocked", "StoreClosed", "StoreReadOnly", "ForkedStoreError",
-    "StorePoisoned", "WaitTimeout", "WriteState",
+    "StorePoisoned", "WaitTimeout", "WriteState", "SubscriptionEnded", "EndReason",
     "StorageError", "StorageFailed", "DurabilityUnknown",
     "DamageError", "CorruptStore", "Damage", "FutureVersion", "DecodeFailed", "DecodeStage",
     "PolicyError", "Denied", "ReceiptRejected", "ReceiptFault", "IllegalTransition",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, IntEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -12,6 +13,8 @@ from batpak.report import OpenReport
 from batpak.signing.signing_key import SigningKey
 from batpak.signing.trust import trusted_of
 from batpak.signing.verify_key import VerifyKey
+
+SUBSCRIBER_CAPACITY_MAX: Final = 1_000_000
 
 
 class Durability(IntEnum):
@@ -53,6 +56,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     group_max_requests: int = 256  # committed under one sync when callers contend
     queue_capacity: int = 4096  # submissions waiting for the lane
     queue_max_bytes: int = 64 << 20  # of their payloads
+    subscriber_capacity: int = 8192  # of the buffer of a lossy subscription that names none
     fd_budget: int = 64  # open segment files for reading
     close_timeout_s: float = 5.0  # how long close waits for what is queued
 
@@ -113,6 +117,7 @@ class StoreConfig(Struct, frozen=True, kw_only=True):
             ("group_max_requests", 1, 4096),
             ("queue_capacity", 1, 1_000_000),
             ("queue_max_bytes", limits.payload_max_bytes, 4 << 30),
+            ("subscriber_capacity", 1, SUBSCRIBER_CAPACITY_MAX),
             ("fd_budget", 4, 4096),
         ):
             _require(f"limits.{name}", getattr(limits, name), low, high)

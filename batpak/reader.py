@@ -1,7 +1,7 @@
 """StoreReader: everything that can be asked of a store, and all that a read-only open offers.
 
-The queries are in `batpak.queries`; here is what is asked of entities, causes and the store itself,
-and how a handle ends.
+The queries are in `batpak.queries`, what follows the log in `batpak.feeds`; here is what is asked
+of entities, causes and the store itself, and how a handle ends.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from batpak.errors import (
     StoreReadOnly,
 )
 from batpak.event import IndexEntry, StoredEvent
+from batpak.feeds import Feeds
 from batpak.ids import EventId
 from batpak.index import query
 from batpak.note import CheckpointNote
@@ -34,7 +35,6 @@ from batpak.opened import Opened
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.proof import Proof
-from batpak.queries import Queries
 from batpak.read import ancestry, causes, claims, path
 from batpak.read.ancestry import Ancestry
 from batpak.read.causes import CausalPath, Impacts
@@ -63,15 +63,14 @@ _VERBS: Final = frozenset(
 _ALL: Final = Region.all()
 
 
-class StoreReader(Queries):
+class StoreReader(Feeds):
     """A store, for reading. Made by `Store.open_read_only`; `Store` adds the writing verbs.
 
     Any thread may use it at any time. Iterators belong to one thread at a time.
     """
 
     def __init__(self, opened: Opened) -> None:
-        super().__init__(opened.log.segments, opened.log.table)
-        self._opened = opened
+        super().__init__(opened)
         self._pid, self._opener_pid = opened.platform.pid, opened.platform.pid()
         self._unclosed = weakref.finalize(self, _give_back, opened, self._opener_pid)
 

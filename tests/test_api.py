@@ -29,6 +29,7 @@ FRONT = """
     InvalidReason
     StoredEvent IndexEntry EventHeader Form Page Ancestry AncestryEnd CausalPath CausalEnd Impact
     Impacts Projection
+    Subscription Notification Overflow LossyOps
     OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Frontier Health HealthState
     Stats Diagnostics
     BatpakError
@@ -37,7 +38,7 @@ FRONT = """
     ConflictError VersionConflict StaleState IdempotencyConflict KeyFault UnknownParent
     ParentFault EventNotFound
     UnavailableError StoreLocked StoreClosed StoreReadOnly ForkedStoreError StorePoisoned
-    WaitTimeout WriteState
+    WaitTimeout WriteState SubscriptionEnded EndReason
     StorageError StorageFailed DurabilityUnknown
     DamageError CorruptStore Damage FutureVersion DecodeFailed DecodeStage
     PolicyError Denied ReceiptRejected ReceiptFault IllegalTransition IllegalHistory
