@@ -91,6 +91,7 @@ from batpak.pipeline import Committed, Pipeline
 from batpak.proof import Proof
 from batpak.read.ancestry import Ancestry, AncestryEnd
 from batpak.read.causes import CausalEnd, CausalPath, Impact, Impacts
+from batpak.read.lossy_ops import LossyOps
 from batpak.read.page import Page
 from batpak.read.projection import (
     DictProjection,
@@ -99,6 +100,13 @@ from batpak.read.projection import (
     Projection,
     RawProjection,
     RebuildReport,
+)
+from batpak.read.subscription import (
+    EndReason,
+    Notification,
+    Overflow,
+    Subscription,
+    SubscriptionEnded,
 )
 from batpak.read.watch import ProjectionWatcher
 from batpak.reader import StoreReader
@@ -148,6 +156,8 @@ __all__ = [  # noqa: RUF022  in reading order
     # read back
     "StoredEvent", "IndexEntry", "EventHeader", "Form", "Page", "Ancestry", "AncestryEnd",
     "CausalPath", "CausalEnd", "Impact", "Impacts",
+    # followed
+    "Subscription", "Notification", "Overflow", "LossyOps",
     # folded into states, and kept
     "Projection", "DictProjection", "RawProjection", "Freshness", "Projected", "ProjectionWatcher",
     "RebuildReport", "ProjectionCache", "CachedState", "NoCache", "MemoryCache", "FileCache",
@@ -163,7 +173,7 @@ __all__ = [  # noqa: RUF022  in reading order
     "ConflictError", "VersionConflict", "StaleState", "IdempotencyConflict", "KeyFault",
     "UnknownParent", "ParentFault", "EventNotFound",
     "UnavailableError", "StoreLocked", "StoreClosed", "StoreReadOnly", "ForkedStoreError",
-    "StorePoisoned", "WaitTimeout", "WriteState",
+    "StorePoisoned", "WaitTimeout", "WriteState", "SubscriptionEnded", "EndReason",
     "StorageError", "StorageFailed", "DurabilityUnknown",
     "DamageError", "CorruptStore", "Damage", "FutureVersion", "DecodeFailed", "DecodeStage",
     "PolicyError", "Denied", "ReceiptRejected", "ReceiptFault", "IllegalTransition",

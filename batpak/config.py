@@ -15,6 +15,8 @@ from batpak.signing.signing_key import SigningKey
 from batpak.signing.trust import trusted_of
 from batpak.signing.verify_key import VerifyKey
 
+SUBSCRIBER_CAPACITY_MAX: Final = 1_000_000
+
 
 class Durability(IntEnum):
     """How far an append has gone when it returns. The receipt says which level was reached."""
@@ -56,6 +58,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     queue_capacity: int = 4096  # submissions waiting for the lane
     queue_max_bytes: int = 64 << 20  # of their payloads
     pressure_pct: int = 75  # how full the line is where `try_submit` answers Busy
+    subscriber_capacity: int = 8192  # of the buffer of a lossy subscription that names none
     fd_budget: int = 64  # open segment files for reading
     close_timeout_s: float = 5.0  # how long close waits for what is queued
 
@@ -121,6 +124,7 @@ class StoreConfig(Struct, frozen=True, kw_only=True):
             ("queue_capacity", 1, 1_000_000),
             ("queue_max_bytes", limits.payload_max_bytes, 4 << 30),
             ("pressure_pct", 1, 100),
+            ("subscriber_capacity", 1, SUBSCRIBER_CAPACITY_MAX),
             ("fd_budget", 4, 4096),
         ):
             _require(f"limits.{name}", getattr(limits, name), low, high)

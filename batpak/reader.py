@@ -1,6 +1,6 @@
 """StoreReader: everything that can be asked of a store, and all that a read-only open offers.
 
-Queries, waits and projections are in modules of their own names; here is what is asked of
+Queries, waits, projections and feeds are in modules of their own names; here is what is asked of
 entities, causes and the store itself, and how a handle ends.
 """
 
@@ -27,13 +27,13 @@ from batpak.errors import (
     StoreReadOnly,
 )
 from batpak.event import IndexEntry, StoredEvent
+from batpak.feeds import Feeds
 from batpak.ids import EventId
 from batpak.index import query
 from batpak.note import CheckpointNote
 from batpak.opened import Opened
 from batpak.override import override
 from batpak.payload import EventPayload
-from batpak.projections import Projections
 from batpak.proof import Proof
 from batpak.read import ancestry, causes, claims, path
 from batpak.read.ancestry import Ancestry
@@ -65,7 +65,7 @@ _VERBS: Final = frozenset(
 _ALL: Final = Region.all()
 
 
-class StoreReader(Projections):
+class StoreReader(Feeds):
     """A store, for reading. Made by `Store.open_read_only`; `Store` adds the writing verbs.
 
     Any thread may use it at any time. Iterators belong to one thread at a time.
@@ -290,6 +290,7 @@ class StoreReader(Projections):
         """What has to happen before the lock is given back; then nothing is read any more."""
         self._fetch.closed = True
         self._opened.waiters.wake()
+        self._opened.waiters.call_due()
 
     def __enter__(self) -> Self:
         return self

@@ -30,6 +30,7 @@ FRONT = """
     InvalidReason
     StoredEvent IndexEntry EventHeader Form Page Ancestry AncestryEnd CausalPath CausalEnd Impact
     Impacts
+    Subscription Notification Overflow LossyOps
     Projection DictProjection RawProjection Freshness Projected ProjectionWatcher RebuildReport
     ProjectionCache CachedState NoCache MemoryCache FileCache
     OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Health HealthState
@@ -41,7 +42,7 @@ FRONT = """
     ConflictError VersionConflict StaleState IdempotencyConflict KeyFault UnknownParent
     ParentFault EventNotFound
     UnavailableError StoreLocked StoreClosed StoreReadOnly ForkedStoreError StorePoisoned
-    WaitTimeout WriteState
+    WaitTimeout WriteState SubscriptionEnded EndReason
     StorageError StorageFailed DurabilityUnknown
     DamageError CorruptStore Damage FutureVersion DecodeFailed DecodeStage
     PolicyError Denied ReceiptRejected ReceiptFault IllegalTransition IllegalHistory

@@ -297,9 +297,11 @@ class Lane(Line):
         self.tip = tip
         table.bound = tip.sequence
         self._answer(plan.units, plan.answers)
+        waiters = self._waiters
+        if waiters.calls or waiters.keyed:
+            waiters.published(plan.units)
+            self._call_due()
         self._intent = None
-        if self._waiters.calls:
-            self._waiters.wake()
         self.groups += 1
         self.units += len(plan.units)
         if self.unsynced_ns is None and not self._commits and tip.durable < tip.sequence:
@@ -385,6 +387,7 @@ class Lane(Line):
             self._durable_end = tip.end
             self.unsynced_ns = None
             self._waiters.wake()
+            self._call_due()
 
     def _rewrite(self, end: int) -> None:
         """Make the pages dirty again whose sync has an unknown result."""
@@ -407,6 +410,12 @@ class Lane(Line):
             log.error("writing stopped", extra={"path": self._directory.path, "cause": str(error)})
         self.ended = True  # last: whoever sees it finds the reason
         self._waiters.wake()
+        self._call_due()
+
+    def _call_due(self) -> None:
+        """Have called, once the lane is free, what those who were woken want to have called."""
+        if self._waiters.due:
+            self._called.append(Unit((), 0, callbacks=self._waiters.due))
 
     # ------------------------------------------------------------------------------------ close
 

@@ -79,4 +79,4 @@ class Unit(Struct, eq=False):
             except KeyboardInterrupt:
                 raise
             except BaseException:  # a SystemExit would end whoever has committed the unit
-                log.exception("a done-callback failed")
+                log.exception("a callback failed")

@@ -3,18 +3,43 @@
 Whoever moves something wakes everybody who sleeps then, once. A wake only wakes; what is so is
 asked of the log. So one that comes for nothing does no harm, and one that an exception from
 outside has swallowed costs `PATIENCE_S` at most.
+
+Who sleeps for a part of the log gives keys, and is found under them: a publication looks up the
+keys of its events and never goes through those who sleep for something else. An event of a region
+has one key of the region at least; what else the region asks is asked after the wake. Nothing is
+swallowed here: a wake takes nobody off the list, and an interrupted publication is published again.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeAlias
 
+from batpak.commit.request import Request
+from batpak.commit.unit import Unit
 from batpak.platform import Platform
+from batpak.region import Region
 
 PATIENCE_S: Final = 1.0  # between two looks of somebody who was not woken
+LONG_PATIENCE_S: Final = 30.0  # likewise, of those with keys, for whom a look may be long
+EVENTS_MAX: Final = 64  # published at once, whose keys are looked up; of more, everybody is told
+
+Call: TypeAlias = Callable[[], None]
+Key: TypeAlias = int | str | tuple[str]
+"""A kind, the prefix of an entity, or a scope in a tuple of its own."""
+
+ANY: Final[frozenset[Key]] = frozenset()  # of who wants to know of everything
+
+
+def keys_of(region: Region) -> frozenset[Key]:
+    """Keys of which each event of a region has one; none: it may be any event."""
+    if region.entity is not None:
+        return frozenset({region.entity})
+    if region.kinds.kinds is not None:
+        return frozenset(int(kind) for kind in region.kinds.kinds)
+    return ANY if region.scope is None else frozenset({(region.scope,)})
 
 
 class Waiters:
@@ -22,23 +47,86 @@ class Waiters:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self.calls: deque[Callable[[], None]] = deque()
-        """Of those who sleep. Empty almost always: the lane looks before it calls `wake`."""
+        self._joining = platform.raw_lock()  # never taken by who wakes: that may be the lane
+        self.calls: deque[Call] = deque()
+        """Of those who want to know of everything. The lane looks before it calls anything here."""
+        self.keyed: dict[Key, tuple[Call, ...]] = {}
+        """Of the others, under each of their keys."""
+        self.due: deque[Call] = deque()
+        """What is to be called when the lane is free, put there by those who were woken."""
 
-    def join(self, call: Callable[[], None]) -> None:
-        """Have a function called by the next wake, once, on the thread that moved something.
+    def join(self, call: Call, keys: frozenset[Key] = ANY) -> None:
+        """Have a function called by the next wake, on the thread that moved something.
 
-        The lane is held then: it may do no more than wake somebody. It may not raise.
+        The lane is held then: it may do no more than wake somebody, or put something among what
+        is `due`. It may not raise. With keys it is called by every wake, until it leaves.
+
+        Args:
+            call: The function.
+            keys: It is enough to be told of events that have one of them. None: of everything.
         """
-        self.calls.append(call)
+        if not keys:
+            self.calls.append(call)
+            return
+        keyed = self.keyed
+        with self._joining:
+            for key in keys:
+                keyed[key] = (*keyed.get(key, ()), call)
 
-    def leave(self, call: Callable[[], None]) -> None:
-        """Take a function back, if it was not called yet."""
-        with suppress(ValueError):
-            self.calls.remove(call)
+    def leave(self, call: Call, keys: frozenset[Key] = ANY) -> None:
+        """Take a function back. Twice is harmless."""
+        if not keys:
+            with suppress(ValueError):
+                self.calls.remove(call)
+            return
+        keyed = self.keyed
+        with self._joining:
+            for key in keys:
+                rest = tuple(one for one in keyed.get(key, ()) if one is not call)
+                if rest:
+                    keyed[key] = rest
+                else:
+                    keyed.pop(key, None)
 
     def wake(self) -> None:
-        """Call everybody who has joined until now, and forget them."""
+        """Call everybody who has joined until now."""
+        self._wake_once()
+        for key in list(self.keyed):
+            self._wake_keyed(key)
+
+    def published(self, units: Sequence[Unit]) -> None:
+        """Call those who may care for the events of some units."""
+        self._wake_once()
+        if not self.keyed:
+            return
+        if sum(len(unit.requests) for unit in units) > EVENTS_MAX:
+            self.wake()
+            return
+        for unit in units:
+            for request in unit.requests:
+                self._wake_for(request)
+
+    def _wake_for(self, request: Request) -> None:
+        coordinate, keyed = request.coordinate, self.keyed
+        entity, kind, scope = coordinate.entity, request.payload.kind, (coordinate.scope,)
+        if kind in keyed:
+            self._wake_keyed(kind)
+        if scope in keyed:
+            self._wake_keyed(scope)
+        if entity in keyed:
+            self._wake_keyed(entity)
+        at = entity.find(":")
+        while at >= 0:
+            prefix = entity[:at]
+            if prefix in keyed:
+                self._wake_keyed(prefix)
+            at = entity.find(":", at + 1)
+
+    def call_due(self) -> None:
+        """Call what is due. Not on the lane. What it raises is logged."""
+        Unit((), 0, callbacks=self.due).call()
+
+    def _wake_once(self) -> None:
         calls = self.calls
         for _ in range(len(calls)):
             try:
@@ -47,16 +135,26 @@ class Waiters:
                 return
             call()
 
-    def until(self, reached: Callable[[], bool], timeout_s: float | None = None) -> bool:
+    def _wake_keyed(self, key: Key) -> None:
+        for call in self.keyed.get(key, ()):
+            call()
+
+    def until(
+        self,
+        reached: Callable[[], bool],
+        timeout_s: float | None = None,
+        keys: frozenset[Key] = ANY,
+    ) -> bool:
         """Sleep until something is so. False: it was not, in time.
 
         Args:
             reached: Whether it is so; asked now and after each wake. What it raises passes through.
             timeout_s: How long at most. None: until it is so.
+            keys: As `join` has them.
         """
         if reached():
             return True
-        now = self._platform.monotonic_ns
+        now, patience = self._platform.monotonic_ns, LONG_PATIENCE_S if keys else PATIENCE_S
         end = None if timeout_s is None else now() + timeout_s * 1e9
         bell = self._platform.raw_lock()
         bell.acquire()
@@ -66,17 +164,14 @@ class Waiters:
                 with suppress(RuntimeError):  # somebody else has, in between
                     bell.release()
 
-        try:
-            while True:
-                self.join(ring)
+        while True:
+            try:
+                self.join(ring, keys)
                 if reached():  # in between; from here on a wake is not missed
                     return True
-                rest = PATIENCE_S if end is None else min(PATIENCE_S, (end - now()) / 1e9)
+                rest = patience if end is None else min(patience, (end - now()) / 1e9)
                 if rest <= 0:
                     return False
-                if not bell.acquire(timeout=rest):
-                    self.leave(ring)
-                elif reached():
-                    return True
-        finally:
-            self.leave(ring)
+                bell.acquire(timeout=rest)
+            finally:
+                self.leave(ring, keys)

@@ -20,6 +20,7 @@ from batpak.kind import EventKind
 from batpak.region import KindFilter, Region
 
 CHUNK: Final = 512  # candidates tested at once: who wants ten events does not pay for a segment
+FEW: Final = 32  # rows whose entity is looked at, rather than the part searched for its names
 
 Test: TypeAlias = Callable[[int], bool]
 
@@ -261,11 +262,13 @@ def _constraints(
 ) -> tuple[Sequence[int], list[Test]]:
     """The rows to look at in a part, and what each still has to pass."""
     found: list[tuple[Sequence[int], Test | None]] = []
-    if region.entity is not None:
-        codes, column = part.codes_under(region.entity), part.entity_codes
+    prefix = region.entity
+    by_name = prefix is not None and high - low <= FEW
+    if prefix is not None and not by_name:
+        codes, column = part.codes_under(prefix), part.entity_codes
         if not codes:
             return (), []
-        found.append((part.under(region.entity), lambda row: column[row] in codes))
+        found.append((part.under(prefix), lambda row: column[row] in codes))
     if region.scope is not None:
         code, scopes = part.scope_code(region.scope), part.scope_codes
         if code is None:
@@ -284,6 +287,8 @@ def _constraints(
         fewest = min(range(len(found)), key=lambda index: len(found[index][0]))
         candidates = _between(found[fewest][0], low, high)
         del tests[fewest]
+    if prefix is not None and by_name:
+        tests.append(lambda row: is_under(part.entity_at(row), prefix))
     if region.versions is not None:
         first, last = region.versions
         tests.append(lambda row: first <= table.version_of(part, row) <= last)

@@ -29,7 +29,18 @@ if __name__ == "__main__":
 from tests.bench import machine, peers, table, work
 from tests.bench.line import Line
 from tests.bench.rounds import Plan
-from tests.bench.rows import append, growth, guard, moves, opening, outcome, project, read, threads
+from tests.bench.rows import (
+    append,
+    feeds,
+    growth,
+    guard,
+    moves,
+    opening,
+    outcome,
+    project,
+    read,
+    threads,
+)  # fmt: skip
 
 
 class Row(Enum):
@@ -52,6 +63,7 @@ class Row(Enum):
     GUARD = "guard"
     MOVES = "moves"
     PROJECT = "project"
+    FEEDS = "feeds"
 
 
 SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
@@ -69,6 +81,7 @@ SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
     Row.GUARD: guard.lines,
     Row.MOVES: moves.lines,
     Row.PROJECT: project.lines,
+    Row.FEEDS: feeds.lines,
 }
 READS = frozenset({Row.GET, Row.STREAM, Row.SCAN})
 SYNCED = frozenset({Row.DURABLE, Row.GROUP})

@@ -18,6 +18,7 @@ from batpak import errors as e
 from batpak import faults as f
 from batpak.guard.verdict import Denial, Denied
 from batpak.outcome import ErrorKind, OutcomeError, OutcomeFailure, Release
+from batpak.read.subscription import EndReason, SubscriptionEnded
 
 ID = UUID(int=7)
 SAMPLES: list[e.BatpakError] = [
@@ -40,6 +41,7 @@ SAMPLES: list[e.BatpakError] = [
     e.ForkedStoreError(4711),
     e.StorePoisoned(OSError(5, "Input/output error")),
     e.WaitTimeout("a submission", 0.5, f.WriteState.UNDECIDED),
+    SubscriptionEnded(EndReason.OVERFLOW, 7),
     e.StorageFailed("write", "shop.store/1", 28, "No space left on device"),
     e.DurabilityUnknown(3, 5, OSError(5, "Input/output error")),
     e.CorruptStore("shop.store/1", 4096, f.Damage.CRC, "the checksum is wrong"),

@@ -1,7 +1,8 @@
 """Waiters: whoever sleeps until something is so is woken when it is, and nobody else pays.
 
 Would slip through without it: a wake-up between the look and the sleep that is lost, and costs a
-second each time; callers that give up and stay in the list for ever.
+second each time; callers that give up and stay in the list for ever; somebody who
+is not found under the keys of an event that it waits for.
 """
 
 from __future__ import annotations
@@ -12,8 +13,15 @@ from functools import partial
 
 import pytest
 
-from batpak.commit.waiters import Waiters
+from batpak import wire
+from batpak.commit.request import Request
+from batpak.commit.unit import Unit
+from batpak.commit.waiters import EVENTS_MAX, Waiters, keys_of
+from batpak.coordinate import Coordinate
+from batpak.payload import EventPayload
 from batpak.platform import REAL
+from batpak.region import KindFilter, Region
+from tests.facts import Counted, Said
 
 
 def test_who_finds_it_so_does_not_sleep_and_joins_nobody() -> None:
@@ -94,3 +102,81 @@ def test_no_wake_up_is_lost_in_races_of_two_threads(monkeypatch: pytest.MonkeyPa
 
     assert at == [2 * rounds]
     assert not waiters.calls
+
+
+# ------------------------------------------------------------------------------------------ keys
+
+
+def unit(*events: tuple[str, str, EventPayload]) -> Unit:
+    return Unit(
+        tuple(
+            Request(Coordinate(entity, scope), wire.encode(payload))
+            for entity, scope, payload in events
+        ),
+        0,
+    )
+
+
+REGIONS = {
+    "all": Region(),
+    "room": Region(entity="room"),
+    "room:1": Region(entity="room:1:"),
+    "acme": Region(scope="acme"),
+    "counted": Region(kinds=Counted),
+    "said or counted": Region(kinds=[Said, Counted]),
+    "said in rooms": Region(entity="rooms", kinds=Said),
+    "a category": Region(kinds=KindFilter.category(0xE), versions=(1, 2)),
+}
+
+
+def woken_by(*units: Unit) -> set[str]:
+    waiters, called = Waiters(REAL), list[str]()
+    for name, region in REGIONS.items():
+        waiters.join(partial(called.append, name), keys_of(region))
+    waiters.published(units)
+    return set(called)
+
+
+def test_a_publication_wakes_those_who_may_care_and_nobody_else() -> None:
+    everybody = {"all", "a category"}
+    assert woken_by(unit(("room:1:x", "s", Said(text="a")))) == {
+        *everybody, "room", "room:1", "said or counted",
+    }  # fmt: skip
+    assert woken_by(unit(("room", "acme", Counted(n=1)))) == {
+        *everybody, "room", "acme", "counted", "said or counted",
+    }  # fmt: skip
+    assert woken_by(unit(("rooms", "s", Counted(n=1)))) == {
+        *everybody, "said in rooms", "counted", "said or counted",
+    }  # fmt: skip
+    assert woken_by(unit(("a", "b", Said(text="a"))), unit(("x:", "acme", Said(text="b")))) == {
+        *everybody, "acme", "said or counted",
+    }  # fmt: skip
+
+
+def test_a_publication_of_very_many_events_wakes_everybody() -> None:
+    assert woken_by(unit(*[("a", "b", Counted(n=n)) for n in range(EVENTS_MAX + 1)])) == {*REGIONS}
+
+
+def test_who_has_left_is_called_under_none_of_its_keys() -> None:
+    waiters, called = Waiters(REAL), list[str]()
+    keys = keys_of(REGIONS["said or counted"])
+    stays = partial(called.append, "stays")
+    leaves = partial(called.append, "leaves")
+    for call in (leaves, stays):
+        waiters.join(call, keys)
+    waiters.leave(leaves, keys)
+    waiters.leave(leaves, keys)
+    waiters.wake()
+    assert set(called) == {"stays"}
+    waiters.leave(stays, keys)
+    assert not waiters.keyed
+
+
+def test_what_is_due_is_called_when_that_is_asked_for_once() -> None:
+    waiters, called = Waiters(REAL), list[str]()
+    waiters.join(partial(waiters.due.append, partial(called.append, "due")))
+    waiters.wake()
+    assert called == []
+    waiters.call_due()
+    waiters.call_due()
+    assert called == ["due"]

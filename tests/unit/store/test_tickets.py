@@ -404,7 +404,7 @@ def test_callbacks_are_called_in_order_and_one_that_fails_stops_nobody(
     assert called == [0, 1, 2, 3]
     assert receipt.sequence == 2
     (record,) = caplog.records
-    assert (record.levelno, record.message) == (logging.ERROR, "a done-callback failed")
+    assert (record.levelno, record.message) == (logging.ERROR, "a callback failed")
 
 
 def test_a_callback_may_append_however_many_there_are(
@@ -586,7 +586,7 @@ def test_whatever_a_callback_raises_the_store_goes_on(
         assert store.submit(USER, Counted(n=2)).result(timeout_s=10).sequence == 4
 
     assert called == ["first", "second"] * 3
-    assert "a done-callback failed" in caplog.text
+    assert "a callback failed" in caplog.text
 
 
 def test_a_callback_may_wait_for_what_it_submits(tmp_path: Path) -> None:

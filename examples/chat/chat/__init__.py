@@ -1,0 +1,1 @@
+"""A chat room: history by query, presence by a lossy feed."""
