@@ -43,7 +43,8 @@ FLOORS = {
         / catalog draft / canonical / language splice formats watch graph / escape / run
         / unfrozen / config user_file contract_tests / hook_classes
         / render write stubs installed promises / user_source places
-        / machine_view gate_view former_view scenario_view / hooks_door strategies payload_view
+        / machine_view gate_view former_view scenario_view example_view
+        / hooks_door strategies payload_view outside
         / checks / namespace link compiled compat history
         / layout machine gate hook handler thaw depth / step context example advice
         / fields kinds steps freeze / literal limits stored / ir source
