@@ -43,10 +43,11 @@ FLOORS = {
         / catalog draft / canonical / language splice formats watch graph / escape / run
         / unfrozen / config user_file contract_tests / hook_classes
         / render write stubs installed promises / user_source places
-        / machine_view gate_view former_view scenario_view example_view
+        / machine_view gate_view former_view scenario_view example_view projection_view
         / hooks_door strategies payload_view outside
         / checks / namespace link compiled compat history
-        / layout machine gate hook handler thaw depth / step context example advice
+        / layout machine gate hook handler projection thaw depth
+        / step context example advice listed
         / fields kinds steps freeze / literal limits stored / ir source
         / declarations template outline expr difference hop frozen_bytes / slots types text lock
         / names nodes pattern shape ids schema whole_file / codes / diagnostic""",

@@ -20,19 +20,21 @@ class Projection(ABC, Generic[S]):
     """How a state follows from events. Both methods are pure: no clock, no I/O.
 
     `KINDS` is a hard filter: `apply` sees events of these kinds and no others; empty means every
-    kind. `VERSION` goes up when the meaning of the state changes.
+    kind. `VERSION` goes up when the meaning of the state changes. What extends a class that was
+    given a `NAME` has the same: of two such folds in one program, one needs another.
     """
 
     NAME: ClassVar[str]  # stable; by default the module and the name of the class
     VERSION: ClassVar[int] = 1
     KINDS: ClassVar[frozenset[EventKind]] = frozenset()
+    STATE: ClassVar[type[Struct] | None] = None
 
     @override
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if "NAME" not in cls.__dict__:
-            name = f"{cls.__module__}.{cls.__qualname__}"
-            cls.NAME = name  # pyright: ignore[reportConstantRedefinition]  the default
+        named = next((base for base in cls.__mro__ if "NAME" in base.__dict__), None)
+        if named is None or named.__dict__["NAME"] == _default_name(named):
+            cls.NAME = _default_name(cls)  # pyright: ignore[reportConstantRedefinition]  the default
 
     @abstractmethod
     def initial(self) -> S:
@@ -41,6 +43,10 @@ class Projection(ABC, Generic[S]):
     @abstractmethod
     def apply(self, state: S, event: StoredEvent[EventPayload], /) -> S:
         """The state after one more event. Returns a new state; the old one stays as it was."""
+
+
+def _default_name(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def project(projection: Projection[S], events: Iterable[StoredEvent[EventPayload]]) -> S | None:
