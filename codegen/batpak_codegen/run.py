@@ -7,7 +7,7 @@ everything is known to be right.
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -219,7 +219,23 @@ def settled(
     _refuse_strangers(config, project)
     base, text = read_lock(config.root, config.lock)
     terms = terms or config.terms
-    return settle(project, loaded, base, text, terms, is_locking=is_locking), loaded
+    found = settle(project, loaded, base, text, terms, is_locking=is_locking)
+    warnings = (*found.project.warnings, *_heeded(config, found.refolded, found.texts))
+    return replace(found, project=replace(found.project, warnings=warnings)), loaded
+
+
+def _heeded(
+    config: Config, warnings: Iterable[Diagnostic], texts: Mapping[str, str]
+) -> tuple[Diagnostic, ...]:
+    """Return the warnings that the configuration does not ignore.
+
+    Raises:
+        SchemaError: It takes them for errors.
+    """
+    heeded = tuple(one for one in warnings if one.code not in config.ignore)
+    if heeded and config.warnings_as_errors:
+        raise SchemaError((replace(one, is_error=True) for one in heeded), texts)
+    return heeded
 
 
 def _refuse_strangers(config: Config, project: Project) -> None:
@@ -256,13 +272,10 @@ def linked(config: Config, loaded: Loaded) -> Project:
             system=config.system,
             installed=installed_kinds(config.out_module),
         )
-        warnings = tuple(one for one in project.warnings if one.code not in config.ignore)
-        if warnings and config.warnings_as_errors:
-            raise SchemaError(replace(one, is_error=True) for one in warnings)
     except SchemaError as error:
         error.texts = loaded.texts
         raise
-    return replace(project, warnings=warnings)
+    return replace(project, warnings=_heeded(config, project.warnings, loaded.texts))
 
 
 def _modules(config: Config) -> Modules | None:

@@ -35,6 +35,8 @@ tag shop.orders.Pay card shop.orders.Card#1
 enum shop.orders.Reason open LATE=too late
 id shop.orders.OrderId order
 entity shop.orders.Order order:{order_id} shop.orders
+fold shop.orders.Revenue 2 00000000deadbeef
+fold shop.orders.Revenue 10 0123456789abcdef
 """
 
 
@@ -76,6 +78,9 @@ def test_order_and_doubles_of_lines_mean_nothing() -> None:
         ("shape 0x2001 1 {a:string}", "a revision is written like 3.1"),
         ("shape 8193 1.1 {a:string}", "a kind is written like 0x2001"),
         ("kind 0x2001 OrderPlaced", "no name of a type"),
+        ("fold shop.orders.Revenue 0 0123456789abcdef", "a fold has a version"),
+        ("fold shop.orders.Revenue 1 0123456789ABCDEF", "a digest of 16 hex digits"),
+        ("fold shop.orders.Revenue 1", "has 3 parts"),
         ("kind 0x2001", "has 2 parts"),
         ("kindly 0x2001 a.B", "no line that begins with `kindly`"),
         ("<<<<<<< HEAD", "no line that begins with"),

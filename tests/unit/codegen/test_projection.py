@@ -14,9 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from batpak_codegen import versions
+from batpak_codegen.diagnostic import SchemaError
 from batpak_codegen.ir import ProjectionDef
 from batpak_codegen.render import render
+from batpak_codegen.run import run
 from tests.unit.codegen.project_world import DOORS, changed, linked, package, refused
+from tests.unit.codegen.version_world import World
 
 ROOT = Path(__file__).parents[3]
 CASE = ROOT / "tests" / "golden" / "cases_out" / "handlers" / "expected"
@@ -144,6 +148,73 @@ def test_a_projection_that_cannot_be_is_refused(
 
     assert [one.code for one in found] == [code]
     assert said in found[0].message
+
+
+BODY = """\
+types:
+  Part: {struct: {n: i64}}
+events:
+  Paid: {id: 1, fields: {amount: i64}}
+projections:
+  Revenue: {events: all, state: {net: i64, parts: list<Part>}}
+"""
+SAME = [
+    {"{net: i64, parts: list<Part>}": "{parts: list<Part>, net: {type: i64, doc: In cents.}}"},
+    {"  Revenue: {events: all": "  Revenue: {version: 2, events: all", "net: i64": "net: i32"},
+    {"fields: {amount: i64}": "fields: {amount: i64, by: string?}"},
+]
+OTHER = [
+    {"net: i64": "net: i32"},
+    {"net: i64": "net: {type: i64, default: 0}"},
+    {"net: i64, ": ""},
+    {"struct: {n: i64}": "struct: {n: i64, m: string?}"},
+]
+
+
+def warnings(world: World) -> list[str]:
+    return [one.code for one in run(world.config, check=True).warnings]
+
+
+@pytest.mark.parametrize("changes", SAME)
+def test_a_state_that_looks_the_same_or_has_another_version_is_fine(
+    tmp_path: Path, changes: dict[str, str]
+) -> None:
+    world = World(tmp_path)
+    world.freeze(BODY)
+
+    world.schema(changed(BODY, changes))
+
+    assert warnings(world) == []
+
+
+@pytest.mark.parametrize("changes", OTHER)
+def test_a_state_that_changed_under_its_version_is_a_warning_until_it_is_locked(
+    tmp_path: Path, changes: dict[str, str]
+) -> None:
+    world = World(tmp_path)
+    world.freeze(BODY)
+
+    world.schema(changed(BODY, changes))
+
+    assert warnings(world) == ["W0404"]
+    world.table('ignore = ["W0404"]\n')
+    assert warnings(world) == []
+    world.table("warnings_as_errors = true\n")
+    with pytest.raises(SchemaError) as caught:
+        run(world.config, check=True)
+    assert [(one.code, one.is_error) for one in caught.value.diagnostics] == [("W0404", True)]
+    versions.lock(world.config, check=False)
+    assert warnings(world) == []
+    assert sum(line.startswith("fold shop.orders.Revenue 1 ") for line in world.lines) == 2
+
+
+def test_what_only_a_state_mentions_is_not_promised(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    world.freeze(BODY)
+
+    assert not [line for line in world.lines if "Part" in line]
+    assert versions.lock(world.config, check=True).diagnostics == ()
 
 
 def test_a_package_cannot_hide_the_module_of_projections(tmp_path: Path) -> None:
