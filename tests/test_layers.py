@@ -39,9 +39,9 @@ FLOORS = {
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates trace / bypass / receipt / jury / stamp / proposal verdict",
     "batpak_codegen": """commands / versions / console stamp scaffold numbering plain page changelog
-        canary captures
+        canary captures unsealed
         / catalog draft / canonical / language splice formats watch graph / escape / run
-        / unfrozen / config user_file contract_tests / hook_classes
+        / unfrozen handwritten / config user_file contract_tests / hook_classes
         / render write stubs installed promises / user_source places
         / machine_view gate_view former_view scenario_view example_view projection_view
         / hooks_door strategies payload_view outside

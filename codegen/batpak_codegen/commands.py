@@ -21,6 +21,7 @@ from batpak_codegen.diagnostic import Diagnostic, SchemaError, printable
 from batpak_codegen.run import Report, counted, run, summary, unbroken, understand
 from batpak_codegen.source import yaml_text
 from batpak_codegen.source.load import read_texts
+from batpak_codegen.unsealed import unsealed
 
 
 class Request(Struct, frozen=True):
@@ -164,9 +165,14 @@ def check(
     said = f"{head}: all well ({seconds:.2f} s)"
     if not types:
         return Outcome("", said, details, found, texts)
-    blind, lost = canary.sing(config, project), captures(config)
-    found, texts = (*found, *lost.found, *blind), {**texts, **lost.texts}
-    return Outcome("", "" if blind else said, details, found, texts, "schema" if blind else None)
+    blind, lost, open_ = canary.sing(config, project), captures(config), unsealed(config, project)
+    texts = {**texts, **lost.texts, **open_.texts}
+    loose = [one for one in (*lost.found, *open_.found) if one.code not in config.ignore]
+    strict = config.warnings_as_errors
+    found = (*found, *(replace(one, is_error=strict or one.is_error) for one in loose), *blind)
+    if blind or (strict and loose):
+        return Outcome("", "", details, found, texts, "schema")
+    return Outcome("", said, details, found, texts)
 
 
 def fmt(config: Config, paths: Sequence[Path], *, check: bool) -> Outcome:
