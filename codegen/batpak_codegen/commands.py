@@ -64,6 +64,7 @@ def gen(config: Config, request: Request) -> Outcome:
         stubs=request.stubs,
         out=request.out,
         release=request.release,
+        vet=lambda report: _refuse_depfile(request.depfile, report, config),
     )
     if request.depfile is not None:
         _write_depfile(request.depfile, report, config)
@@ -109,16 +110,21 @@ def _diff(report: Report, config: Config) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
 
 
+def _refuse_depfile(file: Path | None, report: Report, config: Config) -> None:
+    """Refuse a depfile that would take the place of something else, before anything is written."""
+    if file is None:
+        return
+    others = [config.root / path for path in (*report.read, *report.beside)]
+    others += (config.root / _shown(path, report) for path in report.files)
+    if file.resolve() in {path.resolve() for path in (*others, *stamp.inputs(config))}:
+        message = f"{printable(str(file))} is what a run reads or writes, and no depfile"
+        raise SchemaError([Diagnostic("E0003", message, None, "name a file of its own")])
+
+
 def _write_depfile(file: Path, report: Report, config: Config) -> None:
     """Write what each output is made from, the way `make` and `ninja` read it."""
     targets = [config.root / _shown(path, report) for path in sorted(report.files)]
     read = [config.root / path for path in report.read]
-    beside = [config.root / path for path in report.beside]
-    if file.resolve() in {
-        path.resolve() for path in (*targets, *stamp.inputs(config), *read, *beside)
-    }:
-        message = f"{printable(str(file))} is what a run reads or writes, and no depfile"
-        raise SchemaError([Diagnostic("E0003", message, None, "name a file of its own")])
     yours = {config.root / path for path in report.yours}
     inputs = {*stamp.inputs(config), *(path for path in read if path.is_file())}
     made = " ".join(_escaped(path) for path in targets if path not in yours)

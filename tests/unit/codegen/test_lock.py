@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 
 from batpak_codegen import lock as locks
 from batpak_codegen import shape, versions
+from batpak_codegen.config import Config
 from batpak_codegen.diagnostic import Findings, SchemaError
 from batpak_codegen.lock import Lock, spell_file
-from batpak_codegen.promises import parse_lock, read_lock
+from batpak_codegen.promises import Settled, parse_lock, read_lock
 from batpak_codegen.shape import Box, Maybe, Plain, Ref, ShapeField
+from batpak_codegen.unfrozen import Unfrozen
 from tests.unit.codegen.version_world import HEAD, LOCK, World, codes
 
 FACTS = """\
@@ -283,6 +285,33 @@ def test_a_lock_that_is_a_link_is_not_replaced(world: World, tmp_path: Path) -> 
     assert told.returncode == 2
     assert "error[E0703]" in told.stderr
     assert target.read_text() == ""
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_lines_that_come_into_the_lock_meanwhile_are_not_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    if before:
+        world.freeze(EVENTS.partition("  B:")[0])
+    world.schema(EVENTS)
+    theirs = "kind 0x2fff shop.orders.Theirs\n"
+    look = versions.unfrozen
+
+    def merging(config: Config, settled: Settled) -> Unfrozen:
+        with (world.root / LOCK).open("a") as lock:
+            lock.write(theirs)
+        return look(config, settled)
+
+    monkeypatch.setattr(versions, "unfrozen", merging)
+    with pytest.raises(SchemaError, match=r"E0703: .*batpak.lock.* changed in the meantime"):
+        versions.lock(world.config, check=False)
+
+    assert (world.root / LOCK).read_text().endswith(theirs)
+    assert "shop.orders.B" not in (world.root / LOCK).read_text()
+    monkeypatch.undo()
+    world.schema(EVENTS + "retired: {0xfff: Theirs}\n")
+    versions.lock(world.config, check=False)
+    assert {theirs.strip(), "kind 0x2002 shop.orders.B"} <= set(world.lines)
 
 
 def test_what_lock_and_compat_find_is_told_in_every_format(world: World) -> None:
