@@ -49,7 +49,8 @@ FLOORS = {
         / layout machine gate hook handler projection thaw depth
         / step context example advice listed
         / fields kinds steps freeze / literal limits stored / ir source
-        / declarations template outline expr difference hop frozen_bytes / slots types text lock
+        / declarations template outline expr difference hop frozen_bytes
+        / slots types text lock matched
         / names nodes pattern shape ids schema whole_file / codes / diagnostic""",
     "batpak_command": "main",
     "batpak_codegen.codes": "table / environment text types machines expressions versions / code",
