@@ -21,7 +21,7 @@ from batpak_codegen.diagnostic import Findings, SchemaError
 from batpak_codegen.lock import Lock, spell_file
 from batpak_codegen.promises import Settled, parse_lock, read_lock
 from batpak_codegen.shape import Box, Maybe, Plain, Ref, ShapeField
-from batpak_codegen.unfrozen import Unfrozen
+from batpak_codegen.unfrozen import Unfrozen, unfrozen
 from tests.unit.codegen.version_world import HEAD, LOCK, World, codes
 
 FACTS = """\
@@ -295,14 +295,13 @@ def test_lines_that_come_into_the_lock_meanwhile_are_not_lost(
         world.freeze(EVENTS.partition("  B:")[0])
     world.schema(EVENTS)
     theirs = "kind 0x2fff shop.orders.Theirs\n"
-    look = versions.unfrozen
 
     def merging(config: Config, settled: Settled) -> Unfrozen:
         with (world.root / LOCK).open("a") as lock:
             lock.write(theirs)
-        return look(config, settled)
+        return unfrozen(config, settled)
 
-    monkeypatch.setattr(versions, "unfrozen", merging)
+    monkeypatch.setattr("batpak_codegen.versions.unfrozen", merging)
     with pytest.raises(SchemaError, match=r"E0703: .*batpak.lock.* changed in the meantime"):
         versions.lock(world.config, check=False)
 
