@@ -5,12 +5,11 @@ A gate is judged as it runs: in the gate sets of the moves and policies that ask
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from msgspec import Struct
 
 from batpak_codegen import hook, names
 from batpak_codegen.example import PERMIT, examples
+from batpak_codegen.expr.evaluate import is_list, is_map, is_set
 from batpak_codegen.ir import ExampleDef, GateDef, Given, MoveDef, PolicyDef
 from batpak_codegen.layout import Call, Doc, called, statement
 from batpak_codegen.outside import Outside
@@ -105,9 +104,11 @@ def _call(space: Outside, gate: GateDef, jury: _Jury, example: ExampleDef) -> Ca
 
 def _sample(space: Outside, cls: str, given: Given | None) -> Call:
     """Return the call that makes a value of which only some fields are said."""
-    fields = given.fields if given else {}
-    types = {field.name: field.type for field in given.type.fields} if given else {}
-    said = (_after(f"{ident(name)}=", _value(space, types[name], fields[name])) for name in fields)
+    said: list[Doc] = []
+    if given is not None:
+        types = {field.name: field.type for field in given.type.fields}
+        for name, value in given.fields.items():
+            said.append(_after(f"{ident(name)}=", _value(space, types[name], value)))
     return Call("sample(", (cls, *said), display=True)
 
 
@@ -117,14 +118,14 @@ def _value(space: Outside, type_: Type, value: object) -> Doc:
         return "None" if value is None else _value(space, of.of, value)
     if isinstance(value, Given) and isinstance(of, StructType):
         return _sample(space, space.type(of.package, of.name), value)
-    if isinstance(value, tuple) and isinstance(of, ListOf):
+    if isinstance(of, ListOf) and is_list(value):
         items = tuple(_value(space, of.item, item) for item in value)
         return Call("(", items, ",)" if len(items) == 1 else ")", display=True)
-    if isinstance(value, frozenset) and isinstance(of, SetOf):
+    if isinstance(of, SetOf) and is_set(value):
         shown = sorted(space.value(of.item, item) for item in value)
         inner = (Call("{", tuple(shown), "}", display=True),) if shown else ()
         return Call("frozenset(", inner)
-    if isinstance(value, Mapping) and isinstance(of, MapOf):
+    if isinstance(of, MapOf) and is_map(value):
         rows = (
             _after(f"{python_literal(key)}: ", _value(space, of.item, item))
             for key, item in value.items()
