@@ -147,23 +147,23 @@ def check_open_completed(value: OpenCompleted, problems: Problems) -> None:
     if not is_bool(value.clean):
         problems.add("$.clean", value.clean, "a bool")
     if not is_int(value.segments, 0, 9223372036854775807):
-        problems.add("$.segments", value.segments, "an integer in 0..9223372036854775807")
+        problems.add("$.segments", value.segments, "an integer of at least 0")
     if not is_int(value.events, 0, 9223372036854775807):
-        problems.add("$.events", value.events, "an integer in 0..9223372036854775807")
+        problems.add("$.events", value.events, "an integer of at least 0")
     if not is_int(value.scanned_bytes, 0, 9223372036854775807):
-        problems.add("$.scanned_bytes", value.scanned_bytes, "an integer in 0..9223372036854775807")
+        problems.add("$.scanned_bytes", value.scanned_bytes, "an integer of at least 0")
     if not is_int(value.torn_bytes, 0, 9223372036854775807):
-        problems.add("$.torn_bytes", value.torn_bytes, "an integer in 0..9223372036854775807")
+        problems.add("$.torn_bytes", value.torn_bytes, "an integer of at least 0")
     if not is_int(value.elapsed_ms, 0, 9223372036854775807):
-        problems.add("$.elapsed_ms", value.elapsed_ms, "an integer in 0..9223372036854775807")
+        problems.add("$.elapsed_ms", value.elapsed_ms, "an integer of at least 0")
 
 
 @check_for(CloseCompleted)
 def check_close_completed(value: CloseCompleted, problems: Problems) -> None:
     if not is_int(value.written, 0, 9223372036854775807):
-        problems.add("$.written", value.written, "an integer in 0..9223372036854775807")
+        problems.add("$.written", value.written, "an integer of at least 0")
     if not is_int(value.durable, 0, 9223372036854775807):
-        problems.add("$.durable", value.durable, "an integer in 0..9223372036854775807")
+        problems.add("$.durable", value.durable, "an integer of at least 0")
 
 
 @check_for(DenialRecorded)

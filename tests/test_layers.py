@@ -42,15 +42,18 @@ FLOORS = {
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates trace / bypass / receipt / jury / stamp / proposal verdict",
     "batpak_codegen": """commands / versions / console stamp scaffold numbering plain page changelog
-        canary captures
+        canary captures unsealed
         / catalog draft / canonical / language splice formats watch graph / escape / run
-        / unfrozen / config user_file contract_tests / hook_classes
+        / unfrozen handwritten / config user_file contract_tests / hook_classes
         / render write stubs installed promises / user_source places
-        / machine_view gate_view former_view scenario_view / hooks_door strategies payload_view
+        / machine_view gate_view former_view scenario_view example_view projection_view
+        / hooks_door strategies payload_view outside
         / checks / namespace link compiled compat history
-        / layout machine gate hook handler thaw depth / step context example advice
+        / layout machine gate hook handler projection thaw depth
+        / step context example advice listed
         / fields kinds steps freeze / literal limits stored / ir source
-        / declarations template outline expr difference hop frozen_bytes / slots types text lock
+        / declarations template outline expr difference hop frozen_bytes
+        / slots types text lock matched
         / names nodes pattern shape ids schema whole_file / codes / diagnostic""",
     "batpak_command": "main",
     "batpak_codegen.codes": "table / environment text types machines expressions versions / code",

@@ -76,7 +76,7 @@ def _done(text: str) -> Text:
 def _schema(console: Console, shop: Path) -> None:
     text = (shop / "schemas" / "orders.batpak.yaml").read_text(encoding="utf-8")
     moves = text.partition("    moves:\n")[2].partition("\ngates:")[0]
-    gate = text[text.index("  paid_in_full:") :]
+    gate = text[text.index("  paid_in_full:") :].partition("\nprojections:")[0]
     shown = "\n".join((dedent(moves).rstrip(), "", dedent(gate).rstrip()))
     excerpt = Syntax(shown, "yaml", background_color="default")
     console.print(
@@ -164,9 +164,9 @@ def _check_survivors(console: Console, shop: Path, receipts: Mapping[int, str]) 
         verified = store.verify()
         verified.raise_for_damage()
         console.print(_done(f"verified: {verified.events} events, every hash and every link"))
-        accounts = story.accounts(store)
-        received = sum(account.received for account in accounts.values())
-        console.print(_done(f"projected: {len(accounts)} orders, {received} EUR received so far"))
+        balances = story.balances(store)
+        received = sum(balance.received for balance in balances.values())
+        console.print(_done(f"projected: {len(balances)} orders, {received} EUR received so far"))
 
 
 def _demand(result: subprocess.CompletedProcess[str]) -> None:

@@ -33,7 +33,7 @@ class Page(Enum):
 @shared("graph", "form")
 def graph(
     manner: Manner,
-    machine: Annotated[
+    name: Annotated[
         str | None, typer.Argument(help="Order, or shop.orders.Order; default: all.")
     ] = None,
     *,
@@ -41,13 +41,13 @@ def graph(
         Picture, typer.Option("--format", help="The language of the diagram.")
     ] = Picture.MERMAID,
 ) -> None:
-    """Draw the machines."""
+    """Draw the machines and projections."""
 
     def action() -> Outcome:
         from batpak_codegen import console, graph, run
 
         project, texts = run.understand(manner.configured())
-        drawn = graph.graph(project, picture.value, machine)
+        drawn = graph.graph(project, picture.value, name)
         return console.Outcome(drawn, "", (), project.warnings, texts)
 
     manner.run(action)

@@ -34,7 +34,8 @@ class Fold(ABC, Generic[S, Q]):
     """How a state follows from events. Both methods are pure: no clock, no I/O.
 
     What an instance has for attributes belongs to what it means: two that differ there share no
-    cached state. One with an attribute that has no stored form has none at all.
+    cached state. One with an attribute that has no stored form has none at all. What extends a
+    class that was given a `NAME` has the same: of two such folds in one program, one needs another.
     """
 
     NAME: ClassVar[str]  # stable; by default the module and the name of the class
@@ -47,9 +48,9 @@ class Fold(ABC, Generic[S, Q]):
     @override
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if "NAME" not in cls.__dict__:
-            name = f"{cls.__module__}.{cls.__qualname__}"
-            cls.NAME = name  # pyright: ignore[reportConstantRedefinition]  the default
+        named = next((base for base in cls.__mro__ if "NAME" in base.__dict__), None)
+        if named is None or named.__dict__["NAME"] == _default_name(named):
+            cls.NAME = _default_name(cls)  # pyright: ignore[reportConstantRedefinition]  the default
         if "STATE" not in cls.__dict__:
             for base in cls.__dict__.get("__orig_bases__", ()):
                 origin, args = get_origin(base), get_args(base)
@@ -65,6 +66,10 @@ class Fold(ABC, Generic[S, Q]):
     @abstractmethod
     def apply(self, state: S, event: StoredEvent[Q], /) -> S:
         """The state after one more event. Returns a new state; the old one stays as it was."""
+
+
+def _default_name(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 class Projection(Fold[S, EventPayload]):

@@ -19,6 +19,8 @@ import msgspec
 
 from batpak import registry, wire
 from batpak.errors import PayloadInvalid
+from batpak.event import P
+from batpak.guard.gates import C, D, GateSet
 from batpak.kind import EventKind
 from batpak.machine import Machine
 from batpak.payload import EventPayload
@@ -63,6 +65,33 @@ def edges(machine: type[Machine[Any]]) -> set[tuple[str, str, str]]:
         (state.__name__, event.__name__, edge.target.STATE)
         for (state, event), edge in machine.EDGES.items()
     }
+
+
+def answers(gates: GateSet[C, D, P], gate: str, expected: str, ctx: C, state: D, event: P) -> None:
+    """Hold one gate of a set to an example of its schema. Other gates may say what they like.
+
+    Args:
+        gates: The set, as a move or a policy has it.
+        gate: The name of the gate.
+        expected: `permit`, or the code of a denial.
+        ctx: What the set looks up; None if there is nothing.
+        state: State data; None for a set that is no machine's.
+        event: What is judged.
+
+    Raises:
+        AssertionError: It answers something else, it failed, or the set does not have it.
+    """
+    if gate not in gates.names:
+        raise AssertionError(f"{type(gates).__name__} has no gate {gate!r}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        denials = {denial.gate: denial for denial in gates.evaluate_all(ctx, state, event)}
+    denial = denials.get(gate)
+    answer = "permit" if denial is None else denial.code
+    if answer != expected:
+        defect = None if denial is None else denial.defect
+        said = f"{gate}: expected {expected}, {type(gates).__name__} answers {answer}"
+        raise AssertionError(f"{said} to {event!r} in {state!r} with {ctx!r}") from defect
 
 
 def implemented(module: str, base: Callable[..., V]) -> V:

@@ -16,7 +16,7 @@ from batpak_codegen.nodes import TextNode
 def advise(file: SchemaFile, handled: Set[str]) -> Iterator[Diagnostic]:
     """Yield the warnings about a file that has no error.
 
-    `handled` are its events that are in a handler group of any package.
+    `handled` are its events that are in a handler group or projection of any package.
     """
     for name, decl in file.machines:
         yield from _endless(name, decl)
@@ -60,7 +60,7 @@ def _unknown(file: SchemaFile, handled: Set[str]) -> Iterator[Diagnostic]:
     known = {*_mentioned(file), *handled}
     for name, _ in file.events:
         if name.value not in known:
-            message = f"event {name.value} is in no machine, policy or handler group"
+            message = f"event {name.value} is in no machine, policy, handler group or projection"
             yield _warning("W0403", message, name, "give it a move, or delete it")
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ast
-import os
-import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
 from batpak_codegen.config import Config
 from batpak_codegen.diagnostic import Diagnostic, Span
+from batpak_codegen.handwritten import handwritten
 
 LIBRARY: Final = "batpak"
 GENERIC: Final = frozenset(  # what the library exports
@@ -40,7 +38,6 @@ GENERIC: Final = frozenset(  # what the library exports
         "Transition",
     ]
 )
-_SKIPPED: Final = frozenset(["__pycache__", "node_modules"])
 
 
 class Captures(Struct, frozen=True):
@@ -54,38 +51,12 @@ def captures(config: Config) -> Captures:
     """Look for such patterns in the Python files of a project; what cannot be read is left out."""
     found: list[Diagnostic] = []
     texts: dict[str, str] = {}
-    for path in _files(config.root, config.root / config.out):
-        try:
-            data = path.read_bytes()
-            if LIBRARY.encode() not in data or b"case" not in data:
-                continue
-            text = data.decode("utf-8-sig")
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # between a person and Python
-                tree = ast.parse(text)
-        except (OSError, ValueError, SyntaxError, RecursionError):
-            continue
-        name = path.relative_to(config.root).as_posix()
-        here = [_diagnostic(name, text, *one) for one in _captured(tree)]
+    for file in handwritten(config, LIBRARY.encode(), b"case"):
+        here = [_diagnostic(file.path, file.text, *one) for one in _captured(file.tree)]
         if here:
             found += here
-            texts[name] = text
+            texts[file.path] = file.text
     return Captures(tuple(found), texts)
-
-
-def _files(root: Path, out: Path) -> Iterator[Path]:
-    """Yield the files that are neither generated nor of an environment."""
-    for folder, folders, names in os.walk(root):
-        here = Path(folder)
-        folders[:] = sorted(
-            name
-            for name in folders
-            if name not in _SKIPPED
-            and not name.startswith(".")
-            and here / name != out
-            and not (here / name / "pyvenv.cfg").exists()
-        )
-        yield from (here / name for name in sorted(names) if name.endswith(".py"))
 
 
 def _captured(tree: ast.Module) -> Iterator[tuple[ast.MatchAs, str]]:

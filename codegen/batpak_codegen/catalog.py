@@ -1,4 +1,4 @@
-"""The catalog: what events, machines and gates there are, for people who do not read schemas.
+"""The catalog: events, machines, gates and projections, for people who do not read schemas.
 
 `catalog` says what stands on the page, `markdown` and `batpak_codegen.page` how it is written
 down. Whatever came from a schema passes through `escape` there.
@@ -23,6 +23,7 @@ from batpak_codegen.ir import (
     PackageDef,
     PolicyDef,
     Project,
+    ProjectionDef,
     TypeDef,
 )
 from batpak_codegen.types import (
@@ -112,6 +113,8 @@ def _package(package: PackageDef, past: Past | None) -> Iterator[Block]:
         yield from _machine(package, machine)
     for policy in package.policies:
         yield from _policy(package, policy)
+    for projection in package.projections:
+        yield from _projection(package, projection)
     for context in package.contexts:
         yield Heading(2, f"Context {context.name}", anchor(package, context.name))
         yield from _fields(context.fields)
@@ -228,6 +231,19 @@ def _policy(package: PackageDef, policy: PolicyDef) -> Iterator[Block]:
     yield Paragraph(f"Judges {policy.event}.")
     for gate in policy.gates:
         yield from _gate(anchor(package, f"{policy.name}.{gate.name}"), gate, policy.name)
+
+
+def _projection(package: PackageDef, projection: ProjectionDef) -> Iterator[Block]:
+    place = anchor(package, f"{projection.name}Projection")
+    yield Heading(2, f"Projection {projection.name}", place)
+    if projection.doc:
+        yield Paragraph(projection.doc)
+    yield Paragraph(f"Version {projection.version}. It folds:")
+    anchors = (f"{home}.{name}" for home, name in projection.events)
+    shown = graph.folded(package.name, projection)
+    yield Table(("Event",), tuple((Mono(*one),) for one in zip(shown, anchors, strict=True)))
+    yield Paragraph("Its state:")
+    yield from _fields(projection.fields)
 
 
 def _gate(anchor: str, gate: GateDef, asked_by: str) -> Iterator[Block]:

@@ -117,8 +117,7 @@ class Checks:
         if not isinstance(type_, Scalar):
             raise TypeError(f"{type(type_).__name__} is not plain")
         if type_.name in INT_RANGES:
-            low, high = int_range(type_)
-            return f"an integer in {low}..{high}"
+            return _integer(type_)
         if type_.name == "string":
             matching = f" that matches {type_.bounds.pattern}" if type_.bounds.pattern else ""
             return "text" + _length(type_.bounds, "characters", " of ") + matching
@@ -355,6 +354,16 @@ def _arguments(shortest: int | None, longest: int | None) -> tuple[str, ...]:
     if longest is not None:
         return (str(shortest or 0), str(longest))
     return (str(shortest),) if shortest else ()
+
+
+def _integer(type_: Scalar) -> str:
+    """Say which integers are meant. Where 64 bits end is nobody's limit, so it is not told."""
+    (low, high), (lowest, highest) = int_range(type_), INT_RANGES[type_.name]
+    if type_.name.endswith("64") and low > lowest and high == highest:
+        return f"an integer of at least {low}"
+    if type_.name == "i64" and low == lowest and high < highest:
+        return f"an integer of at most {high}"
+    return f"an integer in {low}..{high}"
 
 
 def _length(of: Bounds | ListOf | SetOf | MapOf, noun: str, before: str) -> str:

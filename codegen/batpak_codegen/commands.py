@@ -21,6 +21,7 @@ from batpak_codegen.diagnostic import Diagnostic, SchemaError, printable
 from batpak_codegen.run import Report, counted, run, summary, unbroken, understand
 from batpak_codegen.source import yaml_text
 from batpak_codegen.source.load import read_texts
+from batpak_codegen.unsealed import unsealed
 
 
 class Request(Struct, frozen=True):
@@ -63,6 +64,7 @@ def gen(config: Config, request: Request) -> Outcome:
         stubs=request.stubs,
         out=request.out,
         release=request.release,
+        vet=lambda report: _refuse_depfile(request.depfile, report, config),
     )
     if request.depfile is not None:
         _write_depfile(request.depfile, report, config)
@@ -108,16 +110,21 @@ def _diff(report: Report, config: Config) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
 
 
+def _refuse_depfile(file: Path | None, report: Report, config: Config) -> None:
+    """Refuse a depfile that would take the place of something else, before anything is written."""
+    if file is None:
+        return
+    others = [config.root / path for path in (*report.read, *report.beside)]
+    others += (config.root / _shown(path, report) for path in report.files)
+    if file.resolve() in {path.resolve() for path in (*others, *stamp.inputs(config))}:
+        message = f"{printable(str(file))} is what a run reads or writes, and no depfile"
+        raise SchemaError([Diagnostic("E0003", message, None, "name a file of its own")])
+
+
 def _write_depfile(file: Path, report: Report, config: Config) -> None:
     """Write what each output is made from, the way `make` and `ninja` read it."""
     targets = [config.root / _shown(path, report) for path in sorted(report.files)]
     read = [config.root / path for path in report.read]
-    beside = [config.root / path for path in report.beside]
-    if file.resolve() in {
-        path.resolve() for path in (*targets, *stamp.inputs(config), *read, *beside)
-    }:
-        message = f"{printable(str(file))} is what a run reads or writes, and no depfile"
-        raise SchemaError([Diagnostic("E0003", message, None, "name a file of its own")])
     yours = {config.root / path for path in report.yours}
     inputs = {*stamp.inputs(config), *(path for path in read if path.is_file())}
     made = " ".join(_escaped(path) for path in targets if path not in yours)
@@ -164,9 +171,14 @@ def check(
     said = f"{head}: all well ({seconds:.2f} s)"
     if not types:
         return Outcome("", said, details, found, texts)
-    blind, lost = canary.sing(config, project), captures(config)
-    found, texts = (*found, *lost.found, *blind), {**texts, **lost.texts}
-    return Outcome("", "" if blind else said, details, found, texts, "schema" if blind else None)
+    blind, lost, open_ = canary.sing(config, project), captures(config), unsealed(config, project)
+    texts = {**texts, **lost.texts, **open_.texts}
+    loose = [one for one in (*lost.found, *open_.found) if one.code not in config.ignore]
+    strict = config.warnings_as_errors
+    found = (*found, *(replace(one, is_error=strict or one.is_error) for one in loose), *blind)
+    if blind or (strict and loose):
+        return Outcome("", "", details, found, texts, "schema")
+    return Outcome("", said, details, found, texts)
 
 
 def fmt(config: Config, paths: Sequence[Path], *, check: bool) -> Outcome:

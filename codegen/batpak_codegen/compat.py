@@ -15,9 +15,9 @@ from msgspec import Struct
 from batpak_codegen.declarations import EventDecl, SchemaFile
 from batpak_codegen.diagnostic import Diagnostic, Place, Span
 from batpak_codegen.difference import Change, changes
-from batpak_codegen.freeze import Freeze, Promise, entity_line
+from batpak_codegen.freeze import Freeze, Promise, entity_line, fold
 from batpak_codegen.ir import Project
-from batpak_codegen.lock import Frozen
+from batpak_codegen.lock import Frozen, Lock
 from batpak_codegen.nodes import TextNode
 from batpak_codegen.types import IdType
 
@@ -74,6 +74,26 @@ def judge(
     judge = _Judge(project, files, freezing, modes, suppressed)
     judge.run()
     return Verdict(tuple(judge.breaks), tuple(dict.fromkeys(judge.notes)))
+
+
+def refolded(project: Project, files: Sequence[SchemaFile], base: Lock) -> tuple[Diagnostic, ...]:
+    """Return W0404 for every projection whose state is another one under the same version."""
+    spans = {
+        f"{file.package.value}.{name.value}": decl.version.span if decl.version else name.span
+        for file in files
+        for name, decl in file.projections
+    }
+    found: list[Diagnostic] = []
+    for package in project.packages:
+        for projection in package.projections:
+            name, version, digest = fold(package, projection)
+            frozen = base.folds.get((name, version), {})
+            if frozen and digest not in frozen:
+                message = f"the state of {projection.name} has changed, and its version has not"
+                hint = f"write version: {version + 1}, or run batpak lock if it means the same"
+                also = (Place(next(iter(frozen.values())), "frozen here"),)
+                found.append(Diagnostic("W0404", message, spans[name], hint, also))
+    return tuple(found)
 
 
 class _Judge:

@@ -11,10 +11,11 @@ from typing import Final
 from msgspec import Struct
 
 from batpak_codegen import hook, names
+from batpak_codegen.example_view import example_tests, implemented
 from batpak_codegen.ir import MachineDef, PackageDef, Project
-from batpak_codegen.layout import COLUMNS_MAX, Call, statement
-from batpak_codegen.namespace import import_key
+from batpak_codegen.layout import Call, statement
 from batpak_codegen.outline import verified
+from batpak_codegen.outside import Outside
 from batpak_codegen.scenario_view import scenario_name
 from batpak_codegen.strategies import event_function
 from batpak_codegen.template import fill
@@ -60,62 +61,50 @@ def render_tests(project: Project, files: Mapping[str, str]) -> dict[str, str]:
 
 
 def _contract(project: Project, package: PackageDef) -> str:
-    survivors, machines = _survivors(package), _machines(project, package)
-    module = ".".join((project.out_module, *package.parts))
+    space = Outside(project, package)
+    survivors, machines = _survivors(space), _machines(space)
+    examples = example_tests(space)
     body = fill(
         "contract",
-        module=code(python_literal(module)),
+        module=code(python_literal(".".join((project.out_module, *package.parts)))),
         events=_events(package),
         survivors=survivors,
         machines=machines,
+        examples=examples,
     )
     sentence = "old bytes still decode, new ones survive, machines are as declared."
     text = fill(
         "module",
         pragmas=(),
         doc=doc(f"Contract of {package.name}: {sentence}"),
-        imports=code(_imports(project, package)),
+        imports=code(_imports(space)),
         preamble=None,
         body=code(body.removesuffix("\n")),
     )
     tests = [survivor.test for survivor in survivors]
     for machine in machines:
         tests += [machine.edges_test.text, machine.walk_test.text]
+    tests += [example.test for example in examples]
     return verified(text, dict.fromkeys([*_ALWAYS, *tests], ()))
 
 
-def _imports(project: Project, package: PackageDef) -> str:
-    """Return the import block."""
-    module = ".".join((project.out_module, *package.parts))
-    ours = {project.out_module: ["registry"], module: ["testing"]}
-    ours[f"{module}.events"] = sorted((e.name for e in package.events), key=import_key)
-    for machine in package.machines:
-        stem = names.snake(machine.name)
-        ours[f"{module}.{stem}_machine"] = [f"{machine.name}Machine"]
-    if any(map(hook.needs_hooks, package.machines)):
-        ours[f"{module}.hooks"] = [hook.class_name(package.name)]
-    lines = [_from(home, ours[home]) for home in sorted(ours)]
-    outside = "import pytest\nfrom batpak.testing import contract\n"
-    outside += "from hypothesis import HealthCheck, given, settings"
-    if package.machines:
-        outside += "\nfrom hypothesis import strategies as st"
-    return outside + "\n\n" + "\n".join(lines)
+def _imports(space: Outside) -> str:
+    """Return the import block; what the tests of one kind need, they have asked for."""
+    space.whole("import pytest")
+    space.use("batpak.testing", "contract")
+    for name in ("HealthCheck", "given", "settings"):
+        space.use("hypothesis", name)
+    space.use(space.project.out_module, "registry")
+    return space.imports()
 
 
-def _from(module: str, words: list[str]) -> str:
-    whole = f"from {module} import {', '.join(words)}"
-    if len(whole) <= COLUMNS_MAX:
-        return whole
-    return statement("", Call(f"from {module} import (", tuple(words), display=True, open=True))
-
-
-def _survivors(package: PackageDef) -> tuple[Survivor, ...]:
+def _survivors(space: Outside) -> tuple[Survivor, ...]:
     """Return a test for every event."""
     found: list[Survivor] = []
-    for event in package.events:
+    for event in space.package.events:
         test = f"test_{names.snake(event.name)}_survives"
-        head = Call(f"def {test}(", (f"event: {ident(event.name)}",), ") -> None:")
-        strategy = code(f"testing.{ident(event_function(event.name))}")
+        head = Call(f"def {test}(", (f"event: {space.near('events', event.name)}",), ") -> None:")
+        strategy = code(space.near("testing", f"{ident(event_function(event.name))}"))
         found.append(Survivor(strategy, test, code(statement("", head))))
     return tuple(found)
 
@@ -126,24 +115,22 @@ def _events(package: PackageDef) -> Code:
     return code(statement("assert found == ", Call("{", shown, "}", display=True), indent=4))
 
 
-def _machines(project: Project, package: PackageDef) -> tuple[Machine, ...]:
+def _machines(space: Outside) -> tuple[Machine, ...]:
     """Return the tests of every machine."""
-    return tuple(_machine(project, package, machine) for machine in package.machines)
+    return tuple(_machine(space, machine) for machine in space.package.machines)
 
 
-def _machine(project: Project, package: PackageDef, machine: MachineDef) -> Machine:
+def _machine(space: Outside, machine: MachineDef) -> Machine:
+    space.use("hypothesis", "strategies", "st")
     rows = [(state, move.event, move.target) for move in machine.moves for state in move.sources]
     shown = Call("{", tuple(map(python_literal, rows)), "}", display=True, open=True)
-    head = f"assert contract.edges({ident(machine.name + 'Machine')}) == "
-    hooks: tuple[str, ...] = ()
-    if hook.needs_hooks(machine):
-        module = python_literal(project.hooks[package.name])
-        hooks = (f"contract.implemented({module}, {hook.class_name(package.name)})",)
-    made = Call(f"testing.{ident(scenario_name(machine))}(", hooks, ").walk(data)")
     stem = names.snake(machine.name)
+    cls = space.near(f"{stem}_machine", f"{ident(machine.name + 'Machine')}")
+    hooks = (implemented(space),) if hook.needs_hooks(machine) else ()
+    scenario = space.near("testing", f"{ident(scenario_name(machine))}")
     return Machine(
         code(f"test_{stem}_has_these_edges_and_no_other"),
-        code(statement(head, shown, indent=4)),
+        code(statement(f"assert contract.edges({cls}) == ", shown, indent=4)),
         code(f"test_{stem}_walks_along_its_edges"),
-        code(statement("", made, indent=4)),
+        code(statement("", Call(f"{scenario}(", hooks, ").walk(data)"), indent=4)),
     )

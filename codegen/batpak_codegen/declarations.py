@@ -303,8 +303,19 @@ class PolicyDecl(Declaration):
     doc: Text | None = None
 
 
-Import: TypeAlias = Annotated[TextNode, BeforeValidator(import_line)]
 Group: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(one_or_list)]
+
+
+class ProjectionDecl(Declaration):
+    """A fold of events into a state; `version` goes up when the state means something else."""
+
+    version: WholeNumber | None = None
+    events: Group
+    state: Fields
+    doc: Text | None = None
+
+
+Import: TypeAlias = Annotated[TextNode, BeforeValidator(import_line)]
 
 
 class SchemaFile(Declaration):
@@ -323,6 +334,7 @@ class SchemaFile(Declaration):
     gates: Annotated[Entries[GateDecl], BeforeValidator(entries(names.lower_name))] = ()
     policies: Annotated[Entries[PolicyDecl], BeforeValidator(entries(names.class_name))] = ()
     handlers: Annotated[Entries[Group], BeforeValidator(entries(names.class_name))] = ()
+    projections: Annotated[Entries[ProjectionDecl], BeforeValidator(entries(names.class_name))] = ()
 
 
 def _file(node: object, info: ValidationInfo) -> object:

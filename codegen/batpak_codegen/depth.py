@@ -61,6 +61,8 @@ def _declared(file: SchemaFile) -> Iterator[FieldDecl]:
         yield from (decl for _, decl in event.fields)
     for _, context in file.contexts:
         yield from (decl for _, decl in context)
+    for _, projection in file.projections:
+        yield from (decl for _, decl in projection.state)
     for _, machine in file.machines:
         for _, state in machine.states:
             yield from (decl for _, decl in state.data)

@@ -7,12 +7,13 @@ be after `batpak lock`, and the place of every event in it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Final
 
 from msgspec import Struct
 
 from batpak_codegen.diagnostic import Findings, Span
-from batpak_codegen.ir import MachineDef, Named, PackageDef, Project
+from batpak_codegen.ir import MachineDef, Named, PackageDef, Project, ProjectionDef
 from batpak_codegen.lock import Lock, newest_revisions, read
 from batpak_codegen.shape import (
     TAG_KEY,
@@ -128,6 +129,9 @@ class _Freezer:
         self.lines |= {f"kind 0x{kind:04x} {name}" for kind, name in package.retired}
         for machine in package.machines:
             self.lines.add(entity_line(package, machine))
+        for projection in package.projections:
+            name, version, digest = fold(package, projection)
+            self.lines.add(f"fold {name} {version} {digest}")
         return found
 
     def shape(self, fields: tuple[FieldType, ...]) -> Shape:
@@ -213,6 +217,19 @@ def entity_line(package: PackageDef, machine: MachineDef) -> str:
     """Return where the events of a machine live."""
     template = f"{machine.prefix}:{{{machine.key.name}}}"
     return f"entity {package.name}.{machine.name} {template} {machine.scope}"
+
+
+def fold(package: PackageDef, projection: ProjectionDef) -> tuple[str, int, str]:
+    """Return the full name of a projection, its version, and what stands for its state's shape.
+
+    The digest covers the shapes of all types that the state mentions. It promises nothing about
+    them: a state can be folded again.
+    """
+    alone = _Freezer(Lock(""))
+    shape = spell(alone.shape(projection.fields))
+    text = "\n".join([shape, *sorted(alone.lines)])
+    digest = blake2b(text.encode(), digest_size=8).hexdigest()
+    return f"{package.name}.{projection.name}", projection.version, digest
 
 
 def _keep_places(lock: Lock, base: Lock) -> None:

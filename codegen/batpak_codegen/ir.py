@@ -7,7 +7,8 @@ user's any more, and nothing validates again.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -181,6 +182,16 @@ class HandlerDef(Struct, frozen=True):
     noun: str = "group"
 
 
+class ProjectionDef(Struct, frozen=True):
+    """A fold of events, as (package, name), into a state; what the fold is, a person writes."""
+
+    name: str
+    version: int
+    events: tuple[tuple[str, str], ...]
+    fields: tuple[FieldType, ...]
+    doc: str | None
+
+
 class HookMethod(Struct, frozen=True):
     """A method that a person writes: `name(parameters) -> result`, types in terms of `h.`."""
 
@@ -228,6 +239,7 @@ class PackageDef(Struct, frozen=True):
     contexts: tuple[ContextDef, ...] = ()
     policies: tuple[PolicyDef, ...] = ()
     handlers: tuple[HandlerDef, ...] = ()
+    projections: tuple[ProjectionDef, ...] = ()
 
     @property
     def groups(self) -> tuple[HandlerDef, ...]:
@@ -237,6 +249,19 @@ class PackageDef(Struct, frozen=True):
             for each in self.machines
         )
         return (*machines, *self.handlers)
+
+    @property
+    def listed(self) -> frozenset[tuple[str, str]]:
+        """The events, as (package, name), of declared groups and of projections."""
+        return listed(self.handlers, self.projections)
+
+
+def listed(
+    handlers: Iterable[HandlerDef], projections: Iterable[ProjectionDef]
+) -> frozenset[tuple[str, str]]:
+    """Return the events, as (package, name), of some groups and projections."""
+    lists = [*(each.events for each in handlers), *(each.events for each in projections)]
+    return frozenset(chain.from_iterable(lists))
 
 
 class Project(Struct, frozen=True):

@@ -6,7 +6,9 @@ import math
 from decimal import Decimal
 from fractions import Fraction
 
+from batpak_codegen import matched
 from batpak_codegen.ir import INT_RANGES, int_range
+from batpak_codegen.pattern import read
 from batpak_codegen.types import EnumType, Scalar, Type, bare
 
 
@@ -82,4 +84,7 @@ def count(type_: Type) -> int | None:
         return high - low + 1
     if isinstance(of, Scalar) and of.bounds.max_length == 0:
         return 1
+    if isinstance(of, Scalar) and of.bounds.pattern is not None:
+        bounds = of.bounds
+        return matched.count(read(bounds.pattern), bounds.min_length or 0, bounds.max_length)
     return None

@@ -24,10 +24,12 @@ from batpak_codegen.fields import Resolver, doc_of
 from batpak_codegen.gate import Gates, World, link_gates
 from batpak_codegen.handler import link_handlers
 from batpak_codegen.ids import TYPE_ID_MAX
-from batpak_codegen.ir import EventDef, MachineDef, PackageDef, Project, TypeDef
+from batpak_codegen.ir import EventDef, MachineDef, PackageDef, Project, TypeDef, listed
 from batpak_codegen.kinds import CATEGORY_MAX, SYSTEM_CATEGORIES, Kinds
+from batpak_codegen.listed import Offer
 from batpak_codegen.machine import link_machine
 from batpak_codegen.nodes import TextNode
+from batpak_codegen.projection import link_projections
 from batpak_codegen.slots import Int
 from batpak_codegen.step import link_steps
 from batpak_codegen.types import (
@@ -50,14 +52,14 @@ VERSION_MAX: Final = 1000
 _IMPORTED: Final = """ABC Any ClassVar DATA DEPRECATED Decimal Denial EDGES ENTITY Edge EventKind
     EventPayload Final FormerPayload GateSet Generic Guarded HANDLES Handle Iterable KEY KIND KINDS
     Ledger Literal MOVES Machine Mapping NAME Never NewType OpenEnum PERMIT POLICY Permit Problems
-    Rule SCOPE STATE Scenario
+    Projection Rule SCOPE STATE Scenario
     StateData StoredEvent Struct TYPE_CHECKING Transition TypeAlias TypeGuard TypeVar UUID VERSION
     Verdict WireEnum"""
 RESERVED: Final = frozenset(_IMPORTED.split())
 # What stands beside the directories of packages; a package may not be called so.
 _MODULES: Final = frozenset(
     {"registry", "types", "contexts", "events", "former", "checks", "upcasts", "hooks", "handlers"}
-    | {"policies", "testing"}
+    | {"policies", "projections", "testing"}
 )
 
 
@@ -113,9 +115,8 @@ class _Linker:
         self.findings.finish()
         parts = {package.name: package.parts for package in packages}
         handled: dict[str, set[str]] = {}
-        for group in (group for package in packages for group in package.handlers):
-            for home, event in group.events:
-                handled.setdefault(home, set()).add(event)
+        for home, event in (event for package in packages for event in package.listed):
+            handled.setdefault(home, set()).add(event)
         warnings = [
             found
             for name, file in sorted(self.files.items())
@@ -174,10 +175,11 @@ class _Linker:
             if machine:
                 self._prefix(machine, decl.entity.span)
                 generated |= self._machine_names(name, decl, machine, taken)
-        handlers = link_handlers(file, self.imports[package], self.files, self.findings)
-        handled = {event for group in handlers for event in group.events}
+        offer = Offer(file, self.imports[package], self.files)
+        handlers = link_handlers(file, offer, self.findings)
+        projections = link_projections(file, offer, self.resolver, self.findings)
         hooks = {names.snake(hook.class_name(package)): file.package}
-        renamed = self._renamed(file, taken | generated | hooks, handled)
+        renamed = self._renamed(file, taken | generated | hooks, listed(handlers, projections))
         enums = self._enums(package, renamed)
         for name, decl in file.machines:
             machine = machines[name.value]
@@ -199,6 +201,7 @@ class _Linker:
             tuple(context for context in contexts.values() if context),
             gates.policies,
             handlers,
+            projections,
         )
 
     def _hook_names(self, file: SchemaFile, package: Mapping[str, TextNode]) -> None:
@@ -306,6 +309,9 @@ class _Linker:
             self._claim(modules, node, node.value)
         for node, _ in (*file.machines, *file.handlers):
             for suffix in ("Event", "Handler", "Listener"):
+                self._derive(taken, node, node.value + suffix)
+        for node, _ in file.projections:
+            for suffix in ("State", "Projection"):
                 self._derive(taken, node, node.value + suffix)
         return taken
 

@@ -23,10 +23,12 @@ NESTING_MAX: Final = 64
 HEAD: Final = "# batpak.lock 1 -- written by `batpak lock`; commit it. Lines are only ever added."
 WIRE: Final = "wire 1"
 
-_ORDER: Final = ("wire", "kind", "shape", "hop", "type", "tag", "enum", "id", "entity")
+_ORDER: Final = ("wire", "kind", "shape", "hop", "type", "tag", "enum", "id", "entity", "fold")
 _KIND: Final = re.compile(r"0x[0-9a-f]{4}")
 _REVISION: Final = re.compile(r"([1-9][0-9]{0,4})\.([1-9][0-9]{0,5})")
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,4}")
+_FOLD: Final = re.compile(r"[1-9][0-9]{0,9}")
+_DIGEST: Final = re.compile(r"[0-9a-f]{16}")
 _MEMBER: Final = re.compile(r"([A-Z][A-Z0-9_]{0,63})=(.+)")
 
 X = TypeVar("X")
@@ -59,6 +61,7 @@ class Lock(Struct):
     tags: dict[Ref, dict[str, set[Ref]]] = {}
     ids: dict[str, dict[str, Span]] = {}
     entities: dict[str, dict[tuple[str, str], Span]] = {}
+    folds: dict[tuple[str, int], dict[str, Span]] = {}
 
     def versions(self) -> dict[int, dict[int, dict[int, list[Frozen]]]]:
         """Return kind → version → revision → shapes, in order."""
@@ -88,6 +91,7 @@ class _Reader:
             "enum": (3, self.enum),
             "id": (2, self.id),
             "entity": (3, self.entity),
+            "fold": (3, self.fold),
         }
 
     def line(self, text: str, span: Span) -> None:
@@ -157,6 +161,12 @@ class _Reader:
     def entity(self, parts: list[str], span: Span) -> None:
         name = parse_ref(parts[0]).name
         self.lock.entities.setdefault(name, {}).setdefault((parts[1], parts[2]), span)
+
+    def fold(self, parts: list[str], span: Span) -> None:
+        if not _FOLD.fullmatch(parts[1]) or not _DIGEST.fullmatch(parts[2]):
+            raise NotAShape("a fold has a version and a digest of 16 hex digits")
+        key = parse_ref(parts[0]).name, int(parts[1])
+        self.lock.folds.setdefault(key, {}).setdefault(parts[2], span)
 
 
 def _kind(text: str) -> int:
@@ -283,5 +293,5 @@ def spell_file(lines: Iterable[str]) -> str:
 def _place(line: str) -> tuple[int, str, list[int], str]:
     word, _, rest = line.partition(" ")
     parts = rest.split(" ")
-    numbers = [int(n) for n in parts[1].split(".")] if word in ("shape", "hop") else []
+    numbers = [int(n) for n in parts[1].split(".")] if word in ("shape", "hop", "fold") else []
     return _ORDER.index(word), parts[0], numbers, rest

@@ -53,7 +53,9 @@ _SCALARS: Final[Mapping[str, tuple[str, str] | str]] = {
     "date": "dt.date",
     "duration": "dt.timedelta",
 }
-_STANDARD: Final = frozenset(["abc", "collections.abc", "decimal", "importlib", "typing", "uuid"])
+_STANDARD: Final = frozenset(
+    ["abc", "collections.abc", "datetime", "decimal", "importlib", "re", "typing", "uuid"]
+)
 _DIGITS: Final = re.compile(r"(\d+)")
 
 
@@ -236,15 +238,21 @@ class Namespace:
         return f"dt.datetime({', '.join(map(str, numbers))}, tzinfo=dt.UTC)"
 
     def imports(self) -> str:
-        """Return the import block: standard library, others, relative; each part sorted."""
-        standard, others, relative = sorted(self._whole), list[str](), list[str]()
+        """Return the import block: standard library, others, ours; each part sorted."""
+        whole, ours = sorted(self._whole), list[str]()
+        standard = [line for line in whole if line.split()[1] in _STANDARD]
+        others = [line for line in whole if line not in standard]
         for module in sorted(self._members, key=_module_key):
-            part = standard if module in _STANDARD else relative if module[0] == "." else others
+            part = standard if module in _STANDARD else ours if self._is_ours(module) else others
             members = sorted(self._members[module], key=lambda member: import_key(member[0]))
             kept = self.reexports and module not in _STANDARD
             part += [as_itself(module, m) for m in members] if kept else _from(module, members)
-        blocks = ["\n".join(part) for part in (standard, others, relative) if part]
+        blocks = ["\n".join(part) for part in (standard, others, ours) if part]
         return "\n\n".join([*blocks, *self._checked_block()])
+
+    def _is_ours(self, module: str) -> bool:
+        """Whether a module belongs to the generated package."""
+        return module.startswith(".")
 
     def _checked_block(self) -> list[str]:
         """Return what is imported for type checkers only."""

@@ -104,6 +104,7 @@ class Pattern(Struct, frozen=True):
     ranges: Ranges  # every character that can be in a match
     shortest: int
     longest: int | None
+    node: Node
 
     def matches(self, text: str) -> bool:
         """Whether the whole text matches."""
@@ -129,7 +130,8 @@ def read(source: str) -> Pattern:
     node = parser.pattern(0)
     facts = _facts(node)
     ranges = _merged(pair for chars in parser.chars for pair in chars.ranges)
-    return Pattern(source, _printed(node), parser.is_ascii, ranges, facts.shortest, facts.longest)
+    regex = _printed(node)
+    return Pattern(source, regex, parser.is_ascii, ranges, facts.shortest, facts.longest, node)
 
 
 _DIGITS: Final[Ranges] = ((48, 57),)

@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from batpak_codegen import lock as locks
-from batpak_codegen.compat import Mode, Suppression, Verdict, judge
+from batpak_codegen.compat import Mode, Suppression, Verdict, judge, refolded
 from batpak_codegen.diagnostic import Diagnostic, Findings, SchemaError, quoted
 from batpak_codegen.freeze import Freeze
 from batpak_codegen.history import recall
@@ -34,12 +34,16 @@ class Terms(Struct, frozen=True):
 
 
 class Settled(Struct, frozen=True):
-    """A project with its past, what it promises, and what it would break."""
+    """A project with its past, what it promises, and what it would break.
+
+    `refolded` are warnings: states of projections that have changed under their version.
+    """
 
     project: Project
     freezing: Freeze
     verdict: Verdict
     texts: Mapping[str, str]
+    refolded: tuple[Diagnostic, ...] = ()
 
 
 def read_lock(root: Path, path: str) -> tuple[Lock, str]:
@@ -98,7 +102,8 @@ def settle(
         base: What is promised.
         base_text: The text of it.
         terms: What may break.
-        is_locking: Two heads of what is current are about to be joined, and no error.
+        is_locking: Two heads of what is current are about to be joined, and no error; states of
+            projections are about to be frozen as they are.
 
     Raises:
         SchemaError: E0203, E08xx. What breaks is in the verdict.
@@ -112,5 +117,6 @@ def settle(
         if not findings.diagnostics:
             modes = terms.of(project)
             verdict = judge(project, loaded.files, freezing, modes, terms.suppressed)
-            return Settled(project, freezing, verdict, texts)
+            others = () if is_locking else refolded(project, loaded.files, base)
+            return Settled(project, freezing, verdict, texts, others)
     raise SchemaError(findings.diagnostics, texts)

@@ -15,6 +15,7 @@ from batpak_codegen import gate_view as gating
 from batpak_codegen import hook, names
 from batpak_codegen import machine_view as machines
 from batpak_codegen import payload_view as payloads
+from batpak_codegen import projection_view as folds
 from batpak_codegen.checks import Checks, is_plain
 from batpak_codegen.expr.emit import Condition
 from batpak_codegen.hooks_door import with_upcasts
@@ -103,6 +104,8 @@ class _Package:
             found["upcasts"] = self._upcasts()
         if self.package.groups:
             found["handlers"] = self._handlers()
+        if self.package.projections:
+            found["projections"] = self._projections()
         for machine in self.package.machines:
             stem = names.snake(machine.name)
             found[f"{stem}_states"] = self._states(machine)
@@ -214,6 +217,23 @@ class _Package:
             methods = [f"on_{names.snake(space.event(*event))}" for event in group.events]
             outline[f"{group.name}Handler"] = ("KINDS", *methods, "handles", "dispatch")
             outline[f"{group.name}Listener"] = (*methods,)
+        return verified(text, outline)
+
+    def _projections(self) -> str:
+        space = self._space("projections")
+        found = self.package.projections
+        body = fill("projections", projections=folds.projection_items(space, found))
+        states, classes = map(folds.state_name, found), map(folds.class_name, found)
+        sentence = f"Projections of {self.package.name}: state and dispatch are here,"
+        shown = listing([*states, *classes])
+        text = _frame(doc(f"{sentence} the fold is yours."), space, shown, body)
+        outline: Outline = {"__all__": ()}
+        outline |= {folds.state_name(each): _field_names(each.fields) for each in found}
+        outline |= {folds.table_name(each): () for each in found}
+        for each in found:
+            first = ("initial",) * folds.has_start(each)
+            members = ("NAME", "VERSION", "STATE", "KINDS", *first, *folds.methods(space, each))
+            outline[folds.class_name(each)] = (*members, "apply")
         return verified(text, outline)
 
     def _states(self, machine: MachineDef) -> str:

@@ -7,7 +7,7 @@ everything is known to be right.
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -90,6 +90,7 @@ def run(
     stubs: bool = True,
     out: Path | None = None,
     release: bool = False,
+    vet: Callable[[Report], None] | None = None,
 ) -> Report:
     """Generate the code of a project.
 
@@ -102,9 +103,10 @@ def run(
             tests are looked at.
         release: Warnings are errors, and so is what is not frozen, and stubs that users have not
             filled in.
+        vet: Is shown the report before anything is written, and may refuse it.
 
     Raises:
-        SchemaError: What one stage found; nothing was written.
+        SchemaError: What one stage found, or `vet` raised; nothing was written.
     """
     if release:
         config = replace(config, warnings_as_errors=True)
@@ -133,14 +135,9 @@ def run(
         folder = _folder(project, package)
         files = {path: text for path, text in files.items() if path.startswith(folder)}
         planned = planned.below(folder, len(files))
-    if not check:
-        write(config.root / below, files, planned)
-        if config.tests:
-            write(config.root / config.tests, tests, tested)
-        save(config.root, yours.changes)
-    tests = {f"{config.tests}/{path}": text for path, text in tests.items()}
+    beside = {f"{config.tests}/{path}": text for path, text in tests.items()}
     drift = [*planned.drift(below), *tested.drift(config.tests or "")]
-    return Report(
+    report = Report(
         out=below,
         packages=len(project.packages),
         events=sum(len(package.events) for package in project.packages),
@@ -150,11 +147,19 @@ def run(
         drift=(*drift, *(change.drift() for change in yours.changes)),
         warnings=(*project.warnings, *orphans),
         texts={**found.texts, **yours.texts},
-        files={**files, **tests, **{c.path: c.new.decode("utf-8") for c in yours.changes}},
-        beside=(*tests, *_tests(config, tested, "removed"), *(file.path for file in owing)),
+        files={**files, **beside, **{c.path: c.new.decode("utf-8") for c in yours.changes}},
+        beside=(*beside, *_tests(config, tested, "removed"), *(file.path for file in owing)),
         yours=tuple(change.path for change in yours.changes),
         read=(config.lock, *loaded.read),
     )
+    if vet is not None:
+        vet(report)
+    if not check:
+        write(config.root / below, files, planned)
+        if config.tests:
+            write(config.root / config.tests, tests, tested)
+        save(config.root, yours.changes)
+    return report
 
 
 def _tests(config: Config, tested: Plan, what: Literal["written", "removed"]) -> list[str]:
@@ -219,7 +224,23 @@ def settled(
     _refuse_strangers(config, project)
     base, text = read_lock(config.root, config.lock)
     terms = terms or config.terms
-    return settle(project, loaded, base, text, terms, is_locking=is_locking), loaded
+    found = settle(project, loaded, base, text, terms, is_locking=is_locking)
+    warnings = (*found.project.warnings, *_heeded(config, found.refolded, found.texts))
+    return replace(found, project=replace(found.project, warnings=warnings)), loaded
+
+
+def _heeded(
+    config: Config, warnings: Iterable[Diagnostic], texts: Mapping[str, str]
+) -> tuple[Diagnostic, ...]:
+    """Return the warnings that the configuration does not ignore.
+
+    Raises:
+        SchemaError: It takes them for errors.
+    """
+    heeded = tuple(one for one in warnings if one.code not in config.ignore)
+    if heeded and config.warnings_as_errors:
+        raise SchemaError((replace(one, is_error=True) for one in heeded), texts)
+    return heeded
 
 
 def _refuse_strangers(config: Config, project: Project) -> None:
@@ -256,13 +277,10 @@ def linked(config: Config, loaded: Loaded) -> Project:
             system=config.system,
             installed=installed_kinds(config.out_module),
         )
-        warnings = tuple(one for one in project.warnings if one.code not in config.ignore)
-        if warnings and config.warnings_as_errors:
-            raise SchemaError(replace(one, is_error=True) for one in warnings)
     except SchemaError as error:
         error.texts = loaded.texts
         raise
-    return replace(project, warnings=warnings)
+    return replace(project, warnings=_heeded(config, project.warnings, loaded.texts))
 
 
 def _modules(config: Config) -> Modules | None:

@@ -30,7 +30,7 @@ class Debt(Struct, frozen=True):
     missing: tuple[HookMethod, ...]
 
 
-def parse(data: bytes) -> ast.Module:
+def parse(data: bytes | str) -> ast.Module:
     """Read Python source, whatever its coding cookie says.
 
     Raises:
@@ -108,22 +108,26 @@ class Source:
     def debts(self, wanted: HookClass) -> list[Debt]:
         """Return the classes of the file that implement `wanted`; of bases, the last heirs."""
         bases = {f"{home}.{wanted.base}" for home in wanted.homes}
-        heirs = [node for node in self.classes if self._inherits(node, bases, frozenset())]
-        inherited = {id(base) for node in heirs for base in self._local_bases(node)}
         found: list[Debt] = []
-        for node in heirs:
-            if id(node) not in inherited:
-                known = self._provided(node, bases, frozenset())
-                missing = (m for m in wanted.methods if known is not None and m.name not in known)
-                found.append(Debt(node, self.classes.index(node), tuple(missing)))
+        for node in self.heirs(bases):
+            known = self._provided(node, bases, frozenset())
+            missing = (m for m in wanted.methods if known is not None and m.name not in known)
+            found.append(Debt(node, self.classes.index(node), tuple(missing)))
         return found
 
+    def heirs(self, bases: set[str]) -> list[ast.ClassDef]:
+        """Return the classes that have one of `bases`, by its full name, and have no heirs here."""
+        heirs = [node for node in self.classes if self._inherits(node, bases, frozenset())]
+        inherited = {id(base) for node in heirs for base in self._local_bases(node)}
+        return [node for node in heirs if id(node) not in inherited]
+
     def _local_bases(self, node: ast.ClassDef) -> list[ast.ClassDef]:
-        names = [base.id for base in node.bases if isinstance(base, ast.Name)]
+        bases = map(_bare, node.bases)
+        names = [base.id for base in bases if isinstance(base, ast.Name)]
         return [found for name in names for found in self._by_name.get(name, []) if found != node]
 
     def _inherits(self, node: ast.ClassDef, bases: set[str], seen: frozenset[int]) -> bool:
-        if any(self._resolve(base) & bases for base in node.bases):
+        if any(self._resolve(_bare(base)) & bases for base in node.bases):
             return True
         return id(node) not in seen and any(
             self._inherits(base, bases, seen | {id(node)}) for base in self._local_bases(node)
@@ -137,10 +141,10 @@ class Source:
         if id(node) in seen:
             return found
         for base in node.bases:
-            bare = base.value if isinstance(base, ast.Subscript) else base
+            bare = _bare(base)
             last = bare.attr if isinstance(bare, ast.Attribute) else ast.unparse(bare)
             local = self._by_name.get(last, []) if isinstance(bare, ast.Name) else []
-            if self._resolve(base) & bases or last in _EMPTY_BASES:
+            if self._resolve(bare) & bases or last in _EMPTY_BASES:
                 continue
             if not local:
                 return None
@@ -172,6 +176,11 @@ class Source:
                     *before, last = node.body
                     if _is_stub(last) and not any(map(_does, before)):
                         yield node.name, last
+
+
+def _bare(base: ast.expr) -> ast.expr:
+    """Return a base class without what it is of: `OrderHandler[str]`."""
+    return base.value if isinstance(base, ast.Subscript) else base
 
 
 def _is_stub(node: ast.stmt) -> TypeGuard[ast.Raise]:

@@ -42,7 +42,8 @@ def lock(config: Config, *, check: bool, retire: int | None = None) -> Outcome:
         retire: A kind whose event is gone from the schemas: write it under `retired` first.
 
     Raises:
-        SchemaError: The schemas, the lock, or what freezing would break.
+        SchemaError: The schemas, the lock, or what freezing would break; E0703, somebody else has
+            changed the lock since it was read.
     """
     if retire is not None:
         _retire(config, retire)
@@ -53,7 +54,9 @@ def lock(config: Config, *, check: bool, retire: int | None = None) -> Outcome:
     if check and left.findings:
         return Outcome(details=notes, diagnostics=left.findings, reason="lock")
     if left.lines:
-        whole_file.save(config.root / config.lock, spell_file(found.freezing.lock.lines))
+        was = found.texts[config.lock].replace("\r\n", "\n")
+        text = spell_file(found.freezing.lock.lines)
+        whole_file.edit(config.root / config.lock, text, was)
     for path, rows in left.rows.items():
         _append(config.root / path, rows)
     shapes = sum(line.startswith("shape") for line in left.lines)
@@ -194,10 +197,10 @@ def _refuse_lost(base: Lock, ours: Lock) -> None:
 
 def _append(path: Path, lines: Iterable[str]) -> None:
     try:
-        old = path.read_text(encoding="utf-8") if path.exists() else f"{HEAD}\n"
+        old = path.read_text(encoding="utf-8") if path.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
         raise _refused("E0703", f"cannot extend {quoted(path.name)}: {error}", None) from error
-    whole_file.save(path, old + "".join(f"{line}\n" for line in lines))
+    whole_file.edit(path, (old or f"{HEAD}\n") + "".join(f"{line}\n" for line in lines), old)
 
 
 def _retire(config: Config, kind: int) -> None:

@@ -53,27 +53,15 @@ def replace(path: Path, data: bytes) -> None:
             temporary.unlink()
 
 
-def save(path: Path, text: str) -> None:
-    """Put a text in the place of a file.
-
-    Raises:
-        SchemaError: E0703, it is a link, or the system refused; all is as it was.
-    """
-    try:
-        replace(path, text.encode())
-    except OSError as error:
-        raise _refused(path, error) from error
-
-
 def edit(path: Path, text: str, was: str) -> None:
-    """Put a text in the place of what a person has written: their line ends stay, as does a mark.
+    """Put a text in the place of what was read: line ends stay as they are there, as does a mark.
 
     Where lines end in two ways, all of them end as the first one does.
 
     Args:
         path: Of the file.
         text: With line feeds, and without a byte order mark.
-        was: What it said when it was read, spelled likewise.
+        was: What it said when it was read, spelled likewise; nothing, if it was not there.
 
     Raises:
         SchemaError: E0703, it is a link, it was changed meanwhile, or the system refused; all is

@@ -98,9 +98,14 @@ class _Writer:
         line = "".join(c for c in self.text() if c.isprintable())
         return f"{next(self._numbers)}{line.encode()[:100].decode(errors='ignore')}"
 
-    def literal(self) -> str:
+    def literal(self, text: str | None = None) -> str:
         """Return a text literal of the expression language."""
-        inner = self.text().replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+        inner = (
+            (self.text() if text is None else text)
+            .replace("\\", "\\\\")
+            .replace("'", "\\'")
+            .replace("\n", "\\n")
+        )
         return f"'{inner}'"
 
     def message(self, path: str) -> str:
@@ -151,14 +156,16 @@ class _Writer:
             other: {"type": f"{three}Part", **doc()},
             "deep": {"type": f"map<list<{three}Part>>" if deep else "string?", **doc()},
         }
+        same = self.text().rstrip()
         condition = (
-            f"event.{field} == {self.literal()} or event.{field}.startswith({self.literal()})"
+            f"event.{field} == {self.literal(same)} or event.{field}.startswith({self.literal()})"
         )
         gate: Tree = {
             "event": f"{four}Done",
             "machine": "Flow",
             "require": condition,
             "deny": {"code": "NO", "message": self.message(f"event.{field}")},
+            "examples": [{"expect": "permit", "event": {field: same}}],
             **doc(),
         }
         move: dict[str, Tree] = {"from": "Start", "to": "End", "event": f"{four}Done", **doc()}
@@ -172,6 +179,7 @@ class _Writer:
             "moves": {"finish": {**move, "gates": ["allowed"]} if gated else move},
             **doc(),
         }
+        more: dict[str, Tree] = {"parts": f"list<{three}Part>"} if listed else {}
         tree: dict[str, Tree] = {
             "batpak": 1,
             "package": "hostile.things",
@@ -181,6 +189,9 @@ class _Writer:
             "events": {f"{four}Done": {"id": 1, "fields": fields, **doc()}},
             "machines": {"Flow": machine},
             "handlers": {"Every": "all"},
+            "projections": {
+                "Sum": {"events": "all", "state": {field: with_default(), **more}, **doc()}
+            },
         }
         if gated:
             tree["gates"] = {"allowed": gate}

@@ -25,6 +25,7 @@ from tests.golden.cases_out.gates.expected.orders import (
     OrderId,
     OrderPaid,
     OrderPlaced,
+    OrderRefunded,
     OrderShipped,
 )
 from tests.golden.cases_out.gates.expected.orders import hooks as h
@@ -38,6 +39,10 @@ from tests.golden.cases_out.gates.expected.orders.order_machine import (
     PaidOrder,
     PlacedOrder,
     ShippedOrder,
+)
+from tests.golden.cases_out.gates.expected.orders.projections import (
+    RevenueProjection,
+    RevenueState,
 )
 from tests.golden.cases_out.gates.expected.orders.testing import OrderScenario
 
@@ -138,6 +143,27 @@ def amount(event: OrderEvent) -> Decimal:
 
 def any_ledger(ledger: Ledger, store: Store, memory: MemoryLedger) -> list[OrderMachine]:
     return [OrderMachine(one, Hooks()) for one in (ledger, store, memory)]
+
+
+# --------------------------------------------------------------------------------- folds
+
+
+@final
+class Revenue(RevenueProjection):
+    @override
+    def on_order_paid(self, state: RevenueState, event: StoredEvent[OrderPaid], /) -> RevenueState:
+        return RevenueState(orders=state.orders + 1, net=state.net + event.payload.amount.amount)
+
+    @override
+    def on_order_refunded(
+        self, state: RevenueState, event: StoredEvent[OrderRefunded], /
+    ) -> RevenueState:
+        return replace(state, net=state.net - event.payload.amount.amount)
+
+
+def net(store: Store, entity: str) -> Decimal:
+    revenue = store.project(Revenue(), entity)
+    return Decimal(0) if revenue is None else revenue.net
 
 
 # --------------------------------------------------------------------------------- dispatch

@@ -152,6 +152,15 @@ CODES: Final = (
         "A Python gate was removed, and its `gate_` method is still there.",
     ),
     Code(
+        "W0604",
+        "a handler or fold that may be extended",
+        "A generated handler or projection has one method per event, and what extends it is to "
+        "have them all. Only of a @final class does a type checker say so at the class itself. "
+        "`batpak check --types` looks for those that are not; one that is to be extended further "
+        "says so with ABC.",
+        "`class Journal(OrderHandler[str]):` without @final above it.",
+    ),
+    Code(
         "W0607",
         "a pattern that loses a type",
         "mypy gives the name behind `as` in a pattern of a class the class alone, with Any for "

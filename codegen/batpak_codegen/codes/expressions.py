@@ -124,6 +124,14 @@ CODES: Final = (
         "gates:\n  paid_in_full:\n    event: OrderPaid\n    require: event.paid_times > 0",
     ),
     Code(
+        "E0517",
+        "a code of a gate twice",
+        "A Python gate answers with a code, and the schema says what that tells people: one "
+        "message for each code. Of two, one would be lost.",
+        "gates:\n  limit:\n    event: OrderPaid\n    python:\n      LIMIT: too much\n"
+        "      LIMIT: too often",
+    ),
+    Code(
         "W0402",
         "a gate that nobody asks",
         "No move and no policy lists the gate, so it judges nothing. List it, or delete it.",

@@ -127,4 +127,13 @@ CODES: Final = (
         "often a move was forgotten.",
         "OrderNoted is declared, and no move has it.",
     ),
+    Code(
+        "W0404",
+        "a state that changed under its version",
+        "The state of this projection has other fields or types than when its version was frozen. "
+        "What was kept of it is dropped and folded again in any case, but whoever reads it sees "
+        "something else: raise `version`. If nothing that it means has changed, `batpak lock` "
+        "freezes it as it is.",
+        "Revenue has a field more, and still says version: 1.",
+    ),
 )

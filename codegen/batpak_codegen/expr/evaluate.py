@@ -254,13 +254,14 @@ def is_map(value: Value) -> TypeGuard[Mapping[str, Value]]:
     return isinstance(value, Mapping)
 
 
-def _is_set(value: Value) -> TypeGuard[frozenset[Value]]:
+def is_set(value: Value) -> TypeGuard[frozenset[Value]]:
+    """Whether it is a set."""
     return isinstance(value, frozenset)
 
 
 def _items(value: Value) -> Collection[Value]:
     """Return what is in a list, a set, or the keys of a map; nothing for anything else."""
-    if is_list(value) or _is_set(value):
+    if is_list(value) or is_set(value):
         return value
     return value.keys() if is_map(value) else ()
 

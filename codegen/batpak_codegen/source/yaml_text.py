@@ -192,12 +192,21 @@ class _Composer:
             if self.accepts(key, value, before) and name:
                 first = entries.setdefault(name.value, (name, value))[0]
                 if first is not name:
-                    message = f"key {quoted(name.value)} is there twice"
-                    also = [Place(first.span, "the first one")]
-                    self.findings.add("E0102", message, name.span, also=also)
+                    self.refuse_twice(name, first)
             before = value
         span = self.span(start, event)
         return MapNode(tuple(entries.values()), span, head.span if head else None)
+
+    def refuse_twice(self, name: TextNode, first: TextNode) -> None:
+        also = [Place(first.span, "the first one")]
+        match self.keys:
+            case ["gates", _, "python"]:
+                message = f"code {quoted(name.value)} is there twice"
+                hint = "a code has one message: name the other case otherwise"
+                self.findings.add("E0517", message, name.span, help=hint, also=also)
+            case _:
+                message = f"key {quoted(name.value)} is there twice"
+                self.findings.add("E0102", message, name.span, also=also)
 
     def begin_value(self, key: str) -> None:
         """Note where the next value stands, and whether that is the slot of an expression."""

@@ -9,12 +9,12 @@ import datetime as dt
 import sys
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import ClassVar, assert_never, final
+from typing import assert_never, final
 from uuid import UUID, uuid4
 
-from msgspec import Struct
+from msgspec.structs import replace
 
-from batpak import Denial, EventKind, EventPayload, Projection, Store, StoredEvent, new_id, override
+from batpak import Denial, Store, StoredEvent, new_id, override
 from shop.gen.common import Currency, Money
 from shop.gen.orders import (
     CancelReason,
@@ -37,6 +37,7 @@ from shop.gen.orders.order_machine import (
     PlacedOrder,
     ShippedOrder,
 )
+from shop.gen.orders.projections import BalanceProjection, BalanceState
 
 
 def now() -> dt.datetime:
@@ -114,38 +115,24 @@ def describe(order: OrderState) -> str:
 
 
 @final
-class Account(Struct, frozen=True, kw_only=True):
-    """What one order means to the bookkeeper."""
-
-    owed: Decimal = Decimal(0)
-    received: Decimal = Decimal(0)
-
-
-@final
-class Ledger(Projection[Account]):
-    """Folds the events of one order into its account."""
-
-    NAME: ClassVar[str] = "shop.ledger"
-    VERSION: ClassVar[int] = 1
-    KINDS: ClassVar[frozenset[EventKind]] = frozenset(
-        {OrderPlaced.KIND, OrderPaid.KIND, OrderCancelled.KIND}
-    )
+class Balance(BalanceProjection):
+    """Folds the events of one order. Another event in the schema is an error here until folded."""
 
     @override
-    def initial(self) -> Account:
-        return Account()
+    def on_order_placed(
+        self, state: BalanceState, event: StoredEvent[OrderPlaced], /
+    ) -> BalanceState:
+        return replace(state, owed=event.payload.total.amount)
 
     @override
-    def apply(self, state: Account, event: StoredEvent[EventPayload], /) -> Account:
-        match event.payload:
-            case OrderPlaced(total=total):
-                return Account(owed=total.amount, received=state.received)
-            case OrderPaid(amount=amount):
-                return Account(owed=state.owed, received=state.received + amount.amount)
-            case OrderCancelled():
-                return Account(owed=-state.received, received=state.received)
-            case _:
-                return state
+    def on_order_paid(self, state: BalanceState, event: StoredEvent[OrderPaid], /) -> BalanceState:
+        return replace(state, received=state.received + event.payload.amount.amount)
+
+    @override
+    def on_order_cancelled(
+        self, state: BalanceState, event: StoredEvent[OrderCancelled], /
+    ) -> BalanceState:
+        return replace(state, owed=-state.received, cancelled_at=event.payload.cancelled_at)
 
 
 @final
@@ -212,24 +199,24 @@ def history(store: Store, order_id: OrderId) -> list[str]:
     return [journal.dispatch(event) for event in events if journal.handles(event)]
 
 
-def accounts(store: Store) -> dict[UUID, Account]:
-    """Return the account of every order that was ever placed."""
-    found: dict[UUID, Account] = {}
+def balances(store: Store) -> dict[UUID, BalanceState]:
+    """Return the balance of every order that was ever placed."""
+    found: dict[UUID, BalanceState] = {}
     for event in store.by_fact(OrderPlaced):
-        account = store.project(Ledger(), event.coordinate.entity)
-        if account is not None:
-            found[event.payload.order_id] = account
+        balance = store.project(Balance(), event.coordinate.entity)
+        if balance is not None:
+            found[event.payload.order_id] = balance
     return found
 
 
 def main(path: str) -> None:
-    """Tell the story in a store at `path` and print what every account looks like after it."""
+    """Tell the story in a store at `path` and print what every order owes after it."""
     with Store.open(path) as store:
         for line in tell(store):
             print(line)
         print()
-        for order_id, account in accounts(store).items():
-            print(f"order {order_id}: owed {account.owed}, received {account.received}")
+        for order_id, balance in balances(store).items():
+            print(f"order {order_id}: owed {balance.owed}, received {balance.received}")
 
 
 if __name__ == "__main__":

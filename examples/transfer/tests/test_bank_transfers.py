@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
-from batpak.testing import contract
+from batpak.testing import contract, sample
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bank.gen import registry
-from bank.gen.transfers import testing
+from bank.gen.transfers import contexts, policies, testing, types
 from bank.gen.transfers.account_machine import AccountMachine
 from bank.gen.transfers.events import AccountFrozen, AccountOpened, MoneyDeposited, MoneyTransferred
+from bank.gen.transfers.hooks import TransfersHooks
 
 # A large event is no mistake of its schema.
 ANY_SIZE = settings(
@@ -78,3 +81,45 @@ def test_account_has_these_edges_and_no_other() -> None:
 @given(st.data())
 def test_account_walks_along_its_edges(data: st.DataObject) -> None:
     testing.AccountScenario().walk(data)
+
+
+def test_not_frozen_answers_as_its_examples_say() -> None:
+    hooks = contract.implemented("bank.transfers_hooks", TransfersHooks)
+
+    contract.answers(
+        policies.TransferPolicy(hooks),
+        "not_frozen",
+        "permit",
+        sample(contexts.Standing, payer_frozen=False, payee_frozen=False),
+        None,
+        sample(MoneyTransferred),
+    )
+    contract.answers(
+        policies.TransferPolicy(hooks),
+        "not_frozen",
+        "FROZEN",
+        sample(contexts.Standing, payer_frozen=False, payee_frozen=True),
+        None,
+        sample(MoneyTransferred),
+    )
+
+
+def test_within_limit_answers_as_its_examples_say() -> None:
+    hooks = contract.implemented("bank.transfers_hooks", TransfersHooks)
+
+    contract.answers(
+        policies.TransferPolicy(hooks),
+        "within_limit",
+        "permit",
+        sample(contexts.Standing, limit=Decimal("500.00")),
+        None,
+        sample(MoneyTransferred, money=sample(types.Money, amount=Decimal("500.00"))),
+    )
+    contract.answers(
+        policies.TransferPolicy(hooks),
+        "within_limit",
+        "OVER_LIMIT",
+        sample(contexts.Standing, limit=Decimal("500.00")),
+        None,
+        sample(MoneyTransferred, money=sample(types.Money, amount=Decimal("500.01"))),
+    )

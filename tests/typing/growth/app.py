@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import assert_never, final
 
-from batpak import Ledger, StoredEvent, override
+from batpak import Ledger, Store, StoredEvent, override
 from fair.gen.stalls import StallEvent, StallPitched, StallStruck
 from fair.gen.stalls.handlers import StallHandler, StallListener
+from fair.gen.stalls.projections import TakingsProjection, TakingsState
 from fair.gen.stalls.stall_machine import EmptyStall, OpenStall, StallMachine, StallState, StruckStall
 from fair.gen.stalls.testing import StallScenario
 from fair.stalls_hooks import Hooks
@@ -71,6 +72,21 @@ class Broom(StallListener):
     @override
     def on_stall_struck(self, event: StoredEvent[StallStruck], /) -> None:
         print("swept")
+
+
+@final
+class Takings(TakingsProjection):  # +: misc | reportGeneralTypeIssues
+    @override
+    def on_stall_pitched(self, state: TakingsState, event: StoredEvent[StallPitched], /) -> TakingsState:
+        return TakingsState(pieces=state.pieces + 3)
+
+    #+ @override
+    #+ def on_stall_robbed(self, state: TakingsState, event: StoredEvent[StallRobbed], /) -> TakingsState:
+    #+     return TakingsState(pieces=state.pieces - event.payload.taken)
+
+
+def taken(store: Store) -> TakingsState | None:
+    return store.project(Takings(), "stall:1")  # +: abstract | reportAbstractUsage
 
 
 def opened(ledger: Ledger) -> StallMachine:

@@ -17,7 +17,8 @@ from batpak_codegen import canary
 from batpak_codegen.captures import GENERIC, captures
 from batpak_codegen.commands import check
 from batpak_codegen.diagnostic import SchemaError
-from batpak_codegen.run import understand
+from batpak_codegen.run import run, understand
+from batpak_codegen.unsealed import unsealed
 from tests.unit.codegen.version_world import World, codes
 
 FIRST = "events:\n  Placed: {id: 1, fields: {email: string}}\n"
@@ -203,3 +204,77 @@ def test_every_generic_class_of_the_library_is_looked_for() -> None:
     }
 
     assert generic == GENERIC
+
+
+# ------------------------------------------------------------------------------------- unsealed
+
+GROUPS = """\
+handlers: {Ledger: [Placed]}
+projections: {Count: {events: [Placed], state: {n: {type: i64, default: 0}}}}
+"""
+FOLDS = """\
+from abc import ABC
+from typing import final
+import typing
+from .gen.orders import handlers
+from .gen.orders.handlers import LedgerHandler as L, LedgerListener
+from shop.gen.orders.projections import CountProjection
+
+@final
+class Closed(L[str]): ...
+class Open(L[str]): ...
+class Öpen(CountProjection): ...
+@typing.final
+class Sealed(CountProjection): ...
+class Half(handlers.LedgerHandler[int], ABC): ...
+class First(handlers.LedgerHandler[int]): ...
+@final
+class Second(First): ...
+class Third(Open): ...
+class Deaf(LedgerListener): ...
+class Elsewhere(CountHandler): ...
+"""
+
+
+def test_handlers_and_folds_that_may_be_extended_are_found(world: World) -> None:
+    world.schema(SECOND + GROUPS)
+    run(world.config, check=False)
+    (world.root / "shop" / "app.py").write_text(FOLDS, encoding="utf-8")
+    (world.root / "script-1.py").write_text(
+        "from shop.gen.orders.projections import CountProjection\nclass One(CountProjection): ...\n"
+    )
+
+    found = unsealed(world.config, understand(world.config)[0])
+
+    assert codes(found.found) == ["W0604"] * 3
+    shown = {one.span: one.message for one in found.found}
+    places = [(span.path, span.line, span.column) for span in shown if span]
+    assert places == [("script-1.py", 2, 7), ("shop/app.py", 11, 7), ("shop/app.py", 18, 7)]
+    assert [said.split("`")[1] for said in shown.values()] == ["One", "Öpen", "Third"]
+
+
+def test_without_handlers_and_projections_no_file_is_read(world: World) -> None:
+    (world.root / "shop" / "app.py").write_text(FOLDS, encoding="utf-8")
+
+    assert unsealed(world.config, understand(world.config)[0]).found == ()
+
+
+def test_what_is_loose_can_be_ignored_or_taken_for_an_error(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(canary, "sing", lambda *_: ())  # what it says is proved above
+    world.freeze(SECOND + GROUPS)
+    (world.root / "shop" / "app.py").write_text(
+        FOLDS + "match 1:\n    case L() as l: ...\n", encoding="utf-8"
+    )
+
+    told = check(world.config, types=True)
+    world.table('ignore = ["W0604"]\n')
+    ignored = check(world.config, types=True)
+    world.table("warnings_as_errors = true\n")
+    strict = check(world.config, types=True)
+
+    assert codes(told.diagnostics) == ["W0604"] * 2
+    assert (told.reason, ignored.diagnostics, ignored.reason) == (None, (), None)
+    assert [one.severity for one in strict.diagnostics] == ["error"] * 2
+    assert strict.reason == "schema"

@@ -291,6 +291,18 @@ def test_a_depfile_overwrites_nothing_that_a_run_reads_or_writes(owing: Config, 
     assert snapshot(owing) == before
 
 
+@pytest.mark.parametrize("name", ["pyproject.toml", "house/gen/registry.py"])
+def test_a_depfile_that_is_refused_is_refused_before_anything_is_written(
+    owing: Config, name: str
+) -> None:
+    before = snapshot(owing)
+
+    with pytest.raises(SchemaError, match="E0003"):
+        gen(owing, Request(depfile=owing.root / name))
+
+    assert snapshot(owing) == before
+
+
 # ------------------------------------------------------------------------------------- the stamp
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from batpak_codegen.config import configure
 from batpak_codegen.run import run
-from tests.unit.codegen.project_world import DOORS
+from tests.unit.codegen.project_world import DOORS, changed
 
 ROOT = Path(__file__).parents[3]
 CASES = ROOT / "tests" / "golden" / "cases_out"
@@ -26,6 +26,16 @@ options = dict(deadline=None, derandomize=True, phases=[Phase.generate])
 settings.register_profile("few", max_examples={examples}, **options)
 settings.load_profile("few")
 """
+JUDGED = changed(
+    DOORS,
+    {
+        "    deny: {code: NARROW": "    examples:\n"
+        "      - {expect: permit, event: {side: in}, state: {width: 51}}\n"
+        "      - {expect: NARROW, event: {side: out}, state: {width: 51}}\n"
+        "      - {expect: NARROW, event: {side: in}, state: {width: 50}}\n"
+        "    deny: {code: NARROW"
+    },
+)
 TABLE = '[tool.batpak]\nout = "house/gen"\npackage_root = "house"\ntests = "tests"\n'
 
 
@@ -59,7 +69,7 @@ def test_what_is_generated_keeps_its_own_contract(name: str, root: str, tmp_path
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     (tmp_path / "schemas").mkdir()
-    (tmp_path / "schemas" / "doors.batpak.yaml").write_text(DOORS)
+    (tmp_path / "schemas" / "doors.batpak.yaml").write_text(JUDGED)
     (tmp_path / "pyproject.toml").write_text(TABLE)
     (tmp_path / "house").mkdir()
     (tmp_path / "house" / "__init__.py").touch()
@@ -122,6 +132,30 @@ EDITS = {
         "            WallDoor,\n            Closed(",
         "test_door_walks_along_its_edges",
     ),
+    "a gate permits more": (
+        "door_gates.py",
+        "state.width > 50",
+        "state.width >= 50",
+        "test_wide_answers_as_its_examples_say",
+    ),
+    "a gate denies with another code": (
+        "door_gates.py",
+        '        "NARROW",',
+        '        "WIDE",',
+        "test_wide_answers_as_its_examples_say",
+    ),
+    "a gate fails": (
+        "door_gates.py",
+        "state.width > 50",
+        "state.side > 50",
+        "test_wide_answers_as_its_examples_say",
+    ),
+    "a gate is not asked": (
+        "door_gates.py",
+        '                "wide",\n',
+        '                "narrow",\n',
+        "test_wide_answers_as_its_examples_say",
+    ),
     "a check refuses": ("checks.py", "-2147483648, 2147483647", "0, 1", "test_fitted_survives"),
 }
 
@@ -140,6 +174,73 @@ def test_an_edit_of_generated_code_is_found(project: Path, name: str) -> None:
     assert f"FAILED tests/test_house_doors.py::{failing}" in output
 
 
+GIVEN = """\
+batpak: 1
+package: house.bells
+category: 0x5
+types:
+  BellId: {id: bell}
+  Tone: {enum: {LOW: low, HIGH: high}}
+  Fee: {struct: {amount: {type: decimal, precision: 6, scale: 2}, tone: Tone, note: string}}
+contexts:
+  Desk: {open: bool, fees: list<Fee>, names: "map<i64?>", free: set<string>, none: set<i64>}
+events:
+  Rung:
+    id: 1
+    fields: {bell_id: BellId, on: date, at: timestamp, took: duration, tones: list<Tone>,
+             note: string?, times: {type: i32, default: 2}, f: f64, by: uuid, deprecated: bool}
+gates:
+  rung:
+    event: Rung
+    context: Desk
+    require: >-
+      ctx.open and sum(fee.amount for fee in ctx.fees) == decimal('1.50') and 'ann' in ctx.names
+      and len(ctx.names) == 2 and 'y' in ctx.free and len(ctx.none) == 0 and event.note is None
+      and event.times == 2 and event.took <= duration('PT1H') and len(event.tones) == 1
+      and all(tone == 'low' for tone in event.tones) and event.f <= event.f
+      and event.at >= timestamp('2026-01-01T00:00:00Z') and event.bell_id == event.bell_id
+      and event.on == event.on and event.by == event.by
+    deny: {code: SHUT, message: shut}
+    examples:
+      - expect: permit
+        event: {bell_id: 00000000-0000-0000-0000-000000000007, on: 2026-01-02,
+                at: 2026-01-01T00:00:00+00:00, took: -PT1S, tones: [low], note: null, f: 1.5,
+                by: 00000000000000000000000000000007}
+        ctx: {open: true, fees: [{amount: 1, tone: low}, {amount: 0.5}], none: [],
+              names: {ann: 1, "b'\\"": null}, free: [y, x]}
+      - {expect: SHUT, event: {}, ctx: {open: false}}
+  asked: {event: Rung, python: {NO: no}}
+policies:
+  First: {event: Rung, gates: [asked, rung]}
+  Second: {event: Rung, gates: [rung]}
+"""
+RINGING = """\
+from typing import final
+from house.gen.bells import hooks as h
+
+@final
+class Mine(h.BellsHooks):
+    @h.override
+    def gate_asked(self, event: h.Rung, /) -> h.AskedVerdict:
+        raise RuntimeError
+"""
+
+
+def test_examples_of_values_of_every_type_hold_in_every_set_that_asks_the_gate(
+    project: Path,
+) -> None:
+    (project / "schemas" / "bells.batpak.yaml").write_text(GIVEN)
+    run(configure(start=project), check=False)
+    (project / "house" / "bells_hooks.py").write_text(RINGING)
+
+    code, output = pytest_in(project, examples=1)
+
+    assert code == 0, output
+    text = (project / "tests" / "test_house_bells.py").read_text()
+    assert text.count("contract.answers(") == 4
+    assert text.index("policies.Second()") < text.index("policies.First(hooks)")
+
+
 HOOKS = """\
 from typing import final
 from house.gen.doors import hooks as h
@@ -152,10 +253,10 @@ class Mine(h.DoorsHooks):
         {answer}
 """
 WRITTEN = {
-    "what gen has just scaffolded": (None, "7 passed, 1 skipped"),
+    "what gen has just scaffolded": (None, "8 passed, 1 skipped"),
     "a step": (
         ("", "return h.Shut(door_id=state.door_id, width=state.width)"),
-        "7 passed, 1 skipped",
+        "8 passed, 1 skipped",
     ),
     "a step to another state": (("", "return state"), "gave Open"),
     "hooks with an argument": (

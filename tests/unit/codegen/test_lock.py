@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 
 from batpak_codegen import lock as locks
 from batpak_codegen import shape, versions
+from batpak_codegen.config import Config
 from batpak_codegen.diagnostic import Findings, SchemaError
 from batpak_codegen.lock import Lock, spell_file
-from batpak_codegen.promises import parse_lock, read_lock
+from batpak_codegen.promises import Settled, parse_lock, read_lock
 from batpak_codegen.shape import Box, Maybe, Plain, Ref, ShapeField
+from batpak_codegen.unfrozen import Unfrozen, unfrozen
 from tests.unit.codegen.version_world import HEAD, LOCK, World, codes
 
 FACTS = """\
@@ -35,6 +37,8 @@ tag shop.orders.Pay card shop.orders.Card#1
 enum shop.orders.Reason open LATE=too late
 id shop.orders.OrderId order
 entity shop.orders.Order order:{order_id} shop.orders
+fold shop.orders.Revenue 2 00000000deadbeef
+fold shop.orders.Revenue 10 0123456789abcdef
 """
 
 
@@ -76,6 +80,9 @@ def test_order_and_doubles_of_lines_mean_nothing() -> None:
         ("shape 0x2001 1 {a:string}", "a revision is written like 3.1"),
         ("shape 8193 1.1 {a:string}", "a kind is written like 0x2001"),
         ("kind 0x2001 OrderPlaced", "no name of a type"),
+        ("fold shop.orders.Revenue 0 0123456789abcdef", "a fold has a version"),
+        ("fold shop.orders.Revenue 1 0123456789ABCDEF", "a digest of 16 hex digits"),
+        ("fold shop.orders.Revenue 1", "has 3 parts"),
         ("kind 0x2001", "has 2 parts"),
         ("kindly 0x2001 a.B", "no line that begins with `kindly`"),
         ("<<<<<<< HEAD", "no line that begins with"),
@@ -278,6 +285,32 @@ def test_a_lock_that_is_a_link_is_not_replaced(world: World, tmp_path: Path) -> 
     assert told.returncode == 2
     assert "error[E0703]" in told.stderr
     assert target.read_text() == ""
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_lines_that_come_into_the_lock_meanwhile_are_not_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    if before:
+        world.freeze(EVENTS.partition("  B:")[0])
+    world.schema(EVENTS)
+    theirs = "kind 0x2fff shop.orders.Theirs\n"
+
+    def merging(config: Config, settled: Settled) -> Unfrozen:
+        with (world.root / LOCK).open("a") as lock:
+            lock.write(theirs)
+        return unfrozen(config, settled)
+
+    monkeypatch.setattr("batpak_codegen.versions.unfrozen", merging)
+    with pytest.raises(SchemaError, match=r"E0703: .*batpak.lock.* changed in the meantime"):
+        versions.lock(world.config, check=False)
+
+    assert (world.root / LOCK).read_text().endswith(theirs)
+    assert "shop.orders.B" not in (world.root / LOCK).read_text()
+    monkeypatch.undo()
+    world.schema(EVENTS + "retired: {0xfff: Theirs}\n")
+    versions.lock(world.config, check=False)
+    assert {theirs.strip(), "kind 0x2002 shop.orders.B"} <= set(world.lines)
 
 
 def test_what_lock_and_compat_find_is_told_in_every_format(world: World) -> None:

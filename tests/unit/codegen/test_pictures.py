@@ -17,6 +17,7 @@ from batpak_codegen.commands import docs
 from batpak_codegen.config import Config, configure
 from batpak_codegen.diagnostic import SchemaError
 from batpak_codegen.graph import graph
+from batpak_codegen.ir import Project
 from batpak_codegen.page import html
 from batpak_codegen.plain import plain, project_json
 from batpak_codegen.run import understand
@@ -85,11 +86,72 @@ def test_one_machine_is_named_short_or_in_full(tmp_path: Path) -> None:
 
     assert graph(one, "text", "Door") == graph(two, "text", "house.doors.Door") == TEXT
     assert graph(two, "text").count("(initial)") == 2
-    with pytest.raises(SchemaError, match="several machines"):
+    with pytest.raises(SchemaError, match="several machines or projections"):
         graph(two, "text", "Door")
-    with pytest.raises(SchemaError, match="there is no machine") as caught:
+    with pytest.raises(SchemaError, match="there is no machine or projection") as caught:
         graph(one, "text", "house.doors.Dor")
     assert caught.value.diagnostics[0].help == "did you mean `house.doors.Door`?"
+
+
+FOLDED = """\
+house.doors.Width  version 3
+  Fitted
+  house.roofs.Opened
+    -> width, rows
+"""
+FOLDS = """\
+projections:
+  Width:
+    doc: How "wide".
+    version: 3
+    events: [Fitted, roofs.Opened]
+    state: {width: i32?, rows: list<i32>}
+"""
+
+
+def folding(folder: Path) -> Project:
+    roofs = changed(DOORS, {"house.doors": "house.roofs", "0x3": "0x4", '"door:': '"roof:'})
+    doors = changed(DOORS, {"category: 0x3\n": "category: 0x3\nimports: [house.roofs]\n"})
+    return linked(folder, doors + FOLDS, roofs)
+
+
+def test_a_projection_is_drawn_with_the_events_that_lead_to_it(tmp_path: Path) -> None:
+    project = folding(tmp_path)
+
+    assert graph(project, "text", "Width") == FOLDED
+    assert graph(project, "mermaid", "house.doors.Width").splitlines()[3:] == [
+        "flowchart LR",
+        '    state["Width"]',
+        '    e0(["Fitted"]) --> state',
+        '    e1(["house.roofs.Opened"]) --> state',
+    ]
+    assert graph(project, "dot", "Width").splitlines() == [
+        'digraph "house.doors.Width" {',
+        "    rankdir=LR;",
+        '    "house.doors.Width" [shape=cylinder, tooltip="How \\"wide\\"."];',
+        '    "Fitted" -> "house.doors.Width";',
+        '    "house.roofs.Opened" -> "house.doors.Width";',
+        "}",
+    ]
+    assert json.loads(graph(project, "json", "Width")) == [
+        {
+            "package": "house.doors",
+            "projection": "Width",
+            "version": 3,
+            "events": ["Fitted", "house.roofs.Opened"],
+            "state": ["width", "rows"],
+        }
+    ]
+    assert FOLDED in graph(project, "text")
+
+
+def test_the_catalog_has_what_a_projection_folds_and_into_what(tmp_path: Path) -> None:
+    page = markdown(catalog(folding(tmp_path)))
+
+    assert '### Projection Width\n\nHow "wide".\n\nVersion 3. It folds:' in page
+    assert "| [`Fitted`](#house.doors.Fitted) |" in page
+    assert "| [`house.roofs.Opened`](#house.roofs.Opened) |" in page
+    assert "| `rows` | `list<i32>` |" in page
 
 
 def test_the_catalog_has_a_heading_for_everything_that_is_declared(tmp_path: Path) -> None:

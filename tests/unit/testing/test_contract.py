@@ -15,8 +15,8 @@ from unittest import SkipTest
 import pytest
 from msgspec.structs import replace
 
-from batpak import EventKind, EventPayload, override, wire
-from batpak.abi import Problems, canonical_for, check_for
+from batpak import PERMIT, Denial, EventKind, EventPayload, GateSet, Verdict, override, wire
+from batpak.abi import Problems, Rule, canonical_for, check_for
 from batpak.errors import DecodeFailed
 from batpak.machine import Machine
 from batpak.testing import contract
@@ -186,3 +186,44 @@ def test_bytes_that_do_not_decode_are_told(tmp_path: Path) -> None:
 
     with pytest.raises(DecodeFailed):
         contract.still_reads(old, {0xFC01: ("gen.a.events", "Sent", 1)})
+
+
+def few(_: object, __: object, event: Sent) -> Verdict:
+    return PERMIT if event.n < 3 else Denial("few", "MANY", "that is many")
+
+
+def broken(_: object, __: object, event: Sent) -> Verdict:
+    raise ZeroDivisionError(event.n)
+
+
+class Sendings(GateSet[None, None, Sent]):
+    POLICY: ClassVar[str] = "contract.Sendings"
+
+    def __init__(self) -> None:
+        rules = [
+            Rule("broken", broken, source="broken", codes=("NO",)),
+            Rule("few", few, source="event.n < 3", codes=("MANY",)),
+        ]
+        super().__init__(*rules)
+
+
+def test_a_gate_that_answers_as_its_example_says_is_left_alone() -> None:
+    contract.answers(Sendings(), "few", "permit", None, None, Sent(n=2))
+    contract.answers(Sendings(), "few", "MANY", None, None, Sent(n=3))
+
+
+@pytest.mark.parametrize(
+    ("gate", "expected", "said"),
+    [
+        ("few", "permit", "few: expected permit, Sendings answers MANY to Sent"),
+        ("few", "MUCH", "few: expected MUCH, Sendings answers MANY"),
+        ("broken", "NO", "broken: expected NO, Sendings answers GATE_DEFECT"),
+        ("none", "permit", "Sendings has no gate 'none'"),
+    ],
+)
+def test_a_gate_that_answers_something_else_is_found(gate: str, expected: str, said: str) -> None:
+    with pytest.raises(AssertionError) as caught:
+        contract.answers(Sendings(), gate, expected, None, None, Sent(n=3))
+
+    assert said in str(caught.value)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError) is (gate == "broken")

@@ -34,7 +34,7 @@ from batpak_codegen.schema import (
     Wrap,
 )
 from batpak_codegen.source.python.classes import Classes, Entry
-from batpak_codegen.source.python.places import headed
+from batpak_codegen.source.python.places import doubles, headed
 from batpak_codegen.source.python.values import is_class, is_list, is_map
 
 PYTHON: Final = "python"
@@ -138,11 +138,20 @@ class Calls:
         at, span = call.value(name), call.span_of(name)
         if isinstance(value, Deny):
             return self.map(self.call(value))
+        if name == "python" and is_map(value):
+            return self._codes(value, at, span)
         if name in ("states", "moves"):
             return self._named(value, State if name == "states" else Move, span)
         if (name == "data" and isinstance(call.made, State)) or name == "state":
             return self._fields(value, at, span)
         return self._reference(value, at, span)
+
+    def _codes(self, value: Mapping[object, object], at: ast.expr | None, span: Span) -> MapNode:
+        for key in doubles(at):
+            where = self.places.span(key)
+            hint = "a code has one message: name the other case otherwise"
+            self.findings.add("E0517", "this code stands twice", where, help=hint)
+        return self.places.map(value, at, span)
 
     def _reference(self, value: object, at: ast.expr | None, span: Span) -> Node:
         """Return data in which events, contexts and gates stand for their names."""
@@ -183,6 +192,7 @@ class Calls:
         if not is_map(value):
             self.findings.add("E0106", "this must be a map of fields", span, help='{"name": type}')
             return MapNode((), span)
+        self.places.refuse_doubles(at)
         pairs: Iterable[tuple[ast.expr | None, ast.expr | None]]
         is_plain = isinstance(at, ast.Dict) and len(at.keys) == len(value) and None not in at.keys
         pairs = (
@@ -224,6 +234,7 @@ class Calls:
 
     def _hops(self, value: Mapping[object, object], at: ast.expr | None, span: Span) -> MapNode:
         span = self.places.span(at) if at else span
+        self.places.refuse_doubles(at)
         is_plain = isinstance(at, ast.Dict) and len(at.keys) == len(value)
         places = at.values if is_plain and isinstance(at, ast.Dict) else [None] * len(value)
         keys = at.keys if is_plain and isinstance(at, ast.Dict) else [None] * len(value)

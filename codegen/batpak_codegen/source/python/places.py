@@ -100,7 +100,8 @@ class Places:
         """Return the node of plain data: maps, lists and scalars, each with its own place."""
         span = self.span(at) if at else span
         if is_map(value):
-            return self._map(value, at, span)
+            self.refuse_doubles(at)
+            return self.map(value, at, span)
         if is_list(value):
             places = at.elts if isinstance(at, ast.List | ast.Tuple) else []
             inner = places if len(places) == len(value) else [None] * len(value)
@@ -115,12 +116,11 @@ class Places:
             return TextNode("?", span, SOMEWHERE)
         return self.plain(text.text, span, SOMEWHERE if text.quoted else "")
 
-    def _map(self, value: Mapping[object, object], at: ast.AST | None, span: Span) -> MapNode:
+    def map(self, value: Mapping[object, object], at: ast.AST | None, span: Span) -> MapNode:
+        """Return the node of a map in which no key was seen to stand twice."""
         pairs: list[tuple[ast.expr | None, ast.expr | None]] = [(None, None)] * len(value)
-        if isinstance(at, ast.Dict) and None not in at.keys:
-            self._refuse_doubles(at)
-            if len(at.keys) == len(value):
-                pairs = list(zip(at.keys, at.values, strict=True))
+        if isinstance(at, ast.Dict) and None not in at.keys and len(at.keys) == len(value):
+            pairs = list(zip(at.keys, at.values, strict=True))
         entries: list[tuple[TextNode, Node]] = []
         for (key, item), (key_at, item_at) in zip(value.items(), pairs, strict=True):
             name = self.data(key, key_at, span)
@@ -131,13 +131,10 @@ class Places:
             entries.append((name, headed(node, name.span)))
         return MapNode(tuple(entries), span)
 
-    def _refuse_doubles(self, at: ast.Dict) -> None:
-        seen: set[object] = set()
-        for key in at.keys:
-            if isinstance(key, ast.Constant):
-                if key.value in seen:
-                    self.findings.add("E0102", "this key stands twice", self.span(key))
-                seen.add(key.value)
+    def refuse_doubles(self, at: ast.AST | None) -> None:
+        """Report every key that stands in a display for a second time."""
+        for key in doubles(at):
+            self.findings.add("E0102", "this key stands twice", self.span(key))
 
     def _runs(self, span: Span) -> tuple[tuple[Run, ...], str]:
         """Lay the strings at `span` beside their lines; return the runs, and the text they make."""
@@ -189,6 +186,16 @@ def _unescaped(piece: str) -> str:
     except (SyntaxError, ValueError):
         return piece
     return value if isinstance(value, str) else piece
+
+
+def doubles(at: ast.AST | None) -> Iterator[ast.Constant]:
+    """Yield the keys of a display that stand there a second time: Python would drop the first."""
+    seen: set[object] = set()
+    for key in at.keys if isinstance(at, ast.Dict) else ():
+        if isinstance(key, ast.Constant):
+            if key.value in seen:
+                yield key
+            seen.add(key.value)
 
 
 def headed(node: Node, head: Span) -> Node:

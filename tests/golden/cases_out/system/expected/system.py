@@ -95,7 +95,7 @@ def check_open_completed(value: OpenCompleted, problems: Problems) -> None:
     if not is_member(value.reason, Reason):
         problems.add("$.reason", value.reason, "a Reason")
     if not is_int(value.scanned_bytes, 0, 9223372036854775807):
-        problems.add("$.scanned_bytes", value.scanned_bytes, "an integer in 0..9223372036854775807")
+        problems.add("$.scanned_bytes", value.scanned_bytes, "an integer of at least 0")
     if not is_list(value.parts):
         problems.add("$.parts", value.parts, "a tuple")
     else:

@@ -9,14 +9,15 @@ from typing import TypeAlias
 
 from batpak.abi import require_abi
 
-from ..billing.events import Invoiced, Paid
+from ..billing.events import Invoiced
+from ..billing.events import Paid as BillingPaid
 from ..orders.events import Placed
 
 require_abi(1, __name__)
 
 __all__ = ["OrderEvent", "TurnoverEvent"]
 
-TurnoverEvent: TypeAlias = Paid
+TurnoverEvent: TypeAlias = BillingPaid
 """The events of group Turnover."""
 
 OrderEvent: TypeAlias = Placed | Invoiced

@@ -11,7 +11,8 @@ from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
 from batpak import EventKind, EventPayload, StoredEvent, override
 
-from ..billing.events import Invoiced, Paid
+from ..billing.events import Invoiced
+from ..billing.events import Paid as BillingPaid
 from ..orders.events import Placed
 from .events import OrderEvent, TurnoverEvent
 
@@ -20,7 +21,7 @@ __all__ = ["OrderHandler", "OrderListener", "TurnoverHandler", "TurnoverListener
 R_co = TypeVar("R_co", covariant=True)
 
 _TURNOVER: Final[Mapping[type[TurnoverEvent], str]] = {
-    Paid: "on_paid",
+    BillingPaid: "on_billing_paid",
 }
 
 _ORDER: Final[Mapping[type[OrderEvent], str]] = {
@@ -32,10 +33,10 @@ _ORDER: Final[Mapping[type[OrderEvent], str]] = {
 class TurnoverHandler(ABC, Generic[R_co]):
     """The events of group Turnover. Mark subclasses @final."""
 
-    KINDS: ClassVar[frozenset[EventKind]] = frozenset({Paid.KIND})
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset({BillingPaid.KIND})
 
     @abstractmethod
-    def on_paid(self, event: StoredEvent[Paid], /) -> R_co: ...
+    def on_billing_paid(self, event: StoredEvent[BillingPaid], /) -> R_co: ...
 
     @final
     @staticmethod
@@ -53,7 +54,7 @@ class TurnoverListener(TurnoverHandler[None]):
     """Opt out: events without a method are ignored, those of the future too."""
 
     @override
-    def on_paid(self, event: StoredEvent[Paid], /) -> None: ...
+    def on_billing_paid(self, event: StoredEvent[BillingPaid], /) -> None: ...
 
 
 class OrderHandler(ABC, Generic[R_co]):

@@ -23,9 +23,9 @@ def is_percent(value: object) -> bool:
 @abi.check_for(Seen)
 def check_seen(value: Seen, problems: abi.Problems) -> None:
     if not abi.is_int(value.above, 1, 9223372036854775807):
-        problems.add("$.above", value.above, "an integer in 1..9223372036854775807")
+        problems.add("$.above", value.above, "an integer of at least 1")
     if not abi.is_int(value.least, -5, 9223372036854775807):
-        problems.add("$.least", value.least, "an integer in -5..9223372036854775807")
+        problems.add("$.least", value.least, "an integer of at least -5")
     if not abi.is_int(value.below, 0, 199):
         problems.add("$.below", value.below, "an integer in 0..199")
     if not abi.is_int(value.most, -2147483648, 7):
