@@ -20,7 +20,7 @@ from batpak.clock import Hlc
 from batpak.commit.ticket import AppendTicket, BatchTicket, interrupted_receipt
 from batpak.config import Durability, Limits, OpenVerify, Signing, StoreConfig, SyncMode
 from batpak.coordinate import Coordinate
-from batpak.diagnostics import Diagnostics
+from batpak.diagnostics import Diagnostics, WorkerHealth, WorkerState
 from batpak.errors import (
     BatpakError,
     ConflictError,
@@ -60,6 +60,7 @@ from batpak.errors import (
 )
 from batpak.event import EventFlags, EventHeader, IndexEntry, StoredEvent
 from batpak.faults import (
+    CheckpointFault,
     CoordinateFault,
     Damage,
     DecodeStage,
@@ -86,8 +87,13 @@ from batpak.pipeline import Committed, Pipeline
 from batpak.proof import Proof
 from batpak.read.ancestry import Ancestry, AncestryEnd
 from batpak.read.causes import CausalEnd, CausalPath, Impact, Impacts
+from batpak.read.checkpoint import CheckpointInvalid, CursorCheckpoint
+from batpak.read.cursor import Cursor
 from batpak.read.page import Page
 from batpak.read.projection import Projection
+from batpak.read.reactor import ReactionBatch, Reactor
+from batpak.read.witness import AtLeastOnce, ObservedOnce
+from batpak.read.worker import CursorWorker, OnFailure, RestartPolicy, Step, WorkerFailed
 from batpak.reader import StoreReader
 from batpak.region import KindFilter, Region
 from batpak.report import (
@@ -132,6 +138,9 @@ __all__ = [  # noqa: RUF022  in reading order
     # read back
     "StoredEvent", "IndexEntry", "EventHeader", "Form", "Page", "Ancestry", "AncestryEnd",
     "CausalPath", "CausalEnd", "Impact", "Impacts", "Projection",
+    # followed, and handled
+    "Cursor", "CursorCheckpoint", "CursorWorker", "Step", "OnFailure", "RestartPolicy",
+    "AtLeastOnce", "ObservedOnce", "Reactor", "ReactionBatch", "WorkerState", "WorkerHealth",
     # how it is
     "OpenReport", "Mode", "Torn", "VerifyReport", "Finding", "CheckpointNote", "NoteFault",
     "Frontier", "Health", "HealthState", "Stats", "Diagnostics",
@@ -145,6 +154,7 @@ __all__ = [  # noqa: RUF022  in reading order
     "StorePoisoned", "WaitTimeout", "WriteState",
     "StorageError", "StorageFailed", "DurabilityUnknown",
     "DamageError", "CorruptStore", "Damage", "FutureVersion", "DecodeFailed", "DecodeStage",
+    "CheckpointInvalid", "CheckpointFault", "WorkerFailed",
     "PolicyError", "Denied", "ReceiptRejected", "ReceiptFault", "IllegalTransition",
     "IllegalHistory",
     "SigningError", "SigningFault",

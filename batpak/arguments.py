@@ -16,6 +16,7 @@ from batpak.errors import InvalidArgument, TooLarge
 T = TypeVar("T")
 
 NESTING_MAX: Final = 64
+SECONDS_MAX: Final = 1e9  # thirty years
 
 
 def is_count(value: object) -> TypeGuard[int]:
@@ -43,6 +44,17 @@ def some_of(found: Iterator[T], limit: object) -> Iterator[T]:
     """The first of what was found."""
     checked = limit_of("limit", limit)
     return found if checked is None else islice(found, checked)
+
+
+def seconds_of(argument: str, value: object) -> float:
+    """A time, 0 or more. What is longer than anybody waits is cut to something that clocks take.
+
+    Raises:
+        InvalidArgument: No number, or less than 0.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return float(min(value, SECONDS_MAX))
+    raise InvalidArgument(argument, f"must be seconds, 0 or more, not {_shown(value)}")
 
 
 def text_of(argument: str, value: object) -> str:

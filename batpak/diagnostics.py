@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 from msgspec import Struct
 
 from batpak.config import Durability, SyncMode
 from batpak.report import Frontier, HealthState, OpenReport, Stats
+
+
+class WorkerState(StrEnum):
+    """Whether a worker runs, and if not, how it ended."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class WorkerHealth(Struct, frozen=True, kw_only=True):
+    """How one worker is doing."""
+
+    name: str
+    state: WorkerState
+    position: int  # the next sequence it will look at
+    lag: int  # visible events that it has not looked at
+    delivered: int
+    restarts: int
+    last_error: str | None
 
 
 class Diagnostics(Struct, frozen=True, kw_only=True):
@@ -26,6 +47,7 @@ class Diagnostics(Struct, frozen=True, kw_only=True):
     syncs: int  # counted over the newest ones, as are the next two
     sync_p50_us: int
     sync_p99_us: int
+    workers: tuple[WorkerHealth, ...]  # those that run
 
     @property
     def units_per_group(self) -> float:

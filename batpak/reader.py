@@ -27,6 +27,7 @@ from batpak.errors import (
     StoreReadOnly,
 )
 from batpak.event import IndexEntry, StoredEvent
+from batpak.feeds import Feeds
 from batpak.ids import EventId
 from batpak.index import query
 from batpak.note import CheckpointNote
@@ -34,7 +35,6 @@ from batpak.opened import Opened
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.proof import Proof
-from batpak.queries import Queries
 from batpak.read import ancestry, causes, claims, path
 from batpak.read.ancestry import Ancestry
 from batpak.read.causes import CausalPath, Impacts
@@ -58,12 +58,16 @@ _VERBS: Final = frozenset(
         "submit_batch",
         "sync",
         "checkpoint",
+        "cursor_worker",
+        "react",
+        "cursor_checkpoints",
+        "reset_cursor",
     }
 )
 _ALL: Final = Region.all()
 
 
-class StoreReader(Queries):
+class StoreReader(Feeds):
     """A store, for reading. Made by `Store.open_read_only`; `Store` adds the writing verbs.
 
     Any thread may use it at any time. Iterators belong to one thread at a time.
@@ -297,6 +301,7 @@ class StoreReader(Queries):
             self._unclosed.detach()
             return
         try:
+            self._opened.stop_workers()
             self._end()
         finally:
             if self._fetch.closed:  # else somebody is inside an append and needs the files
@@ -357,6 +362,7 @@ def _give_back(opened: Opened, opener_pid: int) -> None:
         opened.abandon()
         return
     try:
+        opened.stop_workers()
         if opened.drain_writer is not None:
             opened.drain_writer()
     finally:

@@ -39,16 +39,18 @@ from batpak.report import Frontier, Health, HealthState
 from batpak.system import CloseCompleted, OpenCompleted
 from batpak.upkeep.verify import Look
 from batpak.wire import Encoded
+from batpak.workers import Workers
 
 _SYSTEM: Final = Coordinate("batpak:store", "batpak:lifecycle")
 
 
-class Store(StoreReader):
+class Store(StoreReader, Workers):
     """A store, for reading and writing. Made by `Store.open`."""
 
     def __init__(self, opened: Opened, lane: Lane, config: StoreConfig) -> None:
         super().__init__(opened)
         self._lane, self._config = lane, config
+        self._keep_checkpoints()
         self._payload_bytes_max = config.limits.payload_max_bytes
         self._thread_id = opened.platform.thread_id
 
@@ -406,6 +408,7 @@ class Store(StoreReader):
             syncs=len(syncs),
             sync_p50_us=percentile_us(syncs, 0.50),
             sync_p99_us=percentile_us(syncs, 0.99),
+            workers=tuple(worker.health for worker in self._opened.staff.copy()),
         )
 
     def _writable(self) -> None:

@@ -29,6 +29,8 @@ FRONT = """
     InvalidReason
     StoredEvent IndexEntry EventHeader Form Page Ancestry AncestryEnd CausalPath CausalEnd Impact
     Impacts Projection
+    Cursor CursorCheckpoint CursorWorker Step OnFailure RestartPolicy
+    AtLeastOnce ObservedOnce Reactor ReactionBatch WorkerState WorkerHealth
     OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Frontier Health HealthState
     Stats Diagnostics
     BatpakError
@@ -40,6 +42,7 @@ FRONT = """
     WaitTimeout WriteState
     StorageError StorageFailed DurabilityUnknown
     DamageError CorruptStore Damage FutureVersion DecodeFailed DecodeStage
+    CheckpointInvalid CheckpointFault WorkerFailed
     PolicyError Denied ReceiptRejected ReceiptFault IllegalTransition IllegalHistory
     SigningError SigningFault
     abi override system

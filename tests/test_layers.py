@@ -18,8 +18,8 @@ LINES_MAX = 500
 # One table per package, top floor first, floors parted by "/". A module imports from lower floors
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
-    "batpak": """cli testing / store / flow reader / opened queries / read upkeep / commit
-        / recovery / journal index / pipeline machine abi / guard append_receipt
+    "batpak": """cli testing / store / flow reader workers / feeds / opened queries / read upkeep
+        / commit / recovery / journal index / pipeline machine abi / guard append_receipt
         / typestate append proof
         / note claim / event / record system / diagnostics / wire region / payload / registry
         / config platform / report / outcome / reason / ids checks signing
@@ -31,7 +31,8 @@ FLOORS = {
         / crash handles threads watched / history disk switches / image / clock faults model""",
     "batpak.cli": """main / schemas pictures stores signatures decode demo versions
         / kinds manner readable trusted / generated""",
-    "batpak.read": "ancestry causes claims path projection / fetch page",
+    "batpak.read": """ancestry causes claims path projection parking reactor / worker / cursor
+        / checkpoint / fetch page witness""",
     "batpak.upkeep": "verify stats",
     "batpak.recovery": "restore / footer / decide",
     "batpak.commit": "lane / line rotation / sealer / stage ticket / unit worker waiters / request",

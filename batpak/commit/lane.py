@@ -279,8 +279,9 @@ class Lane(Line):
         table.bound = tip.sequence
         self._answer(plan.units, plan.answers)
         self._intent = None
-        if self._waiters.calls:
-            self._waiters.wake()
+        waiters = self._waiters
+        if waiters.calls or waiters.staying:
+            waiters.wake()
         self.groups += 1
         self.units += len(plan.units)
         if self._interval and tip.durable < tip.sequence:
@@ -302,6 +303,7 @@ class Lane(Line):
     def _settle_all(self) -> None:
         if self._intent is not None:
             self._settle(self._intent)
+        self._waiters.wake()  # those too whom it was about to wake
 
     def _settle(self, plan: Plan) -> None:
         """Complete a commit that an exception from outside has interrupted."""

@@ -1,8 +1,8 @@
 """Waiters: who sleeps until the log has moved on, or will not any more.
 
-Whoever moves something wakes everybody who sleeps then, once. A wake only wakes; what is so is
-asked of the log. So one that comes for nothing does no harm, and one that an exception from
-outside has swallowed costs `PATIENCE_S` at most.
+Whoever moves something wakes everybody who sleeps then, once, and who stays each time. A wake only
+wakes; what is so is asked of the log. So one that comes for nothing does no harm, and one that an
+exception from outside has swallowed costs a sleeper `PATIENCE_S` at most.
 """
 
 from __future__ import annotations
@@ -22,23 +22,36 @@ class Waiters:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self.calls: deque[Callable[[], None]] = deque()
+        self.calls: deque[Callable[[], object]] = deque()
         """Of those who sleep. Empty almost always: the lane looks before it calls `wake`."""
+        self.staying: deque[Callable[[], object]] = deque()
+        """Of those who are woken each time, until they leave; likewise."""
 
-    def join(self, call: Callable[[], None]) -> None:
+    def join(self, call: Callable[[], object]) -> None:
         """Have a function called by the next wake, once, on the thread that moved something.
 
         The lane is held then: it may do no more than wake somebody. It may not raise.
         """
         self.calls.append(call)
 
-    def leave(self, call: Callable[[], None]) -> None:
+    def leave(self, call: Callable[[], object]) -> None:
         """Take a function back, if it was not called yet."""
         with suppress(ValueError):
             self.calls.remove(call)
 
+    def stay(self, call: Callable[[], object]) -> None:
+        """Have a function called by each wake until it goes. As `join` otherwise."""
+        self.staying.append(call)
+
+    def go(self, call: Callable[[], object]) -> None:
+        """Take back a function that has stayed."""
+        with suppress(ValueError):
+            self.staying.remove(call)
+
     def wake(self) -> None:
-        """Call everybody who has joined until now, and forget them."""
+        """Call everybody who stays, and who has joined until now; forget the latter."""
+        for stayer in self.staying.copy():
+            stayer()
         calls = self.calls
         for _ in range(len(calls)):
             try:
