@@ -191,7 +191,7 @@ class Workers(Feeds):
             raise InvalidArgument("batch_size", f"must be 1..{BATCH_MAX}")
         if not isinstance(restart, RestartPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]  callers may lie
             raise InvalidArgument("restart", "must be a RestartPolicy")
-        if on_failure not in OnFailure:
+        if not isinstance(on_failure, OnFailure):  # pyright: ignore[reportUnnecessaryIsInstance]  likewise
             raise InvalidArgument("on_failure", "must be an OnFailure")
         if on_failure is OnFailure.PARK and checkpoint_id is None:
             raise InvalidArgument("on_failure", "PARK needs a checkpoint_id")

@@ -9,8 +9,9 @@ crc    CRC-32 of all bytes before it.
 
 A position is the next sequence to look at; `passed_hash` is the event_hash of the one before it, so
 a log that was restored and then went another way is told from the one that was read. Region and
-form are nil after a reset: whoever comes next binds it. Written by atomic replacement, when the log
-is durable up to the position; a file that is not right is refused, never guessed at. Big-endian.
+form are nil after a reset: whoever comes next binds it. Written by atomic replacement, when the
+whole log is durable: what is passed, and what was stored in answer to it. A file that is not right
+is refused, never guessed at. Big-endian.
 Reference: docs/reference/file-format.md, "Checkpoints".
 """
 
@@ -318,7 +319,7 @@ class Checkpoints:
             raise StoreClosed
         if lane.poison is not None:
             raise StorePoisoned(lane.poison)
-        if lane.tip.durable < position:
+        if lane.tip.durable < lane.tip.sequence:  # also what a handler has stored meanwhile
             lane.sync()
         passed = self._hash_before(position)
         data = self._encode(checkpoint_id, region, form, position, passed)

@@ -243,6 +243,7 @@ class Cursor(Generic[Q]):
                 self._hush()
 
         self._teller = teller = Worker(self._platform, "batpak-cursor", tell)
+        teller.wake()  # before anybody else may: there is to be one thread
         self._waiters.stay(teller.wake)
         teller.wake()
 

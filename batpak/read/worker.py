@@ -203,9 +203,16 @@ class CursorWorker:
 
     def start(self) -> None:
         """Begin. The store does this."""
-        self._staff.append(self)
-        self._waiters.stay(self._thread.wake)
-        self._thread.wake()
+        try:
+            self._thread.wake()  # before anybody else may wake it: there is to be one thread
+            self._staff.append(self)
+            self._waiters.stay(self._thread.wake)
+            self._thread.wake()
+            if self._has_ended():  # before it was known
+                self._leave()
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Let it finish the batch in hand, and end. Returns at once; twice is harmless."""
@@ -255,11 +262,14 @@ class CursorWorker:
             if error is None:  # else that one goes on, and this one was logged
                 raise
 
-    def _end(self, state: WorkerState) -> None:
+    def _leave(self) -> None:
         self._waiters.go(self._thread.wake)
-        self._cursor.close()
         with suppress(ValueError):
             self._staff.remove(self)
+
+    def _end(self, state: WorkerState) -> None:
+        self._leave()
+        self._cursor.close()
         self._state = state  # last: whoever sees it may begin another one
         self._waiters.wake()
         self._thread.stop(0)

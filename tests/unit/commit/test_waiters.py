@@ -94,3 +94,20 @@ def test_no_wake_up_is_lost_in_races_of_two_threads(monkeypatch: pytest.MonkeyPa
 
     assert at == [2 * rounds]
     assert not waiters.calls
+
+
+def test_who_stays_is_called_by_each_wake_until_it_goes() -> None:
+    waiters, called = Waiters(REAL), list[str]()
+
+    def call() -> None:
+        called.append("again")
+
+    waiters.stay(call)
+    waiters.wake()
+    waiters.wake()
+    waiters.go(call)
+    waiters.go(call)
+    waiters.wake()
+
+    assert called == ["again", "again"]
+    assert not waiters.staying
