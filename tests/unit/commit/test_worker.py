@@ -11,6 +11,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from batpak.commit.worker import Worker
+from batpak.override import override
 from batpak.platform import REAL, Thread
 
 
@@ -21,6 +22,7 @@ class Slow(threading.Thread):
         super().__init__(target=target, daemon=True)
         self.done = done
 
+    @override
     def start(self) -> None:
         super().start()
         assert self.done.wait(5)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import gc
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,7 +69,7 @@ def fault_of(path: Path, region: Region = NUMBERS) -> BatpakError:
         with pytest.raises(BatpakError) as caught:
             store.cursor_guaranteed(region, checkpoint_id="mine")
         with pytest.raises(type(caught.value)):
-            store.cursor_worker(region, lambda events, witness: None, checkpoint_id="mine")
+            store.cursor_worker(region, lambda _events, _witness: None, checkpoint_id="mine")
     return caught.value
 
 
@@ -309,8 +309,8 @@ def test_what_an_interrupted_save_has_left_is_in_nobodys_way(path: Path) -> None
 
 
 @pytest.fixture
-def sim() -> Iterator[SimPlatform]:
-    yield SimPlatform()
+def sim() -> SimPlatform:
+    return SimPlatform()
 
 
 def test_a_refused_save_leaves_the_position_before(sim: SimPlatform) -> None:

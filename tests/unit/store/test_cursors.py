@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -123,7 +124,8 @@ def test_rewind_goes_back_to_the_last_commit(store: Store) -> None:
 def test_the_forms_of_a_cursor_are_those_of_a_query(store: Store) -> None:
     fill(store, 4)
 
-    for form in (Form.TYPED, Form.DICT, Form.RAW):
+    forms: tuple[Form[Any], ...] = (Form.TYPED, Form.DICT, Form.RAW)
+    for form in forms:
         assert store.cursor_guaranteed(form=form).poll_batch(9) == list(store.query(form=form))
 
 

@@ -120,7 +120,7 @@ def test_a_source_that_comes_again_has_its_first_answer_for_ever(
 
         @override
         def react(
-            self, event: StoredEvent[Counted], out: ReactionBatch, witness: AtLeastOnce | None, /
+            self, _event: StoredEvent[Counted], out: ReactionBatch, _witness: AtLeastOnce | None, /
         ) -> None:
             out.push(ANSWERS, Said(text="another number of answers"))
 
@@ -187,14 +187,14 @@ def test_a_reaction_that_is_refused_is_a_failure(store: Store, sim: SimPlatform)
     class Stale(Echo):
         @override
         def react(
-            self, event: StoredEvent[Counted], out: ReactionBatch, witness: AtLeastOnce | None, /
+            self, _event: StoredEvent[Counted], out: ReactionBatch, _witness: AtLeastOnce | None, /
         ) -> None:
             out.push(ANSWERS, Said(text="first"), expected_version=7)
 
     class Endless(Echo):
         @override
         def react(
-            self, event: StoredEvent[Counted], out: ReactionBatch, witness: AtLeastOnce | None, /
+            self, _event: StoredEvent[Counted], out: ReactionBatch, _witness: AtLeastOnce | None, /
         ) -> None:
             for _ in range(257):
                 out.push(ANSWERS, Said(text="more"))
@@ -254,7 +254,7 @@ class Copy(Reactor[bytes]):
 
     @override
     def react(
-        self, event: StoredEvent[bytes], out: ReactionBatch, witness: AtLeastOnce | None, /
+        self, event: StoredEvent[bytes], out: ReactionBatch, _witness: AtLeastOnce | None, /
     ) -> None:
         if event.coordinate == USER:
             out.push_raw(ANSWERS, event.kind, event.payload, payload_version=event.payload_version)
@@ -281,9 +281,9 @@ def test_a_source_that_does_not_decode_stops_a_typed_reactor(
         @override
         def react(
             self,
-            event: StoredEvent[EventPayload],
-            out: ReactionBatch,
-            witness: AtLeastOnce | None,
+            _event: StoredEvent[EventPayload],
+            _out: ReactionBatch,
+            _witness: AtLeastOnce | None,
             /,
         ) -> None:
             raise AssertionError("nobody can read it")
