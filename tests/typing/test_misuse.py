@@ -18,10 +18,7 @@ from tests.typing.conftest import CASES, GENERATED, LEGAL, Checked
 from tests.typing.growing import AGES
 
 ROWS = 85
-LATER = {
-    **dict.fromkeys(range(71, 74), "reactors"),
-    82: "generated projections",
-}
+LATER = {82: "generated projections"}
 """Rows about what is not generated yet."""
 
 
