@@ -47,12 +47,12 @@ from batpak_codegen.types import (
 VERSION_MAX: Final = 1000
 
 # Capitalised names that generated modules import or assign; a declared name may not be one.
-_IMPORTED: Final = """ABC Any AtLeastOnce ClassVar DATA DEPRECATED Decimal Denial EDGES ENTITY Edge EventKind
-    EventPayload Final FormerPayload GateSet Generic Guarded HANDLES Handle Iterable KEY KIND KINDS
-    Ledger Literal MOVES Machine Mapping NAME Never NewType OpenEnum PERMIT POLICY Permit Problems
-    ReactionBatch Reactor Rule SCOPE STATE Scenario
-    StateData StoredEvent Struct TYPE_CHECKING Transition TypeAlias TypeGuard TypeVar UUID VERSION
-    Verdict WireEnum"""
+_IMPORTED: Final = """ABC Any AtLeastOnce ClassVar DATA DEPRECATED Decimal Denial EDGES ENTITY
+    Edge EventKind EventPayload Final FormerPayload GateSet Generic Guarded HANDLES Handle
+    Iterable KEY KIND KINDS Ledger Literal MOVES Machine Mapping NAME Never NewType OpenEnum
+    PERMIT POLICY Permit Problems ReactionBatch Reactor Rule SCOPE STATE Scenario StateData
+    StoredEvent Struct TYPE_CHECKING Transition TypeAlias TypeGuard TypeVar UUID VERSION Verdict
+    WireEnum"""
 RESERVED: Final = frozenset(_IMPORTED.split())
 # What stands beside the directories of packages; a package may not be called so.
 _MODULES: Final = frozenset(

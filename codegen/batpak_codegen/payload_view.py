@@ -447,7 +447,7 @@ def handlers(space: Namespace, groups: Iterable[HandlerDef]) -> tuple[Handler, .
                 kinds(space, [space.event(*event) for event in group.events]),
                 code(statement("", handles, indent=4)),
                 code(statement("", dispatch, indent=4)),
-                doc(f"What follows from events of {group.noun} {group.name}. Mark subclasses @final."),
+                doc(f"What follows from {group.noun} {group.name}. Mark subclasses @final."),
                 code(statement("", react, indent=4)),
                 tuple(events),
             )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -54,6 +54,7 @@ def fill(store: Store, count: int, first: int = 0) -> None:
         store.append(OTHER if n % 5 == 0 else USER, fact)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(0, 2**32), st.sampled_from(REGIONS))
 def test_slices_at_random_times_are_the_query_in_the_end(seed: int, region: Region) -> None:
     rng = random.Random(seed)  # noqa: S311  to be repeated

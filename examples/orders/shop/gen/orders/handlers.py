@@ -81,7 +81,7 @@ class OrderListener(OrderHandler[None]):
 
 
 class OrderReactor(Reactor[OrderEvent], ABC):
-    """What follows from events of machine Order. Mark subclasses @final."""
+    """What follows from machine Order. Mark subclasses @final."""
 
     KINDS: ClassVar[frozenset[EventKind]] = frozenset(
         {OrderPlaced.KIND, OrderPaid.KIND, OrderShipped.KIND, OrderCancelled.KIND}

@@ -95,7 +95,7 @@ class AccountListener(AccountHandler[None]):
 
 
 class AccountReactor(Reactor[AccountEvent], ABC):
-    """What follows from events of machine Account. Mark subclasses @final."""
+    """What follows from machine Account. Mark subclasses @final."""
 
     KINDS: ClassVar[frozenset[EventKind]] = frozenset(
         {AccountOpened.KIND, MoneyDeposited.KIND, AccountFrozen.KIND}
@@ -172,7 +172,7 @@ class BookListener(BookHandler[None]):
 
 
 class BookReactor(Reactor[BookEvent], ABC):
-    """What follows from events of group Book. Mark subclasses @final."""
+    """What follows from group Book. Mark subclasses @final."""
 
     KINDS: ClassVar[frozenset[EventKind]] = frozenset(
         {AccountOpened.KIND, MoneyDeposited.KIND, AccountFrozen.KIND, MoneyTransferred.KIND}

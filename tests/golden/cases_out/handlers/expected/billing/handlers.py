@@ -65,7 +65,7 @@ class BillingListener(BillingHandler[None]):
 
 
 class BillingReactor(Reactor[BillingEvent], ABC):
-    """What follows from events of group Billing. Mark subclasses @final."""
+    """What follows from group Billing. Mark subclasses @final."""
 
     KINDS: ClassVar[frozenset[EventKind]] = frozenset({Invoiced.KIND, Paid.KIND})
 

@@ -88,7 +88,7 @@ class OrderListener(OrderHandler[None]):
 
 
 class OrderReactor(Reactor[OrderEvent], ABC):
-    """What follows from events of machine Order. Mark subclasses @final."""
+    """What follows from machine Order. Mark subclasses @final."""
 
     KINDS: ClassVar[frozenset[EventKind]] = frozenset({Placed.KIND, Paid.KIND})
 
@@ -150,7 +150,7 @@ class LedgerListener(LedgerHandler[None]):
 
 
 class LedgerReactor(Reactor[LedgerEvent], ABC):
-    """What follows from events of group Ledger. Mark subclasses @final."""
+    """What follows from group Ledger. Mark subclasses @final."""
 
     KINDS: ClassVar[frozenset[EventKind]] = frozenset({Paid.KIND, Invoiced.KIND, BillingPaid.KIND})
 
@@ -211,7 +211,7 @@ class EverythingListener(EverythingHandler[None]):
 
 
 class EverythingReactor(Reactor[EverythingEvent], ABC):
-    """What follows from events of group Everything. Mark subclasses @final."""
+    """What follows from group Everything. Mark subclasses @final."""
 
     KINDS: ClassVar[frozenset[EventKind]] = frozenset({Placed.KIND, Paid.KIND})
 

@@ -72,7 +72,7 @@ class TurnoverListener(TurnoverHandler[None]):
 
 
 class TurnoverReactor(Reactor[TurnoverEvent], ABC):
-    """What follows from events of group Turnover. Mark subclasses @final."""
+    """What follows from group Turnover. Mark subclasses @final."""
 
     KINDS: ClassVar[frozenset[EventKind]] = frozenset({Paid.KIND})
 
@@ -123,7 +123,7 @@ class OrderListener(OrderHandler[None]):
 
 
 class OrderReactor(Reactor[OrderEvent], ABC):
-    """What follows from events of group Order. Mark subclasses @final."""
+    """What follows from group Order. Mark subclasses @final."""
 
     KINDS: ClassVar[frozenset[EventKind]] = frozenset({Placed.KIND, Invoiced.KIND})
 

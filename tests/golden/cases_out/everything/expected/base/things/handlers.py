@@ -105,7 +105,7 @@ class LongLivingThingListener(LongLivingThingHandler[None]):
 
 
 class LongLivingThingReactor(Reactor[LongLivingThingEvent], ABC):
-    """What follows from events of machine LongLivingThing. Mark subclasses @final."""
+    """What follows from machine LongLivingThing. Mark subclasses @final."""
 
     KINDS: ClassVar[frozenset[EventKind]] = frozenset(
         {ThingMade.KIND, ThingBroken.KIND, ThingFixed.KIND}
@@ -172,7 +172,7 @@ class JourneyListener(JourneyHandler[None]):
 
 
 class JourneyReactor(Reactor[JourneyEvent], ABC):
-    """What follows from events of machine Journey. Mark subclasses @final."""
+    """What follows from machine Journey. Mark subclasses @final."""
 
     KINDS: ClassVar[frozenset[EventKind]] = frozenset({ThingSent.KIND, ThingLost.KIND})
 
@@ -222,7 +222,7 @@ class CountListener(CountHandler[None]):
 
 
 class CountReactor(Reactor[CountEvent], ABC):
-    """What follows from events of machine Count. Mark subclasses @final."""
+    """What follows from machine Count. Mark subclasses @final."""
 
     KINDS: ClassVar[frozenset[EventKind]] = frozenset({CountEvented.KIND})
 

@@ -81,7 +81,7 @@ class ParcelListener(ParcelHandler[None]):
 
 
 class ParcelReactor(Reactor[ParcelEvent], ABC):
-    """What follows from events of machine Parcel. Mark subclasses @final."""
+    """What follows from machine Parcel. Mark subclasses @final."""
 
     KINDS: ClassVar[frozenset[EventKind]] = frozenset(
         {Packed.KIND, Repacked.KIND, Weighed.KIND, Lost.KIND}

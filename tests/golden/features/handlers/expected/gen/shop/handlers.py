@@ -70,7 +70,7 @@ class LedgerListener(LedgerHandler[None]):
 
 
 class LedgerReactor(Reactor[LedgerEvent], ABC):
-    """What follows from events of group Ledger. Mark subclasses @final."""
+    """What follows from group Ledger. Mark subclasses @final."""
 
     KINDS: ClassVar[frozenset[EventKind]] = frozenset({Paid.KIND})
 
@@ -121,7 +121,7 @@ class LogListener(LogHandler[None]):
 
 
 class LogReactor(Reactor[LogEvent], ABC):
-    """What follows from events of group Log. Mark subclasses @final."""
+    """What follows from group Log. Mark subclasses @final."""
 
     KINDS: ClassVar[frozenset[EventKind]] = frozenset({Placed.KIND, Paid.KIND})
 
