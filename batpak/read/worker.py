@@ -27,6 +27,7 @@ from batpak.commit.worker import Worker
 from batpak.diagnostics import WorkerHealth, WorkerState
 from batpak.errors import (
     BatpakError,
+    ForkedStoreError,
     InvalidArgument,
     StoreClosed,
     StorePoisoned,
@@ -150,6 +151,7 @@ class CursorWorker:
         self._stopping = False
         self._resting = platform.raw_lock()
         self._resting.acquire()  # held means: rest as long as you are to
+        self._opener_pid = platform.pid()
         self._thread_id: int | None = None
         self._thread = Worker(platform, f"batpak-{name}", self._work)
 
@@ -229,7 +231,10 @@ class CursorWorker:
             WorkerFailed: It had to.
             WaitTimeout: It has not, in time.
             InvalidArgument: Its own handler asks.
+            ForkedStoreError: A forked child asks, in which it does not run.
         """
+        if self._platform.pid() != self._opener_pid:
+            raise ForkedStoreError(self._opener_pid)
         if self._thread_id == self._platform.thread_id():
             raise InvalidArgument("thread", "a worker cannot wait for itself; return Step.STOP")
         limit = None if timeout_s is None else seconds_of("timeout_s", timeout_s)

@@ -29,7 +29,7 @@ if __name__ == "__main__":
 from tests.bench import machine, peers, table, work
 from tests.bench.line import Line
 from tests.bench.rounds import Plan
-from tests.bench.rows import append, growth, guard, moves, opening, outcome, read, threads
+from tests.bench.rows import append, growth, guard, moves, opening, outcome, read, threads, workers
 
 
 class Row(Enum):
@@ -51,6 +51,7 @@ class Row(Enum):
     OUTCOME = "outcome"
     GUARD = "guard"
     MOVES = "moves"
+    WORKER = "worker"
 
 
 SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
@@ -67,6 +68,7 @@ SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
     Row.OUTCOME: outcome.lines,
     Row.GUARD: guard.lines,
     Row.MOVES: moves.lines,
+    Row.WORKER: workers.lines,
 }
 READS = frozenset({Row.GET, Row.STREAM, Row.SCAN})
 SYNCED = frozenset({Row.DURABLE, Row.GROUP})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -61,13 +62,34 @@ class Fresh(Reactor[Counted]):
             out.push(REACTIONS, Said(text=str(uuid4())))
 
 
-def begin(store: Store, handled: int) -> tuple[CursorWorker, CursorWorker]:
-    """The two that are killed. What the first one handles is written to a file, before its effect.
+def opened(path: Path) -> sqlite3.Connection:
+    """A database of somebody else: numbers, and the keys of those that were added."""
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    database.execute("PRAGMA synchronous = OFF")  # a kill is no power cut
+    database.execute("CREATE TABLE IF NOT EXISTS done (key BLOB PRIMARY KEY) WITHOUT ROWID")
+    database.execute("CREATE TABLE IF NOT EXISTS added (n INTEGER NOT NULL)")
+    return database
+
+
+def begin(store: Store, handled: int, beside: Path) -> tuple[CursorWorker, ...]:
+    """The three that are killed. What the first one handles goes to a file, before its effect.
 
     Args:
-        store: Of both.
+        store: Of all.
         handled: Descriptor of that file.
+        beside: Of the database in which the second one has its effect, as the how-to page says.
     """
+    database = opened(beside)
+
+    def add(events: Sequence[StoredEvent[EventPayload]], witness: AtLeastOnce | None) -> None:
+        assert witness is not None
+        database.execute("BEGIN IMMEDIATE")
+        for event in events:
+            assert isinstance(event.payload, Counted)
+            once = witness.once(event, "added")
+            if database.execute("INSERT OR IGNORE INTO done VALUES (?)", (once.key,)).rowcount:
+                database.execute("INSERT INTO added VALUES (?)", (event.payload.n,))
+        database.execute("COMMIT")
 
     def handle(events: Sequence[StoredEvent[EventPayload]], witness: AtLeastOnce | None) -> None:
         assert witness is not None
@@ -78,6 +100,7 @@ def begin(store: Store, handled: int) -> tuple[CursorWorker, CursorWorker]:
 
     return (
         store.cursor_worker(NUMBERS, handle, checkpoint_id="handler", batch_size=3),
+        store.cursor_worker(NUMBERS, add, checkpoint_id="database", batch_size=2),
         store.react(Fresh(), checkpoint_id="reactor", batch_size=3),
     )
 
@@ -88,7 +111,7 @@ def work_for_ever(path: Path, log: Path, seed: int) -> NoReturn:
     try:
         handled = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
         store = Store.open(path, config_of(rng.choice(list(Durability))))
-        begin(store, handled)
+        begin(store, handled, path.with_suffix(".db"))
         while True:
             store.append(SOURCES, Counted(n=rng.randrange(1000)))
             time.sleep(rng.random() / 200)
@@ -130,7 +153,7 @@ def test_killed_at_any_moment_each_event_is_handled_and_has_its_effect_once(
     log = tmp_path / "last"
     handled = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     with Store.open(path, config_of(Durability.OS)) as store:
-        workers = begin(store, handled)
+        workers = begin(store, handled, path.with_suffix(".db"))
         due = time.monotonic() + PATIENCE_S
         while any(worker.lag for worker in workers):
             assert time.monotonic() < due, f"they do not come to the end: {workers[0].health}"
@@ -139,10 +162,14 @@ def test_killed_at_any_moment_each_event_is_handled_and_has_its_effect_once(
             worker.stop()
             worker.join()
         sources = list(store.entries(NUMBERS))
+        numbers = [event.payload.n for event in store.by_fact(Counted)]
         effects = [text_of(event) for event in store.stream(EFFECTS.entity)]
         reactions = list(store.stream(REACTIONS.entity))
         assert store.verify().ok
     os.close(handled)
+    database = opened(path.with_suffix(".db"))
+    assert [n for (n,) in database.execute("SELECT n FROM added ORDER BY rowid")] == numbers
+    database.close()
     runs.append(run_of(log))
 
     place = {entry.sequence: n for n, entry in enumerate(sources)}

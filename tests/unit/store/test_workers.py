@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
+import subprocess
+import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -23,6 +27,7 @@ from batpak.config import Durability, Limits
 from batpak.coordinate import Coordinate
 from batpak.diagnostics import WorkerState
 from batpak.errors import (
+    ForkedStoreError,
     InvalidArgument,
     StorageFailed,
     StoreClosed,
@@ -45,6 +50,7 @@ from tests.facts import FAST, PLAIN, USER, Counted, Said
 
 NUMBERS: Final = Region(kinds=Counted)
 STRANGE: Final = EventKind.custom(0xE, 0x7FE)
+ROOT: Final = Path(__file__).parents[3]
 TRACE: Final = Coordinate("trace:1", "acme")
 Events = Sequence[StoredEvent[EventPayload]]
 
@@ -672,6 +678,77 @@ def test_the_end_of_a_handler_that_leaves_the_program_is_a_failure(store: Store)
     with pytest.raises(WorkerFailed) as caught:
         worker.join()
     assert isinstance(caught.value.cause, SystemExit)
+
+
+def test_a_forked_child_has_no_worker_and_is_told_so(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store", FAST) as store:
+        worker = store.cursor_worker(NUMBERS, Kept())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads, in later Pythons
+            child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                worker.stop()
+                worker.join(5)
+            except ForkedStoreError:
+                store.close()
+                status = 0
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert worker.state is WorkerState.RUNNING
+
+
+UNCLOSED: Final = """
+import sys
+from batpak import Coordinate, Region, Store
+from tests.facts import FAST, USER, Counted
+store = Store.open(sys.argv[1], FAST)
+store.append(USER, Counted(n=1))
+def handle(events, witness): print("handled", flush=True)
+worker = store.cursor_worker(Region(kinds=Counted), handle)
+while not worker.delivered:
+    pass
+"""
+
+
+def test_a_program_that_ends_without_a_close_ends_its_workers(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", UNCLOSED, str(tmp_path / "store")],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert done.stdout == "handled\n"
+    assert "ResourceWarning: unclosed store" in done.stderr
+    assert done.stderr.count("Traceback") == 1
+
+
+def test_who_was_about_to_be_woken_when_an_append_was_interrupted_is_woken(
+    tmp_path: Path,
+) -> None:
+    calls: list[str] = []
+
+    def interrupted() -> None:
+        calls.append("called")
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+
+    with Store.open(tmp_path / "store", FAST) as store:
+        kept = Kept()
+        store._opened.waiters.stay(interrupted)  # in front of the worker
+        worker = store.cursor_worker(NUMBERS, kept)
+        with pytest.raises(KeyboardInterrupt):
+            count(store, 1)
+        while worker.lag:
+            time.sleep(0.001)
+        assert kept.numbers == [1]
+        assert len(calls) == 2
 
 
 def test_raw_events_are_handled_as_they_are_stored(store: Store) -> None:
