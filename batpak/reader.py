@@ -293,6 +293,7 @@ class StoreReader(Feeds):
     def close(self) -> None:
         """Give the directory back. Twice is harmless; iterators that are not done end here.
 
+        Workers finish the batch in hand first, for `Limits.close_timeout_s` at most.
         A close that an exception from outside (Ctrl-C) has cut short may be repeated.
         """
         if self._pid() != self._opener_pid:

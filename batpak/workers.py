@@ -128,7 +128,7 @@ class Workers(Feeds):
 
     def react(
         self,
-        reactor: Reactor[Any],
+        reactor: Reactor[Q],
         *,
         region: Region | None = None,
         name: str | None = None,
@@ -159,7 +159,7 @@ class Workers(Feeds):
         """
         self._alive()
         region = region_of_reactor(reactor, None if region is None else region_of(region))
-        form = form_of(reactor.FORM)
+        form: Form[Q] = form_of(reactor.FORM)
         witness = None if checkpoint_id is None else AtLeastOnce(checkpoint_id, SEAL)
         thread_id = self._opened.platform.thread_id
         store = storing(self._lane, self._table, self._config.limits, thread_id)

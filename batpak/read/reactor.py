@@ -115,7 +115,7 @@ class Reactor(ABC, Generic[Q]):
 
     NAME: ClassVar[str]  # stable: it is part of the key; by default module and name of the class
     KINDS: ClassVar[frozenset[EventKind]]  # it gets events of these kinds and no others
-    FORM: ClassVar[Form[Any]] = TYPED
+    FORM: ClassVar[Form[Any]] = TYPED  # Any: a class variable has no parameter
 
     @override
     def __init_subclass__(cls) -> None:

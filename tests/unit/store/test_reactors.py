@@ -18,6 +18,7 @@ from batpak.coordinate import Coordinate
 from batpak.diagnostics import WorkerState
 from batpak.errors import InvalidArgument, TooLarge, UnknownKind, VersionConflict
 from batpak.event import StoredEvent
+from batpak.ids import new_id
 from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
@@ -26,9 +27,18 @@ from batpak.read.witness import AtLeastOnce
 from batpak.read.worker import OnFailure, RestartPolicy, WorkerFailed
 from batpak.region import Region
 from batpak.store import Store
+from batpak.testing import sample
 from batpak.testing.platform import SimPlatform
 from batpak.wire import RAW, Form
 from tests.facts import FAST, PLAIN, USER, Counted, Said
+from tests.golden.cases_out.gates.expected.orders import (
+    OrderCancelled,
+    OrderId,
+    OrderPaid,
+    OrderPlaced,
+    OrderShipped,
+)
+from tests.golden.cases_out.gates.expected.orders.handlers import OrderReactor
 
 ANSWERS: Final = Coordinate("answer:1", "acme")
 STRANGE: Final = EventKind.custom(0xE, 0x7FE)
@@ -316,3 +326,63 @@ def test_a_power_cut_between_reaction_and_checkpoint_leaves_one_batch_for_each_s
             assert store.count(TEXTS) == 2 * len(sources)
             tried += bool(sources)
     assert tried > 50
+
+
+@final
+class Greeting(OrderReactor):
+    """A reactor of a machine, as `batpak gen` has made it: a method for each event."""
+
+    def __init__(self) -> None:
+        self.met: list[str] = []
+
+    @override
+    def on_order_placed(
+        self, event: StoredEvent[OrderPlaced], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None:
+        assert witness is not None
+        self.met.append("placed")
+        out.push(ANSWERS, Said(text=f"placed {event.payload.order_id}"))
+
+    @override
+    def on_order_paid(
+        self, event: StoredEvent[OrderPaid], out: ReactionBatch, _witness: AtLeastOnce | None, /
+    ) -> None:
+        self.met.append("paid")
+        out.push(ANSWERS, Said(text=f"paid {event.payload.order_id}"))
+        out.push(ANSWERS, Said(text="thanks"), caused_by=PriorItem(0))
+
+    @override
+    def on_order_shipped(
+        self, _event: StoredEvent[OrderShipped], _out: ReactionBatch, _wit: AtLeastOnce | None, /
+    ) -> None:
+        self.met.append("shipped")
+
+    @override
+    def on_order_cancelled(
+        self, _event: StoredEvent[OrderCancelled], _out: ReactionBatch, _w: AtLeastOnce | None, /
+    ) -> None:
+        raise AssertionError("nobody has")
+
+
+def test_a_generated_reactor_answers_each_event_of_its_group_with_its_method(
+    store: Store, sim: SimPlatform
+) -> None:
+    order_id = new_id(OrderId)
+    place = Coordinate(f"order:{order_id.hex}", "shop")
+    for fact in (
+        sample(OrderPlaced, order_id=order_id),
+        sample(OrderPaid, order_id=order_id),
+        Counted(n=1),
+        sample(OrderShipped, order_id=order_id),
+    ):
+        store.append(place, fact)
+    greeting = Greeting()
+    with store.react(greeting, checkpoint_id="greetings"):
+        sim.run_background()
+
+    assert greeting.met == ["placed", "paid", "shipped"]
+    assert [e.payload.text for e in store.by_fact(Said)] == [
+        f"placed {order_id}",
+        f"paid {order_id}",
+        "thanks",
+    ]
