@@ -40,11 +40,12 @@ def parking(
         place = Coordinate(PARKED + checkpoint_id, event.coordinate.scope)
         if event.coordinate.entity == place.entity:
             raise error  # else each record would be followed by the next, for ever
+        what = f"{type(error).__module__}.{type(error).__qualname__}"
         record = EventParked(
             checkpoint_id=checkpoint_id,
             sequence=sequence,
             event_id=event.event_id,
-            error=f"{type(error).__module__}.{type(error).__qualname__}",
+            error=what,
         )
         key = operation_key(_DOMAIN, checkpoint_id, event.event_id.bytes)
         one = Request(
@@ -59,6 +60,6 @@ def parking(
         if lane.tip.durable < lane.tip.sequence:
             lane.sync()
         facts = {"worker": checkpoint_id, "sequence": sequence}
-        log.warning("%s has parked event %d: %r", checkpoint_id, sequence, error, extra=facts)
+        log.warning("%s has parked event %d: %s", checkpoint_id, sequence, what, extra=facts)
 
     return park

@@ -99,8 +99,9 @@ class WorkerFailed(BatpakError):
 
     def __init__(self, worker: str, sequence: int, attempts: int, cause: BaseException) -> None:
         self.worker, self.sequence, self.attempts, self.cause = worker, sequence, attempts, cause
+        what = f"after {attempts} attempts: {type(cause).__name__}"
         super().__init__(
-            f"worker {worker} stopped at event {sequence} after {attempts} attempts: {cause!r}",
+            f"worker {worker} stopped at event {sequence} {what}",
             hint="repair what it could not do, and start it again: it goes on from there",
         )
 
@@ -371,7 +372,8 @@ class CursorWorker:
         if sequence >= self._singly_to and self._may_begin_again():
             self._restarts += 1
             facts = {"worker": self.name, "sequence": sequence}
-            log.warning("%s begins again at %d: %r", self.name, sequence, error, extra=facts)
+            what = type(error).__name__
+            log.warning("%s begins again at %d: %s", self.name, sequence, what, extra=facts)
             if self._backoff_s and not self._stopping:
                 self._resting.acquire(timeout=self._backoff_s)
             return True
