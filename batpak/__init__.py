@@ -24,7 +24,7 @@ from batpak.commit.applier import Applier
 from batpak.commit.ticket import AppendTicket, BatchTicket, interrupted_receipt
 from batpak.config import Durability, Limits, OpenVerify, Signing, StoreConfig, SyncMode
 from batpak.coordinate import Coordinate
-from batpak.diagnostics import Diagnostics
+from batpak.diagnostics import Diagnostics, WorkerHealth, WorkerState
 from batpak.edges import edge, edges
 from batpak.errors import (
     BatpakError,
@@ -65,6 +65,7 @@ from batpak.errors import (
 )
 from batpak.event import EventFlags, EventHeader, IndexEntry, StoredEvent
 from batpak.faults import (
+    CheckpointFault,
     CoordinateFault,
     Damage,
     DecodeStage,
@@ -91,6 +92,8 @@ from batpak.pipeline import Committed, Pipeline
 from batpak.proof import Proof
 from batpak.read.ancestry import Ancestry, AncestryEnd
 from batpak.read.causes import CausalEnd, CausalPath, Impact, Impacts
+from batpak.read.checkpoint import CheckpointInvalid, CursorCheckpoint
+from batpak.read.cursor import Cursor
 from batpak.read.lossy_ops import LossyOps
 from batpak.read.page import Page
 from batpak.read.projection import (
@@ -101,6 +104,7 @@ from batpak.read.projection import (
     RawProjection,
     RebuildReport,
 )
+from batpak.read.reactor import ReactionBatch, Reactor
 from batpak.read.subscription import (
     EndReason,
     Notification,
@@ -109,6 +113,8 @@ from batpak.read.subscription import (
     SubscriptionEnded,
 )
 from batpak.read.watch import ProjectionWatcher
+from batpak.read.witness import AtLeastOnce, ObservedOnce
+from batpak.read.worker import CursorWorker, OnFailure, RestartPolicy, Step, WorkerFailed
 from batpak.reader import StoreReader
 from batpak.region import KindFilter, Region
 from batpak.report import (
@@ -156,8 +162,10 @@ __all__ = [  # noqa: RUF022  in reading order
     # read back
     "StoredEvent", "IndexEntry", "EventHeader", "Form", "Page", "Ancestry", "AncestryEnd",
     "CausalPath", "CausalEnd", "Impact", "Impacts",
-    # followed
+    # followed, and handled
     "Subscription", "Notification", "Overflow", "LossyOps",
+    "Cursor", "CursorCheckpoint", "CursorWorker", "Step", "OnFailure", "RestartPolicy",
+    "AtLeastOnce", "ObservedOnce", "Reactor", "ReactionBatch", "WorkerState", "WorkerHealth",
     # folded into states, and kept
     "Projection", "DictProjection", "RawProjection", "Freshness", "Projected", "ProjectionWatcher",
     "RebuildReport", "ProjectionCache", "CachedState", "NoCache", "MemoryCache", "FileCache",
@@ -176,6 +184,7 @@ __all__ = [  # noqa: RUF022  in reading order
     "StorePoisoned", "WaitTimeout", "WriteState", "SubscriptionEnded", "EndReason",
     "StorageError", "StorageFailed", "DurabilityUnknown",
     "DamageError", "CorruptStore", "Damage", "FutureVersion", "DecodeFailed", "DecodeStage",
+    "CheckpointInvalid", "CheckpointFault", "WorkerFailed",
     "PolicyError", "Denied", "ReceiptRejected", "ReceiptFault", "IllegalTransition",
     "IllegalHistory",
     "SigningError", "SigningFault",

@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 from msgspec import Struct
 
 from batpak.config import Durability, SyncMode
 from batpak.report import Frontier, HealthState, OpenReport, Stats
+
+
+class WorkerState(StrEnum):
+    """Whether a worker runs, and if not, how it ended."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class WorkerHealth(Struct, frozen=True, kw_only=True):
+    """How one worker is doing."""
+
+    name: str
+    state: WorkerState
+    position: int  # the next sequence it will look at
+    lag: int  # visible events that it has not looked at
+    delivered: int
+    restarts: int
+    last_error: str | None
 
 
 class Diagnostics(Struct, frozen=True, kw_only=True):
@@ -28,6 +49,7 @@ class Diagnostics(Struct, frozen=True, kw_only=True):
     sync_p99_us: int
     cache_hits: int  # how often a projection went on from a kept state
     cache_misses: int  # how often there was a cache, and nothing of use in it
+    workers: tuple[WorkerHealth, ...]  # those that run
 
     @property
     def units_per_group(self) -> float:

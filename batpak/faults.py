@@ -113,6 +113,25 @@ class ReceiptFault(StrEnum):
     EXPIRED = "expired"
 
 
+class CheckpointFault(StrEnum):
+    """Why a consumer may not go on from where its checkpoint says it is."""
+
+    CORRUPT = "corrupt"  # the file is not as it was written
+    REGION = "region"  # it is of another region, or of another form
+    FOREIGN = "foreign"  # of another store, or of another history of this one
+    AHEAD = "ahead"  # the log has fewer events: it is an older copy
+    IN_USE = "in-use"  # somebody else goes on from it now
+
+
+CHECKPOINT_HINTS: Final = {
+    CheckpointFault.CORRUPT: "look where the consumer stood, then Store.reset_cursor",
+    CheckpointFault.REGION: "use another id for another region, or Store.reset_cursor",
+    CheckpointFault.FOREIGN: "restore the store and its cursors/ together, or Store.reset_cursor",
+    CheckpointFault.AHEAD: "restore the newer copy of the store, or Store.reset_cursor",
+    CheckpointFault.IN_USE: "stop the other one, or use another id",
+}
+
+
 class SigningFault(StrEnum):
     """Why a key cannot be taken, or why nothing is signed."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import sys
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 from uuid import UUID
@@ -19,6 +20,8 @@ from batpak.errors import InvalidArgument, SigningError, StorageFailed, StoreLoc
 from batpak.faults import SigningFault
 from batpak.journal import header, layout
 from batpak.platform import Platform
+from batpak.read.checkpoint import Checkpoints
+from batpak.read.worker import CursorWorker, stop_all
 from batpak.recovery import restore
 from batpak.recovery.restore import Recovered
 from batpak.report import Mode, OpenReport
@@ -37,6 +40,8 @@ class Opened(Struct):
     report: OpenReport
     config: StoreConfig
     waiters: Waiters  # who wants to know when the log has moved on, or when this handle has ended
+    staff: deque[CursorWorker]  # those that run
+    checkpoints: Checkpoints | None = None  # only for writing
     abandon_writer: Callable[[], None] | None = None
     drain_writer: Callable[[], None] | None = None
 
@@ -55,8 +60,14 @@ class Opened(Struct):
             self.lock.abandon()
         self.directory.close()
 
+    def stop_workers(self) -> None:
+        """Let them finish what they have in hand. Twice is harmless."""
+        stop_all(self.staff, self.platform, self.config.limits.close_timeout_s)
+
     def _close_files(self) -> None:
         self.log.segments.close()
+        if self.checkpoints is not None:
+            self.checkpoints.close()
         if self.abandon_writer is not None:
             self.abandon_writer()
 
@@ -118,7 +129,7 @@ def open_log(
         head_checked=True,
     )
     _announce(report, config)
-    return Opened(platform, directory, lock, log, report, config, Waiters(platform))
+    return Opened(platform, directory, lock, log, report, config, Waiters(platform), deque())
 
 
 def _verify_first(directory: Directory) -> None:

@@ -60,6 +60,10 @@ _VERBS: Final = frozenset(
         "pressure",
         "sync",
         "checkpoint",
+        "cursor_worker",
+        "react",
+        "cursor_checkpoints",
+        "reset_cursor",
     }
 )
 _ALL: Final = Region.all()
@@ -272,6 +276,7 @@ class StoreReader(Feeds):
     def close(self) -> None:
         """Give the directory back. Twice is harmless; iterators that are not done end here.
 
+        Workers finish the batch in hand first, for `Limits.close_timeout_s` at most.
         A close that an exception from outside (Ctrl-C) has cut short may be repeated.
         """
         if self._pid() != self._opener_pid:
@@ -280,6 +285,7 @@ class StoreReader(Feeds):
             self._unclosed.detach()
             return
         try:
+            self._opened.stop_workers()
             self._end()
         finally:
             if self._fetch.closed:  # else somebody is inside an append and needs the files
@@ -341,6 +347,7 @@ def _give_back(opened: Opened, opener_pid: int) -> None:
         opened.abandon()
         return
     try:
+        opened.stop_workers()
         if opened.drain_writer is not None:
             opened.drain_writer()
     finally:

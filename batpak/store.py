@@ -31,12 +31,17 @@ from batpak.reader import ReadOnlyStore, StoreReader
 from batpak.report import Frontier, Health, HealthState
 from batpak.system import CloseCompleted, OpenCompleted
 from batpak.upkeep.verify import Look
+from batpak.workers import Workers
 
 _SYSTEM: Final = Coordinate("batpak:store", "batpak:lifecycle")
 
 
-class Store(Appends):
+class Store(Appends, Workers):
     """A store, for reading and writing. Made by `Store.open`."""
+
+    def __init__(self, opened: Opened, lane: Lane, config: StoreConfig) -> None:
+        super().__init__(opened, lane, config)
+        self._keep_checkpoints()
 
     @staticmethod
     def open(
@@ -166,6 +171,7 @@ class Store(Appends):
             sync_p99_us=percentile_us(syncs, 0.99),
             cache_hits=self._states.hits,
             cache_misses=self._states.misses,
+            workers=tuple(worker.health for worker in self._opened.staff.copy()),
         )
 
     @override

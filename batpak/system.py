@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import ClassVar, final
+from uuid import UUID
 
 from batpak.checks import (
     Problems,
@@ -18,6 +19,7 @@ from batpak.checks import (
     is_map,
     is_member,
     is_text,
+    is_uuid,
 )
 from batpak.kind import EventKind
 from batpak.payload import EventPayload, WireEnum
@@ -28,6 +30,7 @@ __all__ = [
     "BypassRecorded",
     "CloseCompleted",
     "DenialRecorded",
+    "EventParked",
     "GateAnswer",
     "GateEvaluation",
     "OpenCompleted",
@@ -132,6 +135,22 @@ class BypassRecorded(EventPayload, frozen=True, kw_only=True, gc=False):
     approved_by: str | None = None
 
 
+@final
+class EventParked(EventPayload, frozen=True, kw_only=True, gc=False):
+    """A worker has passed an event that its handler failed at. Caused by that event."""
+
+    KIND: ClassVar[EventKind] = EventKind.from_wire(0x0011)
+    VERSION: ClassVar[int] = 1
+
+    checkpoint_id: str
+    """of the worker"""
+    sequence: int
+    """of the event"""
+    event_id: UUID
+    error: str
+    """the class of what went wrong"""
+
+
 def check_gate_evaluation(value: object, at: str, problems: Problems) -> None:
     if not is_exactly(value, GateEvaluation):
         problems.add(at, value, "a GateEvaluation")
@@ -217,3 +236,15 @@ def check_bypass_recorded(value: BypassRecorded, problems: Problems) -> None:
         problems.add("$.justification", value.justification, "text of at least 1 character")
     if not (value.approved_by is None or is_text(value.approved_by, 1)):
         problems.add("$.approved_by", value.approved_by, "text of at least 1 character, or None")
+
+
+@check_for(EventParked)
+def check_event_parked(value: EventParked, problems: Problems) -> None:
+    if not is_text(value.checkpoint_id):
+        problems.add("$.checkpoint_id", value.checkpoint_id, "text")
+    if not is_int(value.sequence, 0, 9223372036854775807):
+        problems.add("$.sequence", value.sequence, "an integer of at least 0")
+    if not is_uuid(value.event_id):
+        problems.add("$.event_id", value.event_id, "a UUID")
+    if not is_text(value.error):
+        problems.add("$.error", value.error, "text")

@@ -31,6 +31,8 @@ FRONT = """
     StoredEvent IndexEntry EventHeader Form Page Ancestry AncestryEnd CausalPath CausalEnd Impact
     Impacts
     Subscription Notification Overflow LossyOps
+    Cursor CursorCheckpoint CursorWorker Step OnFailure RestartPolicy
+    AtLeastOnce ObservedOnce Reactor ReactionBatch WorkerState WorkerHealth
     Projection DictProjection RawProjection Freshness Projected ProjectionWatcher RebuildReport
     ProjectionCache CachedState NoCache MemoryCache FileCache
     OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Health HealthState
@@ -45,6 +47,7 @@ FRONT = """
     WaitTimeout WriteState SubscriptionEnded EndReason
     StorageError StorageFailed DurabilityUnknown
     DamageError CorruptStore Damage FutureVersion DecodeFailed DecodeStage
+    CheckpointInvalid CheckpointFault WorkerFailed
     PolicyError Denied ReceiptRejected ReceiptFault IllegalTransition IllegalHistory
     SigningError SigningFault
     abi override system

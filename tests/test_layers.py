@@ -18,8 +18,9 @@ LINES_MAX = 500
 # One table per package, top floor first, floors parted by "/". A module imports from lower floors
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
-    "batpak": """cli testing aio / store / appends / flow reader / feeds / projections / waits
-        / opened queries / read upkeep / commit / recovery / journal index / pipeline machine abi
+    "batpak": """cli testing aio / store / appends / flow reader workers / feeds / projections
+        / waits / opened queries / read upkeep / commit / recovery / journal index
+        / pipeline machine abi
         / snapshot / edges / guard append_receipt / typestate append proof
         / note claim / event / record system / diagnostics / wire meaning / region / payload
         / registry / config / cache / platform / report / outcome / reason / ids checks signing
@@ -32,8 +33,8 @@ FLOORS = {
         / crash handles threads watched / history disk switches / image / clock faults model""",
     "batpak.cli": """main / schemas pictures stores signatures decode demo versions
         / kinds manner readable trusted / generated""",
-    "batpak.read": """ancestry causes claims path watch projector subscription
-        / fetch lossy_ops page projection source""",
+    "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
+        / worker / cursor / checkpoint / fetch lossy_ops page projection source witness""",
     "batpak.upkeep": "verify stats",
     "batpak.recovery": "restore / footer / decide",
     "batpak.commit": """lane / line rotation / sealer / stage ticket applier / waiters

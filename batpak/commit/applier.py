@@ -153,5 +153,5 @@ class Appliers:
 
     def moved(self) -> None:
         """Wake who waits."""
-        if self._waiters.calls:
+        if self._waiters.anybody:
             self._waiters.wake()

@@ -30,7 +30,7 @@ from batpak.commit.limit import Limit
 from batpak.commit.line import Line, too_late
 from batpak.commit.rotation import Rotation
 from batpak.commit.stage import Plan, Stage
-from batpak.commit.unit import Answer, Unit
+from batpak.commit.unit import Answer, Call, Unit
 from batpak.commit.waiters import Waiters
 from batpak.commit.worker import Worker
 from batpak.config import Durability, StoreConfig
@@ -200,7 +200,7 @@ class Lane(Line):
             group.append(unit)
         return group
 
-    def _perform(self, unit: Unit, act: Callable[[], None]) -> None:
+    def _perform(self, unit: Unit, act: Call) -> None:
         try:
             act()
         except Exception as error:  # noqa: BLE001  it is answered, and raised by who asked
@@ -298,7 +298,7 @@ class Lane(Line):
         table.bound = tip.sequence
         self._answer(plan.units, plan.answers)
         waiters = self._waiters
-        if waiters.calls or waiters.keyed:
+        if waiters.anybody:
             waiters.published(plan.units)
             self._call_due()
         self._intent = None
@@ -325,6 +325,7 @@ class Lane(Line):
     def _settle_all(self) -> None:
         if self._intent is not None:
             self._settle(self._intent)
+        self._waiters.wake()  # those too whom it was about to wake
 
     def _settle(self, plan: Plan) -> None:
         """Complete a commit that an exception from outside has interrupted."""

@@ -165,7 +165,7 @@ def check_batch(
         if one.correlation_id is None and correlation is not None:
             one = replace(one, correlation_id=correlation)
         if key is not None:
-            one = replace(one, key=operation_key("batpak/batch/1", key, index))
+            one = replace(one, key=item_key(key, index))
         elif one.key is not None:
             keyed += 1
         size += one.size if one.extensions else len(one.payload.data)
@@ -175,6 +175,11 @@ def check_batch(
     if size > limits.batch_max_bytes:
         raise TooLarge("batch", size, limits.batch_max_bytes)
     return tuple(requests), size
+
+
+def item_key(key: bytes, index: int) -> bytes:
+    """The key of an item of a batch that has one."""
+    return operation_key("batpak/batch/1", key, index)
 
 
 def _check_item(item: object, index: int, payload_bytes_max: int) -> Request:

@@ -17,7 +17,7 @@ from batpak.commit.limit import Limit
 from batpak.commit.request import Request
 from batpak.platform import RawLock
 
-Call: TypeAlias = Callable[[], None]
+Call: TypeAlias = Callable[[], object]
 Answer: TypeAlias = tuple[AppendReceipt, ...] | BaseException
 """What came of a unit: the receipts of its events, or why there are none."""
 

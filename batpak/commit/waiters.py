@@ -1,8 +1,8 @@
 """Waiters: who sleeps until the log has moved on, or will not any more.
 
-Whoever moves something wakes everybody who sleeps then, once. A wake only wakes; what is so is
-asked of the log. So one that comes for nothing does no harm, and one that an exception from
-outside has swallowed costs `PATIENCE_S` at most.
+Whoever moves something wakes everybody who sleeps then, once, and who stays each time. A wake only
+wakes; what is so is asked of the log. So one that comes for nothing does no harm, and one that an
+exception from outside has swallowed costs a sleeper `PATIENCE_S` at most.
 
 Who sleeps for a part of the log gives keys, and is found under them: a publication looks up the
 keys of its events and never goes through those who sleep for something else. An event of a region
@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Final, TypeAlias
 
 from batpak.commit.request import Request
-from batpak.commit.unit import Unit
+from batpak.commit.unit import Call, Unit
 from batpak.platform import Platform
 from batpak.region import Region
 
@@ -26,7 +26,6 @@ PATIENCE_S: Final = 1.0  # between two looks of somebody who was not woken
 LONG_PATIENCE_S: Final = 30.0  # likewise, of those with keys, for whom a look may be long
 EVENTS_MAX: Final = 64  # published at once, whose keys are looked up; of more, everybody is told
 
-Call: TypeAlias = Callable[[], None]
 Key: TypeAlias = int | str | tuple[str]
 """A kind, the prefix of an entity, or a scope in a tuple of its own."""
 
@@ -50,10 +49,17 @@ class Waiters:
         self._joining = platform.raw_lock()  # never taken by who wakes: that may be the lane
         self.calls: deque[Call] = deque()
         """Of those who want to know of everything. The lane looks before it calls anything here."""
+        self.staying: deque[Call] = deque()
+        """Of those who want to know of everything, each time, until they leave."""
         self.keyed: dict[Key, tuple[Call, ...]] = {}
         """Of the others, under each of their keys."""
         self.due: deque[Call] = deque()
         """What is to be called when the lane is free, put there by those who were woken."""
+
+    @property
+    def anybody(self) -> bool:
+        """Whether a publication is of interest to somebody."""
+        return bool(self.calls or self.staying or self.keyed)
 
     def join(self, call: Call, keys: frozenset[Key] = ANY) -> None:
         """Have a function called by the next wake, on the thread that moved something.
@@ -88,15 +94,24 @@ class Waiters:
                 else:
                     keyed.pop(key, None)
 
+    def stay(self, call: Call) -> None:
+        """Have a function called by each wake until it goes. As `join` otherwise."""
+        self.staying.append(call)
+
+    def go(self, call: Call) -> None:
+        """Take back a function that has stayed."""
+        with suppress(ValueError):
+            self.staying.remove(call)
+
     def wake(self) -> None:
-        """Call everybody who has joined until now."""
-        self._wake_once()
+        """Call everybody who has joined until now, or stays."""
+        self._wake_unkeyed()
         for key in list(self.keyed):
             self._wake_keyed(key)
 
     def published(self, units: Sequence[Unit]) -> None:
         """Call those who may care for the events of some units."""
-        self._wake_once()
+        self._wake_unkeyed()
         if not self.keyed:
             return
         if sum(len(unit.requests) for unit in units) > EVENTS_MAX:
@@ -126,7 +141,9 @@ class Waiters:
         """Call what is due. Not on the lane. What it raises is logged."""
         Unit((), 0, callbacks=self.due).call()
 
-    def _wake_once(self) -> None:
+    def _wake_unkeyed(self) -> None:
+        for stayer in self.staying.copy():
+            stayer()
         calls = self.calls
         for _ in range(len(calls)):
             try:

@@ -49,7 +49,7 @@ class Worker:
         if self._stopped:
             return False
         _release(self._bell)
-        if self._thread is None:
+        if self._thread is None and self._thread_id is None:  # it may wake itself while it begins
             if sys.is_finalizing():
                 return False
             thread = self._platform.thread(self._run, self._name)
@@ -60,7 +60,7 @@ class Worker:
                 if isinstance(error.__context__, KeyboardInterrupt):
                     raise error.__context__ from None
                 return False
-            self._thread = thread  # if it is lost here, the next wake starts another one
+            self._thread = thread  # if it is lost here, it runs all the same
         return True
 
     def stop(self, timeout_s: float) -> None:

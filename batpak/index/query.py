@@ -20,6 +20,8 @@ from batpak.kind import EventKind
 from batpak.region import KindFilter, Region
 
 CHUNK: Final = 512  # candidates tested at once: who wants ten events does not pay for a segment
+NARROW: Final = 512  # rows, in a part of many times as many: they are looked at one by one
+MANY: Final = 16
 FEW: Final = 32  # rows whose entity is looked at, rather than the part searched for its names
 
 Test: TypeAlias = Callable[[int], bool]
@@ -261,6 +263,8 @@ def _constraints(
     table: Table, region: Region, part: Part, low: int, high: int
 ) -> tuple[Sequence[int], list[Test]]:
     """The rows to look at in a part, and what each still has to pass."""
+    if high - low <= NARROW and (high - low) * MANY <= len(part):
+        return range(low, high), _row_tests(table, region, part)
     found: list[tuple[Sequence[int], Test | None]] = []
     prefix = region.entity
     by_name = prefix is not None and high - low <= FEW
@@ -289,10 +293,28 @@ def _constraints(
         del tests[fewest]
     if prefix is not None and by_name:
         tests.append(lambda row: is_under(part.entity_at(row), prefix))
-    if region.versions is not None:
-        first, last = region.versions
-        tests.append(lambda row: first <= table.version_of(part, row) <= last)
+    tests += _version_tests(table, region, part)
     return candidates, tests
+
+
+def _row_tests(table: Table, region: Region, part: Part) -> list[Test]:
+    """What a row has to pass, from what the columns say of it alone: nothing is gathered."""
+    tests: list[Test] = []
+    entity, scope, kinds, column = region.entity, region.scope, region.kinds, part.kinds
+    if kinds != KindFilter.any():
+        tests.append(lambda row: kinds.matches(EventKind.from_wire(column[row])))
+    if entity is not None:
+        tests.append(lambda row: is_under(part.entity_at(row), entity))
+    if scope is not None:
+        tests.append(lambda row: part.scope_at(row) == scope)
+    return tests + _version_tests(table, region, part)
+
+
+def _version_tests(table: Table, region: Region, part: Part) -> list[Test]:
+    if region.versions is None:
+        return []
+    first, last = region.versions
+    return [lambda row: first <= table.version_of(part, row) <= last]
 
 
 def _of_kinds(part: Part, kinds: set[int]) -> tuple[Sequence[int], Test]:

@@ -2,6 +2,7 @@
 
     NNNNNN.fbat    a segment, six or more digits, from 000001, never reused     the truth
     HEAD           a lower bound of the log, replaced as a whole                the truth
+    cursors/       how far consumers have come, a file for each of them         theirs
     quarantine/    torn bytes, kept as evidence, never read                     -
     .batpak.lock   the target of the lock; holds the writer's process id        -
     NAME.tmp       an unpublished file; the next writable open removes it       -
@@ -29,6 +30,7 @@ from batpak.platform import Platform
 LOCK: Final = ".batpak.lock"
 HEAD: Final = "HEAD"
 QUARANTINE: Final = "quarantine"
+CURSORS: Final = "cursors"
 TEMPORARY: Final = ".tmp"
 HEAD_BYTES_MAX: Final = 4 << 10
 SEGMENT_BYTES_MAX: Final = 0xFFFF_FFFF  # offsets are u32
@@ -36,7 +38,7 @@ ALIENS_MAX: Final = 1_000
 COPY_BYTES: Final = 1 << 20
 
 _SEGMENT: Final = re.compile(r"([0-9]{6}|[1-9][0-9]{6,17})\.fbat")
-_OURS: Final = frozenset({LOCK, HEAD, QUARANTINE})
+_OURS: Final = frozenset({LOCK, HEAD, QUARANTINE, CURSORS})
 
 
 def enter(platform: Platform, path: StrPath, *, create: bool) -> Directory:

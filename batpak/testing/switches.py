@@ -460,6 +460,27 @@ SWITCHES: Final[dict[str, Switch]] = {
         "proof:Proof._contradiction",
         ("if head == self.note.head else", "if True else"),
     ),
+    # ------------------------------------------------------------------------------------ consumers
+    "passed-before-synced": _one(
+        "a checkpoint is saved before the log is durable",
+        "read.checkpoint:Checkpoints.save",
+        ("if lane.tip.durable < lane.tip.sequence:", _NEVER),
+    ),
+    "handled-before-synced": _one(
+        "a worker with a checkpoint is given what is not durable",
+        "read.worker:durable_bound",
+        ("return min(lane.tip.durable, visible)", "return visible"),
+    ),
+    "saved-before-handled": _one(
+        "a worker saves its place before the batch is handled",
+        "read.worker:CursorWorker._step",
+        ("self._done = 0", "self._done = 0; cursor.commit()"),
+    ),
+    "reaction-again": _one(
+        "a reaction that is stored already is stored again",
+        "read.reactor:key_of",
+        ("source.event_id.bytes", "id(source)"),
+    ),
     # ------------------------------------------------------------------------------------ processes
     "lock-not-watched": _one(
         "a lock file that was replaced is not noticed",

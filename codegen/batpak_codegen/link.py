@@ -49,10 +49,10 @@ from batpak_codegen.types import (
 VERSION_MAX: Final = 1000
 
 # Capitalised names that generated modules import or assign; a declared name may not be one.
-_IMPORTED: Final = """ABC Any ClassVar DATA DEPRECATED Decimal Denial EDGES ENTITY Edge EventKind
-    EventPayload Final FormerPayload GateSet Generic Guarded HANDLES Handle Iterable KEY KIND KINDS
-    Ledger Literal MOVES Machine Mapping NAME Never NewType OpenEnum PERMIT POLICY Permit Problems
-    Projection Rule SCOPE STATE Scenario
+_IMPORTED: Final = """ABC Any AtLeastOnce ClassVar DATA DEPRECATED Decimal Denial EDGES ENTITY
+    Edge EventKind EventPayload Final FormerPayload GateSet Generic Guarded HANDLES Handle
+    Iterable KEY KIND KINDS Ledger Literal MOVES Machine Mapping NAME Never NewType OpenEnum
+    PERMIT POLICY Permit Problems Projection ReactionBatch Reactor Rule SCOPE STATE Scenario
     StateData StoredEvent Struct TYPE_CHECKING Transition TypeAlias TypeGuard TypeVar UUID VERSION
     Verdict WireEnum"""
 RESERVED: Final = frozenset(_IMPORTED.split())
@@ -308,7 +308,7 @@ class _Linker:
         for node, _ in file.machines:
             self._claim(modules, node, node.value)
         for node, _ in (*file.machines, *file.handlers):
-            for suffix in ("Event", "Handler", "Listener"):
+            for suffix in ("Event", "Handler", "Listener", "Reactor"):
                 self._derive(taken, node, node.value + suffix)
         for node, _ in file.projections:
             for suffix in ("State", "Projection"):

@@ -86,25 +86,29 @@ class Function(Struct, frozen=True):
 
 
 class Handled(Struct, frozen=True):
-    """An event as a handler sees it, and as a listener passes over it."""
+    """An event as a handler sees it, as a listener passes over it, and as a reactor answers it."""
 
     name: Code
     method: Code
     head: Code
     ignored: Code
+    answered: Code
 
 
 class Handler(Struct, frozen=True):
-    """The handler class of a group, and its listener."""
+    """The handler class of a group, its listener and its reactor."""
 
     name: Code
     listener: Code
+    reactor: Code
     table: Code
     union: Code
     doc: Doc
     kinds: Code
     handles: Code
     dispatch: Code
+    answers: Doc
+    react: Code
     events: tuple[Handled, ...]
 
 
@@ -399,12 +403,15 @@ def kinds(space: Namespace, events: Sequence[str], indent: int = 4) -> Code:
 
 
 def handlers(space: Namespace, groups: Iterable[HandlerDef]) -> tuple[Handler, ...]:
-    """Return the handlers and listeners of some groups."""
+    """Return the handlers, listeners and reactors of some groups."""
     space.use("abc", "ABC")
     space.use("abc", "abstractmethod")
     space.use("collections.abc", "Mapping")
     space.typing("ClassVar", "Final", "Generic", "TypeGuard", "TypeVar", "final")
     stored, _ = space.public("StoredEvent"), space.public("override")
+    witness, batch = space.public("AtLeastOnce"), space.public("ReactionBatch")
+    answer = (f"out: {batch}", f"witness: {witness} | None", "/")
+    space.public("Reactor")
     found: list[Handler] = []
     for group in groups:
         union = space.near("events", f"{group.name}Event")
@@ -418,22 +425,30 @@ def handlers(space: Namespace, groups: Iterable[HandlerDef]) -> tuple[Handler, .
                 )
                 for of in ("R_co", "None")
             )
-            rows_ = (code(statement("", head, indent=4)) for head in heads)
+            given = ("self", f"event: {stored}[{event}]", *answer)
+            rows_ = (
+                code(statement("", head, indent=4))
+                for head in (*heads, Call(f"def {method}(", given, ") -> None: ..."))
+            )
             events.append(Handled(code(event), code(python_literal(method)), *rows_))
         anything = f"event: {stored}[{space.public('EventPayload')}]"
         guard = f") -> TypeGuard[{stored}[{union}]]:"
         handles = Call("def handles(", (anything, "/"), guard)
         dispatch = Call("def dispatch(", ("self", f"event: {stored}[{union}]", "/"), ") -> R_co:")
+        react = Call("def react(", ("self", f"event: {stored}[{union}]", *answer), ") -> None:")
         found.append(
             Handler(
                 code(f"{group.name}Handler"),
                 code(f"{group.name}Listener"),
+                code(f"{group.name}Reactor"),
                 code(f"_{constant(group.name)}"),
                 code(union),
                 doc(f"The events of {group.noun} {group.name}. Mark subclasses @final."),
                 kinds(space, [space.event(*event) for event in group.events]),
                 code(statement("", handles, indent=4)),
                 code(statement("", dispatch, indent=4)),
+                doc(f"What follows from {group.noun} {group.name}. Mark subclasses @final."),
+                code(statement("", react, indent=4)),
                 tuple(events),
             )
         )

@@ -42,6 +42,8 @@ OLD: Final = (
     code("# pyright: reportDeprecated=false"),
 )
 
+_HANDLING: Final = ("Handler", "Listener", "Reactor")
+
 
 def render(project: Project) -> dict[str, str]:
     """Return path below `out` → text, for all files of a project, in the order of the paths.
@@ -207,7 +209,7 @@ class _Package:
         items = payloads.handlers(space, groups)
         body = fill("handlers", handlers=items)
         sentence = "a new event is an error in every @final handler until it is handled."
-        classes = [f"{group.name}{kind}" for group in groups for kind in ("Handler", "Listener")]
+        classes = [f"{group.name}{kind}" for group in groups for kind in _HANDLING]
         shown = listing(classes)
         text = _frame(doc(f"Exhaustive dispatch: {sentence}"), space, shown, body)
         outline: Outline = {"__all__": (), "R_co": ()}
@@ -217,6 +219,7 @@ class _Package:
             methods = [f"on_{names.snake(space.event(*event))}" for event in group.events]
             outline[f"{group.name}Handler"] = ("KINDS", *methods, "handles", "dispatch")
             outline[f"{group.name}Listener"] = (*methods,)
+            outline[f"{group.name}Reactor"] = ("KINDS", *methods, "react")
         return verified(text, outline)
 
     def _projections(self) -> str:

@@ -40,7 +40,8 @@ from tests.bench.rows import (
     project,
     read,
     threads,
-)  # fmt: skip
+    workers,
+)
 
 
 class Row(Enum):
@@ -64,6 +65,7 @@ class Row(Enum):
     MOVES = "moves"
     PROJECT = "project"
     FEEDS = "feeds"
+    WORKER = "worker"
 
 
 SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
@@ -82,6 +84,7 @@ SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
     Row.MOVES: moves.lines,
     Row.PROJECT: project.lines,
     Row.FEEDS: feeds.lines,
+    Row.WORKER: workers.lines,
 }
 READS = frozenset({Row.GET, Row.STREAM, Row.SCAN})
 SYNCED = frozenset({Row.DURABLE, Row.GROUP})

@@ -5,6 +5,7 @@
     sweep         sweep                           workload, oracle
     killread      killread                        workload, oracle
     interrupt     interrupt                       workload, oracle
+    consumers     consumers
     model         model                           pair (store and model), drawn (what is asked)
     trace         trace                           workload
     rot           rot                             golden (the stores), damage (what must be said)
@@ -29,6 +30,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.proof import (
+    consumers,
     crash,
     exits,
     files,
@@ -48,8 +50,8 @@ from tests.proof import (
 from tests.proof.family import Job, Size
 
 _ROOMS: Final = (
-    crash, sweep, killread, interrupt, model, trace, rot, files, tamper, fuzz, kill, inject,
-    processes, exits, walks,
+    crash, sweep, killread, interrupt, consumers, model, trace, rot, files, tamper, fuzz, kill,
+    inject, processes, exits, walks,
 )  # fmt: skip
 JOBS: Final[list[Job]] = [job for room in _ROOMS for job in room.JOBS]
 FAMILIES: Final = {

@@ -7,13 +7,28 @@ Without this, signatures so narrow that nobody could use them would pass for saf
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import assert_never, final
 from uuid import UUID
 
 from msgspec.structs import replace
 
-from batpak import Coordinate, Denial, Ledger, StaleState, Store, StoredEvent, Transition, override
+from batpak import (
+    AtLeastOnce,
+    Coordinate,
+    Denial,
+    EventPayload,
+    Ledger,
+    ReactionBatch,
+    Region,
+    StaleState,
+    Step,
+    Store,
+    StoredEvent,
+    Transition,
+    override,
+)
 from batpak.testing import MemoryLedger, sample, strict_moves
 from dungeon.door import ClosedDoor, DoorId, DoorMachine, Hero, KeyId, LockedDoor, OpenDoor
 from tests.golden.cases_out.gates.expected.depot.parcels import hooks as p
@@ -30,7 +45,11 @@ from tests.golden.cases_out.gates.expected.orders import (
 )
 from tests.golden.cases_out.gates.expected.orders import hooks as h
 from tests.golden.cases_out.gates.expected.orders.contexts import Checkout, Desk
-from tests.golden.cases_out.gates.expected.orders.handlers import OrderHandler, OrderListener
+from tests.golden.cases_out.gates.expected.orders.handlers import (
+    OrderHandler,
+    OrderListener,
+    OrderReactor,
+)
 from tests.golden.cases_out.gates.expected.orders.order_machine import (
     CancelledOrder,
     DraftOrder,
@@ -200,6 +219,46 @@ def tell(store: Store, at: Coordinate) -> list[str]:
     for event in store.by_fact(OrderShipped):
         bell.dispatch(event)
     return [journal.dispatch(one) for one in store.stream(at.entity) if journal.handles(one)]
+
+
+@final
+class Refunding(OrderReactor):
+    @override
+    def on_order_placed(
+        self, event: StoredEvent[OrderPlaced], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @override
+    def on_order_paid(
+        self, event: StoredEvent[OrderPaid], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None:
+        out.push(event.coordinate, event.payload)
+
+    @override
+    def on_order_shipped(
+        self, event: StoredEvent[OrderShipped], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @override
+    def on_order_cancelled(
+        self, event: StoredEvent[OrderCancelled], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+
+def handle(events: Sequence[StoredEvent[EventPayload]], witness: AtLeastOnce | None) -> Step:
+    keys = [witness.operation_key(event, "mail") for event in events] if witness else []
+    return Step.CONTINUE if keys else Step.STOP
+
+
+def follow(store: Store) -> None:
+    bell = ParcelBell()
+    with (
+        store.react(Refunding(), checkpoint_id="refunds"),
+        store.cursor_worker(Region(kinds=bell.KINDS), handle, checkpoint_id="mail"),
+    ):
+        for event in store.cursor_guaranteed().follow(idle_timeout_s=1):
+            if bell.handles(event):
+                bell.dispatch(event)
 
 
 # ------------------------------------------------------------------------------------- tests

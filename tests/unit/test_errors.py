@@ -18,7 +18,9 @@ from batpak import errors as e
 from batpak import faults as f
 from batpak.guard.verdict import Denial, Denied
 from batpak.outcome import ErrorKind, OutcomeError, OutcomeFailure, Release
+from batpak.read.checkpoint import CheckpointInvalid
 from batpak.read.subscription import EndReason, SubscriptionEnded
+from batpak.read.worker import WorkerFailed
 
 ID = UUID(int=7)
 SAMPLES: list[e.BatpakError] = [
@@ -52,6 +54,8 @@ SAMPLES: list[e.BatpakError] = [
     e.IllegalTransition("ship() is legal from PaidOrder only; this is PlacedOrder"),
     e.IllegalHistory("shop.orders.Order", "OrderShipped", 1, "Draft"),
     OutcomeFailure(OutcomeError(ErrorKind.NOT_FOUND, "no such seat", 9, Release(("seat",)))),
+    CheckpointInvalid("mailer", f.CheckpointFault.AHEAD, "it stands at 7, the log ends at 5"),
+    WorkerFailed("mailer", 5, 2, OSError(5, "Input/output error")),
     e.SigningError(f.SigningFault.SIGNER, "nothing was signed", 7),
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, final
 
-from batpak import BatchItem, Coordinate, EventKind, EventPayload, FormerPayload, Store, abi
+from batpak import BatchItem, Coordinate, EventKind, EventPayload, FormerPayload, ReactionBatch, Store, abi
 from batpak.override import override
 from tests.golden.cases_out.versions.expected.orders import hooks as h
 
@@ -36,6 +36,7 @@ def appends(store: Store, where: Coordinate, old: SeenV1, new: Seen) -> None:
     store.append(where, old)  # E19: arg-type | reportArgumentType
     store.submit(where, old)  # E: arg-type | reportArgumentType
     BatchItem(where, old)  # E21: arg-type | reportArgumentType
+    ReactionBatch().push(where, old)  # E73: arg-type | reportArgumentType
     store.by_fact(SeenV1)  # E22: type-var | reportArgumentType,reportCallIssue
 
 

@@ -12,8 +12,8 @@ from typing import ClassVar, assert_never, final
 from uuid import UUID
 
 from batpak import (
-    Coordinate, Denial, EventId, EventKind, EventPayload, Gate, GateSet, Handle, PERMIT, Receipt,
-    Store, StoredEvent, StoreReader, Transition, Verdict, override,
+    AtLeastOnce, Coordinate, Denial, EventId, EventKind, EventPayload, Gate, GateSet, Handle, PERMIT,
+    ReactionBatch, Receipt, Store, StoredEvent, StoreReader, Transition, Verdict, override,
 )
 from batpak.abi import StateData
 
@@ -22,7 +22,7 @@ from shop.gen.orders import (
     CancelReason, Carrier, CustomerId, OrderCancelled, OrderEvent, OrderId, OrderLine, OrderPaid,
     OrderPlaced, OrderShipped,
 )
-from shop.gen.orders.handlers import OrderHandler, OrderListener
+from shop.gen.orders.handlers import OrderHandler, OrderListener, OrderReactor
 from shop.gen.orders.order_gates import PayOrderGates, PlaceOrderGates
 from shop.gen.orders.order_machine import (
     CancelledOrder, DraftOrder, OrderMachine, OrderState, PaidOrder, PayOrder, PlacedOrder,
@@ -251,6 +251,25 @@ class WrongTypes(OrderHandler[str]):
 def dispatches(handler: OrderHandler[str], anything: StoredEvent[EventPayload], door: StoredEvent[DoorOpened]) -> None:
     handler.dispatch(door)  # E70: arg-type | reportArgumentType
     handler.dispatch(anything)  # E: arg-type | reportArgumentType
+
+
+@final
+class Deaf(OrderReactor):  # E71: misc | reportGeneralTypeIssues
+    @override
+    def on_order_paid(self, event: StoredEvent[OrderPaid], out: ReactionBatch, witness: AtLeastOnce | None, /) -> None: ...
+
+
+class Wrong(OrderReactor):
+    @override
+    def on_order_paid(self, event: StoredEvent[OrderPaid], out: ReactionBatch, /) -> None: ...  # E72: override | reportIncompatibleMethodOverride
+    @override  # E: misc | -
+    def react(self, event: StoredEvent[OrderEvent], out: ReactionBatch, witness: AtLeastOnce | None, /) -> None: ...  # E: - | reportIncompatibleMethodOverride
+
+
+def reacts(store: Store, reader: StoreReader, bell: Bell, reactor: OrderReactor) -> None:
+    store.react(bell)  # E: arg-type | reportArgumentType
+    reader.react(reactor)  # E: attr-defined | reportAttributeAccessIssue
+    AtLeastOnce("mine")  # E: call-arg | reportCallIssue
 
 
 def wiring(cancelled: CancelledOrder) -> None:

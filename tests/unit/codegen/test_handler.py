@@ -23,7 +23,7 @@ from typing import final
 from uuid import UUID
 from shop.gen.billing.events import Paid as Elsewhere
 from shop.gen.orders.events import Paid, Placed
-from shop.gen.orders.handlers import LedgerHandler, LedgerListener
+from shop.gen.orders.handlers import LedgerHandler, LedgerListener, LedgerReactor
 from shop.gen.orders.types import OrderId
 from decimal import Decimal
 
@@ -37,6 +37,12 @@ class Ledger(LedgerHandler[str]):
 class Bell(LedgerListener):
     def on_paid(self, event, /): print("ding")
 
+@final
+class Answers(LedgerReactor):
+    def on_paid(self, event, out, witness, /): out.append("ours")
+    def on_invoiced(self, event, out, witness, /): out.append("invoice")
+    def on_billing_paid(self, event, out, witness, /): out.append("theirs")
+
 class Event:
     def __init__(self, payload): self.payload = payload
 
@@ -47,6 +53,9 @@ print(ledger.dispatch(Event(ours)), ledger.dispatch(Event(theirs)), ledger.handl
 print(sorted(hex(kind) for kind in Ledger.KINDS))
 bell = Bell()
 print(bell.dispatch(Event(ours)), bell.dispatch(Event(theirs)), bell.KINDS == Ledger.KINDS)
+answers, out = Answers(), []
+answers.react(Event(ours), out, None); answers.react(Event(theirs), out, None)
+print(out, answers.KINDS == Ledger.KINDS, answers.NAME)
 """
 
 
@@ -118,4 +127,5 @@ def test_events_of_one_name_from_two_packages_have_methods_of_their_own(tmp_path
         "['0x2002', '0x3001', '0x3002']",
         "ding",
         "None None True",
+        "['ours', 'theirs'] True __main__.Answers",
     ]

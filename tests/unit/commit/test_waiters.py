@@ -180,3 +180,20 @@ def test_what_is_due_is_called_when_that_is_asked_for_once() -> None:
     waiters.call_due()
     waiters.call_due()
     assert called == ["due"]
+
+
+def test_who_stays_is_called_by_each_wake_until_it_goes() -> None:
+    waiters, called = Waiters(REAL), list[str]()
+
+    def call() -> None:
+        called.append("again")
+
+    waiters.stay(call)
+    waiters.wake()
+    waiters.wake()
+    waiters.go(call)
+    waiters.go(call)
+    waiters.wake()
+
+    assert called == ["again", "again"]
+    assert not waiters.staying

@@ -9,11 +9,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
-from batpak import EventKind, EventPayload, StoredEvent, override
+from batpak import (
+    AtLeastOnce,
+    EventKind,
+    EventPayload,
+    ReactionBatch,
+    Reactor,
+    StoredEvent,
+    override,
+)
 
 from .events import MemberJoined, MemberLeft, MessagePosted, PresenceEvent, TypingStarted
 
-__all__ = ["PresenceHandler", "PresenceListener"]
+__all__ = ["PresenceHandler", "PresenceListener", "PresenceReactor"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -70,3 +78,38 @@ class PresenceListener(PresenceHandler[None]):
 
     @override
     def on_message_posted(self, event: StoredEvent[MessagePosted], /) -> None: ...
+
+
+class PresenceReactor(Reactor[PresenceEvent], ABC):
+    """What follows from group Presence. Mark subclasses @final."""
+
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset(
+        {MemberJoined.KIND, MemberLeft.KIND, TypingStarted.KIND, MessagePosted.KIND}
+    )
+
+    @abstractmethod
+    def on_member_joined(
+        self, event: StoredEvent[MemberJoined], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_member_left(
+        self, event: StoredEvent[MemberLeft], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_typing_started(
+        self, event: StoredEvent[TypingStarted], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_message_posted(
+        self, event: StoredEvent[MessagePosted], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @final
+    @override
+    def react(
+        self, event: StoredEvent[PresenceEvent], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None:
+        getattr(self, _PRESENCE[type(event.payload)])(event, out, witness)

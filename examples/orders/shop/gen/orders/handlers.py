@@ -9,11 +9,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
-from batpak import EventKind, EventPayload, StoredEvent, override
+from batpak import (
+    AtLeastOnce,
+    EventKind,
+    EventPayload,
+    ReactionBatch,
+    Reactor,
+    StoredEvent,
+    override,
+)
 
 from .events import OrderCancelled, OrderEvent, OrderPaid, OrderPlaced, OrderShipped
 
-__all__ = ["OrderHandler", "OrderListener"]
+__all__ = ["OrderHandler", "OrderListener", "OrderReactor"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -70,3 +78,38 @@ class OrderListener(OrderHandler[None]):
 
     @override
     def on_order_cancelled(self, event: StoredEvent[OrderCancelled], /) -> None: ...
+
+
+class OrderReactor(Reactor[OrderEvent], ABC):
+    """What follows from machine Order. Mark subclasses @final."""
+
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset(
+        {OrderPlaced.KIND, OrderPaid.KIND, OrderShipped.KIND, OrderCancelled.KIND}
+    )
+
+    @abstractmethod
+    def on_order_placed(
+        self, event: StoredEvent[OrderPlaced], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_order_paid(
+        self, event: StoredEvent[OrderPaid], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_order_shipped(
+        self, event: StoredEvent[OrderShipped], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_order_cancelled(
+        self, event: StoredEvent[OrderCancelled], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @final
+    @override
+    def react(
+        self, event: StoredEvent[OrderEvent], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None:
+        getattr(self, _ORDER[type(event.payload)])(event, out, witness)

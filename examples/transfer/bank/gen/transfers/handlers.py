@@ -9,7 +9,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
-from batpak import EventKind, EventPayload, StoredEvent, override
+from batpak import (
+    AtLeastOnce,
+    EventKind,
+    EventPayload,
+    ReactionBatch,
+    Reactor,
+    StoredEvent,
+    override,
+)
 
 from .events import (
     AccountEvent,
@@ -20,7 +28,14 @@ from .events import (
     MoneyTransferred,
 )
 
-__all__ = ["AccountHandler", "AccountListener", "BookHandler", "BookListener"]
+__all__ = [
+    "AccountHandler",
+    "AccountListener",
+    "AccountReactor",
+    "BookHandler",
+    "BookListener",
+    "BookReactor",
+]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -79,6 +94,36 @@ class AccountListener(AccountHandler[None]):
     def on_account_frozen(self, event: StoredEvent[AccountFrozen], /) -> None: ...
 
 
+class AccountReactor(Reactor[AccountEvent], ABC):
+    """What follows from machine Account. Mark subclasses @final."""
+
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset(
+        {AccountOpened.KIND, MoneyDeposited.KIND, AccountFrozen.KIND}
+    )
+
+    @abstractmethod
+    def on_account_opened(
+        self, event: StoredEvent[AccountOpened], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_money_deposited(
+        self, event: StoredEvent[MoneyDeposited], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_account_frozen(
+        self, event: StoredEvent[AccountFrozen], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @final
+    @override
+    def react(
+        self, event: StoredEvent[AccountEvent], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None:
+        getattr(self, _ACCOUNT[type(event.payload)])(event, out, witness)
+
+
 class BookHandler(ABC, Generic[R_co]):
     """The events of group Book. Mark subclasses @final."""
 
@@ -124,3 +169,42 @@ class BookListener(BookHandler[None]):
 
     @override
     def on_money_transferred(self, event: StoredEvent[MoneyTransferred], /) -> None: ...
+
+
+class BookReactor(Reactor[BookEvent], ABC):
+    """What follows from group Book. Mark subclasses @final."""
+
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset(
+        {AccountOpened.KIND, MoneyDeposited.KIND, AccountFrozen.KIND, MoneyTransferred.KIND}
+    )
+
+    @abstractmethod
+    def on_account_opened(
+        self, event: StoredEvent[AccountOpened], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_money_deposited(
+        self, event: StoredEvent[MoneyDeposited], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_account_frozen(
+        self, event: StoredEvent[AccountFrozen], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_money_transferred(
+        self,
+        event: StoredEvent[MoneyTransferred],
+        out: ReactionBatch,
+        witness: AtLeastOnce | None,
+        /,
+    ) -> None: ...
+
+    @final
+    @override
+    def react(
+        self, event: StoredEvent[BookEvent], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None:
+        getattr(self, _BOOK[type(event.payload)])(event, out, witness)

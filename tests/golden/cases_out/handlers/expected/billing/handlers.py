@@ -9,11 +9,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
-from batpak import EventKind, EventPayload, StoredEvent, override
+from batpak import (
+    AtLeastOnce,
+    EventKind,
+    EventPayload,
+    ReactionBatch,
+    Reactor,
+    StoredEvent,
+    override,
+)
 
 from .events import BillingEvent, Invoiced, Paid
 
-__all__ = ["BillingHandler", "BillingListener"]
+__all__ = ["BillingHandler", "BillingListener", "BillingReactor"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -54,3 +62,26 @@ class BillingListener(BillingHandler[None]):
 
     @override
     def on_paid(self, event: StoredEvent[Paid], /) -> None: ...
+
+
+class BillingReactor(Reactor[BillingEvent], ABC):
+    """What follows from group Billing. Mark subclasses @final."""
+
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset({Invoiced.KIND, Paid.KIND})
+
+    @abstractmethod
+    def on_invoiced(
+        self, event: StoredEvent[Invoiced], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_paid(
+        self, event: StoredEvent[Paid], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @final
+    @override
+    def react(
+        self, event: StoredEvent[BillingEvent], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None:
+        getattr(self, _BILLING[type(event.payload)])(event, out, witness)

@@ -9,7 +9,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
-from batpak import EventKind, EventPayload, StoredEvent, override
+from batpak import (
+    AtLeastOnce,
+    EventKind,
+    EventPayload,
+    ReactionBatch,
+    Reactor,
+    StoredEvent,
+    override,
+)
 
 from ..billing.events import Invoiced
 from ..billing.events import Paid as BillingPaid
@@ -18,10 +26,13 @@ from .events import EverythingEvent, LedgerEvent, OrderEvent, Paid, Placed
 __all__ = [
     "EverythingHandler",
     "EverythingListener",
+    "EverythingReactor",
     "LedgerHandler",
     "LedgerListener",
+    "LedgerReactor",
     "OrderHandler",
     "OrderListener",
+    "OrderReactor",
 ]
 
 R_co = TypeVar("R_co", covariant=True)
@@ -76,6 +87,29 @@ class OrderListener(OrderHandler[None]):
     def on_paid(self, event: StoredEvent[Paid], /) -> None: ...
 
 
+class OrderReactor(Reactor[OrderEvent], ABC):
+    """What follows from machine Order. Mark subclasses @final."""
+
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset({Placed.KIND, Paid.KIND})
+
+    @abstractmethod
+    def on_placed(
+        self, event: StoredEvent[Placed], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_paid(
+        self, event: StoredEvent[Paid], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @final
+    @override
+    def react(
+        self, event: StoredEvent[OrderEvent], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None:
+        getattr(self, _ORDER[type(event.payload)])(event, out, witness)
+
+
 class LedgerHandler(ABC, Generic[R_co]):
     """The events of group Ledger. Mark subclasses @final."""
 
@@ -115,6 +149,34 @@ class LedgerListener(LedgerHandler[None]):
     def on_billing_paid(self, event: StoredEvent[BillingPaid], /) -> None: ...
 
 
+class LedgerReactor(Reactor[LedgerEvent], ABC):
+    """What follows from group Ledger. Mark subclasses @final."""
+
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset({Paid.KIND, Invoiced.KIND, BillingPaid.KIND})
+
+    @abstractmethod
+    def on_paid(
+        self, event: StoredEvent[Paid], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_invoiced(
+        self, event: StoredEvent[Invoiced], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_billing_paid(
+        self, event: StoredEvent[BillingPaid], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @final
+    @override
+    def react(
+        self, event: StoredEvent[LedgerEvent], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None:
+        getattr(self, _LEDGER[type(event.payload)])(event, out, witness)
+
+
 class EverythingHandler(ABC, Generic[R_co]):
     """The events of group Everything. Mark subclasses @final."""
 
@@ -146,3 +208,30 @@ class EverythingListener(EverythingHandler[None]):
 
     @override
     def on_paid(self, event: StoredEvent[Paid], /) -> None: ...
+
+
+class EverythingReactor(Reactor[EverythingEvent], ABC):
+    """What follows from group Everything. Mark subclasses @final."""
+
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset({Placed.KIND, Paid.KIND})
+
+    @abstractmethod
+    def on_placed(
+        self, event: StoredEvent[Placed], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_paid(
+        self, event: StoredEvent[Paid], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @final
+    @override
+    def react(
+        self,
+        event: StoredEvent[EverythingEvent],
+        out: ReactionBatch,
+        witness: AtLeastOnce | None,
+        /,
+    ) -> None:
+        getattr(self, _EVERYTHING[type(event.payload)])(event, out, witness)

@@ -9,14 +9,29 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
-from batpak import EventKind, EventPayload, StoredEvent, override
+from batpak import (
+    AtLeastOnce,
+    EventKind,
+    EventPayload,
+    ReactionBatch,
+    Reactor,
+    StoredEvent,
+    override,
+)
 
 from ..billing.events import Invoiced
 from ..billing.events import Paid as BillingPaid
 from ..orders.events import Placed
 from .events import OrderEvent, TurnoverEvent
 
-__all__ = ["OrderHandler", "OrderListener", "TurnoverHandler", "TurnoverListener"]
+__all__ = [
+    "OrderHandler",
+    "OrderListener",
+    "OrderReactor",
+    "TurnoverHandler",
+    "TurnoverListener",
+    "TurnoverReactor",
+]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -57,6 +72,24 @@ class TurnoverListener(TurnoverHandler[None]):
     def on_billing_paid(self, event: StoredEvent[BillingPaid], /) -> None: ...
 
 
+class TurnoverReactor(Reactor[TurnoverEvent], ABC):
+    """What follows from group Turnover. Mark subclasses @final."""
+
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset({BillingPaid.KIND})
+
+    @abstractmethod
+    def on_billing_paid(
+        self, event: StoredEvent[BillingPaid], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @final
+    @override
+    def react(
+        self, event: StoredEvent[TurnoverEvent], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None:
+        getattr(self, _TURNOVER[type(event.payload)])(event, out, witness)
+
+
 class OrderHandler(ABC, Generic[R_co]):
     """The events of group Order. Mark subclasses @final."""
 
@@ -88,3 +121,26 @@ class OrderListener(OrderHandler[None]):
 
     @override
     def on_invoiced(self, event: StoredEvent[Invoiced], /) -> None: ...
+
+
+class OrderReactor(Reactor[OrderEvent], ABC):
+    """What follows from group Order. Mark subclasses @final."""
+
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset({Placed.KIND, Invoiced.KIND})
+
+    @abstractmethod
+    def on_placed(
+        self, event: StoredEvent[Placed], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_invoiced(
+        self, event: StoredEvent[Invoiced], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @final
+    @override
+    def react(
+        self, event: StoredEvent[OrderEvent], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None:
+        getattr(self, _ORDER[type(event.payload)])(event, out, witness)

@@ -9,7 +9,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
-from batpak import EventKind, EventPayload, StoredEvent, override
+from batpak import (
+    AtLeastOnce,
+    EventKind,
+    EventPayload,
+    ReactionBatch,
+    Reactor,
+    StoredEvent,
+    override,
+)
 
 from .events import (
     CountEvent,
@@ -26,10 +34,13 @@ from .events import (
 __all__ = [
     "CountHandler",
     "CountListener",
+    "CountReactor",
     "JourneyHandler",
     "JourneyListener",
+    "JourneyReactor",
     "LongLivingThingHandler",
     "LongLivingThingListener",
+    "LongLivingThingReactor",
 ]
 
 R_co = TypeVar("R_co", covariant=True)
@@ -93,6 +104,40 @@ class LongLivingThingListener(LongLivingThingHandler[None]):
     def on_thing_fixed(self, event: StoredEvent[ThingFixed], /) -> None: ...
 
 
+class LongLivingThingReactor(Reactor[LongLivingThingEvent], ABC):
+    """What follows from machine LongLivingThing. Mark subclasses @final."""
+
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset(
+        {ThingMade.KIND, ThingBroken.KIND, ThingFixed.KIND}
+    )
+
+    @abstractmethod
+    def on_thing_made(
+        self, event: StoredEvent[ThingMade], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_thing_broken(
+        self, event: StoredEvent[ThingBroken], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_thing_fixed(
+        self, event: StoredEvent[ThingFixed], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @final
+    @override
+    def react(
+        self,
+        event: StoredEvent[LongLivingThingEvent],
+        out: ReactionBatch,
+        witness: AtLeastOnce | None,
+        /,
+    ) -> None:
+        getattr(self, _LONG_LIVING_THING[type(event.payload)])(event, out, witness)
+
+
 class JourneyHandler(ABC, Generic[R_co]):
     """The events of machine Journey. Mark subclasses @final."""
 
@@ -126,6 +171,29 @@ class JourneyListener(JourneyHandler[None]):
     def on_thing_lost(self, event: StoredEvent[ThingLost], /) -> None: ...
 
 
+class JourneyReactor(Reactor[JourneyEvent], ABC):
+    """What follows from machine Journey. Mark subclasses @final."""
+
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset({ThingSent.KIND, ThingLost.KIND})
+
+    @abstractmethod
+    def on_thing_sent(
+        self, event: StoredEvent[ThingSent], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_thing_lost(
+        self, event: StoredEvent[ThingLost], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @final
+    @override
+    def react(
+        self, event: StoredEvent[JourneyEvent], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None:
+        getattr(self, _JOURNEY[type(event.payload)])(event, out, witness)
+
+
 class CountHandler(ABC, Generic[R_co]):
     """The events of machine Count. Mark subclasses @final."""
 
@@ -151,3 +219,21 @@ class CountListener(CountHandler[None]):
 
     @override
     def on_count_evented(self, event: StoredEvent[CountEvented], /) -> None: ...
+
+
+class CountReactor(Reactor[CountEvent], ABC):
+    """What follows from machine Count. Mark subclasses @final."""
+
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset({CountEvented.KIND})
+
+    @abstractmethod
+    def on_count_evented(
+        self, event: StoredEvent[CountEvented], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @final
+    @override
+    def react(
+        self, event: StoredEvent[CountEvent], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None:
+        getattr(self, _COUNT[type(event.payload)])(event, out, witness)

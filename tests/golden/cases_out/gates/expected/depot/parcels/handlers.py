@@ -9,11 +9,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
-from batpak import EventKind, EventPayload, StoredEvent, override
+from batpak import (
+    AtLeastOnce,
+    EventKind,
+    EventPayload,
+    ReactionBatch,
+    Reactor,
+    StoredEvent,
+    override,
+)
 
 from .events import Lost, Packed, ParcelEvent, Repacked, Weighed
 
-__all__ = ["ParcelHandler", "ParcelListener"]
+__all__ = ["ParcelHandler", "ParcelListener", "ParcelReactor"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -70,3 +78,38 @@ class ParcelListener(ParcelHandler[None]):
 
     @override
     def on_lost(self, event: StoredEvent[Lost], /) -> None: ...
+
+
+class ParcelReactor(Reactor[ParcelEvent], ABC):
+    """What follows from machine Parcel. Mark subclasses @final."""
+
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset(
+        {Packed.KIND, Repacked.KIND, Weighed.KIND, Lost.KIND}
+    )
+
+    @abstractmethod
+    def on_packed(
+        self, event: StoredEvent[Packed], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_repacked(
+        self, event: StoredEvent[Repacked], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_weighed(
+        self, event: StoredEvent[Weighed], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_lost(
+        self, event: StoredEvent[Lost], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @final
+    @override
+    def react(
+        self, event: StoredEvent[ParcelEvent], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None:
+        getattr(self, _PARCEL[type(event.payload)])(event, out, witness)

@@ -9,11 +9,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final, Generic, TypeGuard, TypeVar, final
 
-from batpak import EventKind, EventPayload, StoredEvent, override
+from batpak import (
+    AtLeastOnce,
+    EventKind,
+    EventPayload,
+    ReactionBatch,
+    Reactor,
+    StoredEvent,
+    override,
+)
 
 from .events import LedgerEvent, LogEvent, Paid, Placed
 
-__all__ = ["LedgerHandler", "LedgerListener", "LogHandler", "LogListener"]
+__all__ = [
+    "LedgerHandler",
+    "LedgerListener",
+    "LedgerReactor",
+    "LogHandler",
+    "LogListener",
+    "LogReactor",
+]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -54,6 +69,24 @@ class LedgerListener(LedgerHandler[None]):
     def on_paid(self, event: StoredEvent[Paid], /) -> None: ...
 
 
+class LedgerReactor(Reactor[LedgerEvent], ABC):
+    """What follows from group Ledger. Mark subclasses @final."""
+
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset({Paid.KIND})
+
+    @abstractmethod
+    def on_paid(
+        self, event: StoredEvent[Paid], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @final
+    @override
+    def react(
+        self, event: StoredEvent[LedgerEvent], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None:
+        getattr(self, _LEDGER[type(event.payload)])(event, out, witness)
+
+
 class LogHandler(ABC, Generic[R_co]):
     """The events of group Log. Mark subclasses @final."""
 
@@ -85,3 +118,26 @@ class LogListener(LogHandler[None]):
 
     @override
     def on_paid(self, event: StoredEvent[Paid], /) -> None: ...
+
+
+class LogReactor(Reactor[LogEvent], ABC):
+    """What follows from group Log. Mark subclasses @final."""
+
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset({Placed.KIND, Paid.KIND})
+
+    @abstractmethod
+    def on_placed(
+        self, event: StoredEvent[Placed], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @abstractmethod
+    def on_paid(
+        self, event: StoredEvent[Paid], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None: ...
+
+    @final
+    @override
+    def react(
+        self, event: StoredEvent[LogEvent], out: ReactionBatch, witness: AtLeastOnce | None, /
+    ) -> None:
+        getattr(self, _LOG[type(event.payload)])(event, out, witness)

@@ -1,0 +1,271 @@
+"""Cursors: the events of a region, pulled in order, each once, from history into the present.
+
+Nothing is skipped: an event that cannot be read stays in front, and is met again. What a cursor has
+read is its own business until `commit`; `rewind` goes back to there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from types import TracebackType
+from typing import Generic, Self
+
+from batpak.arguments import count_of, seconds_of
+from batpak.commit.waiters import Waiters
+from batpak.commit.worker import Worker
+from batpak.errors import BatpakError, InvalidArgument, StoreClosed
+from batpak.event import Q, StoredEvent
+from batpak.index import query
+from batpak.index.table import Table
+from batpak.platform import Platform
+from batpak.read.checkpoint import Checkpoint
+from batpak.read.fetch import Fetch
+from batpak.region import Region
+from batpak.wire import Form
+
+
+class Cursor(Generic[Q]):
+    """Made by `cursor_guaranteed`. One thread uses it at a time; any number of cursors may be open.
+
+    Args:
+        fetch: Reads the log.
+        table: The index of that.
+        waiters: Who is woken when the log has moved on.
+        platform: The world.
+        region: Which events.
+        form: Of their payloads.
+        start: The first sequence to look at.
+        checkpoint: Where `commit` saves the position. None: nowhere.
+        alive: Refuses if the handle does not read any more. Its owner is held as long as this.
+        bound: Where the log ends for this cursor. None: for every reader.
+    """
+
+    def __init__(
+        self,
+        fetch: Fetch,
+        table: Table,
+        waiters: Waiters,
+        platform: Platform,
+        *,
+        region: Region,
+        form: Form[Q],
+        start: int,
+        checkpoint: Checkpoint | None,
+        alive: Callable[[], None],
+        bound: Callable[[], int] | None = None,
+    ) -> None:
+        self._fetch, self._table, self._waiters, self._platform = fetch, table, waiters, platform
+        self._region, self._form, self._checkpoint, self._alive = region, form, checkpoint, alive
+        self._bound = self._visible if bound is None else bound
+        self._position = self._committed = start
+        self._events: Iterator[StoredEvent[Q]] | None = None  # from the position up to `_stop`
+        self._stop = start
+        self._user: dict[None, int] = {}  # the thread that uses it
+        self._teller: Worker | None = None
+
+    # ------------------------------------------------------------------------------- how it stands
+
+    @property
+    def position(self) -> int:
+        """The next sequence to look at. It moves past events that the region does not match."""
+        return self._position
+
+    @property
+    def lag(self) -> int:
+        """How many events of the log it has not looked at."""
+        return max(0, self._table.bound - self._position)
+
+    @property
+    def committed(self) -> int:
+        """Where `rewind` goes."""
+        return self._committed
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether nothing was read since."""
+        return self._committed == self._position
+
+    @property
+    def next_sequence(self) -> int:
+        """That of the next event to deliver, which may not be readable; the position, if none."""
+        rows = query.select(self._table, self._region, self._position, self._table.bound)
+        for part, some, _ in rows:
+            return part.first + some[0]
+        return self._position
+
+    def _visible(self) -> int:
+        return self._table.bound
+
+    # ---------------------------------------------------------------------------------------- pull
+
+    def poll(self) -> StoredEvent[Q] | None:
+        """The next event. None: there is none yet.
+
+        Raises:
+            As `poll_batch`.
+        """
+        found = self._alone(lambda: self._take(1))
+        return found[0] if found else None
+
+    def poll_batch(self, max_events: int) -> list[StoredEvent[Q]]:
+        """The next events, at most so many; empty if there are none yet. Never waits.
+
+        Raises:
+            CorruptStore, UnknownKind, FutureVersion, DecodeFailed: The next event cannot be read as
+                it was. The cursor stays in front of it.
+            InvalidArgument: Another thread is using this cursor.
+            StoreClosed, ForkedStoreError: The handle does not read any more.
+        """
+        at_most = count_of("max_events", max_events)
+        return self._alone(lambda: self._take(at_most))
+
+    def follow(self, idle_timeout_s: float | None = None) -> Iterator[StoredEvent[Q]]:
+        """One event after the other; waits for those that are still to come.
+
+        It ends when the store is closed, or when nothing has come for so long. `commit` inside the
+        loop takes in the event of that round.
+
+        Args:
+            idle_timeout_s: None: wait until the store is closed.
+
+        Raises:
+            As `poll_batch`, but for StoreClosed.
+        """
+        idle = None if idle_timeout_s is None else seconds_of("idle_timeout_s", idle_timeout_s)
+        return self._follow(idle)
+
+    def _follow(self, idle_s: float | None) -> Iterator[StoredEvent[Q]]:
+        while True:
+            try:
+                found = self._alone(lambda: self._take_or_wait(idle_s))
+            except StoreClosed:
+                return
+            if not found:
+                return
+            yield found[0]
+
+    def _take_or_wait(self, idle_s: float | None) -> list[StoredEvent[Q]]:
+        now = self._platform.monotonic_ns
+        began, rest_s = now(), idle_s
+        while True:
+            found = self._take(1)
+            if found or not self._waiters.until(self._has_news, rest_s):
+                return found
+            if idle_s is not None:  # what has come may be of another region
+                rest_s = max(0.0, idle_s - (now() - began) / 1e9)
+
+    def _has_news(self) -> bool:
+        self._alive()
+        return self._bound() > self._position
+
+    def _take(self, at_most: int) -> list[StoredEvent[Q]]:
+        self._alive()
+        found: list[StoredEvent[Q]] = []
+        while len(found) < at_most:
+            events = self._events
+            if events is None:
+                self._stop = stop = self._bound()
+                if stop <= self._position:
+                    break
+                rows = query.select(self._table, self._region, self._position, stop)
+                events = self._events = self._fetch.events(rows, self._form)
+            try:
+                found.extend(islice(events, at_most - len(found)))
+            except BaseException as error:
+                self._events = None
+                if not found or not isinstance(error, BatpakError):
+                    raise
+                break  # what was read in front of it first; it is met again
+            if len(found) < at_most:
+                self._events, self._position = None, self._stop
+        if found:
+            self._position = max(self._position, found[-1].sequence + 1)
+        return found
+
+    def _alone(self, act: Callable[[], list[StoredEvent[Q]]]) -> list[StoredEvent[Q]]:
+        """Act while nobody else does. A thread that was interrupted here may go on."""
+        me = self._platform.thread_id()
+        if self._user.setdefault(None, me) != me:
+            raise InvalidArgument("thread", "concurrent: another thread is using this cursor")
+        try:
+            return act()
+        finally:
+            self._user.clear()
+
+    # ------------------------------------------------------------------------------------ progress
+
+    def commit(self) -> None:
+        """Take what was read so far for done. With a checkpoint this is durable on return.
+
+        Raises:
+            StorageFailed: The system refused. What is saved is this position or the one before.
+            DurabilityUnknown: The log could not be made durable up to there.
+            StoreClosed, StorePoisoned, ForkedStoreError: This handle writes no more.
+        """
+        self._alive()
+        position = self._position
+        if self._checkpoint is not None:
+            self._checkpoint.save(position)
+        self._committed = position
+
+    def rewind(self) -> None:
+        """Go back to what was committed last, or to the start."""
+        self.seek(self._committed)
+
+    def seek(self, position: int) -> None:
+        """Go on from a position: what is in front of it is not read again.
+
+        Args:
+            position: A sequence, at most the end of the log.
+        """
+        self._events, self._position = None, position
+
+    # ---------------------------------------------------------------------------------------- ends
+
+    def on_ready(self, call: Callable[[], None]) -> None:
+        """Have a function called whenever there may be something to poll, and at the end of all.
+
+        A thread of its own calls it, at once if there is something now; never inside a commit, so
+        it may use the store. The last call is when the store closes. What it raises is logged.
+        `close` ends it.
+        """
+        if not callable(call):
+            raise InvalidArgument("call", f"must be callable, not {type(call).__name__}")
+        self._alive()
+        self._hush()
+
+        def tell() -> None:
+            ended = self._fetch.closed
+            if ended or self._bound() > self._position:
+                call()
+            if ended:
+                self._hush()
+
+        self._teller = teller = Worker(self._platform, "batpak-cursor", tell)
+        teller.wake()  # before anybody else may: there is to be one thread
+        self._waiters.stay(teller.wake)
+        teller.wake()
+
+    def _hush(self) -> None:
+        teller, self._teller = self._teller, None
+        if teller is not None:
+            self._waiters.go(teller.wake)
+            teller.stop(0)
+
+    def close(self) -> None:
+        """Give its checkpoint to others, and end its callbacks. Twice is harmless."""
+        self._hush()
+        if self._checkpoint is not None:
+            self._checkpoint.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

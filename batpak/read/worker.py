@@ -1,0 +1,446 @@
+"""Workers: a thread that hands the events of a region to a handler, batch by batch, for ever.
+
+    poll      durable events only, if there is a checkpoint
+    handle    what it raises is answered by the restart budget, then by `OnFailure`
+    commit    the position; durable, if there is a checkpoint
+
+A worker that stops is never silent about it: `state` says so, `join` raises, and a failure is
+logged when it happens.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from enum import Enum, StrEnum
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias, final
+
+from msgspec import Struct
+
+from batpak.arguments import is_count, seconds_of
+from batpak.commit.lane import Lane
+from batpak.commit.waiters import Waiters
+from batpak.commit.worker import Worker
+from batpak.diagnostics import WorkerHealth, WorkerState
+from batpak.errors import (
+    BatpakError,
+    ForkedStoreError,
+    InvalidArgument,
+    StoreClosed,
+    StorePoisoned,
+    WaitTimeout,
+)
+from batpak.event import Q, StoredEvent
+from batpak.index.table import Table
+from batpak.platform import Platform
+from batpak.read.cursor import Cursor
+
+log: Final = logging.getLogger("batpak.worker")
+
+BATCH_MAX: Final = 4096
+RESTARTS_MAX: Final = 1_000_000
+
+
+class Step(Enum):
+    """What a handler wants to happen next."""
+
+    CONTINUE = "continue"  # commit, and go on; what returning None means
+    STOP = "stop"  # commit, and end
+    STOP_ROLLBACK = "stop-rollback"  # end; the batch is delivered again to whoever comes next
+
+
+class OnFailure(StrEnum):
+    """What happens when the restart budget is used up."""
+
+    STOP = "stop"
+    PARK = "park"  # event by event; one that still fails is recorded as parked, and passed
+
+
+@final
+class RestartPolicy(Struct, frozen=True):
+    """How often a worker may begin again from what was committed last."""
+
+    max_restarts: int
+    within_s: float | None = None  # counted over so long; None: over its whole life
+
+    @staticmethod
+    def never() -> RestartPolicy:
+        """Not at all."""
+        return RestartPolicy(0)
+
+    @staticmethod
+    def once() -> RestartPolicy:
+        """One time."""
+        return RestartPolicy(1)
+
+    @staticmethod
+    def bounded(max_restarts: int, within_s: float) -> RestartPolicy:
+        """So often in so many seconds; what is longer ago is forgotten."""
+        return RestartPolicy(max_restarts, within_s)
+
+    def __post_init__(self) -> None:
+        if not is_count(self.max_restarts) or self.max_restarts > RESTARTS_MAX:
+            raise InvalidArgument("max_restarts", f"must be 0..{RESTARTS_MAX:,}")
+        if self.within_s is not None:
+            seconds_of("within_s", self.within_s)
+
+
+@final
+class WorkerFailed(BatpakError):
+    """A worker stopped for good; everything in front of `sequence` is done.
+
+    `cause` is what its handler raised, or why an event could not be read.
+    """
+
+    code = "worker-failed"
+
+    def __init__(self, worker: str, sequence: int, attempts: int, cause: BaseException) -> None:
+        self.worker, self.sequence, self.attempts, self.cause = worker, sequence, attempts, cause
+        what = f"after {attempts} attempts: {type(cause).__name__}"
+        super().__init__(
+            f"worker {worker} stopped at event {sequence} {what}",
+            hint="repair what it could not do, and start it again: it goes on from there",
+        )
+
+
+Deliver: TypeAlias = Callable[[Sequence[StoredEvent[Q]], Callable[[int], None]], Step | None]
+"""Hands events to whoever handles them, and calls the function with the sequence of each that is
+done by itself, whatever comes of those behind it."""
+
+Park: TypeAlias = Callable[[int, BaseException], None]
+"""Records durably that the event of a sequence is passed, and why; or raises."""
+
+
+class CursorWorker:
+    """Made by `cursor_worker` and `react`. Any thread may ask it anything.
+
+    As a context manager it is stopped and joined at the end of the block.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        cursor: Cursor[Q],
+        deliver: Deliver[Q],
+        *,
+        batch_size: int,
+        restart: RestartPolicy,
+        backoff_s: float,
+        park: Park | None,
+        closed: Callable[[], bool],
+        staff: deque[CursorWorker],
+        waiters: Waiters,
+        platform: Platform,
+    ) -> None:
+        self.name: Final = name
+        self._cursor: Cursor[Any] = cursor
+        self._deliver: Deliver[Any] = deliver
+        self._batch_size, self._restart, self._park = batch_size, restart, park
+        self._closed, self._staff, self._waiters = closed, staff, waiters
+        self._platform, self._backoff_s = platform, backoff_s
+        self._state = WorkerState.RUNNING
+        self._failure: WorkerFailed | None = None
+        self._last_error: BaseException | None = None
+        self._delivered = self._restarts = 0
+        self._began_again: deque[int] = deque()  # nanoseconds, as far as the policy counts
+        self._attempts = 0  # failures in a row without progress
+        self._singly_to = 0  # up to here one event at a time, since a batch has failed
+        self._done = 0  # behind the last event of the batch in hand that is done by itself
+        self._stopping = False
+        self._resting = platform.raw_lock()
+        self._resting.acquire()  # held means: rest as long as you are to
+        self._opener_pid = platform.pid()
+        self._thread_id: int | None = None
+        self._thread = Worker(platform, f"batpak-{name}", self._work)
+
+    # ------------------------------------------------------------------------------- how it stands
+
+    @property
+    def state(self) -> WorkerState:
+        """Whether it runs, and if not, how it ended."""
+        return self._state
+
+    @property
+    def last_error(self) -> BaseException | None:
+        """What went wrong last, even if a restart has helped."""
+        return self._last_error
+
+    @property
+    def position(self) -> int:
+        """The next sequence to look at."""
+        return self._cursor.position
+
+    @property
+    def lag(self) -> int:
+        """How many visible events it has not looked at."""
+        return self._cursor.lag
+
+    @property
+    def delivered(self) -> int:
+        """How many events were handled, those that were handled again included."""
+        return self._delivered
+
+    @property
+    def restarts(self) -> int:
+        """How often it began again."""
+        return self._restarts
+
+    @property
+    def health(self) -> WorkerHealth:
+        """All of this as one value."""
+        error = self._last_error
+        return WorkerHealth(
+            name=self.name,
+            state=self._state,
+            position=self.position,
+            lag=self.lag,
+            delivered=self._delivered,
+            restarts=self._restarts,
+            last_error=None if error is None else f"{type(error).__name__}: {error}",
+        )
+
+    # ---------------------------------------------------------------------------------------- ends
+
+    def start(self) -> None:
+        """Begin. The store does this."""
+        try:
+            self._thread.wake()  # before anybody else may wake it: there is to be one thread
+            self._staff.append(self)
+            self._waiters.stay(self._thread.wake)
+            self._thread.wake()
+            if self._has_ended():  # before it was known
+                self._leave()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Let it finish the batch in hand, and end. Returns at once; twice is harmless."""
+        self._stopping = True
+        if self._resting.locked():
+            with suppress(RuntimeError):  # somebody else has, in between
+                self._resting.release()
+        self._thread.wake()
+
+    def join(self, timeout_s: float | None = None) -> None:
+        """Wait until it has ended, which it does not do by itself as long as all goes well.
+
+        Raises:
+            WorkerFailed: It had to.
+            WaitTimeout: It has not, in time.
+            InvalidArgument: Its own handler asks.
+            ForkedStoreError: A forked child asks, in which it does not run.
+        """
+        if self._platform.pid() != self._opener_pid:
+            raise ForkedStoreError(self._opener_pid)
+        if self._thread_id == self._platform.thread_id():
+            raise InvalidArgument("thread", "a worker cannot wait for itself; return Step.STOP")
+        limit = None if timeout_s is None else seconds_of("timeout_s", timeout_s)
+        if not self._waiters.until(self._has_ended, limit):
+            raise WaitTimeout(f"worker {self.name}", limit or 0.0)
+        if self._failure is not None:
+            raise self._failure
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Wait until it has ended, and say whether it has; its own handler need not wait."""
+        mine = self._thread_id == self._platform.thread_id()
+        return mine or self._waiters.until(self._has_ended, timeout_s)
+
+    def _has_ended(self) -> bool:
+        return self._state is not WorkerState.RUNNING
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        try:
+            self.join()
+        except WorkerFailed:
+            if error is None:  # else that one goes on, and this one was logged
+                raise
+
+    def _leave(self) -> None:
+        self._waiters.go(self._thread.wake)
+        with suppress(ValueError):
+            self._staff.remove(self)
+
+    def _end(self, state: WorkerState) -> None:
+        self._leave()
+        self._cursor.close()
+        self._state = state  # last: whoever sees it may begin another one
+        self._waiters.wake()
+        self._thread.stop(0)
+
+    # ---------------------------------------------------------------------------------------- work
+
+    def _work(self) -> None:
+        """Everything that can be done now. What has woken it may come again meanwhile."""
+        self._thread_id = self._platform.thread_id()
+        try:
+            while self._state is WorkerState.RUNNING and self._step():
+                pass
+        except StoreClosed:
+            self._end(WorkerState.STOPPED)
+        except BaseException as error:  # noqa: BLE001  a thread has nobody to raise it to
+            self._fail(error, self._cursor.position)
+
+    def _step(self) -> bool:
+        """One batch; whether there may be another one."""
+        events: list[StoredEvent[Any]] = []
+        cursor = self._cursor
+        try:
+            if self._stopping:
+                if not cursor.is_committed and not self._commit():
+                    return False
+                self._end(WorkerState.STOPPED)
+                return False
+            singly = cursor.position < self._singly_to
+            events = cursor.poll_batch(1 if singly else self._batch_size)
+            if not events:
+                return False
+            self._done = 0
+            return self._answer(self._deliver(events, self._mark), len(events))
+        except StoreClosed as error:
+            if not self._closed():  # it is another one's
+                return self._failed(error, events)
+            raise
+        except Exception as error:  # noqa: BLE001  a handler may raise anything
+            return self._failed(error, events)
+
+    def _mark(self, sequence: int) -> None:
+        self._done = sequence + 1
+
+    def _answer(self, step: object, count: int) -> bool:
+        """Do what a handler wants."""
+        if step is Step.STOP_ROLLBACK:
+            self._cursor.rewind()
+            self._end(WorkerState.STOPPED)
+            return False
+        if step not in (None, Step.CONTINUE, Step.STOP):
+            raise InvalidArgument("handler", f"must return a Step or None, not {step!r:.100}")
+        self._delivered += count
+        self._attempts = 0
+        if not self._commit():
+            return False
+        if step is Step.STOP:
+            self._end(WorkerState.STOPPED)
+        return step is not Step.STOP
+
+    def _commit(self) -> bool:
+        """Save the position; whether that could be. If not, no restart and no parking can help."""
+        try:
+            self._cursor.commit()
+        except StoreClosed:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever it was
+            self._fail(error, self._cursor.committed)
+            return False
+        return True
+
+    def _failed(self, error: Exception, events: Sequence[StoredEvent[Any]]) -> bool:
+        """Begin again, park one event, or end; whether there is more to do."""
+        cursor = self._cursor
+        behind = cursor.position
+        left = [event.sequence for event in events if event.sequence >= self._done]
+        try:
+            if self._done and events:
+                cursor.seek(left[0] if left else behind)
+                cursor.commit()
+                self._delivered += len(events) - len(left)
+                self._attempts = 0
+            cursor.rewind()
+            sequence = left[0] if left else cursor.next_sequence
+        except StoreClosed:
+            raise
+        except Exception as worse:  # noqa: BLE001  likewise
+            self._fail(worse, cursor.position)
+            return False
+        self._attempts += 1
+        self._last_error = error
+        return self._go_on(error, sequence, max(behind, sequence + 1))
+
+    def _go_on(self, error: Exception, sequence: int, behind: int) -> bool:
+        if sequence >= self._singly_to and self._may_begin_again():
+            self._restarts += 1
+            facts = {"worker": self.name, "sequence": sequence}
+            what = type(error).__name__
+            log.warning("%s begins again at %d: %s", self.name, sequence, what, extra=facts)
+            if self._backoff_s and not self._stopping:
+                self._resting.acquire(timeout=self._backoff_s)
+            return True
+        if self._park is None:
+            self._fail(error, sequence)
+            return False
+        if sequence >= self._singly_to:
+            self._singly_to = behind
+            return True
+        try:
+            self._park(sequence, error)
+        except StoreClosed:
+            raise
+        except Exception as worse:  # noqa: BLE001  likewise
+            self._fail(worse, sequence)
+            return False
+        self._attempts = 0
+        self._cursor.seek(sequence + 1)
+        return self._commit()
+
+    def _may_begin_again(self) -> bool:
+        policy, times, now = self._restart, self._began_again, self._platform.monotonic_ns()
+        if policy.within_s is not None:
+            while times and now - times[0] > policy.within_s * 1e9:
+                times.popleft()
+        if len(times) >= policy.max_restarts:
+            return False
+        times.append(now)
+        return True
+
+    def _fail(self, error: BaseException, sequence: int) -> None:
+        if self._state is not WorkerState.RUNNING:
+            return
+        self._last_error = error
+        self._failure = WorkerFailed(self.name, sequence, max(1, self._attempts), error)
+        self._failure.__cause__ = error
+        facts = {"worker": self.name, "sequence": sequence}
+        log.error("%s", self._failure, extra=facts, exc_info=error)
+        self._end(WorkerState.FAILED)
+
+
+def durable_bound(lane: Lane, table: Table, *, asks: bool) -> Callable[[], int]:
+    """What says where the durable log ends.
+
+    Args:
+        lane: Of the store.
+        table: The index of its log.
+        asks: Whether to sync what is not durable, since nobody else does.
+    """
+
+    def bound() -> int:
+        visible = table.bound
+        if lane.tip.durable < visible:
+            if lane.poison is not None:
+                raise StorePoisoned(lane.poison)
+            if asks:
+                lane.sync()
+        return min(lane.tip.durable, visible)
+
+    return bound
+
+
+def stop_all(staff: deque[CursorWorker], platform: Platform, timeout_s: float) -> None:
+    """Let all workers of a handle finish what they have in hand, for so long in all."""
+    workers, now = staff.copy(), platform.monotonic_ns
+    for worker in workers:
+        worker.stop()
+    due = now() + timeout_s * 1e9
+    for worker in workers:
+        worker.wait(max(0.0, (due - now()) / 1e9))
