@@ -1,8 +1,8 @@
 """Handling: a worker that does nothing with each event, and saves its place every hundred.
 
 It is CPU time of the whole process, that of the system included: how long a disk takes to sync a
-checkpoint says something about the disk, and with a hundred events to each that is nearly all of the
-time. Both are on the line.
+checkpoint says something about the disk, and with a hundred events to each that is nearly all of
+the time. Both are on the line.
 """
 
 from __future__ import annotations
