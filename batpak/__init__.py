@@ -4,140 +4,144 @@ coordinate -> event -> guard -> machine -> store
 """
 
 import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-from batpak import abi, system
-from batpak.append import (
-    AppendReceipt,
-    BatchItem,
-    Cause,
-    Ledger,
-    PriorItem,
-    RawPayload,
-)
-from batpak.append_receipt import verify_receipt
-from batpak.cache.file import FileCache
-from batpak.cache.memory import MemoryCache
-from batpak.cache.row import CachedState, NoCache, ProjectionCache
-from batpak.claim import Claim
-from batpak.clock import Hlc
-from batpak.commit.applier import Applier
-from batpak.commit.ticket import AppendTicket, BatchTicket, interrupted_receipt
-from batpak.config import Durability, Limits, OpenVerify, Signing, StoreConfig, SyncMode
-from batpak.coordinate import Coordinate
-from batpak.diagnostics import Diagnostics, WorkerHealth, WorkerState
-from batpak.edges import edge, edges
-from batpak.errors import (
-    BatpakError,
-    ConflictError,
-    CorruptStore,
-    DamageError,
-    DecodeFailed,
-    DurabilityUnknown,
-    EventNotFound,
-    ForkedStoreError,
-    FutureVersion,
-    IdempotencyConflict,
-    IllegalHistory,
-    IllegalTransition,
-    InvalidArgument,
-    InvalidCoordinate,
-    InvalidKind,
-    KindMismatch,
-    PayloadInvalid,
-    PolicyError,
-    ReceiptRejected,
-    RegistryError,
-    SigningError,
-    StaleState,
-    StorageError,
-    StorageFailed,
-    StoreClosed,
-    StoreLocked,
-    StorePoisoned,
-    StoreReadOnly,
-    TooLarge,
-    UnavailableError,
-    UnknownKind,
-    UnknownParent,
-    UsageError,
-    VersionConflict,
-    WaitTimeout,
-)
-from batpak.event import EventFlags, EventHeader, IndexEntry, StoredEvent
-from batpak.faults import (
-    CheckpointFault,
-    CoordinateFault,
-    Damage,
-    DecodeStage,
-    KeyFault,
-    KindFault,
-    ParentFault,
-    ReceiptFault,
-    SigningFault,
-    WriteState,
-)
-from batpak.guard.bypass import BypassAudit, BypassReason, BypassReceipt
-from batpak.guard.gates import Gate, GateSet
-from batpak.guard.proposal import Proposal
-from batpak.guard.receipt import Receipt
-from batpak.guard.stamp import PolicyStamp
-from batpak.guard.verdict import PERMIT, Denial, Denied, Permit, Verdict
-from batpak.ids import CorrelationId, EventId, new_id, operation_key
-from batpak.kind import EventKind
-from batpak.machine import Machine
-from batpak.note import CheckpointNote
-from batpak.override import override
-from batpak.payload import AnyPayload, EventPayload, FormerPayload, OpenEnum, WireEnum
-from batpak.pipeline import Committed, Pipeline
-from batpak.proof import Proof
-from batpak.read.ancestry import Ancestry, AncestryEnd
-from batpak.read.causes import CausalEnd, CausalPath, Impact, Impacts
-from batpak.read.checkpoint import CheckpointInvalid, CursorCheckpoint
-from batpak.read.cursor import Cursor
-from batpak.read.lossy_ops import LossyOps
-from batpak.read.page import Page
-from batpak.read.projection import (
-    DictProjection,
-    Freshness,
-    Projected,
-    Projection,
-    RawProjection,
-    RebuildReport,
-)
-from batpak.read.reactor import ReactionBatch, Reactor
-from batpak.read.subscription import (
-    EndReason,
-    Notification,
-    Overflow,
-    Subscription,
-    SubscriptionEnded,
-)
-from batpak.read.watch import ProjectionWatcher
-from batpak.read.witness import AtLeastOnce, ObservedOnce
-from batpak.read.worker import CursorWorker, OnFailure, RestartPolicy, Step, WorkerFailed
-from batpak.reader import StoreReader
-from batpak.region import KindFilter, Region
-from batpak.report import (
-    Busy,
-    Finding,
-    Frontier,
-    Health,
-    HealthState,
-    Mode,
-    NoteFault,
-    OpenReport,
-    Stats,
-    Torn,
-    VerifyReport,
-    Watermark,
-    WriterPressure,
-)
-from batpak.signing.signing_key import SigningKey
-from batpak.signing.verdict import Invalid, InvalidReason, Signed, TrustVerdict, Unsigned
-from batpak.signing.verify_key import VerifyKey
-from batpak.store import Store
-from batpak.typestate import Guarded, Handle, StateData, Transition
-from batpak.wire import Form
+from batpak.override import override  # now: its module has the same name, and would win
+
+if TYPE_CHECKING:
+    from batpak import abi, system
+    from batpak.append import (
+        AppendReceipt,
+        BatchItem,
+        Cause,
+        Ledger,
+        PriorItem,
+        RawPayload,
+    )
+    from batpak.append_receipt import verify_receipt
+    from batpak.cache.file import FileCache
+    from batpak.cache.memory import MemoryCache
+    from batpak.cache.row import CachedState, NoCache, ProjectionCache
+    from batpak.claim import Claim
+    from batpak.clock import Hlc
+    from batpak.commit.applier import Applier
+    from batpak.commit.ticket import AppendTicket, BatchTicket, interrupted_receipt
+    from batpak.config import Durability, Limits, OpenVerify, Signing, StoreConfig, SyncMode
+    from batpak.coordinate import Coordinate
+    from batpak.diagnostics import Diagnostics, WorkerHealth, WorkerState
+    from batpak.edges import edge, edges
+    from batpak.errors import (
+        BatpakError,
+        ConflictError,
+        CorruptStore,
+        DamageError,
+        DecodeFailed,
+        DurabilityUnknown,
+        EventNotFound,
+        ForkedStoreError,
+        FutureVersion,
+        IdempotencyConflict,
+        IllegalHistory,
+        IllegalTransition,
+        InvalidArgument,
+        InvalidCoordinate,
+        InvalidKind,
+        KindMismatch,
+        PayloadInvalid,
+        PolicyError,
+        ReceiptRejected,
+        RegistryError,
+        SigningError,
+        StaleState,
+        StorageError,
+        StorageFailed,
+        StoreClosed,
+        StoreLocked,
+        StorePoisoned,
+        StoreReadOnly,
+        TooLarge,
+        UnavailableError,
+        UnknownKind,
+        UnknownParent,
+        UsageError,
+        VersionConflict,
+        WaitTimeout,
+    )
+    from batpak.event import EventFlags, EventHeader, IndexEntry, StoredEvent
+    from batpak.faults import (
+        CheckpointFault,
+        CoordinateFault,
+        Damage,
+        DecodeStage,
+        KeyFault,
+        KindFault,
+        ParentFault,
+        ReceiptFault,
+        SigningFault,
+        WriteState,
+    )
+    from batpak.guard.bypass import BypassAudit, BypassReason, BypassReceipt
+    from batpak.guard.gates import Gate, GateSet
+    from batpak.guard.proposal import Proposal
+    from batpak.guard.receipt import Receipt
+    from batpak.guard.stamp import PolicyStamp
+    from batpak.guard.verdict import PERMIT, Denial, Denied, Permit, Verdict
+    from batpak.ids import CorrelationId, EventId, new_id, operation_key
+    from batpak.kind import EventKind
+    from batpak.machine import Machine
+    from batpak.note import CheckpointNote
+    from batpak.payload import AnyPayload, EventPayload, FormerPayload, OpenEnum, WireEnum
+    from batpak.pipeline import Committed, Pipeline
+    from batpak.proof import Proof
+    from batpak.read.ancestry import Ancestry, AncestryEnd
+    from batpak.read.causes import CausalEnd, CausalPath, Impact, Impacts
+    from batpak.read.checkpoint import CheckpointInvalid, CursorCheckpoint
+    from batpak.read.cursor import Cursor
+    from batpak.read.lossy_ops import LossyOps
+    from batpak.read.page import Page
+    from batpak.read.projection import (
+        DictProjection,
+        Freshness,
+        Projected,
+        Projection,
+        RawProjection,
+        RebuildReport,
+    )
+    from batpak.read.reactor import ReactionBatch, Reactor
+    from batpak.read.subscription import (
+        EndReason,
+        Notification,
+        Overflow,
+        Subscription,
+        SubscriptionEnded,
+    )
+    from batpak.read.watch import ProjectionWatcher
+    from batpak.read.witness import AtLeastOnce, ObservedOnce
+    from batpak.read.worker import CursorWorker, OnFailure, RestartPolicy, Step, WorkerFailed
+    from batpak.reader import StoreReader
+    from batpak.region import KindFilter, Region
+    from batpak.report import (
+        Busy,
+        Finding,
+        Frontier,
+        Health,
+        HealthState,
+        Mode,
+        NoteFault,
+        OpenReport,
+        Stats,
+        Torn,
+        VerifyReport,
+        Watermark,
+        WriterPressure,
+    )
+    from batpak.signing.signing_key import SigningKey
+    from batpak.signing.verdict import Invalid, InvalidReason, Signed, TrustVerdict, Unsigned
+    from batpak.signing.verify_key import VerifyKey
+    from batpak.store import Store
+    from batpak.typestate import Guarded, Handle, StateData, Transition
+    from batpak.wire import Form
 
 logging.getLogger("batpak").addHandler(logging.NullHandler())
 
@@ -191,3 +195,84 @@ __all__ = [  # noqa: RUF022  in reading order
     # for generated code, and for those who write what it writes
     "abi", "override", "system",
 ]  # fmt: skip
+
+_NAMES: Final = {  # module -> what is public of it: imported when it is asked for first
+    "append": "AppendReceipt BatchItem Cause Ledger PriorItem RawPayload",
+    "append_receipt": "verify_receipt",
+    "cache.file": "FileCache",
+    "cache.memory": "MemoryCache",
+    "cache.row": "CachedState NoCache ProjectionCache",
+    "claim": "Claim",
+    "clock": "Hlc",
+    "commit.applier": "Applier",
+    "commit.ticket": "AppendTicket BatchTicket interrupted_receipt",
+    "config": "Durability Limits OpenVerify Signing StoreConfig SyncMode",
+    "coordinate": "Coordinate",
+    "diagnostics": "Diagnostics WorkerHealth WorkerState",
+    "edges": "edge edges",
+    "errors": """
+        BatpakError ConflictError CorruptStore DamageError DecodeFailed DurabilityUnknown
+        EventNotFound ForkedStoreError FutureVersion IdempotencyConflict IllegalHistory
+        IllegalTransition InvalidArgument InvalidCoordinate InvalidKind KindMismatch
+        PayloadInvalid PolicyError ReceiptRejected RegistryError SigningError StaleState
+        StorageError StorageFailed StoreClosed StoreLocked StorePoisoned StoreReadOnly TooLarge
+        UnavailableError UnknownKind UnknownParent UsageError VersionConflict WaitTimeout""",
+    "event": "EventFlags EventHeader IndexEntry StoredEvent",
+    "faults": """
+        CheckpointFault CoordinateFault Damage DecodeStage KeyFault KindFault ParentFault
+        ReceiptFault SigningFault WriteState""",
+    "guard.bypass": "BypassAudit BypassReason BypassReceipt",
+    "guard.gates": "Gate GateSet",
+    "guard.proposal": "Proposal",
+    "guard.receipt": "Receipt",
+    "guard.stamp": "PolicyStamp",
+    "guard.verdict": "PERMIT Denial Denied Permit Verdict",
+    "ids": "CorrelationId EventId new_id operation_key",
+    "kind": "EventKind",
+    "machine": "Machine",
+    "note": "CheckpointNote",
+    "payload": "AnyPayload EventPayload FormerPayload OpenEnum WireEnum",
+    "pipeline": "Committed Pipeline",
+    "proof": "Proof",
+    "read.ancestry": "Ancestry AncestryEnd",
+    "read.causes": "CausalEnd CausalPath Impact Impacts",
+    "read.checkpoint": "CheckpointInvalid CursorCheckpoint",
+    "read.cursor": "Cursor",
+    "read.lossy_ops": "LossyOps",
+    "read.page": "Page",
+    "read.projection": "DictProjection Freshness Projected Projection RawProjection RebuildReport",
+    "read.reactor": "ReactionBatch Reactor",
+    "read.subscription": "EndReason Notification Overflow Subscription SubscriptionEnded",
+    "read.watch": "ProjectionWatcher",
+    "read.witness": "AtLeastOnce ObservedOnce",
+    "read.worker": "CursorWorker OnFailure RestartPolicy Step WorkerFailed",
+    "reader": "StoreReader",
+    "region": "KindFilter Region",
+    "report": """
+        Busy Finding Frontier Health HealthState Mode NoteFault OpenReport Stats Torn VerifyReport
+        Watermark WriterPressure""",
+    "signing.signing_key": "SigningKey",
+    "signing.verdict": "Invalid InvalidReason Signed TrustVerdict Unsigned",
+    "signing.verify_key": "VerifyKey",
+    "store": "Store",
+    "typestate": "Guarded Handle StateData Transition",
+    "wire": "Form",
+}
+_ROOMS: Final = ("abi", "system")
+_HOMES: Final = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+if not TYPE_CHECKING:  # a type checker has to see that a name is not there
+
+    def __getattr__(name: str) -> object:
+        """What is asked for by a public name. Reference: docs/adr/0029."""
+        if name in _ROOMS:
+            return import_module(f"batpak.{name}")
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module 'batpak' has no attribute {name!r}")
+        value = getattr(import_module(f"batpak.{home}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from typing import Final, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -42,10 +43,12 @@ from batpak.checks import (
 )
 from batpak.errors import RegistryError
 from batpak.exact import exact
-from batpak.guard.gates import Rule
 from batpak.payload import AnyPayload, FormerPayload, OpenEnum, WireEnum
 from batpak.registry import canonical_for, check_for
-from batpak.typestate import Edge, StateData
+
+if TYPE_CHECKING:
+    from batpak.guard.gates import Rule
+    from batpak.typestate import Edge, StateData
 
 __all__ = [
     "Edge",
@@ -88,8 +91,25 @@ __all__ = [
 
 ABI: Final = 1
 
+_HOMES: Final = {  # what most modules do without: imported when it is asked for first
+    "Edge": "batpak.typestate",
+    "Rule": "batpak.guard.gates",
+    "StateData": "batpak.typestate",
+}
+
 Old = TypeVar("Old", bound=FormerPayload)
 New = TypeVar("New", bound=AnyPayload)
+
+
+if not TYPE_CHECKING:  # a type checker has to see that a name is not there
+
+    def __getattr__(name: str) -> object:
+        """What is asked for by its name. Reference: docs/adr/0029."""
+        if name not in _HOMES:
+            raise AttributeError(f"module 'batpak.abi' has no attribute {name!r}")
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def require_abi(version: int, module: str) -> None:

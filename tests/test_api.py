@@ -8,7 +8,9 @@ surface of its own: `Cancelled` is also a likely name of a state.
 from __future__ import annotations
 
 import ast
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -79,6 +81,29 @@ def test_the_public_names_are_these_and_no_others(module: object, names: str) ->
 
     assert public == set(names.split())
     assert all(hasattr(module, name) for name in public)
+
+
+@pytest.mark.parametrize("module", [batpak, abi])
+def test_a_name_comes_from_where_type_checkers_read_that_it_does(module: ModuleType) -> None:
+    """What is imported late stands there twice: once for programs, once for type checkers."""
+    tree = ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))
+    for_checkers = next(
+        node.body
+        for node in tree.body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    imports = [node for node in for_checkers if isinstance(node, ast.ImportFrom)]
+    read = {alias.name: node.module for node in imports for alias in node.names}
+
+    for name, home in read.items():
+        module.__dict__.pop(name, None)  # as if nobody had asked for it yet
+        found = getattr(module, name)
+        wanted = import_module(str(home))
+        assert found is getattr(wanted, name, None) or found is import_module(f"{home}.{name}")
+    late = set(module.__all__) - set(read)
+    assert all(name in vars(module) for name in late), "neither read late nor there at once"
+    with pytest.raises(AttributeError, match="nowhere"):
+        _ = module.nowhere
 
 
 def test_generated_code_imports_the_public_surfaces_only() -> None:

@@ -26,21 +26,33 @@ def loaded_by(statement: str) -> set[str]:
     ran = subprocess.run(
         [sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True
     )
-    return {name.partition(".")[0] for name in ran.stdout.split()}
+    return set(ran.stdout.split())
 
 
-@pytest.mark.parametrize("statement", ["import batpak", "import batpak.abi"])
+def roots(names: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("statement", ["from batpak import *", "from batpak.abi import *"])
 def test_importing_the_runtime_loads_no_extra(statement: str) -> None:
-    loaded = loaded_by(statement)
+    loaded = roots(loaded_by(statement))
 
     assert loaded & EXTRAS == set()
     assert loaded >= {"batpak", "msgspec", "blake3"}
 
 
+def test_what_events_import_loads_no_engine() -> None:
+    loaded = loaded_by("from batpak import EventKind, EventPayload, FormerPayload, abi, override")
+
+    rooms = {name.split(".")[1] for name in loaded if name.startswith("batpak.")}
+    assert not rooms & {"disk", "journal", "index", "commit", "read", "store", "guard", "signing"}
+    assert len(rooms) < 20
+
+
 def test_the_generator_does_not_load_the_runtime() -> None:
     loaded = loaded_by("import batpak_codegen.run")
 
-    assert "batpak" not in loaded
+    assert "batpak" not in roots(loaded)
 
 
 def test_the_runtime_depends_on_msgspec_and_blake3_only() -> None:

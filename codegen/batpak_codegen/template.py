@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Final
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from typing import TYPE_CHECKING, Final
 
 from batpak_codegen.text import Code, Doc, Ident, Literal
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
@@ -35,6 +36,8 @@ def _template(name: str) -> Template:
 @cache
 def environment() -> Environment:
     """Return the one environment; templates are compiled once per process."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # half the start of `check`
+
     return Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
