@@ -6,6 +6,7 @@ import pytest
 
 from tests.proof.fuzz import quiet
 from tests.proof.fuzz_footer import parse_lying_footer
+from tests.proof.fuzz_text import parse_condition
 
 LIES = [  # scripts of `fuzz_footer`
     pytest.param("49c18c8a9c45686e2855ac7c33ed1477b220b58e91b7b5311401de49", id="beyond the file"),
@@ -19,3 +20,15 @@ LIES = [  # scripts of `fuzz_footer`
 def test_a_footer_that_lies_about_where_a_frame_begins_is_found_out(script: str) -> None:
     with quiet():
         assert parse_lying_footer(bytes.fromhex(script))
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "not ('' < 'dhl' not in event.carriers)",
+        "'post' == 'dhl' in event.carriers",
+        "'post' < 'dhl' == event.carrier",
+    ],
+)
+def test_a_chain_does_not_compare_a_text_with_what_becomes_a_member(condition: str) -> None:
+    assert not parse_condition(condition.encode())

@@ -338,6 +338,11 @@ class _Checker:
                 if operator not in ("==", "!=") and not algebra.ordered(left.type):
                     message = f"{algebra.described(left.type)} has no order"
                     raise ExpressionError("E0506", message, left.node.start, right.node.end)
+            if len(operands) > 1 and not algebra.same(left.type, operands[-1].type):
+                shown = cut(SCHEMA.text(left.node))
+                message = f"{shown} is text for what is before it, and a member for `{operator}`"
+                way = "compare in two steps, joined by `and`"
+                raise ExpressionError.at(operands[-1].node, "E0506", message, way)
             operands[-1:] = [left, right]
             left = right
         rest = zip((operator for operator, _ in node.rest), operands[1:], strict=True)
