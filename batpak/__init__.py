@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from batpak.config import Durability, Limits, OpenVerify, Signing, StoreConfig, SyncMode
     from batpak.coordinate import Coordinate
     from batpak.diagnostics import Diagnostics, WorkerHealth, WorkerState
-    from batpak.edges import edge, edges
+    from batpak.edge_table import edge, edges
     from batpak.errors import (
         BatpakError,
         ConflictError,
@@ -209,7 +209,7 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "config": "Durability Limits OpenVerify Signing StoreConfig SyncMode",
     "coordinate": "Coordinate",
     "diagnostics": "Diagnostics WorkerHealth WorkerState",
-    "edges": "edge edges",
+    "edge_table": "edge edges",
     "errors": """
         BatpakError ConflictError CorruptStore DamageError DecodeFailed DurabilityUnknown
         EventNotFound ForkedStoreError FutureVersion IdempotencyConflict IllegalHistory

@@ -44,7 +44,7 @@ from batpak.append import Cause, Ledger
 from batpak.arguments import require
 from batpak.coordinate import Coordinate
 from batpak.digest import joined_hash
-from batpak.edges import KEYS, Key, Row, key_type, row_names
+from batpak.edge_table import KEYS, Key, Row, key_type, row_names
 from batpak.errors import (
     IllegalHistory,
     IllegalTransition,

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Union
 from batpak import codec, meaning
 from batpak.append import Ledger
 from batpak.cache.states import States
-from batpak.edges import Row, row_names
+from batpak.edge_table import Row, row_names
 from batpak.errors import InvalidArgument
 from batpak.typestate import Edge, StateData
 

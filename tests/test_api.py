@@ -92,6 +92,7 @@ def test_a_name_comes_from_where_type_checkers_read_that_it_does(module: ModuleT
         for node in tree.body
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
     )
+    folder = Path(batpak.__file__).parent
     imports = [node for node in for_checkers if isinstance(node, ast.ImportFrom)]
     read = {alias.name: node.module for node in imports for alias in node.names}
 
@@ -100,6 +101,9 @@ def test_a_name_comes_from_where_type_checkers_read_that_it_does(module: ModuleT
         found = getattr(module, name)
         wanted = import_module(str(home))
         assert found is getattr(wanted, name, None) or found is import_module(f"{home}.{name}")
+        assert isinstance(found, ModuleType) or not (folder / f"{name}.py").exists(), (
+            "its module wins"
+        )
     late = set(module.__all__) - set(read)
     assert all(name in vars(module) for name in late), "neither read late nor there at once"
     with pytest.raises(AttributeError, match="nowhere"):

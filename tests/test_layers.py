@@ -21,7 +21,7 @@ FLOORS = {
     "batpak": """cli testing aio / store / appends / flow reader workers / feeds / projections
         / waits / opened queries / read upkeep / commit / recovery / journal index
         / pipeline machine abi
-        / snapshot / edges / guard append_receipt / typestate append proof
+        / snapshot / edge_table / guard append_receipt / typestate append proof
         / note claim / event / record system / diagnostics / wire meaning / region / payload
         / registry / config / cache / platform / report / outcome / reason / ids checks signing
         / kind coordinate clock codec digest disk / arguments / errors

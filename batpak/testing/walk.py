@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, Type
 from batpak import registry, wire
 from batpak.append import Ledger
 from batpak.config import StoreConfig
-from batpak.edges import Row
+from batpak.edge_table import Row
 from batpak.errors import BatpakError, IllegalTransition, InvalidArgument, StaleState
 from batpak.guard.receipt import Receipt, mint
 from batpak.kind import EventKind

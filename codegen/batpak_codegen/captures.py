@@ -25,6 +25,7 @@ GENERIC: Final = frozenset(  # what the library exports
         "GateSet",
         "Guarded",
         "Handle",
+        "LossyOps",
         "Machine",
         "Page",
         "Pipeline",

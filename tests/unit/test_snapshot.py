@@ -18,7 +18,7 @@ from batpak.append import BatchItem
 from batpak.cache.file import FileCache
 from batpak.cache.memory import MemoryCache
 from batpak.coordinate import Coordinate
-from batpak.edges import edge, edges
+from batpak.edge_table import edge, edges
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.snapshot import EVERY

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from batpak import Form, Ledger, StateData, override
-from batpak.edges import Key, Row
+from batpak.edge_table import Key, Row
 from batpak.errors import BatpakError, IllegalTransition, StaleState
 from batpak.seal import SEAL
 from batpak.testing import MemoryLedger, Scenario, strict_moves
