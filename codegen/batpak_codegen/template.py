@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from batpak_codegen.diagnostic import Diagnostic, SchemaError
 from batpak_codegen.text import Code, Doc, Ident, Literal
 
 if TYPE_CHECKING:
@@ -35,8 +36,16 @@ def _template(name: str) -> Template:
 
 @cache
 def environment() -> Environment:
-    """Return the one environment; templates are compiled once per process."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # half the start of `check`
+    """Return the one environment; templates are compiled once per process.
+
+    Raises:
+        SchemaError: E0008.
+    """
+    try:  # here, not above: `check` fills no template, and this is a tenth of its time
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    except ModuleNotFoundError as error:
+        message = f"the generator needs {error.name}: pip install 'batpak[gen]'"
+        raise SchemaError([Diagnostic("E0008", message, None)]) from error
 
     return Environment(
         loader=FileSystemLoader(TEMPLATES),

@@ -25,6 +25,7 @@ from batpak import (
     EventPayload,
     FormerPayload,
     GateSet,
+    ReactionBatch,
     Receipt,
     Store,
     StoredEvent,
@@ -48,7 +49,7 @@ from tests.golden.cases_out.gates.expected.orders import (
 )
 from tests.golden.cases_out.gates.expected.orders import hooks as h
 from tests.golden.cases_out.gates.expected.orders.contexts import Checkout, Desk
-from tests.golden.cases_out.gates.expected.orders.handlers import OrderHandler
+from tests.golden.cases_out.gates.expected.orders.handlers import OrderHandler, OrderReactor
 from tests.golden.cases_out.gates.expected.orders.order_machine import (
     DraftOrder,
     OrderMachine,
@@ -193,6 +194,10 @@ class Half(OrderHandler[None]):
     def on_order_placed(self, event: StoredEvent[OrderPlaced], /) -> None: ...  # type: ignore[explicit-override]  # as it may come
 
 
+class Deaf(OrderReactor):
+    def on_order_paid(self, event: Any, out: Any, witness: Any, /) -> None: ...  # type: ignore[explicit-override]  # noqa: ANN401  likewise
+
+
 class Whole(OrderHandler[str]):
     def on_order_placed(self, event: Any, /) -> str: ...  # type: ignore[explicit-override, empty-body]  # noqa: ANN401  likewise
     def on_order_paid(self, event: Any, /) -> str: ...  # type: ignore[explicit-override, empty-body]  # noqa: ANN401  likewise
@@ -234,6 +239,12 @@ def untyped(name: str) -> object:
         return getattr(db.get(receipt.event_id).payload, name)
 
     return stored(act)
+
+
+def react_with_a_former_version() -> object:
+    out = ReactionBatch()
+    out.push(AT, loose(SeenV1(text="x")))
+    return stored(lambda db: db.append_batch(out.items))
 
 
 def assign(of: object, name: str) -> None:
@@ -296,6 +307,8 @@ ROWS: dict[int, Callable[[], object]] = {
     65: lambda: (lambda handler: handler())(loose(Half)),
     69: lambda: loose(Whole()).dispatch(StoredEvent(sample(OrderRefunded), b"")),
     70: lambda: loose(Whole()).dispatch(StoredEvent(sending().event, b"")),
+    71: loose(Deaf),
+    73: react_with_a_former_version,
     74: another_class("NoEvolve", h.OrdersHooks),
     75: lambda: judged("CREDIT_LIMITS"),
     76: lambda: judged(None),

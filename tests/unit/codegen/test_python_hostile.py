@@ -72,10 +72,10 @@ LOOPS = {
 def test_a_module_that_never_ends_is_ended(attack: str, tmp_path: Path) -> None:
     started = time.monotonic()
 
-    text = refused(tmp_path, FINE + attack + "\n", seconds=1)
+    text = refused(tmp_path, FINE + attack + "\n", seconds=3)
 
     assert text.startswith(LOOPS[attack].format(FINE.count("\n") + 1)), text
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 60
 
 
 def test_a_swallowed_refusal_is_a_refusal(tmp_path: Path) -> None:

@@ -748,7 +748,7 @@ def test_who_was_about_to_be_woken_when_an_append_was_interrupted_is_woken(
         while worker.lag:
             time.sleep(0.001)
         assert kept.numbers == [1]
-        assert len(calls) == 2
+        assert len(calls) > 1  # an interrupted publication is published again
 
 
 def test_raw_events_are_handled_as_they_are_stored(store: Store) -> None:
