@@ -54,7 +54,8 @@ def seconds_of(argument: str, value: object) -> float:
     """
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
         return float(min(value, SECONDS_MAX))
-    raise InvalidArgument(argument, f"must be seconds, 0 or more, not {_shown(value)}")
+    found = value if isinstance(value, float) else _shown(value)
+    raise InvalidArgument(argument, f"must be a number of seconds, 0 or more, not {found}")
 
 
 def text_of(argument: str, value: object) -> str:

@@ -379,7 +379,7 @@ def test_watching_writes_after_a_change_and_ends_with_130(project: Path) -> None
         child.send_signal(SIGINT)
         code = child.wait(timeout=20)
 
-    assert "17 files written" in first
+    assert "18 files written" in first
     assert "2 files written" in second
     assert code == 130
 

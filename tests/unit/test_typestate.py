@@ -116,14 +116,15 @@ def test_any_other_name_is_an_ordinary_attribute_error(new: NewParcel) -> None:
 
 def test_a_handle_class_without_moves_can_be_written_by_hand() -> None:
     class Idle(StateData, frozen=True, kw_only=True, tag="Idle"):
-        pass
+        parcel_id: ParcelId
 
     class IdleThing(Handle[Idle]):
         __slots__ = ()
 
     class Things(ParcelMachine):
         def idle(self) -> IdleThing:
-            return self._fresh("1", IdleThing, Idle())
+            parcel_id = new_id(ParcelId)
+            return self._fresh(parcel_id, IdleThing, Idle(parcel_id=parcel_id))
 
     thing = Things(BrittleLedger()).idle()
 
