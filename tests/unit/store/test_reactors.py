@@ -30,15 +30,15 @@ from batpak.store import Store
 from batpak.testing import sample
 from batpak.testing.platform import SimPlatform
 from batpak.wire import RAW, Form
-from tests.facts import FAST, PLAIN, USER, Counted, Said
-from tests.golden.cases_out.gates.expected.orders import (
+from shop.gen.orders import (
     OrderCancelled,
     OrderId,
     OrderPaid,
     OrderPlaced,
     OrderShipped,
 )
-from tests.golden.cases_out.gates.expected.orders.handlers import OrderReactor
+from shop.gen.orders.handlers import OrderReactor
+from tests.facts import FAST, PLAIN, USER, Counted, Said
 
 ANSWERS: Final = Coordinate("answer:1", "acme")
 STRANGE: Final = EventKind.custom(0xE, 0x7FE)
