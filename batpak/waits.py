@@ -88,6 +88,7 @@ class Waits(Queries):
         Returns:
             What takes it back.
         """
+        self._alive()
         waiters = self._opened.waiters
         waiters.join(call)
         return partial(waiters.leave, call)

@@ -30,9 +30,10 @@ from batpak.ids import EventId
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.read.projection import Projection
+from batpak.read.reactor import Reactor
 from batpak.reader import _give_back
 from batpak.region import Region
-from batpak.report import HealthState
+from batpak.report import HealthState, Watermark
 from batpak.store import Store
 from tests.facts import USER, Counted
 from tests.proof.child import Child, Kept, Reached, Stored, Tell, Work, append
@@ -69,6 +70,9 @@ CALLS: Final[dict[str, Callable[[Store], object]]] = {
     "append_denial": lambda store: store.append_denial(USER, cast("Denial", None)),
     "submit": lambda store: store.submit(USER, Counted(n=1)),
     "submit_batch": lambda store: store.submit_batch([BatchItem(USER, Counted(n=1))]),
+    "try_submit": lambda store: store.try_submit(USER, Counted(n=1)),
+    "try_submit_batch": lambda store: store.try_submit_batch([BatchItem(USER, Counted(n=1))]),
+    "pressure": lambda store: store.pressure(),
     "sync": lambda store: store.sync(),
     "checkpoint": lambda store: store.checkpoint(),
     "get": lambda store: store.get(0),
@@ -83,6 +87,18 @@ CALLS: Final[dict[str, Callable[[Store], object]]] = {
     "version": lambda store: store.version("user:1"),
     "entities": lambda store: list(store.entities()),
     "project": lambda store: store.project(Numbers(), "user:1"),
+    "project_if_changed": lambda store: store.project_if_changed(Numbers(), "user:1", since=0),
+    "watch_projection": lambda store: store.watch_projection(Numbers(), "user:1").next(0),
+    "rebuild_projection": lambda store: store.rebuild_projection(Numbers(), "user:1"),
+    "subscribe_lossy": lambda store: store.subscribe_lossy().recv(0),
+    "cursor_guaranteed": lambda store: store.cursor_guaranteed().poll(),
+    "cursor_worker": lambda store: store.cursor_worker(Region.all(), lambda _, __: None),
+    "react": lambda store: store.react(cast("Reactor[EventPayload]", None)),
+    "cursor_checkpoints": lambda store: store.cursor_checkpoints(),
+    "reset_cursor": lambda store: store.reset_cursor("mine", position=0),
+    "wait_for": lambda store: store.wait_for(Watermark.VISIBLE, 1 << 40, timeout_s=0),
+    "applier": lambda store: store.applier("mine"),
+    "once_moved": lambda store: store.once_moved(lambda: None),
     "walk_ancestors": lambda store: store.walk_ancestors(ID),
     "why": lambda store: store.why(ID),
     "impact": lambda store: list(store.impact(ID)),
