@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Final, Protocol, TypeVar
+from typing import Final
 from uuid import UUID
 
 from batpak.append import AppendReceipt, BatchItem, Cause
@@ -22,28 +22,16 @@ from batpak.arguments import seconds_of
 from batpak.commit.ticket import R, Ticket
 from batpak.coordinate import Coordinate
 from batpak.errors import StoreClosed, WaitTimeout
+from batpak.event import Q, StoredEvent
 from batpak.payload import EventPayload
+from batpak.read.cursor import Cursor
 from batpak.read.projection import Projection, S
+from batpak.read.subscription import EndReason, Notification, Subscription, SubscriptionEnded
 from batpak.reader import StoreReader
 from batpak.report import Busy, Frontier, Watermark
 from batpak.store import Store
 
-T_co = TypeVar("T_co", covariant=True)
-T = TypeVar("T")
-
 PATIENCE_S: Final = 1.0  # between two looks of a task that was not woken
-
-
-class Pulled(Protocol[T_co]):
-    """What `follow` can go along: a cursor."""
-
-    def poll(self) -> T_co | None:
-        """The next one, or None: there is none yet. Never waits."""
-        ...
-
-    def on_ready(self, call: Callable[[], None], /) -> None:
-        """Have a function called, from any thread, whenever there may be something to poll."""
-        ...
 
 
 async def append(
@@ -145,7 +133,7 @@ async def project(store: StoreReader, projection: Projection[S], entity: str) ->
     return await asyncio.to_thread(store.project, projection, entity)
 
 
-async def follow(cursor: Pulled[T]) -> AsyncIterator[T]:
+async def follow(cursor: Cursor[Q]) -> AsyncIterator[StoredEvent[Q]]:
     """One event after the other; waits for those that are still to come.
 
     It ends when the store is closed. If it is cancelled, nothing is passed over: an event is taken
@@ -165,6 +153,30 @@ async def follow(cursor: Pulled[T]) -> AsyncIterator[T]:
         if found is None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ready.wait(), PATIENCE_S)
+        else:
+            yield found
+
+
+async def notifications(subscription: Subscription) -> AsyncIterator[Notification]:
+    """One notification after the other; waits for those that are still to come. Lossy, as it is.
+
+    It ends when the subscription or the store is closed.
+
+    Raises:
+        SubscriptionEnded: Its buffer was too small, and its policy is to end then.
+        As `Subscription.recv` otherwise.
+    """
+    while True:
+        try:
+            found = subscription.recv(0)
+        except SubscriptionEnded as end:
+            if end.reason is EndReason.CLOSED:
+                return
+            raise
+        if found is None:
+            ready = asyncio.Event()
+            subscription.on_ready(_setter(ready))
+            await ready.wait()
         else:
             yield found
 

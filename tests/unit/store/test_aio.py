@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -25,6 +23,7 @@ from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.read.projection import Projection
+from batpak.read.subscription import Overflow, Subscription, SubscriptionEnded
 from batpak.report import Watermark
 from batpak.store import Store
 from tests.facts import FAST, PLAIN, USER, Counted
@@ -162,32 +161,10 @@ def test_a_wait_ends_with_the_store_and_one_that_is_cancelled_leaves_nothing(
         asyncio.run(main())
 
 
-class Followed:
-    """A cursor over a store, as far as `follow` needs one."""
-
-    def __init__(self, store: Store) -> None:
-        self._store, self._next = store, count()
-        self._position = 0
-
-    def poll(self) -> StoredEvent[EventPayload] | None:
-        if self._position >= self._store.frontier().visible:
-            return None
-        event = self._store.get(self._position)
-        self._position += 1
-        return event
-
-    def on_ready(self, call: Callable[[], None]) -> None:
-        def again() -> None:
-            self._store.once_moved(again)
-            call()
-
-        self._store.once_moved(again)
-
-
 def test_following_gives_each_event_once_and_ends_with_the_store(tmp_path: Path) -> None:
     async def main() -> list[int]:
         seen: list[int] = []
-        cursor = Followed(store)
+        cursor = store.cursor_guaranteed()
 
         async def read(at_most: int) -> None:
             async for event in aio.follow(cursor):
@@ -212,6 +189,50 @@ def test_following_gives_each_event_once_and_ends_with_the_store(tmp_path: Path)
 
     with Store.open(tmp_path / "s", FAST) as store:
         assert asyncio.run(main()) == list(range(51))
+
+
+async def received(feed: Subscription) -> list[int]:
+    return [one.sequence async for one in aio.notifications(feed)]
+
+
+async def drained(feed: Subscription) -> None:
+    while feed.pending:
+        await asyncio.sleep(0.001)
+
+
+def test_notifications_come_in_order_and_end_with_the_subscription(tmp_path: Path) -> None:
+    async def main() -> list[int]:
+        feed = store.subscribe_lossy()
+        reading = asyncio.create_task(received(feed))
+        await asyncio.gather(*[aio.append(store, USER, FACT) for _ in range(50)])
+        await drained(feed)
+        await aio.append(store, USER, FACT)
+        await drained(feed)
+        feed.close()
+        return await reading
+
+    with Store.open(tmp_path / "s", FAST) as store:
+        assert asyncio.run(main()) == list(range(51))
+
+
+def test_notifications_end_with_the_store_or_with_what_was_lost(tmp_path: Path) -> None:
+    async def main() -> None:
+        small = store.subscribe_lossy(capacity=1, overflow=Overflow.DISCONNECT)
+        endless = store.subscribe_lossy()
+        reading = asyncio.create_task(received(endless))
+        await asyncio.sleep(0.01)
+        for _ in range(3):
+            store.append(USER, FACT)
+        with pytest.raises(SubscriptionEnded, match="2 events were lost"):
+            await received(small)
+        rest = asyncio.create_task(received(store.subscribe_lossy()))
+        await asyncio.sleep(0.01)
+        store.close()
+        assert await reading == [0, 1, 2]
+        assert await rest == []
+
+    with Store.open(tmp_path / "s", FAST) as store:
+        asyncio.run(main())
 
 
 def test_a_loop_that_has_ended_is_not_called(tmp_path: Path) -> None:
