@@ -21,6 +21,7 @@ import sys
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
@@ -34,6 +35,7 @@ FENCE = re.compile(
 )
 CD = re.compile(r"cd (?P<folder>\S+)")
 TIME = re.compile(r"\(\d+\.\d\d s\)")
+CACHE = TemporaryDirectory(prefix="batpak-docs-mypy-")
 LINK = re.compile(r"\]\((?!https?://)(?P<path>[^)#]*)(?:#[^)]*)?\)")
 
 
@@ -123,7 +125,13 @@ def assert_prints(command: str, expected: str | None, folder: Path) -> None:
     ran = subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
-        env={**os.environ, "PATH": path, "COLUMNS": "100", "NO_COLOR": "1"},
+        env={
+            **os.environ,
+            "PATH": path,
+            "COLUMNS": "100",
+            "NO_COLOR": "1",
+            "MYPY_CACHE_DIR": CACHE.name,  # the library is read once, not by each page again
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
