@@ -407,7 +407,7 @@ class Lane(Line):
 
     def _stop(self, error: BaseException) -> None:
         if self.poison is None:
-            self.poison = error
+            self.poison = copy.copy(error)  # its traceback would lead to the handle, and hold it
             log.error("writing stopped", extra={"path": self._directory.path, "cause": str(error)})
         self.ended = True  # last: whoever sees it finds the reason
         self._waiters.wake()

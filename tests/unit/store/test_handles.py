@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import errno
+import gc
 import os
 import pickle
 import subprocess
@@ -23,6 +24,7 @@ import pytest
 from batpak.config import Limits, StoreConfig
 from batpak.errors import (
     BatpakError,
+    DurabilityUnknown,
     ForkedStoreError,
     InvalidArgument,
     StorageFailed,
@@ -31,6 +33,7 @@ from batpak.errors import (
     StoreReadOnly,
 )
 from batpak.store import Store
+from batpak.testing.platform import SimPlatform
 from tests.facts import FAST, PLAIN, USER, Counted
 
 HOLD = """
@@ -212,6 +215,24 @@ def test_a_lost_handle_warns_and_frees_the_directory(tmp_path: Path) -> None:
     with Store.open(tmp_path / "s", PLAIN) as again:
         assert not again.open_report.clean
         assert again.count() == 1
+
+
+def poisoned(sim: SimPlatform) -> None:
+    """Leave a handle behind that has stopped writing."""
+    store = Store.open("s", PLAIN, platform=sim)
+    sim.fail_at(1, errno.EIO, kind="sync")
+    with pytest.raises(DurabilityUnknown):
+        store.append(USER, Counted(n=0))
+
+
+@pytest.mark.filterwarnings("ignore:unclosed store:ResourceWarning")
+def test_a_lost_handle_that_has_stopped_writing_frees_the_directory_too() -> None:
+    sim = SimPlatform(seed=1)
+    poisoned(sim)
+    gc.collect()
+
+    with Store.open("s", PLAIN, platform=sim) as again:
+        assert again.count() <= 1
 
 
 def test_eight_threads_get_one_sequence_each(tmp_path: Path) -> None:
