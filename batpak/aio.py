@@ -136,15 +136,15 @@ async def project(store: StoreReader, projection: Projection[S], entity: str) ->
 async def follow(cursor: Cursor[Q]) -> AsyncIterator[StoredEvent[Q]]:
     """One event after the other; waits for those that are still to come.
 
-    It ends when the store is closed. If it is cancelled, nothing is passed over: an event is taken
-    from the cursor only to be given at once.
+    It ends when the store or the cursor is closed. If it is cancelled, nothing is passed over: an
+    event is taken from the cursor only to be given at once.
 
     Raises:
         As the `poll` of the cursor.
     """
     ready = asyncio.Event()
     cursor.on_ready(_setter(ready))
-    while True:
+    while not cursor.closed:
         ready.clear()
         try:
             found = cursor.poll()

@@ -128,7 +128,7 @@ CHECKPOINT_HINTS: Final = {
     CheckpointFault.REGION: "use another id for another region, or Store.reset_cursor",
     CheckpointFault.FOREIGN: "restore the store and its cursors/ together, or Store.reset_cursor",
     CheckpointFault.AHEAD: "restore the newer copy of the store, or Store.reset_cursor",
-    CheckpointFault.IN_USE: "stop the other one, or use another id",
+    CheckpointFault.IN_USE: "stop the other one and wait for it with join(), or use another id",
 }
 
 

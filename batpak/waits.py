@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,6 +19,8 @@ from batpak.faults import WriteState
 from batpak.opened import Opened
 from batpak.queries import Queries
 from batpak.report import Frontier, Watermark
+
+log: Final = logging.getLogger("batpak.lane")
 
 
 class Waits(Queries):
@@ -83,15 +87,24 @@ class Waits(Queries):
         """Have a function called once, when a bound has moved or never will again; for event loops.
 
         Whoever has moved it calls, perhaps on the lane: so it may wake somebody, and no more. It
-        may neither raise nor use the store.
+        may not use the store. What it raises is logged.
 
         Returns:
             What takes it back.
         """
         self._alive()
+        if not callable(call):
+            raise InvalidArgument("call", f"must be callable, not {type(call).__name__}")
         waiters = self._opened.waiters
-        waiters.join(call)
-        return partial(waiters.leave, call)
+
+        def once() -> None:
+            try:
+                call()
+            except Exception:  # it is on the lane: an append of somebody else would raise it
+                log.exception("a callback failed")
+
+        waiters.join(once)
+        return partial(waiters.leave, once)
 
     def _wanted(self, mark: object, at: object, applier: object) -> Wanted:
         checked = mark_of("mark", mark)

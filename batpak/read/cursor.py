@@ -63,6 +63,7 @@ class Cursor(Generic[Q]):
         self._stop = start
         self._user: dict[None, int] = {}  # the thread that uses it
         self._teller: Worker | None = None
+        self._closed = False
 
     # ------------------------------------------------------------------------------- how it stands
 
@@ -75,6 +76,11 @@ class Cursor(Generic[Q]):
     def lag(self) -> int:
         """How many events of the log it has not looked at."""
         return max(0, self._table.bound - self._position)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed: it gives nothing any more, and its checkpoint is another's."""
+        return self._closed
 
     @property
     def committed(self) -> int:
@@ -114,7 +120,7 @@ class Cursor(Generic[Q]):
         Raises:
             CorruptStore, UnknownKind, FutureVersion, DecodeFailed: The next event cannot be read as
                 it was. The cursor stays in front of it.
-            InvalidArgument: Another thread is using this cursor.
+            InvalidArgument: Another thread is using this cursor, or it is closed.
             StoreClosed, ForkedStoreError: The handle does not read any more.
         """
         at_most = count_of("max_events", max_events)
@@ -123,8 +129,8 @@ class Cursor(Generic[Q]):
     def follow(self, idle_timeout_s: float | None = None) -> Iterator[StoredEvent[Q]]:
         """One event after the other; waits for those that are still to come.
 
-        It ends when the store is closed, or when nothing has come for so long. `commit` inside the
-        loop takes in the event of that round.
+        It ends when the store or the cursor is closed, or when nothing has come for so long.
+        `commit` inside the loop takes in the event of that round.
 
         Args:
             idle_timeout_s: None: wait until the store is closed.
@@ -148,19 +154,25 @@ class Cursor(Generic[Q]):
     def _take_or_wait(self, idle_s: float | None) -> list[StoredEvent[Q]]:
         now = self._platform.monotonic_ns
         began, rest_s = now(), idle_s
-        while True:
+        while not self._closed:
             found = self._take(1)
             if found or not self._waiters.until(self._has_news, rest_s):
                 return found
             if idle_s is not None:  # what has come may be of another region
                 rest_s = max(0.0, idle_s - (now() - began) / 1e9)
+        return []
 
     def _has_news(self) -> bool:
         self._alive()
-        return self._bound() > self._position
+        return self._closed or self._bound() > self._position
+
+    def _open(self) -> None:
+        self._alive()
+        if self._closed:
+            raise InvalidArgument("cursor", "is closed", hint="make another one")
 
     def _take(self, at_most: int) -> list[StoredEvent[Q]]:
-        self._alive()
+        self._open()
         found: list[StoredEvent[Q]] = []
         while len(found) < at_most:
             events = self._events
@@ -202,8 +214,9 @@ class Cursor(Generic[Q]):
             StorageFailed: The system refused. What is saved is this position or the one before.
             DurabilityUnknown: The log could not be made durable up to there.
             StoreClosed, StorePoisoned, ForkedStoreError: This handle writes no more.
+            InvalidArgument: The cursor is closed.
         """
-        self._alive()
+        self._open()
         position = self._position
         if self._checkpoint is not None:
             self._checkpoint.save(position)
@@ -232,7 +245,7 @@ class Cursor(Generic[Q]):
         """
         if not callable(call):
             raise InvalidArgument("call", f"must be callable, not {type(call).__name__}")
-        self._alive()
+        self._open()
         self._hush()
 
         def tell() -> None:
@@ -254,8 +267,11 @@ class Cursor(Generic[Q]):
             teller.stop(0)
 
     def close(self) -> None:
-        """Give its checkpoint to others, and end its callbacks. Twice is harmless."""
+        """End it: `follow` and its callbacks too; others get its checkpoint. Twice is harmless."""
+        self._closed = True
         self._hush()
+        self._waiters.wake()
+        self._waiters.call_due()
         if self._checkpoint is not None:
             self._checkpoint.release()
 

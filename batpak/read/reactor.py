@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Final, Generic, TypeAlias
+from typing import Any, ClassVar, Final, Generic, TypeAlias, cast
 
 from batpak.append import BatchItem, Cause, PriorItem, RawPayload
 from batpak.commit import request
@@ -158,7 +158,10 @@ def reactions(reactor: Reactor[Q], commit: Commit, witness: AtLeastOnce | None) 
     def deliver(events: Sequence[StoredEvent[Q]], done: Callable[[int], None]) -> None:
         for event in events:
             out = ReactionBatch()
-            reactor.react(event, out, witness)
+            given = cast("Callable[..., object]", reactor.react)(event, out, witness)
+            if given is not None:  # a coroutine would never run, and its source be passed
+                name = type(given).__name__
+                raise InvalidArgument("react", f"gave a {name}; what it has to say goes into `out`")
             if len(out):
                 key = None if witness is None else key_of(reactor.NAME, witness, event)
                 commit(out.items, event, key)

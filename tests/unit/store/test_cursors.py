@@ -262,3 +262,40 @@ def test_a_callback_that_appends_does_not_stand_in_its_own_way(tmp_path: Path) -
         assert done.wait(5)
         cursor.close()
         cursor.close()
+
+
+def test_a_closed_cursor_gives_nothing_and_leaves_the_place_of_its_successor_alone(
+    store: Store,
+) -> None:
+    fill(store, 5)
+    closed = store.cursor_guaranteed(checkpoint_id="mine")
+    closed.poll()
+    closed.close()
+    closed.close()
+
+    with store.cursor_guaranteed(checkpoint_id="mine") as next_one:
+        next_one.poll_batch(4)
+        next_one.commit()
+        for act in (closed.poll, closed.commit, lambda: closed.on_ready(lambda: None)):
+            with pytest.raises(InvalidArgument, match="cursor: is closed"):
+                act()
+
+    assert closed.closed
+    assert list(closed.follow()) == []
+    assert [one.position for one in store.cursor_checkpoints()] == [4]
+
+
+def test_closing_a_cursor_ends_who_follows_it(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "s", FAST) as store:
+        fill(store, 2)
+        cursor = store.cursor_guaranteed()
+        seen: list[int] = []
+        thread = threading.Thread(target=lambda: seen.extend(e.sequence for e in cursor.follow()))
+        thread.start()
+        while cursor.lag:
+            time.sleep(0.001)
+        cursor.close()
+        thread.join(30)
+
+    assert not thread.is_alive()
+    assert seen == [0, 1]

@@ -7,7 +7,7 @@ whose cause nobody knows, a reactor that is given what it never asked for.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Final, final
+from typing import Any, ClassVar, Final, final
 from uuid import UUID, uuid4
 
 import pytest
@@ -386,3 +386,22 @@ def test_a_generated_reactor_answers_each_event_of_its_group_with_its_method(
         f"paid {order_id}",
         "thanks",
     ]
+
+
+def test_what_gives_something_instead_of_pushing_it_passes_no_source(
+    store: Store, sim: SimPlatform
+) -> None:
+    class Later(Echo):
+        NAME: ClassVar[str] = "later"
+
+        def react(self, event: Any, out: Any, witness: Any, /) -> Any:  # type: ignore[explicit-override]  # noqa: ANN401  as it may come
+            return [event, out, witness]
+
+    count(store, 1)
+    worker = store.react(Later(), checkpoint_id="mine", restart=RestartPolicy.never())
+    sim.run_background()
+
+    with pytest.raises(WorkerFailed) as caught:
+        worker.join()
+    assert str(caught.value.cause) == "react: gave a list; what it has to say goes into `out`"
+    assert store.cursor_checkpoints() == ()

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import pytest
@@ -693,3 +693,17 @@ def test_a_ledger_in_memory_refuses_a_wait_as_a_store_does() -> None:
         with pytest.raises(InvalidArgument):
             ledger.append_batch([BatchItem(USER, FACT)], **wrong)
     assert ledger.append(USER, FACT, wait_for=APPLIED, timeout_s=0).sequence == 0
+
+
+def test_a_hook_that_raises_is_logged_and_fails_no_append(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Store.open(tmp_path / "s", FAST) as store:
+        store.once_moved(lambda: cast("list[None]", []).pop())
+        assert store.append(USER, Counted(n=1)).sequence == 0
+        with pytest.raises(InvalidArgument, match="call: must be callable, not int"):
+            store.once_moved(cast("Callable[[], None]", 5))
+
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+        "a callback failed"
+    ]
