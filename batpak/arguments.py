@@ -99,6 +99,16 @@ def require(argument: str, given: object, *classes: type) -> None:
         raise InvalidArgument(argument, f"expected a {names}, got a {type(given).__name__}")
 
 
+def require_callable(argument: str, given: object) -> None:
+    """Refuse what cannot be called before somebody else calls it.
+
+    Raises:
+        InvalidArgument: It cannot.
+    """
+    if not callable(given):
+        raise InvalidArgument(argument, f"must be callable, not {type(given).__name__}")
+
+
 def check_nesting(argument: str, nested: list[T], inside: Callable[[T], list[T]]) -> None:
     """Make sure that what is `inside` one another nests at most NESTING_MAX deep.
 

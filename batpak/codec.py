@@ -86,7 +86,7 @@ def builtins(value: object) -> object:
 def _extension(value: object) -> object:
     if isinstance(value, msgspec.msgpack.Ext):
         return {"ext": value.code, "data": bytes(value.data).hex()}
-    raise NotImplementedError
+    raise TypeError(f"a {type(value).__name__} is no plain value")
 
 
 def check_depth(data: bytes) -> None:

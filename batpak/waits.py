@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batpak.append import AppendReceipt
-from batpak.arguments import is_count, seconds_of
+from batpak.arguments import is_count, require_callable, seconds_of
 from batpak.commit.applier import Applier, Appliers
 from batpak.commit.limit import Limit
 from batpak.errors import InvalidArgument
@@ -93,8 +93,7 @@ class Waits(Queries):
             What takes it back.
         """
         self._alive()
-        if not callable(call):
-            raise InvalidArgument("call", f"must be callable, not {type(call).__name__}")
+        require_callable("call", call)
         waiters = self._opened.waiters
 
         def once() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, overload
 
-from batpak.arguments import is_count, seconds_of, text_of
+from batpak.arguments import is_count, require_callable, seconds_of, text_of
 from batpak.commit.lane import Lane
 from batpak.config import Durability, StoreConfig
 from batpak.errors import InvalidArgument
@@ -106,8 +106,7 @@ class Workers(Feeds):
             StorageFailed: The system refused.
         """
         self._alive()
-        if not callable(handler):
-            raise InvalidArgument("handler", f"must be callable, not {type(handler).__name__}")
+        require_callable("handler", handler)
         region, form = region_of(region), form_of(form)
         witness = None if checkpoint_id is None else AtLeastOnce(checkpoint_id, SEAL)
 

@@ -326,6 +326,7 @@ class Lane(Line):
         if self._intent is not None:
             self._settle(self._intent)
         self._waiters.wake()  # those too whom it was about to wake
+        self._call_due()
 
     def _settle(self, plan: Plan) -> None:
         """Complete a commit that an exception from outside has interrupted."""

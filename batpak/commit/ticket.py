@@ -11,8 +11,9 @@ from typing import Final, Generic, TypeAlias, TypeVar
 from msgspec import Struct
 
 from batpak.append import AppendReceipt
+from batpak.arguments import require_callable
 from batpak.commit.unit import Unit
-from batpak.errors import InvalidArgument, WaitTimeout
+from batpak.errors import WaitTimeout
 from batpak.faults import WriteState
 from batpak.override import override
 from batpak.platform import Platform
@@ -77,8 +78,7 @@ class Ticket(ABC, Generic[R]):
         It is called by whichever thread committed the unit, after the lane is released. What it
         raises is logged.
         """
-        if not callable(call):
-            raise InvalidArgument("call", f"must be callable, not {type(call).__name__}")
+        require_callable("call", call)
         unit = self._unit
         self._calls.append(call)
         if unit.done:

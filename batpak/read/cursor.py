@@ -11,7 +11,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Generic, Self
 
-from batpak.arguments import count_of, seconds_of
+from batpak.arguments import count_of, require_callable, seconds_of
 from batpak.commit.waiters import Waiters
 from batpak.commit.worker import Worker
 from batpak.errors import BatpakError, InvalidArgument, StoreClosed
@@ -243,8 +243,7 @@ class Cursor(Generic[Q]):
         it may use the store. The last call is when the store closes. What it raises is logged.
         `close` ends it.
         """
-        if not callable(call):
-            raise InvalidArgument("call", f"must be callable, not {type(call).__name__}")
+        require_callable("call", call)
         self._open()
         self._hush()
 

@@ -18,6 +18,7 @@ from typing import Final, Self, final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from batpak.arguments import require_callable
 from batpak.commit.waiters import Waiters, keys_of
 from batpak.errors import InvalidArgument, StoreClosed, UnavailableError
 from batpak.event import IndexEntry
@@ -278,8 +279,7 @@ class Subscription(Iterator[Notification]):
         Raises:
             InvalidArgument: It cannot be called.
         """
-        if not callable(callback):
-            raise InvalidArgument("callback", f"must be callable, not {type(callback).__name__}")
+        require_callable("callback", callback)
         waiters, keys, left = self._waiters, self._keys, [callback]
 
         def woken() -> None:  # on the lane
