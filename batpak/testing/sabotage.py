@@ -22,7 +22,8 @@ from types import CodeType, FunctionType
 from typing import Final
 
 from batpak.errors import InvalidArgument
-from batpak.testing.switches import SWITCHES, Edit
+from batpak.testing.switch import Edit
+from batpak.testing.switches import SWITCHES
 
 _OUTER: Final = "_outer"
 _BROKEN: Final = set[FunctionType]()  # by some block, at this moment

@@ -10,7 +10,8 @@ from batpak.store import Store
 from batpak.testing import switches
 from batpak.testing.platform import SimPlatform
 from batpak.testing.sabotage import sabotage
-from batpak.testing.switches import SWITCHES, Edit, Switch
+from batpak.testing.switch import Edit, Switch
+from batpak.testing.switches import SWITCHES
 from tests.facts import USER, Counted
 
 
