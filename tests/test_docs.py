@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests import warm
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(
@@ -34,6 +37,8 @@ FENCE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 CD = re.compile(r"cd (?P<folder>\S+)")
+SHELL = set("|&;<>()$`*?~=")  # what makes a line of a console more than a program and its words
+PROGRAMS = {"python": [], "batpak": ["-m", "batpak"], "pytest": ["-m", *warm.PYTEST]}
 TIME = re.compile(r"\(\d+\.\d\d s\)")
 CACHE = TemporaryDirectory(prefix="batpak-docs-mypy-")
 LINK = re.compile(r"\]\((?!https?://)(?P<path>[^)#]*)(?:#[^)]*)?\)")
@@ -121,22 +126,26 @@ def commands(text: str) -> Iterator[tuple[str, str]]:
 
 
 def assert_prints(command: str, expected: str | None, folder: Path) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    ran = subprocess.run(
-        ["bash", "-c", command],
-        cwd=folder,
-        env={
-            **os.environ,
-            "PATH": path,
-            "COLUMNS": "100",
-            "NO_COLOR": "1",
-            "MYPY_CACHE_DIR": CACHE.name,  # the library is read once, not by each page again
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    env = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "100",
+        "NO_COLOR": "1",
+        "MYPY_CACHE_DIR": CACHE.name,  # the library is read once, not by each page again
+    }
+    program, *words = [""] if SHELL & set(command) else shlex.split(command)
+    if program in PROGRAMS:
+        ran = warm.run([*PROGRAMS[program], *words], folder, env, one_stream=True)
+    else:
+        ran = subprocess.run(
+            ["bash", "-c", command],
+            cwd=folder,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
     assert expected is not None or ran.returncode == 0, ran.stdout
     if expected is not None:
         pattern = re.sub(r"([\[\]*?])", r"[\1]", TIME.sub("...", expected.strip()))

@@ -30,7 +30,8 @@ FLOORS = {
     "batpak.disk": "secret / posix whole / seam",
     "batpak.signing": "trust / signing_key / verify_key / verdict",
     "batpak.testing": """scenario / given / walk ledger samples moves / platform sabotage contract
-        / crash handles threads watched / history disk switches / image switch / clock faults model""",
+        / crash handles threads watched / history disk switches / image switch
+        / clock faults model""",
     "batpak.cli": """main / schemas pictures stores signatures decode demo versions
         / kinds manner readable trusted / generated""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor

@@ -5,8 +5,6 @@ It is what people copy when they build something live; without this it would rot
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ import pytest
 from batpak import Durability, Store, StoreConfig, new_id
 from chat.app import Badge, Presence, Screen, history, join, leave, post, start_typing, tell
 from chat.gen.rooms import RoomId
+from tests import warm
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "chat"
 
@@ -93,13 +92,7 @@ def test_a_badge_counts_what_others_say(store: Store) -> None:
 
 
 def test_the_story_is_told_by_its_own_command(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "chat.app", str(tmp_path / "chat.store")],
-        cwd=EXAMPLE,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run(["-m", "chat.app", tmp_path / "chat.store"], EXAMPLE)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "slow: Ada and Cleo here, Ada typing, read again 1 times" in done.stdout

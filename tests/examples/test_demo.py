@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import warm
+
 STORY = (
     r"2 packages, 4 events: \d+ files written",
     r"mypy --strict: .* no error",
@@ -44,21 +46,7 @@ def test_the_demo_goes_from_a_schema_to_a_killed_process_and_back(tmp_path: Path
         place = found.end()
     left = [path.name for path in tmp_path.iterdir()]
     assert len(left) == 1, "one folder, where the demo says"
-
-
-def test_a_store_left_by_the_demo_verifies_from_the_command_line(tmp_path: Path) -> None:
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "NO_COLOR": "1", "COLUMNS": "200"}
-    subprocess.run(
-        [sys.executable, "-m", "batpak", "demo"], env=environment, check=True, capture_output=True
-    )
     store = next(tmp_path.glob("*/orders/shop.store"))
-
-    ran = subprocess.run(
-        [sys.executable, "-m", "batpak", "verify", store],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert ran.returncode == 0
-    assert "all well" in ran.stdout
+    verified = warm.run(["-m", "batpak", "verify", store], tmp_path)
+    assert verified.returncode == 0
+    assert "all well" in verified.stdout

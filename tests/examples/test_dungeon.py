@@ -5,13 +5,12 @@ It is what somebody copies who writes a machine by hand; without this it would r
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 from batpak import Store
 from dungeon.app import CELLAR, enter
 from dungeon.door import BrokenDoor, DoorMachine
+from tests import warm
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "dungeon"
 
@@ -34,12 +33,6 @@ def test_the_second_run_finds_what_the_first_one_stored(tmp_path: Path) -> None:
 
 
 def test_the_tests_of_the_example_pass() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
-        cwd=EXAMPLE,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run(["-m", *warm.PYTEST, "-q", "tests"], EXAMPLE)
 
     assert done.returncode == 0, done.stdout

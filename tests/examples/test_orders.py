@@ -5,8 +5,6 @@ It is the first code a newcomer reads; without this it would rot first.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from batpak.system import CloseCompleted, OpenCompleted
 from shop.app import Balance, Journal, balances, euros, history, tell
 from shop.gen.orders import OrderCancelled, OrderPaid, OrderPlaced
 from shop.gen.orders.projections import BalanceState
+from tests import warm
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "orders"
 
@@ -84,12 +83,6 @@ def test_the_handler_passes_over_what_is_not_an_order(tmp_path: Path) -> None:
 
 
 def test_the_generated_tests_of_the_example_pass() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
-        cwd=EXAMPLE,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run(["-m", *warm.PYTEST, "-q", "tests"], EXAMPLE)
 
     assert done.returncode == 0, done.stdout

@@ -5,8 +5,6 @@ It is what people copy when money is at stake; without this it would rot first.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +18,7 @@ from bank.gen.transfers.policies import TransferPolicy
 from bank.transfers_hooks import Hooks
 from batpak import Committed, Denial, PolicyStamp, Store, VersionConflict
 from batpak.system import BypassRecorded
+from tests import warm
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "transfer"
 
@@ -113,15 +112,13 @@ def test_a_refusal_does_not_move_the_account_and_a_concurrent_transfer_does(
 
 
 def run(*command: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=EXAMPLE, capture_output=True, text=True, check=False
-    )
+    done = warm.run(["-m", *command], EXAMPLE)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def test_the_generated_tests_of_the_example_pass() -> None:
-    assert "passed" in run("pytest", "-q", "-p", "no:cacheprovider", "tests")
+    assert "passed" in run(*warm.PYTEST, "-q", "tests")
 
 
 def test_the_story_is_told_by_its_own_command(tmp_path: Path) -> None:

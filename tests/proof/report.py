@@ -1,6 +1,6 @@
 """The report: every family run, over all cores; what was explored, and what did not hold.
 
-    python -m tests.proof                   what every test run does, in about 90 seconds
+    python -m tests.proof                   in about two minutes; a plain pytest does a third
     python -m tests.proof --long            a million states and more, in about an hour
     python -m tests.proof --seed 7          other crashes, faults and inputs, which 7 repeats
     python -m tests.proof --family crash --job "mixed COMMIT"       a part of it

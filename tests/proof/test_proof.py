@@ -1,4 +1,7 @@
-"""Every job of every family, as `tests.proof.report` runs them all at once."""
+"""Every job of every family, as `tests.proof.report` runs them all at once.
+
+A plain `pytest` does a third of them; `.ci/run` and `pytest -m slow` do them all.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from _pytest.mark import ParameterSet
 
-from tests.proof.families import JOBS
+from tests.proof.families import JOBS, SLICE
 from tests.proof.family import Job, Size
 
 # A machine that was cut off has nobody to close its store, or to drain it.
@@ -25,15 +29,18 @@ def silence() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-@pytest.mark.parametrize(
-    "size",
-    [
-        Size.DEFAULT,
-        pytest.param(Size.LONG, marks=[pytest.mark.slow, pytest.mark.timeout(7200)]),
-    ],
-    ids=lambda size: size.value,
-)
-@pytest.mark.parametrize("job", JOBS, ids=lambda job: f"{job.family}: {job.name}")
+def once(job: Job) -> ParameterSet:
+    """A job as every test run does it, or only a long one."""
+    marks = [] if job in SLICE else [pytest.mark.slow]
+    return pytest.param(job, Size.DEFAULT, marks=marks, id=f"{job.family}: {job.name}")
+
+
+def at_length(job: Job) -> ParameterSet:
+    marks = [pytest.mark.slow, pytest.mark.timeout(7200)]
+    return pytest.param(job, Size.LONG, marks=marks, id=f"{job.family}: {job.name}, long")
+
+
+@pytest.mark.parametrize(("job", "size"), [*map(once, JOBS), *map(at_length, JOBS)])
 def test_every_promise_holds(job: Job, size: Size) -> None:
     tally = job.run(size)
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from batpak_codegen.config import configure
 from batpak_codegen.run import run
+from tests import warm
 from tests.unit.codegen.project_world import DOORS, changed
 
 ROOT = Path(__file__).parents[3]
@@ -39,19 +38,13 @@ JUDGED = changed(
 TABLE = '[tool.batpak]\nout = "house/gen"\npackage_root = "house"\ntests = "tests"\n'
 
 
-def pytest_in(folder: Path, examples: int = 25) -> tuple[int, str]:
+def pytest_in(folder: Path, *words: str, examples: int = 25) -> tuple[int, str]:
     """Run the tests of a project as its owner would, with fewer examples."""
     (folder / "tests" / "conftest.py").write_text(FEW.format(examples=examples))
     (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     path = os.pathsep.join([str(folder), str(ROOT), str(ROOT / "codegen")])
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "tests"],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    env = os.environ | {"PYTHONPATH": path}
+    done = warm.run(["-m", *warm.PYTEST, "-q", "tests", *words], folder, env)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -168,7 +161,7 @@ def test_an_edit_of_generated_code_is_found(project: Path, name: str) -> None:
     assert old in text
     path.write_text(text.replace(old, new))
 
-    code, output = pytest_in(project)
+    code, output = pytest_in(project, "-k", failing)
 
     assert code == 1
     assert f"FAILED tests/test_house_doors.py::{failing}" in output

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from batpak_codegen.diagnostic import SchemaError
+from tests import warm
 from tests.unit.codegen.version_world import World, codes
 
 CASE = Path(__file__).parents[2] / "golden" / "cases_out" / "versions"
@@ -74,9 +75,7 @@ CHECKS = [
 def test_frozen_bytes_become_what_the_hops_say(check: str) -> None:
     program = f"{PROGRAM}\nassert {check}, read"
 
-    ran = subprocess.run(
-        [sys.executable, "-c", program], cwd=CASE, capture_output=True, text=True, check=False
-    )
+    ran = warm.run(["-c", program], CASE)
 
     assert ran.returncode == 0, ran.stderr
 
@@ -94,13 +93,7 @@ assert post.carrier is Carrier.POST
 
 
 def test_null_stays_null_through_a_hop() -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM + NULLS],
-        cwd=CASE,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = warm.run(["-c", PROGRAM + NULLS], CASE)
 
     assert ran.returncode == 0, ran.stderr
 

@@ -7,11 +7,11 @@ nonsense, or a thread with a decimal context of its own, could let an event pass
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests import warm
 
 ROOT = Path(__file__).parents[3]
 WORLD = Path(__file__).with_name("gates_world.py")
@@ -29,12 +29,6 @@ def promises() -> list[str]:
 def test_generated_gates_and_hooks_keep_a_promise(promise: str) -> None:
     program = f"from tests.unit.codegen import gates_world; gates_world.{promise}()"
 
-    found = subprocess.run(
-        [sys.executable, "-B", "-W", "error", "-c", program],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    found = warm.run(["-c", f"import warnings; warnings.simplefilter('error')\n{program}"], ROOT)
 
     assert found.returncode == 0, found.stderr

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 from batpak_codegen.ir import HandlerDef
+from tests import warm
 from tests.unit.codegen.project_world import DOORS, changed, linked, package, refused
 
 ROOT = Path(__file__).parents[3]
@@ -113,13 +112,7 @@ def test_events_of_one_name_from_two_packages_have_methods_of_their_own(tmp_path
     shutil.copytree(CASE, tmp_path / "shop" / "gen")
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
 
-    done = subprocess.run(
-        [sys.executable, "-c", DISPATCH],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run(["-c", DISPATCH], tmp_path, os.environ | {"PYTHONPATH": path})
 
     assert done.stderr == ""
     assert done.stdout.splitlines() == [

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from batpak_codegen.diagnostic import SchemaError
 from batpak_codegen.ir import ProjectionDef
 from batpak_codegen.render import render
 from batpak_codegen.run import run
+from tests import warm
 from tests.unit.codegen.project_world import DOORS, changed, linked, package, refused
 from tests.unit.codegen.version_world import World
 
@@ -227,13 +226,7 @@ def test_a_fold_runs_over_a_store_under_the_name_that_was_declared(tmp_path: Pat
     shutil.copytree(CASE, tmp_path / "shop" / "gen")
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
 
-    done = subprocess.run(
-        [sys.executable, "-c", RUN],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run(["-c", RUN], tmp_path, os.environ | {"PYTHONPATH": path})
 
     assert done.stderr == ""
     first = "first=UUID('00000000-0000-0000-0000-000000000001')"

@@ -28,6 +28,7 @@ from batpak_codegen.run import run
 from batpak_codegen.template import TemplateDefect
 from batpak_codegen.text import code
 from batpak_codegen.types import AliasType, Bounds, Scalar
+from tests import warm
 from tests.unit.codegen.project_world import DOORS, changed, linked
 
 CASES = Path(__file__).parents[2] / "golden" / "cases_out"
@@ -284,13 +285,7 @@ def test_generated_code_keeps_its_promises(title: str, tmp_path: Path) -> None:
     (package / "__init__.py").touch()
     (package / "gen").symlink_to(CASES / "everything" / "expected")
 
-    found = subprocess.run(
-        [sys.executable, "-B", "-c", program],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    found = warm.run(["-c", program], tmp_path)
 
     assert found.returncode == 0, found.stderr
 

@@ -12,6 +12,7 @@ import pytest
 from batpak_codegen import run, versions
 from batpak_codegen.config import Config, configure
 from batpak_codegen.diagnostic import Diagnostic, SchemaError
+from tests import warm
 
 TABLE = '[tool.batpak]\nout = "shop/gen"\npackage_root = "shop"\ntests = "tests/batpak"\n'
 HEAD = "batpak: 1\npackage: shop.orders\ncategory: 0x2\n"
@@ -70,28 +71,15 @@ class World:
     def python(self, code: str) -> str:
         """Run a program with the generated code of this moment; return what it prints."""
         path = os.pathsep.join([str(self.root), *sys.path])
-        ran = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=self.root,
-            env=os.environ | {"PYTHONPATH": path},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        ran = warm.run(["-c", code], self.root, os.environ | {"PYTHONPATH": path})
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
 
     def batpak(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run the command line."""
         path = os.pathsep.join([str(self.root), *sys.path])
-        return subprocess.run(
-            [sys.executable, "-m", "batpak", *words],
-            cwd=self.root,
-            env=os.environ | {"PYTHONPATH": path, "COLUMNS": "200", "GITHUB_ACTIONS": ""},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        env = os.environ | {"PYTHONPATH": path, "COLUMNS": "200", "GITHUB_ACTIONS": ""}
+        return warm.run(["-m", "batpak", *words], self.root, env)
 
     def git(self, *words: str) -> str:
         ran = subprocess.run(
