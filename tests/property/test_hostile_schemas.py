@@ -23,7 +23,7 @@ from tests.property import watched_import
 from tests.property.hostile_schemas import Schema, schemas
 
 ROOT = Path(__file__).parents[2]
-SLICE, LONG = 150, 5_000
+SLICE, LONG = 60, 5_000
 IMPORTS = {
     *(
         "__future__",

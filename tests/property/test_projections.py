@@ -258,7 +258,7 @@ def test_a_state_is_the_fold_over_a_list(kind: str, steps: list[tuple[str, Any]]
 
 @pytest.mark.slow
 @given(kind=st.sampled_from(["memory", "file"]), steps=st.lists(moves, min_size=8, max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_state_is_the_fold_over_a_list_in_long_runs(
     kind: str, steps: list[tuple[str, Any]]
 ) -> None:

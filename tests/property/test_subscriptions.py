@@ -109,7 +109,7 @@ def published(store: Store, move: list[tuple[Coordinate, EventPayload]]) -> Iter
         yield from store.append_batch([BatchItem(place, payload) for place, payload in move])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(region=regions, capacity=st.integers(1, 5), overflow=st.sampled_from(Overflow), moves=moves)
 def test_what_is_worked_out_is_what_an_eager_buffer_would_hold(
     region: Region,

@@ -261,7 +261,7 @@ def test_of_2_000_bent_proofs_none_is_believed(proofs: list[Proof], others: list
 
 
 @given(data=st.binary(max_size=400))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_bytes_are_refused_with_a_type(data: bytes) -> None:
     with pytest.raises(InvalidArgument):
         Proof.from_bytes(data)

@@ -268,7 +268,7 @@ def _combined(
     return bound, results[operator]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(_tree(3))
 def test_the_bound_of_digits_is_never_exceeded(found: tuple[Digits, Decimal]) -> None:
     bound, value = found

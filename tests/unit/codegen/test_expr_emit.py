@@ -61,7 +61,7 @@ def answer(found: Condition, world: dict[str, Any], *, levels: int = 0) -> objec
         return names["judge"](event, state)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(conditions(), WORLDS, st.sampled_from([0, 3, 16]))
 def test_a_compiled_condition_answers_what_the_schema_asks(
     text: str, world: dict[str, Any], levels: int
@@ -314,7 +314,7 @@ def test_a_message_without_paths_is_a_plain_literal() -> None:
     assert not found.uses_text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(
         st.sampled_from(

@@ -95,7 +95,7 @@ def printed(found: Condition, world: Mapping[str, Any]) -> object:
         return (exact(step) if found.exact else step)(event, state)["value"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(conditions(), WORLDS)
 def test_the_evaluator_agrees_with_the_printed_condition_under_any_context(
     text: str, world: dict[str, Any]
@@ -136,7 +136,7 @@ def values(draw: Callable[[st.SearchStrategy[Any]], Any]) -> tuple[str, Type]:
     return text, OptionalOf(wanted) if draw(st.booleans()) else wanted
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(values(), WORLDS)
 def test_the_evaluator_agrees_with_the_printed_value_under_any_context(
     written: tuple[str, Type], world: dict[str, Any]

@@ -107,7 +107,7 @@ def test_positions_are_those_of_the_text() -> None:
     assert node.first.starts == (2, 4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(conditions())
 def test_what_is_printed_reads_back_as_the_same_tree(text: str) -> None:
     tree = parse(text)
@@ -323,7 +323,7 @@ SPACED = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(SPACED, max_size=60).map(" ".join)
     | st.lists(SPACED, max_size=40).map("".join)

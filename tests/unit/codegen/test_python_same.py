@@ -77,9 +77,20 @@ def test_the_whole_language_in_python_is_the_tree_that_yaml_gives(name: str) -> 
 PACKAGES = 6  # of one domain; a process is started per domain
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.data())
 def test_any_domain_generates_the_same_either_way(data: st.DataObject) -> None:
+    same_either_way(data)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_any_of_many_domains_generates_the_same_either_way(data: st.DataObject) -> None:
+    same_either_way(data)
+
+
+def same_either_way(data: st.DataObject) -> None:
     domain = Domain(data)
     written = [domain.write(n) for n in range(PACKAGES)]
     with tempfile.TemporaryDirectory() as name:

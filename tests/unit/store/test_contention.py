@@ -83,7 +83,7 @@ def contend(store: Store, appends: int) -> tuple[Counter[tuple[str, int]], list[
 
 
 @pytest.mark.usefixtures("quick_switches")
-@pytest.mark.parametrize("appends", [5000])
+@pytest.mark.parametrize("appends", [1000, pytest.param(5000, marks=pytest.mark.slow)])
 def test_one_of_many_writers_wins_each_version_and_readers_see_whole_batches(
     tmp_path: Path, appends: int
 ) -> None:
