@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -38,10 +39,10 @@ def event(tmp_path: Path) -> EventHeader:
         return store.get(store.append(USER, Counted(n=1)).sequence)
 
 
-@pytest.fixture(params=["legacy", "explicit"])
+@pytest.fixture(params=["implicit", "explicit"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """Somebody's database, with a sum in it."""
-    level = "DEFERRED" if request.param == "legacy" else None
+    level: Literal["DEFERRED"] | None = "DEFERRED" if request.param == "implicit" else None
     path = tmp_path / "sums.db"
     with closing(sqlite3.connect(path, isolation_level=level, timeout=0)) as made:
         with made:
