@@ -33,6 +33,9 @@ from batpak.wire import TYPED, Form, form_of
 Handler: TypeAlias = Callable[[Sequence[StoredEvent[Q]], AtLeastOnce | None], Step | None]
 """What a worker calls with each batch. None means `Step.CONTINUE`."""
 
+DurableHandler: TypeAlias = Callable[[Sequence[StoredEvent[Q]], AtLeastOnce], Step | None]
+"""One that needs a witness, and so a checkpoint."""
+
 
 class Workers(Feeds):
     """How a store has its events handled."""
@@ -44,10 +47,39 @@ class Workers(Feeds):
     def cursor_worker(
         self,
         region: Region,
+        handler: DurableHandler[EventPayload],
+        *,
+        name: str | None = None,
+        checkpoint_id: str,
+        batch_size: int = 64,
+        restart: RestartPolicy = ...,
+        backoff_s: float = 0.0,
+        on_failure: OnFailure = OnFailure.STOP,
+    ) -> CursorWorker: ...
+
+    @overload
+    def cursor_worker(
+        self,
+        region: Region,
         handler: Handler[EventPayload],
         *,
         name: str | None = None,
         checkpoint_id: str | None = None,
+        batch_size: int = 64,
+        restart: RestartPolicy = ...,
+        backoff_s: float = 0.0,
+        on_failure: OnFailure = OnFailure.STOP,
+    ) -> CursorWorker: ...
+
+    @overload
+    def cursor_worker(
+        self,
+        region: Region,
+        handler: DurableHandler[Q],
+        *,
+        form: Form[Q],
+        name: str | None = None,
+        checkpoint_id: str,
         batch_size: int = 64,
         restart: RestartPolicy = ...,
         backoff_s: float = 0.0,
@@ -72,7 +104,7 @@ class Workers(Feeds):
     def cursor_worker(
         self,
         region: Region,
-        handler: Handler[Any],
+        handler: Callable[[Sequence[StoredEvent[Any]], Any], Step | None],
         *,
         form: Form[Any] = TYPED,
         name: str | None = None,

@@ -18,8 +18,8 @@ LINES_MAX = 500
 # One table per package, top floor first, floors parted by "/". A module imports from lower floors
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
-    "batpak": """cli testing aio / store / appends / flow reader workers / feeds / projections
-        / waits / opened queries / read upkeep / commit / recovery / journal index
+    "batpak": """cli testing aio sqlite / store / appends / flow reader workers / feeds
+        / projections / waits / opened queries / read upkeep / commit / recovery / journal index
         / pipeline machine abi
         / snapshot / edge_table / guard append_receipt / typestate append proof
         / note claim / event / record system / diagnostics / wire meaning / region / payload
@@ -79,6 +79,7 @@ DOORS = {  # room of the runtime -> the parts of the outside world that only it 
     "signing": {"cryptography"},
     "cli": {"typer", "rich", "batpak_codegen"},
     "aio": {"asyncio"},
+    "sqlite": {"sqlite3"},
 }
 FOLDERS = {"codegen", "schemas", "tests", "examples", "docs"}  # importable by accident of layout
 NEVER = {

@@ -15,7 +15,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = {"typer", "rich", "pydantic", "jinja2", "yaml", "libcst", "cryptography", "asyncio"}
+EXTRAS = {
+    "typer",
+    "rich",
+    "pydantic",
+    "jinja2",
+    "yaml",
+    "libcst",
+    "cryptography",
+    "asyncio",
+    "sqlite3",
+}
 ALLOWED = {"msgspec", "blake3"}
 
 

@@ -35,6 +35,7 @@ from batpak import (
     override,
 )
 from batpak.config import Durability
+from batpak.sqlite import Effects
 from tests.facts import Counted, Said
 
 NUMBERS: Final = Region(kinds=Counted)
@@ -63,10 +64,9 @@ class Fresh(Reactor[Counted]):
 
 
 def opened(path: Path) -> sqlite3.Connection:
-    """A database of somebody else: numbers, and the keys of those that were added."""
+    """A database of somebody else: numbers that were added."""
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     database.execute("PRAGMA synchronous = OFF")  # a kill is no power cut
-    database.execute("CREATE TABLE IF NOT EXISTS done (key BLOB PRIMARY KEY) WITHOUT ROWID")
     database.execute("CREATE TABLE IF NOT EXISTS added (n INTEGER NOT NULL)")
     return database
 
@@ -83,13 +83,11 @@ def begin(store: Store, handled: int, beside: Path) -> tuple[CursorWorker, ...]:
 
     def add(events: Sequence[StoredEvent[EventPayload]], witness: AtLeastOnce | None) -> None:
         assert witness is not None
-        database.execute("BEGIN IMMEDIATE")
-        for event in events:
-            assert isinstance(event.payload, Counted)
-            once = witness.once(event, "added")
-            if database.execute("INSERT OR IGNORE INTO done VALUES (?)", (once.key,)).rowcount:
-                database.execute("INSERT INTO added VALUES (?)", (event.payload.n,))
-        database.execute("COMMIT")
+        with Effects(database) as effects:
+            for event in events:
+                assert isinstance(event.payload, Counted)
+                if effects.first(witness.once(event, "added")):
+                    database.execute("INSERT INTO added VALUES (?)", (event.payload.n,))
 
     def handle(events: Sequence[StoredEvent[EventPayload]], witness: AtLeastOnce | None) -> None:
         assert witness is not None

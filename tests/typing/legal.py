@@ -19,6 +19,7 @@ from batpak import (
     Coordinate,
     Denial,
     EventPayload,
+    Form,
     Ledger,
     ReactionBatch,
     Region,
@@ -250,9 +251,20 @@ def handle(events: Sequence[StoredEvent[EventPayload]], witness: AtLeastOnce | N
     return Step.CONTINUE if keys else Step.STOP
 
 
+def once(events: Sequence[StoredEvent[EventPayload]], witness: AtLeastOnce) -> None:
+    print([witness.once(event) for event in events])
+
+
+def once_raw(events: Sequence[StoredEvent[bytes]], witness: AtLeastOnce) -> None:
+    print([witness.once(event).key + event.payload for event in events])
+
+
 def follow(store: Store) -> None:
     bell = ParcelBell()
     with (
+        store.cursor_worker(Region.all(), handle),
+        store.cursor_worker(Region.all(), once, checkpoint_id="once"),
+        store.cursor_worker(Region.all(), once_raw, checkpoint_id="raw", form=Form.RAW),
         store.react(Refunding(), checkpoint_id="refunds"),
         store.cursor_worker(Region(kinds=bell.KINDS), handle, checkpoint_id="mail"),
     ):

@@ -8,12 +8,13 @@ number in the mark is a row of the table of misuse that must be rejected: see te
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Sequence
 from typing import ClassVar, assert_never, final
 from uuid import UUID
 
 from batpak import (
     AtLeastOnce, Coordinate, Denial, EventId, EventKind, EventPayload, Gate, GateSet, Handle, PERMIT,
-    ReactionBatch, Receipt, Store, StoredEvent, StoreReader, Transition, Verdict, override,
+    ReactionBatch, Receipt, Region, Store, StoredEvent, StoreReader, Transition, Verdict, override,
 )
 from batpak.abi import StateData
 
@@ -270,6 +271,11 @@ def reacts(store: Store, reader: StoreReader, bell: Bell, reactor: OrderReactor)
     store.react(bell)  # E: arg-type | reportArgumentType
     reader.react(reactor)  # E: attr-defined | reportAttributeAccessIssue
     AtLeastOnce("mine")  # E: call-arg | reportCallIssue
+
+
+def works(store: Store, durable: Callable[[Sequence[StoredEvent[EventPayload]], AtLeastOnce], None]) -> None:
+    store.cursor_worker(Region.all(), durable, checkpoint_id="mail")
+    store.cursor_worker(Region.all(), durable)  # E: arg-type | reportCallIssue,reportArgumentType
 
 
 def wiring(cancelled: CancelledOrder) -> None:

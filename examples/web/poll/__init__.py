@@ -1,0 +1,1 @@
+"""Polls on the web: asked, voted in, counted, and watched live."""
