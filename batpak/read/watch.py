@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Final, Generic, Self, final
 
 from batpak.arguments import timeout_of
+from batpak.commit.applier import Applier
 from batpak.commit.waiters import Waiters
 from batpak.errors import InvalidArgument, StoreClosed
 from batpak.index.table import Table
@@ -24,6 +25,7 @@ from batpak.read.projection import Projected, S
 class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
     """What `watch_projection` gives: iterate it, or call `next`. For one thread at a time.
 
+    As an applier it has applied a state when it is asked for the next one.
     Iteration ends with the store, and with `close`. An error is raised, and calling again goes on
     from where it was.
     """
@@ -37,13 +39,16 @@ class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
         table: Table,
         waiters: Waiters,
         platform: Platform,
+        applier: Applier | None,
     ) -> None:
+        self._applier = applier
         self._ask, self._alive = ask, alive
         self._fetch, self._table, self._waiters = fetch, table, waiters
         self._now: Final = platform.monotonic_ns
         self._busy = platform.raw_lock()
         self._generation = since
         self._looked = 0
+        self._given = 0  # how far what was given goes
         self._closed = False
 
     @property
@@ -74,19 +79,25 @@ class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
             self._busy.release()
 
     def _next(self, end: float | None) -> Projected[S] | None:
+        self._reach(self._given)
         while not self._closed:
             self._alive()
             bound = self._table.bound
             if bound > self._looked:
                 found = self._ask(self._generation)
                 if found is not None:
-                    self._generation = found.generation
+                    self._generation = self._given = found.generation
                     return found
                 self._looked = bound
+                self._reach(bound)
             rest = None if end is None else max(0.0, (end - self._now()) / 1e9)
             if not self._waiters.until(self._has_moved, rest):
                 return None
         return None
+
+    def _reach(self, bound: int) -> None:
+        if self._applier is not None:
+            self._applier.reach(bound)
 
     def _has_moved(self) -> bool:
         return self._table.bound > self._looked or self._closed or self._fetch.closed
@@ -94,6 +105,8 @@ class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
     def close(self) -> None:
         """End it; a thread that waits in it gets None. Any thread may; twice is harmless."""
         self._closed = True
+        if self._applier is not None:
+            self._applier.close()
         self._waiters.wake()
 
     @override

@@ -21,6 +21,7 @@ from typing import Any, Final, Self, TypeAlias, final
 from msgspec import Struct
 
 from batpak.arguments import is_count, seconds_of
+from batpak.commit.applier import Applier
 from batpak.commit.lane import Lane
 from batpak.commit.waiters import Waiters
 from batpak.commit.worker import Worker
@@ -130,6 +131,7 @@ class CursorWorker:
         restart: RestartPolicy,
         backoff_s: float,
         park: Park | None,
+        applier: Applier | None,
         closed: Callable[[], bool],
         staff: deque[CursorWorker],
         waiters: Waiters,
@@ -139,6 +141,7 @@ class CursorWorker:
         self._cursor: Cursor[Any] = cursor
         self._deliver: Deliver[Any] = deliver
         self._batch_size, self._restart, self._park = batch_size, restart, park
+        self._applier = applier
         self._closed, self._staff, self._waiters = closed, staff, waiters
         self._platform, self._backoff_s = platform, backoff_s
         self._state = WorkerState.RUNNING
@@ -207,6 +210,7 @@ class CursorWorker:
     def start(self) -> None:
         """Begin. The store does this."""
         try:
+            self._passed(self.position)
             self._thread.wake()  # before anybody else may wake it: there is to be one thread
             self._staff.append(self)
             self._waiters.stay(self._thread.wake)
@@ -272,6 +276,8 @@ class CursorWorker:
         self._waiters.go(self._thread.wake)
         with suppress(ValueError):
             self._staff.remove(self)
+        if self._applier is not None:
+            self._applier.close()
 
     def _end(self, state: WorkerState) -> None:
         self._leave()
@@ -305,7 +311,8 @@ class CursorWorker:
                 return False
             singly = cursor.position < self._singly_to
             events = cursor.poll_batch(1 if singly else self._batch_size)
-            if not events:
+            if not events:  # what there is was done, or is of no interest here
+                self._passed(cursor.position)
                 return False
             self._done = 0
             return self._answer(self._deliver(events, self._mark), len(events))
@@ -344,7 +351,13 @@ class CursorWorker:
         except Exception as error:  # noqa: BLE001  whatever it was
             self._fail(error, self._cursor.committed)
             return False
+        self._passed(self._cursor.committed)
         return True
+
+    def _passed(self, bound: int) -> None:
+        """Say that everything in front of it is applied, if somebody wants to know."""
+        if self._applier is not None:
+            self._applier.reach(bound)
 
     def _failed(self, error: Exception, events: Sequence[StoredEvent[Any]]) -> bool:
         """Begin again, park one event, or end; whether there is more to do."""

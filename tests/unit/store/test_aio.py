@@ -156,8 +156,7 @@ def test_a_wait_ends_with_the_store_and_one_that_is_cancelled_leaves_nothing(
             with pytest.raises(StoreClosed):
                 await task
 
-    with Store.open(tmp_path / "s", FAST) as store:
-        store.applier("stalled")
+    with Store.open(tmp_path / "s", FAST) as store, store.applier("stalled"):
         asyncio.run(main())
 
 

@@ -42,6 +42,7 @@ from batpak.payload import EventPayload
 from batpak.read.witness import AtLeastOnce, ObservedOnce
 from batpak.read.worker import CursorWorker, OnFailure, RestartPolicy, Step, WorkerFailed
 from batpak.region import KindFilter, Region
+from batpak.report import Watermark
 from batpak.seal import Seal
 from batpak.store import Store
 from batpak.testing.platform import SimPlatform
@@ -575,6 +576,58 @@ def test_nobody_else_makes_a_witness() -> None:
 
 
 # ------------------------------------------------------------------------------------------- ends
+
+
+# ---------------------------------------------------------------------------------- as an applier
+
+
+@pytest.mark.parametrize("checkpoint_id", [None, "mine"])
+def test_what_a_worker_has_committed_is_applied(
+    store: Store, sim: SimPlatform, checkpoint_id: str | None
+) -> None:
+    count(store, 0, 1)
+    seen: list[int] = []
+
+    def handle(_: Events, __: AtLeastOnce | None) -> None:
+        seen.append(store.frontier().applied)
+
+    with store.cursor_worker(
+        NUMBERS, handle, checkpoint_id=checkpoint_id, batch_size=2, applied_as="mine"
+    ):
+        count(store, 2)
+        sim.run_background()
+        assert seen == [2, 2], "what stood in the log is applied once it is done, and not before"
+        assert store.frontier().applied == 3
+        store.append(USER, Said(text="nothing that it is to handle"))
+        sim.run_background()
+        assert store.wait_for(Watermark.APPLIED, 3, applier="mine", timeout_s=0).applied == 4
+    count(store, 3)
+    assert store.frontier().applied == 5, "what has ended holds nobody up"
+
+    if checkpoint_id is not None:  # it has applied what it was told before
+        with store.cursor_worker(NUMBERS, handle, checkpoint_id=checkpoint_id, applied_as="mine"):
+            assert store.wait_for(Watermark.APPLIED, 2, applier="mine", timeout_s=0).visible == 5
+            with pytest.raises(WaitTimeout):
+                store.wait_for(Watermark.APPLIED, 4, applier="mine", timeout_s=0)
+
+
+@pytest.mark.parametrize("step", [Step.STOP, Step.STOP_ROLLBACK, None])
+def test_a_worker_that_has_ended_is_no_applier_any_more(store: Store, step: Step | None) -> None:
+    def handle(_: Events, __: AtLeastOnce | None) -> Step:
+        if step is None:
+            raise ZeroDivisionError
+        return step
+
+    worker = store.cursor_worker(NUMBERS, handle, restart=RestartPolicy.never(), applied_as="mine")
+    with pytest.raises(InvalidArgument, match="applied_as"):
+        store.cursor_worker(NUMBERS, handle, checkpoint_id="mine", applied_as="mine")
+    count(store, 0)
+    until(store, worker)
+
+    assert worker.state is not WorkerState.RUNNING
+    assert store.frontier().applied == 1
+    with store.cursor_worker(NUMBERS, Kept(), checkpoint_id="mine", applied_as="mine"):
+        pass  # both names are free
 
 
 def test_a_handler_may_use_the_store_it_is_of(tmp_path: Path) -> None:
