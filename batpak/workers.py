@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any, TypeAlias, overload
 
-from batpak.arguments import is_count, require_callable, seconds_of, text_of
+from batpak.arguments import is_count, require_direct, seconds_of, text_of
 from batpak.commit.lane import Lane
 from batpak.config import Durability, StoreConfig
 from batpak.errors import InvalidArgument
@@ -112,7 +112,7 @@ class Workers(Feeds):
             StorageFailed: The system refused.
         """
         self._alive()
-        require_callable("handler", handler)
+        require_direct("handler", handler)
         region, form = region_of(region), form_of(form)
         witness = None if checkpoint_id is None else AtLeastOnce(checkpoint_id, SEAL)
 

@@ -34,7 +34,8 @@ FLOORS = {
     "batpak.cli": """main / schemas pictures stores signatures decode demo versions
         / kinds manner readable trusted / generated""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
-        / worker / cursor / checkpoint / fetch lossy_ops page projection source witness""",
+        / worker / cursor / checkpoint / fetch lossy_ops page projection source witness
+        / declared""",
     "batpak.upkeep": "verify stats",
     "batpak.recovery": "restore / footer / decide",
     "batpak.commit": """lane / line rotation / sealer / stage ticket applier / waiters

@@ -25,6 +25,7 @@ from batpak.index.table import Table
 from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
+from batpak.read.declared import check_declared
 from batpak.read.witness import AtLeastOnce
 from batpak.read.worker import Deliver
 from batpak.region import Region
@@ -111,6 +112,9 @@ class Reactor(ABC, Generic[Q]):
 
     `react` may be called again for an event whose reaction is stored: then what it pushes is
     discarded. What else it does has to bear that; see `AtLeastOnce`.
+
+    A class that says something of itself that cannot be so is refused where it is written, with
+    InvalidArgument.
     """
 
     NAME: ClassVar[str]  # stable: it is part of the key; by default module and name of the class
@@ -120,6 +124,7 @@ class Reactor(ABC, Generic[Q]):
     @override
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        check_declared(cls)
         if "NAME" not in cls.__dict__:
             name = f"{cls.__module__}.{cls.__qualname__}"
             cls.NAME = name  # pyright: ignore[reportConstantRedefinition]  the default

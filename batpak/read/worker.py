@@ -100,9 +100,9 @@ class WorkerFailed(BatpakError):
 
     def __init__(self, worker: str, sequence: int, attempts: int, cause: BaseException) -> None:
         self.worker, self.sequence, self.attempts, self.cause = worker, sequence, attempts, cause
-        what = f"after {attempts} attempts: {type(cause).__name__}"
+        times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
         super().__init__(
-            f"worker {worker} stopped at event {sequence} {what}",
+            f"{worker} stopped at event {sequence} after {times}: {type(cause).__name__}",
             hint="repair what it could not do, and start it again: it goes on from there",
         )
 
@@ -244,7 +244,7 @@ class CursorWorker:
             raise InvalidArgument("thread", "a worker cannot wait for itself; return Step.STOP")
         limit = None if timeout_s is None else seconds_of("timeout_s", timeout_s)
         if not self._waiters.until(self._has_ended, limit):
-            raise WaitTimeout(f"worker {self.name}", limit or 0.0)
+            raise WaitTimeout(f"the end of {self.name}", limit or 0.0)
         if self._failure is not None:
             raise self._failure
 
@@ -322,6 +322,11 @@ class CursorWorker:
             raise
         except Exception as error:  # noqa: BLE001  a handler may raise anything
             return self._failed(error, events)
+        except BaseException as error:  # noqa: BLE001  it wants to end the program: no restart
+            place = self._back(events)
+            if place is not None:
+                self._fail(error, place[0])
+            return False
 
     def _mark(self, sequence: int) -> None:
         self._done = sequence + 1
@@ -361,6 +366,19 @@ class CursorWorker:
 
     def _failed(self, error: Exception, events: Sequence[StoredEvent[Any]]) -> bool:
         """Begin again, park one event, or end; whether there is more to do."""
+        place = self._back(events)
+        if place is None:
+            return False
+        self._attempts += 1
+        self._last_error = error
+        return self._go_on(error, *place)
+
+    def _back(self, events: Sequence[StoredEvent[Any]]) -> tuple[int, int] | None:
+        """Go back to the first event that is not done, and commit what is.
+
+        Returns:
+            Its sequence, and what is behind the batch. None: the worker has failed at this.
+        """
         cursor = self._cursor
         behind = cursor.position
         left = [event.sequence for event in events if event.sequence >= self._done]
@@ -368,6 +386,7 @@ class CursorWorker:
             if self._done and events:
                 cursor.seek(left[0] if left else behind)
                 cursor.commit()
+                self._passed(cursor.committed)
                 self._delivered += len(events) - len(left)
                 self._attempts = 0
             cursor.rewind()
@@ -376,10 +395,8 @@ class CursorWorker:
             raise
         except Exception as worse:  # noqa: BLE001  likewise
             self._fail(worse, cursor.position)
-            return False
-        self._attempts += 1
-        self._last_error = error
-        return self._go_on(error, sequence, max(behind, sequence + 1))
+            return None
+        return sequence, max(behind, sequence + 1)
 
     def _go_on(self, error: Exception, sequence: int, behind: int) -> bool:
         if sequence >= self._singly_to and self._may_begin_again():

@@ -16,6 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -282,6 +283,21 @@ def test_a_join_has_an_end_and_a_worker_does_not_join_itself(store: Store) -> No
     assert len(refused) == 1
 
 
+async def later(*_: object) -> None:
+    raise AssertionError("nobody would await it")
+
+
+def one_by_one(*given: object) -> Iterator[object]:
+    yield from given
+
+
+class Later:
+    handle = staticmethod(later)
+
+    async def __call__(self, *_: object) -> None:
+        raise AssertionError("likewise")
+
+
 def given(**named: object) -> Callable[[Store], object]:
     return lambda store: store.cursor_worker(NUMBERS, Kept(), **named)  # type: ignore[call-overload]  # refused
 
@@ -291,6 +307,13 @@ def given(**named: object) -> Callable[[Store], object]:
     [
         ("region", lambda store: store.cursor_worker(None, Kept())),
         ("handler", lambda store: store.cursor_worker(NUMBERS, None)),
+        ("handler", lambda store: store.cursor_worker(NUMBERS, later)),
+        ("handler", lambda store: store.cursor_worker(NUMBERS, partial(later, 1))),
+        ("handler", lambda store: store.cursor_worker(NUMBERS, Later().handle)),
+        ("handler", lambda store: store.cursor_worker(NUMBERS, Later())),
+        ("handler", lambda store: store.cursor_worker(NUMBERS, one_by_one)),
+        ("applied_as", given(applied_as="")),
+        ("applied_as", given(applied_as=3)),
         ("form", given(form=None)),
         ("name", given(name=7)),
         ("checkpoint_id", given(checkpoint_id="a/b")),
@@ -720,17 +743,45 @@ def test_a_handler_may_close_its_own_store(tmp_path: Path) -> None:
         count(store, 1)
 
 
-def test_the_end_of_a_handler_that_leaves_the_program_is_a_failure(store: Store) -> None:
-    count(store, 0)
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+def test_the_end_of_a_handler_that_leaves_the_program_is_a_failure_at_its_first_event(
+    store: Store, error: BaseException
+) -> None:
+    count(store, 0, 1, 2, 3, 4)
+    batches: list[int] = []
 
-    def leave(_events: Events, _witness: AtLeastOnce | None) -> None:
-        raise SystemExit(3)
+    def leave(events: Events, _witness: AtLeastOnce | None) -> None:
+        batches.append(len(events))
+        if len(batches) == 2:
+            raise error
 
-    worker = store.cursor_worker(NUMBERS, leave)
+    worker = store.cursor_worker(NUMBERS, leave, checkpoint_id="mine", batch_size=2)
     until(store, worker)
     with pytest.raises(WorkerFailed) as caught:
         worker.join()
-    assert isinstance(caught.value.cause, SystemExit)
+    assert caught.value.cause is error
+    assert (caught.value.sequence, worker.position, worker.lag) == (2, 2, 3)
+    assert [one.position for one in store.cursor_checkpoints()] == [2]
+    assert batches == [2, 2], "it was not begun again"
+
+
+def test_a_failure_names_the_worker_the_event_and_the_kind_of_error_and_no_more(
+    store: Store,
+) -> None:
+    count(store, 7)
+    told = {
+        None: "worker stopped at event 0 after 1 attempt: ZeroDivisionError",
+        "mail": "mail stopped at event 0 after 2 attempts: ZeroDivisionError",
+    }
+    for name, text in told.items():
+        restart = RestartPolicy.never() if name is None else RestartPolicy.once()
+        worker = store.cursor_worker(NUMBERS, Kept({7: 9}), name=name, restart=restart)
+        with pytest.raises(WaitTimeout, match=f"the end of {worker.name} took"):
+            worker.join(0)
+        until(store, worker)
+        with pytest.raises(WorkerFailed) as caught:
+            worker.join()
+        assert str(caught.value).splitlines()[0] == text
 
 
 def test_a_forked_child_has_no_worker_and_is_told_so(tmp_path: Path) -> None:
