@@ -136,7 +136,8 @@ async def project(store: StoreReader, projection: Projection[S], entity: str) ->
 async def follow(cursor: Cursor[Q]) -> AsyncIterator[StoredEvent[Q]]:
     """One event after the other; waits for those that are still to come.
 
-    It ends when the store or the cursor is closed. If it is cancelled, nothing is passed over: an
+    It ends when the store or the cursor is closed; on a handle that only reads, at the end of the
+    log. If it is cancelled, nothing is passed over: an
     event is taken from the cursor only to be given at once.
 
     Raises:
@@ -151,6 +152,8 @@ async def follow(cursor: Cursor[Q]) -> AsyncIterator[StoredEvent[Q]]:
         except StoreClosed:
             return
         if found is None:
+            if not cursor.is_live:
+                return
             with suppress(TimeoutError):
                 await asyncio.wait_for(ready.wait(), PATIENCE_S)
         else:
@@ -160,7 +163,7 @@ async def follow(cursor: Cursor[Q]) -> AsyncIterator[StoredEvent[Q]]:
 async def notifications(subscription: Subscription) -> AsyncIterator[Notification]:
     """One notification after the other; waits for those that are still to come. Lossy, as it is.
 
-    It ends when the subscription or the store is closed.
+    It ends when the subscription or the store is closed; on a handle that only reads, at once.
 
     Raises:
         SubscriptionEnded: Its buffer was too small, and its policy is to end then.
@@ -174,6 +177,8 @@ async def notifications(subscription: Subscription) -> AsyncIterator[Notificatio
                 return
             raise
         if found is None:
+            if not subscription.is_live:
+                return
             ready = asyncio.Event()
             subscription.on_ready(_setter(ready))
             await ready.wait()

@@ -129,7 +129,8 @@ def open_log(
         head_checked=True,
     )
     _announce(report, config)
-    return Opened(platform, directory, lock, log, report, config, Waiters(platform), deque())
+    waiters = Waiters(platform, grows=writable)
+    return Opened(platform, directory, lock, log, report, config, waiters, deque())
 
 
 def _verify_first(directory: Directory) -> None:

@@ -17,6 +17,7 @@ from batpak.errors import InvalidArgument, StoreClosed
 from batpak.index.table import Table
 from batpak.override import override
 from batpak.platform import Platform
+from batpak.read.alone import Alone
 from batpak.read.fetch import Fetch
 from batpak.read.projection import Projected, S
 
@@ -26,7 +27,8 @@ class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
     """What `watch_projection` gives: iterate it, or call `next`. For one thread at a time.
 
     As an applier it has applied a state when it is asked for the next one.
-    Iteration ends with the store, and with `close`. An error is raised, and calling again goes on
+    Iteration ends with the store, with `close`, and where the handle only reads with the state that
+    there is. An error is raised, and calling again goes on
     from where it was.
     """
 
@@ -45,7 +47,7 @@ class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
         self._ask, self._alive = ask, alive
         self._fetch, self._table, self._waiters = fetch, table, waiters
         self._now: Final = platform.monotonic_ns
-        self._busy = platform.raw_lock()
+        self._alone = Alone("this watcher", platform.thread_id)
         self._generation = since
         self._looked = 0
         self._given = 0  # how far what was given goes
@@ -67,16 +69,13 @@ class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
 
         Raises:
             StoreClosed, ForkedStoreError: This handle does not read any more.
-            InvalidArgument: Another thread is in here.
+            InvalidArgument: Another thread is in here; or it would wait for ever, without a time
+                limit on a handle that only reads.
             As `project`.
         """
         rest = timeout_of("timeout_s", timeout_s)
-        if not self._busy.acquire(blocking=False):
-            raise InvalidArgument("thread", "concurrent: a watcher is for one thread at a time")
-        try:
+        with self._alone:
             return self._next(None if rest is None else self._now() + rest * 1e9)
-        finally:
-            self._busy.release()
 
     def _next(self, end: float | None) -> Projected[S] | None:
         self._reach(self._given)
@@ -90,6 +89,8 @@ class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
                     return found
                 self._looked = bound
                 self._reach(bound)
+            if end is None and not self._waiters.grows:
+                raise InvalidArgument("timeout_s", "None would be for ever: this handle only reads")
             rest = None if end is None else max(0.0, (end - self._now()) / 1e9)
             if not self._waiters.until(self._has_moved, rest):
                 return None
@@ -116,7 +117,7 @@ class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
     @override
     def __next__(self) -> Projected[S]:
         try:
-            found = self.next()
+            found = self.next(None if self._waiters.grows else 0)
         except StoreClosed:
             if not self._fetch.closed:  # another store's, out of `apply`
                 raise

@@ -234,6 +234,17 @@ def test_notifications_end_with_the_store_or_with_what_was_lost(tmp_path: Path) 
         asyncio.run(main())
 
 
+def test_what_cannot_come_any_more_is_not_waited_for(tmp_path: Path) -> None:
+    async def main() -> None:
+        assert [event.sequence async for event in aio.follow(reader.cursor_guaranteed())] == [0, 1]
+        assert [one async for one in aio.notifications(reader.subscribe_lossy())] == []
+
+    with Store.open(tmp_path / "s", PLAIN) as store:
+        store.append_batch([BatchItem(USER, FACT)] * 2)
+    with Store.open_read_only(tmp_path / "s") as reader:
+        asyncio.run(asyncio.wait_for(main(), 20))
+
+
 def test_a_loop_that_has_ended_is_not_called(tmp_path: Path) -> None:
     async def main() -> None:
         store.submit(USER, FACT).result()
