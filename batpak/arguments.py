@@ -104,6 +104,13 @@ def require(argument: str, given: object, *classes: type) -> None:
         raise InvalidArgument(argument, f"expected a {names}, got a {type(given).__name__}")
 
 
+def require_some(argument: str, given: object, cls: type) -> None:
+    """As `require`, where a child of the class does as well."""
+    if not isinstance(given, cls):
+        found = type(given).__name__
+        raise InvalidArgument(argument, f"expected a {cls.__name__}, got a {found}")
+
+
 def require_callable(argument: str, given: object) -> None:
     """Refuse what cannot be called before somebody else calls it.
 

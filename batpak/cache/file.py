@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import Final, NamedTuple, final
 
 from batpak import codec, digest
+from batpak.arguments import require, text_of
 from batpak.cache.row import CachedState
 from batpak.disk import posix
 from batpak.disk.seam import Directory, StrPath
@@ -76,7 +77,7 @@ class FileCache:
         Raises:
             StorageFailed: The system refused, or there is a link where the file should be.
         """
-        name = _name(key)
+        name = _name(text_of("key", key))
         found = self._read(name)
         return None if found is None or found.key != key else found.row
 
@@ -87,6 +88,8 @@ class FileCache:
             TooLarge: It has more than 64 MiB.
             StorageFailed: The system refused; what was there is there.
         """
+        text_of("key", key)
+        require("row", row, CachedState)
         data = _PREFIX + codec.encode(_File(key, row))
         data += _CRC.pack(digest.crc32(data))
         if len(data) > FILE_BYTES_MAX:
@@ -109,6 +112,7 @@ class FileCache:
         Raises:
             StorageFailed: The system refused.
         """
+        text_of("prefix", prefix)
         count = 0
         for name in self._names():
             found = self._read(name)

@@ -11,7 +11,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Generic, Self
 
-from batpak.arguments import count_of, require_callable, seconds_of
+from batpak.arguments import count_of, is_count, require_callable, seconds_of
 from batpak.commit.waiters import Waiters
 from batpak.commit.worker import Worker
 from batpak.errors import BatpakError, InvalidArgument, StoreClosed
@@ -224,14 +224,19 @@ class Cursor(Generic[Q]):
 
     def rewind(self) -> None:
         """Go back to what was committed last, or to the start."""
-        self.seek(self._committed)
+        self._events, self._position = None, self._committed
 
     def seek(self, position: int) -> None:
         """Go on from a position: what is in front of it is not read again.
 
         Args:
             position: A sequence, at most the end of the log.
+
+        Raises:
+            InvalidArgument: It is none.
         """
+        if not is_count(position) or position > self._table.bound:
+            raise InvalidArgument("position", "must be a sequence of the log, or the next one")
         self._events, self._position = None, position
 
     # ---------------------------------------------------------------------------------------- ends

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,23 @@ def row(state: bytes = b"\x01", watermark: int = 3) -> CachedState:
 @pytest.fixture(params=["memory", "file"])
 def cache(request: pytest.FixtureRequest, tmp_path: Path) -> ProjectionCache:
     return MemoryCache() if request.param == "memory" else FileCache(tmp_path / "states")
+
+
+def test_what_is_no_key_and_no_state_is_refused(cache: ProjectionCache) -> None:
+    given: Any = cache
+    wrong: list[tuple[str, Callable[[], object]]] = [
+        ("key", lambda: given.get(None)),
+        ("key", lambda: given.get([])),
+        ("key", lambda: given.put(3, row())),
+        ("row", lambda: given.put("a", b"state")),
+        ("prefix", lambda: given.delete(None)),
+        ("prefix", lambda: given.delete("\ud800")),
+    ]
+    for argument, act in wrong:
+        with pytest.raises(InvalidArgument) as caught:
+            act()
+        assert caught.value.argument == argument
+    assert cache.get("a") is None
 
 
 def test_what_was_put_last_is_there(cache: ProjectionCache) -> None:
