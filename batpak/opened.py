@@ -13,6 +13,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from batpak import registry
+from batpak.cache.file import FileCache
 from batpak.commit.waiters import Waiters
 from batpak.config import OpenVerify, Signing, StoreConfig
 from batpak.disk.seam import Directory, Lock, StrPath
@@ -95,6 +96,9 @@ def open_log(
     full = directory.path
     lock: Lock | None = None
     try:
+        cache = config.projection_cache
+        if isinstance(cache, FileCache) and f"{cache.path}/".startswith(f"{full}/"):
+            raise InvalidArgument("projection_cache", "a FileCache needs a directory of its own")
         if writable and not create and not restore.is_store(directory):
             raise StorageFailed("open", full, errno.ENOENT, "there is no store here")
         lock = layout.lock(directory, platform.pid(), shared=not writable)
