@@ -129,6 +129,7 @@ def open_log(
         dropped_batch_items=log.dropped_batch_items,
         rebuilt=log.rebuilt,
         ignored_files=log.ignored_files,
+        removed_files=log.removed_files,
         unknown_kinds=log.unknown_kinds,
         head_checked=True,
     )
@@ -138,14 +139,16 @@ def open_log(
 
 
 def _verify_first(directory: Directory) -> None:
-    """Every checksum, hash and link, before anything is touched.
+    """Every checksum, hash and link of the log, before anything is touched.
+
+    A checkpoint that is not right is refused to its consumer; only an open store can reset it.
 
     Raises:
         CorruptStore: The first that is not right.
     """
     seen = look(directory)
     if seen.found.segments or seen.found.has_head:
-        verify_log(directory, seen).raise_for_damage()
+        verify_log(directory, seen._replace(checkpoints={})).raise_for_damage()
 
 
 def _announce(report: OpenReport, config: StoreConfig) -> None:

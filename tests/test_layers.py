@@ -19,7 +19,7 @@ LINES_MAX = 500
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
     "batpak": """cli testing aio / store / appends / flow reader workers / feeds / projections
-        / waits / opened queries / read upkeep / commit / recovery / journal index
+        / waits / opened queries / upkeep / read / commit / recovery / journal index
         / pipeline machine abi
         / snapshot / edge_table / guard append_receipt / typestate append proof
         / note claim / event / record system / diagnostics / wire meaning / region / payload
