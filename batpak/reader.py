@@ -297,8 +297,7 @@ class StoreReader(Feeds):
     def _end(self) -> None:
         """What has to happen before the lock is given back; then nothing is read any more."""
         self._fetch.closed = True
-        self._opened.waiters.wake()
-        self._opened.waiters.call_due()
+        self._opened.waiters.tell()
 
     def __enter__(self) -> Self:
         return self

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,8 +17,6 @@ from batpak.faults import WriteState
 from batpak.opened import Opened
 from batpak.queries import Queries
 from batpak.report import Frontier, Watermark
-
-log: Final = logging.getLogger("batpak.lane")
 
 
 class Waits(Queries):
@@ -90,24 +86,18 @@ class Waits(Queries):
     def once_moved(self, call: Callable[[], None]) -> Callable[[], None]:
         """Have a function called once, when a bound has moved or never will again; for event loops.
 
-        Whoever has moved it calls, perhaps on the lane: so it may wake somebody, and no more. It
-        may not use the store. What it raises is logged.
+        Whoever has moved it calls, after that has let go of the lane, and waits for it. It may use
+        the store. What it raises is logged.
 
         Returns:
-            What takes it back.
+            What takes it back, unless it is about to be called.
         """
         self._alive()
         require_callable("call", call)
         waiters = self._opened.waiters
-
-        def once() -> None:
-            try:
-                call()
-            except Exception:  # it is on the lane: an append of somebody else would raise it
-                log.exception("a callback failed")
-
-        waiters.join(once)
-        return partial(waiters.leave, once)
+        woken = partial(waiters.due.append, call)
+        waiters.join(woken)
+        return partial(waiters.leave, woken)
 
     def _wanted(self, mark: object, at: object, applier: object) -> Wanted:
         checked = mark_of("mark", mark)

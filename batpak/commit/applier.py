@@ -182,22 +182,19 @@ class Appliers:
         """Note how far one of them has come."""
         said, me = progress.said, self._thread_id()
         said[me] = max(said.get(me, 0), bound)
-        self._moved()
+        if self._waiters.anybody:
+            self._waiters.tell()
 
     def remove(self, progress: Progress) -> None:
         """Forget one of them."""
         if self.has(progress):
             self._all.pop(progress.name, None)
-            self._moved()
+            self._waiters.tell()
 
     def lost(self, progress: Progress) -> None:
         """One of them was dropped. If it still held somebody up, it does no more; say so."""
         if self.has(progress):
-            self.remove(progress)
+            self._all.pop(progress.name, None)
+            self._waiters.wake()  # and no more: it may have been dropped on the lane
             if not self._closed():
                 warnings.warn(f"unclosed applier {progress.name!a}", ResourceWarning, stacklevel=2)
-
-    def _moved(self) -> None:
-        """Wake who waits."""
-        if self._waiters.anybody:
-            self._waiters.wake()

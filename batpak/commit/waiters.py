@@ -142,6 +142,11 @@ class Waiters:
                 self._wake_keyed(prefix)
             at = entity.find(":", at + 1)
 
+    def tell(self) -> None:
+        """Wake everybody, and call what is due then. Not on the lane."""
+        self.wake()
+        self.call_due()
+
     def call_due(self) -> None:
         """Call what is due. Not on the lane. What it raises is logged."""
         Unit((), 0, callbacks=self.due).call()

@@ -274,8 +274,7 @@ class Cursor(Generic[Q]):
         """End it: `follow` and its callbacks too; others get its checkpoint. Twice is harmless."""
         self._closed = True
         self._hush()
-        self._waiters.wake()
-        self._waiters.call_due()
+        self._waiters.tell()
         if self._checkpoint is not None:
             self._checkpoint.release()
 

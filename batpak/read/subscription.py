@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from functools import partial
 from itertools import count, islice
 from types import TracebackType
 from typing import Final, Self, final
@@ -288,9 +289,6 @@ class Subscription(Iterator[Notification]):
         require_callable("callback", callback)
         waiters, keys, left = self._waiters, self._keys, [callback]
 
-        def woken() -> None:  # on the lane
-            waiters.due.append(look)
-
         def look() -> None:
             waiters.leave(woken, keys)
             if left and not self._has_answer():
@@ -301,7 +299,8 @@ class Subscription(Iterator[Notification]):
             if left:
                 left.pop()()
 
-        waiters.due.append(look)
+        woken = partial(waiters.due.append, look)  # on the lane
+        woken()
         waiters.call_due()
 
     def _has_answer(self) -> bool:
@@ -322,8 +321,7 @@ class Subscription(Iterator[Notification]):
         A subscription that was only dropped leaves nothing behind either.
         """
         self._end(EndReason.CLOSED)
-        self._waiters.wake()
-        self._waiters.call_due()
+        self._waiters.tell()
 
     def _end(self, reason: EndReason) -> None:
         if self._ended is None:

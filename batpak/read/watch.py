@@ -108,7 +108,7 @@ class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
         self._closed = True
         if self._applier is not None:
             self._applier.close()
-        self._waiters.wake()
+        self._waiters.tell()
 
     @override
     def __iter__(self) -> Self:

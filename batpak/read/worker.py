@@ -283,7 +283,7 @@ class CursorWorker:
         self._leave()
         self._cursor.close()
         self._state = state  # last: whoever sees it may begin another one
-        self._waiters.wake()
+        self._waiters.tell()
         self._thread.stop(0)
 
     # ---------------------------------------------------------------------------------------- work

@@ -796,6 +796,32 @@ def test_a_ledger_in_memory_refuses_a_wait_as_a_store_does() -> None:
     assert ledger.append(USER, FACT, wait_for=APPLIED, timeout_s=0).sequence == 0
 
 
+def test_a_hook_is_called_once_when_the_lane_is_free_and_may_use_the_store(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "s", FAST) as store:
+        seen: list[int] = []
+
+        def look() -> None:
+            seen.append(store.append(USER, Counted(n=2)).sequence)
+
+        applier = store.applier("view")
+        moves: list[Callable[[], object]] = [
+            lambda: store.append(USER, FACT),
+            lambda: applier.advance(0),
+            lambda: store.submit(USER, FACT).result(10),
+            applier.close,
+        ]
+        for count, move in enumerate(moves):
+            store.once_moved(look)
+            move()
+            assert until(lambda: len(seen) == count + 1), count  # noqa: B023  asked at once
+        store.once_moved(look)()
+        store.append(USER, FACT)
+        assert len(seen) == len(moves), "it was taken back"
+
+        store.once_moved(lambda: seen.append(-1))
+    assert seen[-1] == -1, "the end is told"
+
+
 def test_a_hook_that_raises_is_logged_and_fails_no_append(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
