@@ -14,22 +14,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 from batpak.append import AppendReceipt, BatchItem, Cause
-from batpak.arguments import seconds_of
-from batpak.commit.ticket import R, Ticket
+from batpak.arguments import require_some, seconds_of, timeout_of
+from batpak.commit.ticket import R, Ticket, remember
 from batpak.coordinate import Coordinate
 from batpak.errors import StoreClosed, WaitTimeout
 from batpak.event import Q, StoredEvent
+from batpak.faults import WriteState
 from batpak.payload import EventPayload
 from batpak.read.cursor import Cursor
-from batpak.read.projection import Projection, S
+from batpak.read.projection import CONSISTENT, Fold, Freshness, S
+from batpak.read.source import Source
 from batpak.read.subscription import EndReason, Notification, Subscription, SubscriptionEnded
 from batpak.reader import StoreReader
 from batpak.report import Busy, Frontier, Watermark
 from batpak.store import Store
+from batpak.waits import mark_of
 
 PATIENCE_S: Final = 1.0  # between two looks of a task that was not woken
 
@@ -45,14 +49,22 @@ async def append(
     correlation_id: UUID | None = None,
     flags: int = 0,
     extensions: Mapping[str, bytes] | None = None,
+    wait_for: Watermark | None = None,
+    timeout_s: float | None = None,
 ) -> AppendReceipt:
     """Store one event. See `Store.append`. While the line is full, the task sleeps.
 
     What is wrong with the arguments is raised by the await. If it is cancelled, the event is stored
     all the same, unless the task was sleeping in front of a full line.
+
+    With a time limit, or for DURABLE, it is appended by another thread.
     """
-    while True:
-        ticket = store.try_submit(
+    require_some("store", store, Store)
+    ends = _Ends(wait_for, timeout_s)
+    if ends.needs_thread:
+        act = partial(store.append, wait_for=ends.of_append, timeout_s=timeout_s)
+        receipt = await asyncio.to_thread(
+            act,
             coord,
             payload,
             expected_version=expected_version,
@@ -62,9 +74,21 @@ async def append(
             flags=flags,
             extensions=extensions,
         )
-        if not isinstance(ticket, Busy):
-            return await result(ticket)
-        await asyncio.sleep(ticket.retry_after_ms / 1000)
+    else:
+        receipt = await _taken(
+            lambda: store.try_submit(
+                coord,
+                payload,
+                expected_version=expected_version,
+                idempotency_key=idempotency_key,
+                caused_by=caused_by,
+                correlation_id=correlation_id,
+                flags=flags,
+                extensions=extensions,
+            )
+        )
+    await ends.applied(store, (receipt,))
+    return receipt
 
 
 async def append_batch(
@@ -74,16 +98,67 @@ async def append_batch(
     idempotency_key: str | bytes | None = None,
     caused_by: Cause | None = None,
     correlation_id: UUID | None = None,
+    wait_for: Watermark | None = None,
+    timeout_s: float | None = None,
 ) -> tuple[AppendReceipt, ...]:
     """Store several events as one. See `Store.append_batch`, and `append` here."""
-    items = tuple(items)
-    while True:
-        ticket = store.try_submit_batch(
+    require_some("store", store, Store)
+    require_some("items", items, Iterable)
+    ends, items = _Ends(wait_for, timeout_s), tuple(items)
+    if ends.needs_thread:
+        act = partial(store.append_batch, wait_for=ends.of_append, timeout_s=timeout_s)
+        receipts = await asyncio.to_thread(
+            act,
             items,
             idempotency_key=idempotency_key,
             caused_by=caused_by,
             correlation_id=correlation_id,
         )
+    else:
+        receipts = await _taken(
+            lambda: store.try_submit_batch(
+                items,
+                idempotency_key=idempotency_key,
+                caused_by=caused_by,
+                correlation_id=correlation_id,
+            )
+        )
+    await ends.applied(store, receipts)
+    return receipts
+
+
+class _Ends:
+    """What an append waits for, and how long."""
+
+    def __init__(self, wait_for: Watermark | None, timeout_s: float | None) -> None:
+        mark = None if wait_for is None else mark_of("wait_for", wait_for)
+        self._timeout_s = timeout_of("timeout_s", timeout_s)
+        self._began = asyncio.get_running_loop().time()
+        self._for_applied = mark is Watermark.APPLIED
+        self.of_append = None if self._for_applied else mark
+        self.needs_thread = timeout_s is not None or mark is Watermark.DURABLE
+
+    async def applied(self, store: Store, receipts: tuple[AppendReceipt, ...]) -> None:
+        """Wait for that in the loop: it may be long."""
+        if not self._for_applied or not receipts:
+            return
+        limit, waited_s = self._timeout_s, asyncio.get_running_loop().time() - self._began
+        rest_s = None if limit is None else max(0.0, limit - waited_s)
+        try:
+            await wait_for(store, Watermark.APPLIED, receipts[-1], timeout_s=rest_s)
+        except WaitTimeout as late:
+            error = _longer(late, limit or 0.0, WriteState.COMMITTED)
+            remember(error, receipts)
+            raise error from None
+        except BaseException as error:
+            remember(error, receipts)
+            raise
+
+
+async def _taken(submit: Callable[[], Ticket[R] | Busy]) -> R:
+    """Submit as soon as there is room in line; the result."""
+    while True:
+        ticket = submit()
         if not isinstance(ticket, Busy):
             return await result(ticket)
         await asyncio.sleep(ticket.retry_after_ms / 1000)
@@ -91,6 +166,7 @@ async def append_batch(
 
 async def result(ticket: Ticket[R]) -> R:
     """Wait until a submission is decided. See `Ticket.result`."""
+    require_some("ticket", ticket, Ticket)
     done = asyncio.Event()
     ticket.add_done_callback(_setter(done))
     await done.wait()
@@ -106,6 +182,7 @@ async def wait_for(
     applier: str | None = None,
 ) -> Frontier:
     """Wait until a bound is past an event. See `StoreReader.wait_for`."""
+    require_some("store", store, StoreReader)
     loop = asyncio.get_running_loop()
     end = None if timeout_s is None else loop.time() + seconds_of("timeout_s", timeout_s)
     while True:
@@ -128,20 +205,31 @@ async def wait_for(
             leave()
 
 
-async def project(store: StoreReader, projection: Projection[S], entity: str) -> S | None:
-    """Fold the events of one entity, in another thread. See `StoreReader.project`."""
-    return await asyncio.to_thread(store.project, projection, entity)
+async def project(
+    store: StoreReader,
+    projection: Fold[S, Q],
+    source: Source,
+    *,
+    freshness: Freshness = CONSISTENT,
+    upto: int | None = None,
+) -> S | None:
+    """Fold the relevant events, in another thread. See `StoreReader.project`."""
+    require_some("store", store, StoreReader)
+    act = partial(store.project, freshness=freshness, upto=upto)
+    return await asyncio.to_thread(act, projection, source)
 
 
 async def follow(cursor: Cursor[Q]) -> AsyncIterator[StoredEvent[Q]]:
     """One event after the other; waits for those that are still to come.
 
-    It ends when the store or the cursor is closed. If it is cancelled, nothing is passed over: an
+    It ends when the store or the cursor is closed; on a handle that only reads, at the end of the
+    log. If it is cancelled, nothing is passed over: an
     event is taken from the cursor only to be given at once.
 
     Raises:
         As the `poll` of the cursor.
     """
+    require_some("cursor", cursor, Cursor)
     ready = asyncio.Event()
     cursor.on_ready(_setter(ready))
     while not cursor.closed:
@@ -151,6 +239,8 @@ async def follow(cursor: Cursor[Q]) -> AsyncIterator[StoredEvent[Q]]:
         except StoreClosed:
             return
         if found is None:
+            if not cursor.is_live:
+                return
             with suppress(TimeoutError):
                 await asyncio.wait_for(ready.wait(), PATIENCE_S)
         else:
@@ -160,12 +250,13 @@ async def follow(cursor: Cursor[Q]) -> AsyncIterator[StoredEvent[Q]]:
 async def notifications(subscription: Subscription) -> AsyncIterator[Notification]:
     """One notification after the other; waits for those that are still to come. Lossy, as it is.
 
-    It ends when the subscription or the store is closed.
+    It ends when the subscription or the store is closed; on a handle that only reads, at once.
 
     Raises:
         SubscriptionEnded: Its buffer was too small, and its policy is to end then.
         As `Subscription.recv` otherwise.
     """
+    require_some("subscription", subscription, Subscription)
     while True:
         try:
             found = subscription.recv(0)
@@ -174,6 +265,8 @@ async def notifications(subscription: Subscription) -> AsyncIterator[Notificatio
                 return
             raise
         if found is None:
+            if not subscription.is_live:
+                return
             ready = asyncio.Event()
             subscription.on_ready(_setter(ready))
             await ready.wait()
@@ -181,9 +274,9 @@ async def notifications(subscription: Subscription) -> AsyncIterator[Notificatio
             yield found
 
 
-def _longer(late: WaitTimeout, waited_s: float) -> WaitTimeout:
+def _longer(late: WaitTimeout, waited_s: float, state: WriteState | None = None) -> WaitTimeout:
     """The error of a look, as one of the whole wait."""
-    whole = WaitTimeout(late.waiting_for, waited_s)
+    whole = WaitTimeout(late.waiting_for, waited_s, state)
     whole.target, whole.reached = late.target, late.reached
     return whole
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
+from types import CodeType
 from typing import Final, TypeGuard, TypeVar
 from uuid import UUID
 
@@ -17,6 +19,9 @@ T = TypeVar("T")
 
 NESTING_MAX: Final = 64
 SECONDS_MAX: Final = 1e9  # thirty years
+
+_GENERATOR: Final = 0x20  # in the flags of a code object
+_ASYNC: Final = 0x80 | 0x200  # a coroutine, or an asynchronous generator
 
 
 def is_count(value: object) -> TypeGuard[int]:
@@ -99,6 +104,13 @@ def require(argument: str, given: object, *classes: type) -> None:
         raise InvalidArgument(argument, f"expected a {names}, got a {type(given).__name__}")
 
 
+def require_some(argument: str, given: object, cls: type) -> None:
+    """As `require`, where a child of the class does as well."""
+    if not isinstance(given, cls):
+        found = type(given).__name__
+        raise InvalidArgument(argument, f"expected a {cls.__name__}, got a {found}")
+
+
 def require_callable(argument: str, given: object) -> None:
     """Refuse what cannot be called before somebody else calls it.
 
@@ -107,6 +119,25 @@ def require_callable(argument: str, given: object) -> None:
     """
     if not callable(given):
         raise InvalidArgument(argument, f"must be callable, not {type(given).__name__}")
+
+
+def require_direct(argument: str, given: object) -> None:
+    """Refuse what gives something to be awaited, or iterated, when it is called, and does nothing.
+
+    Raises:
+        InvalidArgument: It cannot be called at all, or is `async def`, or has a `yield`.
+    """
+    require_callable(argument, given)
+    while isinstance(given, partial):
+        given = given.func
+    code = getattr(given, "__code__", None) or getattr(type(given).__call__, "__code__", None)
+    flags = code.co_flags if isinstance(code, CodeType) else 0
+    if flags & _ASYNC:
+        raise InvalidArgument(
+            argument, "is `async def`: it is called where no event loop runs, and would do nothing"
+        )
+    if flags & _GENERATOR:
+        raise InvalidArgument(argument, "has a `yield`: to call it would do nothing")
 
 
 def check_nesting(argument: str, nested: list[T], inside: Callable[[T], list[T]]) -> None:

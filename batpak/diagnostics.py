@@ -8,7 +8,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from batpak.config import Durability, SyncMode
-from batpak.report import Frontier, HealthState, OpenReport, Stats
+from batpak.report import Frontier, HealthState, OpenReport, Stats, WriterPressure
 
 
 class WorkerState(StrEnum):
@@ -41,7 +41,7 @@ class Diagnostics(Struct, frozen=True, kw_only=True):
     durability: Durability
     sync_mode: SyncMode
     open_report: OpenReport
-    queued: int  # units that stand in line
+    pressure: WriterPressure  # how much stands in line
     groups: int  # committed so far
     units: int  # in them
     syncs: int  # counted over the newest ones, as are the next two

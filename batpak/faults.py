@@ -91,6 +91,7 @@ class Damage(StrEnum):
     CHAIN = "chain"
     BATCH = "batch"
     HEAD = "head"
+    CHECKPOINT = "checkpoint"
 
 
 class DecodeStage(StrEnum):

@@ -13,6 +13,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from batpak import registry
+from batpak.cache.file import FileCache
 from batpak.commit.waiters import Waiters
 from batpak.config import OpenVerify, Signing, StoreConfig
 from batpak.disk.seam import Directory, Lock, StrPath
@@ -95,6 +96,9 @@ def open_log(
     full = directory.path
     lock: Lock | None = None
     try:
+        cache = config.projection_cache
+        if isinstance(cache, FileCache) and f"{cache.path}/".startswith(f"{full}/"):
+            raise InvalidArgument("projection_cache", "a FileCache needs a directory of its own")
         if writable and not create and not restore.is_store(directory):
             raise StorageFailed("open", full, errno.ENOENT, "there is no store here")
         lock = layout.lock(directory, platform.pid(), shared=not writable)
@@ -125,22 +129,26 @@ def open_log(
         dropped_batch_items=log.dropped_batch_items,
         rebuilt=log.rebuilt,
         ignored_files=log.ignored_files,
+        removed_files=log.removed_files,
         unknown_kinds=log.unknown_kinds,
         head_checked=True,
     )
     _announce(report, config)
-    return Opened(platform, directory, lock, log, report, config, Waiters(platform), deque())
+    waiters = Waiters(platform, grows=writable)
+    return Opened(platform, directory, lock, log, report, config, waiters, deque())
 
 
 def _verify_first(directory: Directory) -> None:
-    """Every checksum, hash and link, before anything is touched.
+    """Every checksum, hash and link of the log, before anything is touched.
+
+    A checkpoint that is not right is refused to its consumer; only an open store can reset it.
 
     Raises:
         CorruptStore: The first that is not right.
     """
     seen = look(directory)
     if seen.found.segments or seen.found.has_head:
-        verify_log(directory, seen).raise_for_damage()
+        verify_log(directory, seen._replace(checkpoints={})).raise_for_damage()
 
 
 def _announce(report: OpenReport, config: StoreConfig) -> None:

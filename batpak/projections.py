@@ -94,6 +94,7 @@ class Projections(Waits):
         *,
         since: int = 0,
         freshness: Freshness = CONSISTENT,
+        applied_as: str | None = None,
     ) -> ProjectionWatcher[S]:
         """A context manager that gives the state each time its generation has grown.
 
@@ -104,9 +105,11 @@ class Projections(Waits):
             source: See there.
             since: See there. The first state comes at once, if it is newer than this.
             freshness: See there.
+            applied_as: Let `Watermark.APPLIED` wait for it, under this name: a state is applied
+                when the next one is asked for. `close` ends that.
 
         Raises:
-            InvalidArgument: An argument is malformed.
+            InvalidArgument: An argument is malformed, or another applier has this name.
         """
         self._alive()
         self._projector.check(projection, source, since, freshness)
@@ -119,6 +122,7 @@ class Projections(Waits):
             self._table,
             opened.waiters,
             opened.platform,
+            None if applied_as is None else self._appliers.register(applied_as, "applied_as"),
         )
 
     def rebuild_projection(self, projection: Fold[S, Q], source: Source) -> RebuildReport[S]:

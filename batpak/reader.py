@@ -179,6 +179,8 @@ class StoreReader(Feeds):
     def verify(self, *, since: CheckpointNote | None = None) -> VerifyReport:
         """Recompute every checksum, hash and link of the log as it is now. Changes nothing.
 
+        Every checkpoint is held against the log, too.
+
         Args:
             since: A note that was kept elsewhere; the report says whether the log goes on from it.
                 Where the config has keys, one of them has to have signed it.
@@ -295,8 +297,7 @@ class StoreReader(Feeds):
     def _end(self) -> None:
         """What has to happen before the lock is given back; then nothing is read any more."""
         self._fetch.closed = True
-        self._opened.waiters.wake()
-        self._opened.waiters.call_due()
+        self._opened.waiters.tell()
 
     def __enter__(self) -> Self:
         return self

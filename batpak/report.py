@@ -53,6 +53,7 @@ class OpenReport(Struct, frozen=True, kw_only=True):
     dropped_batch_items: int  # whole items of a batch that was not
     rebuilt: tuple[str, ...]  # files whose footer was made anew
     ignored_files: tuple[str, ...]  # names that are none of the store's
+    removed_files: tuple[str, ...]  # what a stopped writer was about to publish
     unknown_kinds: Mapping[int, int]  # kind that no imported class reads -> events
     head_checked: bool  # HEAD was there and agreed with the log
 
@@ -92,7 +93,7 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
 
     @property
     def ok(self) -> bool:
-        """Whether every event is as it was written, and goes on from the note if one was given."""
+        """Whether all is as it was written, and the log goes on from the note if one was given."""
         return not self.findings_count and self.note is None
 
     def raise_for_damage(self) -> None:
@@ -211,3 +212,4 @@ class Stats(Struct, frozen=True, kw_only=True):
     segments: int
     bytes: int  # of the segment files, footers and what is reserved included
     quarantine_bytes: int
+    checkpoints: int  # of those who follow the log

@@ -163,7 +163,7 @@ class Store(Appends, Workers):
             durability=config.durability,
             sync_mode=config.sync_mode,
             open_report=self.open_report,
-            queued=lane.queued,
+            pressure=lane.pressure,
             groups=lane.groups,
             units=lane.units,
             syncs=len(syncs),

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from batpak.append import AppendReceipt
 from batpak.arguments import is_count, require_callable, seconds_of
-from batpak.commit.applier import Applier, Appliers
+from batpak.commit.applier import Applier, Appliers, Progress
 from batpak.commit.limit import Limit
 from batpak.errors import InvalidArgument
 from batpak.faults import WriteState
 from batpak.opened import Opened
 from batpak.queries import Queries
 from batpak.report import Frontier, Watermark
-
-log: Final = logging.getLogger("batpak.lane")
 
 
 class Waits(Queries):
@@ -29,7 +25,10 @@ class Waits(Queries):
     def __init__(self, opened: Opened) -> None:
         super().__init__(opened.log.segments, opened.log.table)
         self._opened = opened
-        self._appliers = Appliers(opened.log.table, opened.waiters, opened.platform)
+        fetch = self._fetch
+        self._appliers = Appliers(
+            opened.log.table, opened.waiters, opened.platform, lambda: fetch.closed
+        )
 
     def frontier(self) -> Frontier:
         """How far the log has come: one picture of one moment."""
@@ -44,7 +43,8 @@ class Waits(Queries):
                 ...
                 search.advance(event.sequence)
 
-        APPLIED stands still, rather than going back, while it catches up.
+        APPLIED stands still, rather than going back, while it catches up. Workers and watchers
+        register themselves, if they are given `applied_as`.
 
         Args:
             name: By which `wait_for` can wait for this one alone.
@@ -74,7 +74,7 @@ class Waits(Queries):
             applier: For APPLIED: wait for this one alone.
 
         Raises:
-            WaitTimeout: It was not so in time.
+            WaitTimeout: It was not so in time; of APPLIED it names the slowest applier.
             StoreClosed, StorePoisoned: It will not be so any more.
             DurabilityUnknown: The sync was refused.
             InvalidArgument: It cannot be so: the handle only reads, and its log ends before the
@@ -86,24 +86,18 @@ class Waits(Queries):
     def once_moved(self, call: Callable[[], None]) -> Callable[[], None]:
         """Have a function called once, when a bound has moved or never will again; for event loops.
 
-        Whoever has moved it calls, perhaps on the lane: so it may wake somebody, and no more. It
-        may not use the store. What it raises is logged.
+        Whoever has moved it calls, after that has let go of the lane, and waits for it. It may use
+        the store. What it raises is logged.
 
         Returns:
-            What takes it back.
+            What takes it back, unless it is about to be called.
         """
         self._alive()
         require_callable("call", call)
         waiters = self._opened.waiters
-
-        def once() -> None:
-            try:
-                call()
-            except Exception:  # it is on the lane: an append of somebody else would raise it
-                log.exception("a callback failed")
-
-        waiters.join(once)
-        return partial(waiters.leave, once)
+        woken = partial(waiters.due.append, call)
+        waiters.join(woken)
+        return partial(waiters.leave, woken)
 
     def _wanted(self, mark: object, at: object, applier: object) -> Wanted:
         checked = mark_of("mark", mark)
@@ -127,11 +121,19 @@ class Waits(Queries):
         if wanted.mark is Watermark.DURABLE and self._sleep(first, limit):
             self._hasten(wanted, limit)
         if limit is not None and not self._sleep(wanted, limit):
-            late = limit.late(f"event {wanted.sequence} to be {wanted.mark}", wanted.state)
+            late = limit.late(self._awaited(wanted), wanted.state)
             late.target, late.reached = wanted.sequence, self._bound(wanted)
             raise late
         self._sleep(wanted, None)
         return self._frontier()
+
+    def _awaited(self, wanted: Wanted) -> str:
+        """What it is, for who has waited in vain."""
+        what = f"event {wanted.sequence} to be {wanted.mark}"
+        slow = wanted.applier
+        if slow is None and wanted.mark is Watermark.APPLIED:
+            slow = self._appliers.slowest
+        return what if slow is None else f"{what} by {slow.name!a}"
 
     def _sleep(self, wanted: Wanted, limit: Limit | None) -> bool:
         """Sleep until it is so, or there is no time left. Whether it is so."""
@@ -157,7 +159,7 @@ class Waits(Queries):
 
     def _hope(self, wanted: Wanted) -> None:
         """Refuse to wait for what cannot come any more."""
-        if wanted.applier is not None and wanted.applier.closed:
+        if wanted.applier is not None and not self._appliers.has(wanted.applier):
             name = wanted.applier.name
             raise InvalidArgument(
                 "applier", f"the applier {name!a} was closed before it came there"
@@ -174,7 +176,7 @@ class Wanted(Struct, frozen=True):
 
     mark: Watermark
     sequence: int
-    applier: Applier | None = None  # this one alone
+    applier: Progress | None = None  # this one alone
     state: WriteState | None = None  # of the write that waits
 
 

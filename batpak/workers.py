@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any, TypeAlias, overload
 
-from batpak.arguments import is_count, require_callable, seconds_of, text_of
+from batpak.arguments import is_count, require_direct, seconds_of, text_of
 from batpak.commit.lane import Lane
 from batpak.config import Durability, StoreConfig
 from batpak.errors import InvalidArgument
@@ -69,6 +70,7 @@ class Workers(Feeds):
         restart: RestartPolicy = ...,
         backoff_s: float = 0.0,
         on_failure: OnFailure = OnFailure.STOP,
+        applied_as: str | None = None,
     ) -> CursorWorker: ...
 
     @overload
@@ -99,6 +101,7 @@ class Workers(Feeds):
         restart: RestartPolicy = ...,
         backoff_s: float = 0.0,
         on_failure: OnFailure = OnFailure.STOP,
+        applied_as: str | None = None,
     ) -> CursorWorker: ...
 
     def cursor_worker(
@@ -113,6 +116,7 @@ class Workers(Feeds):
         restart: RestartPolicy = RestartPolicy.once(),  # noqa: B008  immutable
         backoff_s: float = 0.0,
         on_failure: OnFailure = OnFailure.STOP,
+        applied_as: str | None = None,
     ) -> CursorWorker:
         """Have the events of a region handled, in order, on a thread of their own.
 
@@ -131,14 +135,16 @@ class Workers(Feeds):
             restart: How often a batch is delivered again when the handler has raised.
             backoff_s: How long to wait before that.
             on_failure: What happens when that was of no use.
+            applied_as: Let `Watermark.APPLIED` wait for it, under this name: what it has committed
+                is applied. When it ends, nobody waits for it any more.
 
         Raises:
-            InvalidArgument: An argument is malformed.
+            InvalidArgument: An argument is malformed, or another applier has this name.
             CheckpointInvalid, FutureVersion: The checkpoint cannot be gone on from.
             StorageFailed: The system refused.
         """
         self._alive()
-        require_callable("handler", handler)
+        require_direct("handler", handler)
         region, form = region_of(region), form_of(form)
         witness = None if checkpoint_id is None else AtLeastOnce(checkpoint_id, SEAL)
 
@@ -155,6 +161,7 @@ class Workers(Feeds):
             restart,
             backoff_s,
             on_failure,
+            applied_as,
         )
 
     def react(
@@ -168,6 +175,7 @@ class Workers(Feeds):
         restart: RestartPolicy = RestartPolicy.once(),  # noqa: B008  immutable
         backoff_s: float = 0.0,
         on_failure: OnFailure = OnFailure.STOP,
+        applied_as: str | None = None,
     ) -> CursorWorker:
         """Run a reactor: for each event of its kinds, store what it says follows, as one batch.
 
@@ -183,6 +191,7 @@ class Workers(Feeds):
             restart: See there.
             backoff_s: See there.
             on_failure: See there. A reaction that is refused is a failure too.
+            applied_as: See there.
 
         Raises:
             InvalidArgument: None of its kinds is in the region, or as `cursor_worker`.
@@ -204,6 +213,7 @@ class Workers(Feeds):
             restart,
             backoff_s,
             on_failure,
+            applied_as,
         )
 
     def _start(
@@ -217,6 +227,7 @@ class Workers(Feeds):
         restart: RestartPolicy,
         backoff_s: float,
         on_failure: OnFailure,
+        applied_as: str | None,
     ) -> CursorWorker:
         if not is_count(batch_size) or not 1 <= batch_size <= BATCH_MAX:
             raise InvalidArgument("batch_size", f"must be 1..{BATCH_MAX}")
@@ -229,37 +240,44 @@ class Workers(Feeds):
         rest_s = seconds_of("backoff_s", backoff_s)
         named = text_of("name", checkpoint_id or "worker" if name is None else name)
         opened, fetch, table, lane = self._opened, self._fetch, self._table, self._lane
-        platform, checkpoint, bound, park = opened.platform, None, None, None
-        if checkpoint_id is not None:
-            checkpoint = self._checkpoints().claim(checkpoint_id, region, form)
-            bound = durable_bound(lane, table, asks=self._config.durability is Durability.OS)
-            if on_failure is OnFailure.PARK:
-                park = parking(fetch, table, lane, platform.thread_id, checkpoint_id)
-        worker = CursorWorker(
-            named,
-            Cursor(
-                fetch,
-                table,
-                opened.waiters,
-                platform,
-                region=region,
-                form=form,
-                start=_start_of(checkpoint),
-                checkpoint=checkpoint,
-                alive=self._alive,
-                bound=bound,
-            ),
-            deliver,
-            batch_size=batch_size,
-            restart=restart,
-            backoff_s=rest_s,
-            park=park,
-            closed=lambda: lane.closed or fetch.closed,
-            staff=opened.staff,
-            waiters=opened.waiters,
-            platform=platform,
-        )
-        worker.start()
+        platform, checkpoint, bound, park, applier = opened.platform, None, None, None, None
+        with ExitStack() as undo:
+            if applied_as is not None:
+                applier = self._appliers.register(applied_as, "applied_as")
+                undo.enter_context(applier)
+            if checkpoint_id is not None:
+                checkpoint = self._checkpoints().claim(checkpoint_id, region, form)
+                undo.callback(checkpoint.release)
+                bound = durable_bound(lane, table, asks=self._config.durability is Durability.OS)
+                if on_failure is OnFailure.PARK:
+                    park = parking(fetch, table, lane, platform.thread_id, checkpoint_id)
+            worker = CursorWorker(
+                named,
+                Cursor(
+                    fetch,
+                    table,
+                    opened.waiters,
+                    platform,
+                    region=region,
+                    form=form,
+                    start=_start_of(checkpoint),
+                    checkpoint=checkpoint,
+                    alive=self._alive,
+                    bound=bound,
+                ),
+                deliver,
+                batch_size=batch_size,
+                restart=restart,
+                backoff_s=rest_s,
+                park=park,
+                applier=applier,
+                closed=lambda: lane.closed or fetch.closed,
+                staff=opened.staff,
+                waiters=opened.waiters,
+                platform=platform,
+            )
+            worker.start()
+            undo.pop_all()
         return worker
 
     # ------------------------------------------------------------------------------- checkpoints

@@ -19,7 +19,7 @@ LINES_MAX = 500
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
     "batpak": """cli testing aio sqlite / store / appends / flow reader workers / feeds
-        / projections / waits / opened queries / read upkeep / commit / recovery / journal index
+        / projections / waits / opened queries / upkeep / read / commit / recovery / journal index
         / pipeline machine abi
         / snapshot / edge_table / guard append_receipt / typestate append proof
         / note claim / event / record system / diagnostics / wire meaning / region / payload
@@ -35,7 +35,8 @@ FLOORS = {
     "batpak.cli": """main / schemas pictures stores signatures decode demo versions
         / kinds manner readable trusted / generated""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
-        / worker / cursor / checkpoint / fetch lossy_ops page projection source witness""",
+        / worker / cursor / checkpoint / fetch lossy_ops page projection source witness
+        / alone declared""",
     "batpak.upkeep": "verify stats",
     "batpak.recovery": "restore / footer / decide",
     "batpak.commit": """lane / line rotation / sealer / stage ticket applier / waiters

@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import Final, NamedTuple, final
 
 from batpak import codec, digest
+from batpak.arguments import require, text_of
 from batpak.cache.row import CachedState
 from batpak.disk import posix
 from batpak.disk.seam import Directory, StrPath
@@ -28,6 +29,7 @@ log: Final = logging.getLogger("batpak.projection")
 FILE_BYTES_MAX: Final = 64 << 20
 SUFFIX: Final = ".state"
 TEMPORARY: Final = ".tmp"
+OF_A_STORE: Final = frozenset({"HEAD", ".batpak.lock"})  # each store has one of them at least
 
 _PREFIX: Final = b"FBST\x00\x01"
 _CRC: Final = struct.Struct(">I")
@@ -49,26 +51,35 @@ class FileCache:
     write into the directory says what projections answer: it is made with mode 0700.
 
     Args:
-        directory: Made if it is missing. Not the one of a store.
+        directory: Made if it is missing. Not the one of a store, nor in it.
         platform: The world; tests replace it.
 
     Raises:
-        InvalidArgument: No path.
+        InvalidArgument: No path, or that of a store.
         StorageFailed: The system refused.
     """
 
     def __init__(self, directory: StrPath, *, platform: Platform = REAL) -> None:
         try:
-            self._path = posix.full_path(directory)
+            self._path: Final = posix.full_path(directory)
         except (TypeError, ValueError) as error:
             raise InvalidArgument("directory", str(error)) from error
         self._entropy = platform.entropy
         with self._asking("open", ""):
             self._directory: Directory = platform.open_dir(self._path, create=True)
-            for entry in self._directory.entries():
+            entries = self._directory.entries()
+            if not OF_A_STORE.isdisjoint(entry.name for entry in entries):
+                self._directory.close()
+                raise InvalidArgument("directory", "is that of a store; give it one of its own")
+            for entry in entries:
                 if entry.is_file and entry.name.endswith(TEMPORARY):  # of one who was killed
                     with suppress(FileNotFoundError):
                         self._directory.unlink(entry.name)
+
+    @property
+    def path(self) -> str:
+        """Of the directory."""
+        return self._path
 
     def get(self, key: str, /) -> CachedState | None:
         """What is kept under a key; None: nothing, or it was damaged.
@@ -76,7 +87,7 @@ class FileCache:
         Raises:
             StorageFailed: The system refused, or there is a link where the file should be.
         """
-        name = _name(key)
+        name = _name(text_of("key", key))
         found = self._read(name)
         return None if found is None or found.key != key else found.row
 
@@ -87,6 +98,8 @@ class FileCache:
             TooLarge: It has more than 64 MiB.
             StorageFailed: The system refused; what was there is there.
         """
+        text_of("key", key)
+        require("row", row, CachedState)
         data = _PREFIX + codec.encode(_File(key, row))
         data += _CRC.pack(digest.crc32(data))
         if len(data) > FILE_BYTES_MAX:
@@ -109,6 +122,7 @@ class FileCache:
         Raises:
             StorageFailed: The system refused.
         """
+        text_of("prefix", prefix)
         count = 0
         for name in self._names():
             found = self._read(name)

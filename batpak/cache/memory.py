@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import final
 
-from batpak.arguments import is_count
+from batpak.arguments import is_count, require, text_of
 from batpak.cache.row import CachedState
 from batpak.errors import InvalidArgument
 from batpak.platform import REAL
@@ -34,6 +34,7 @@ class MemoryCache:
 
     def get(self, key: str, /) -> CachedState | None:
         """What is kept under a key."""
+        text_of("key", key)
         with self._lock:
             row = self._rows.get(key)
             if row is not None:
@@ -42,6 +43,8 @@ class MemoryCache:
 
     def put(self, key: str, row: CachedState, /) -> None:
         """Keep a state; if there are too many, forget the one that nobody asked for longest."""
+        text_of("key", key)
+        require("row", row, CachedState)
         with self._lock:
             self._rows[key] = row
             self._rows.move_to_end(key)
@@ -50,6 +53,7 @@ class MemoryCache:
 
     def delete(self, prefix: str, /) -> int:
         """Forget every key that begins so."""
+        text_of("prefix", prefix)
         with self._lock:
             found = [key for key in self._rows if key.startswith(prefix)]
             for key in found:

@@ -6,6 +6,9 @@ two threads nor a signal handler can lose what somebody has said.
 
 from __future__ import annotations
 
+import warnings
+import weakref
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -16,47 +19,18 @@ from batpak.index.table import Table
 from batpak.platform import Platform
 
 
-class Applier:
-    """One consumer that `Watermark.APPLIED` waits for. Made by `Store.applier`.
+class Progress:
+    """How far one applier has come. What waits for it holds this, and not the applier."""
 
-    Any thread may use it. Left unclosed, it holds APPLIED back until the handle is closed.
-    """
-
-    def __init__(self, name: str, among: Appliers) -> None:
-        self._name: Final = name
-        self._among = among
-        self._said: dict[int, int] = {}  # by each thread, which overwrites its own word only
+    def __init__(self, name: str) -> None:
+        self.name: Final = name
+        self.said: Final[dict[int, int]] = {}  # by each thread, which overwrites its own word only
         self._base: dict[None, int] = {}  # where APPLIED stood when it came
 
     @property
-    def name(self) -> str:
-        """Of no other applier of the handle."""
-        return self._name
-
-    @property
     def position(self) -> int:
-        """How far it has come, as a bound."""
-        return max(list(self._said.values()), default=0)
-
-    @property
-    def closed(self) -> bool:
-        """Whether it holds nothing back any more."""
-        return not self._among.has(self)
-
-    def advance(self, sequence: int) -> None:
-        """Say that everything up to this event, and it too, is applied. It never goes back.
-
-        Raises:
-            InvalidArgument: No event of this sequence is visible; or this applier is closed.
-        """
-        self._among.check(self, sequence)
-        me = self._among.thread_id()
-        self._said[me] = max(self._said.get(me, 0), sequence + 1)
-        self._among.moved()
-
-    def close(self) -> None:
-        """Hold nothing back any more, and let go who waits for it. Twice is harmless."""
-        self._among.remove(self)
+        """How far, as a bound."""
+        return max(list(self.said.values()), default=0)
 
     def counted(self, others: int) -> int:
         """What it counts as among `others`, who came before it.
@@ -64,6 +38,53 @@ class Applier:
         That is no less than where APPLIED stood when it came, which so need not go back.
         """
         return max(self.position, self._base.setdefault(None, others))
+
+
+class Applier:
+    """One consumer that `Watermark.APPLIED` waits for. Made by `Store.applier`.
+
+    Any thread may use it. Left unclosed, it holds APPLIED back until the handle is closed, or until
+    nobody has it any more: then it is closed, with a ResourceWarning.
+    """
+
+    def __init__(self, progress: Progress, among: Appliers) -> None:
+        self._progress: Final = progress
+        self._among = among
+        lost = weakref.finalize(self, among.lost, progress)
+        lost.atexit = False
+
+    @property
+    def name(self) -> str:
+        """Of no other applier of the handle."""
+        return self._progress.name
+
+    @property
+    def position(self) -> int:
+        """How far it has come, as a bound."""
+        return self._progress.position
+
+    @property
+    def closed(self) -> bool:
+        """Whether it holds nothing back any more."""
+        return not self._among.has(self._progress)
+
+    def advance(self, sequence: int) -> None:
+        """Say that everything up to this event, and it too, is applied. It never goes back.
+
+        Raises:
+            InvalidArgument: No event of this sequence is visible; or this applier is closed.
+        """
+        self._among.check(self._progress, sequence)
+        self._among.reach(self._progress, sequence + 1)
+
+    def close(self) -> None:
+        """Hold nothing back any more, and let go who waits for it. Twice is harmless."""
+        self._among.remove(self._progress)
+
+    def reach(self, bound: int) -> None:
+        """As `advance`, for one that comes by itself: to a bound, perhaps the same, or closed."""
+        if bound > self._progress.position:
+            self._among.reach(self._progress, bound)
 
     def __enter__(self) -> Self:
         return self
@@ -84,34 +105,41 @@ class Appliers:
         table: The index; its bound is what is visible.
         waiters: Who wants to know.
         platform: The world.
+        closed: Whether the handle is. Then nobody is held up by an applier that is lost.
     """
 
-    def __init__(self, table: Table, waiters: Waiters, platform: Platform) -> None:
-        self._table, self._waiters = table, waiters
-        self.thread_id = platform.thread_id
-        self._all: dict[str, Applier] = {}  # in the order in which they came
+    def __init__(
+        self, table: Table, waiters: Waiters, platform: Platform, closed: Callable[[], bool]
+    ) -> None:
+        self._table, self._waiters, self._closed = table, waiters, closed
+        self._thread_id = platform.thread_id
+        self._all: dict[str, Progress] = {}  # in the order in which they came
 
-    def register(self, name: object) -> Applier:
+    def register(self, name: object, argument: str = "name") -> Applier:
         """A new applier, which has applied nothing yet.
+
+        Args:
+            name: Of no other one.
+            argument: What the caller calls it.
 
         Raises:
             InvalidArgument: No name, or that of another one.
         """
-        given = text_of("name", name)
+        given = text_of(argument, name)
         if not given:
-            raise InvalidArgument("name", "must not be empty")
-        applier = Applier(given, self)
+            raise InvalidArgument(argument, "must not be empty")
+        progress = Progress(given)
         try:
-            if self._all.setdefault(given, applier) is not applier:
-                raise InvalidArgument("name", f"there is an applier {given!a} already")
+            if self._all.setdefault(given, progress) is not progress:
+                raise InvalidArgument(argument, f"there is an applier {given!a} already")
             self.applied()  # from now on it counts
+            return Applier(progress, self)
         except BaseException:
-            self.remove(applier)
+            self.remove(progress)
             raise
-        return applier
 
-    def named(self, name: object) -> Applier:
-        """One of them.
+    def named(self, name: object) -> Progress:
+        """How far one of them is.
 
         Raises:
             InvalidArgument: There is no such applier.
@@ -130,11 +158,16 @@ class Appliers:
             if appliers == list(self._all.values()):  # none came in between: see `counted`
                 return least
 
-    def has(self, applier: Applier) -> bool:
-        """Whether it is one of them."""
-        return self._all.get(applier.name) is applier
+    @property
+    def slowest(self) -> Progress | None:
+        """Which of them is behind the others."""
+        return min(list(self._all.values()), key=lambda one: one.position, default=None)
 
-    def check(self, applier: Applier, sequence: object) -> None:
+    def has(self, progress: Progress) -> bool:
+        """Whether it is one of them."""
+        return self._all.get(progress.name) is progress
+
+    def check(self, progress: Progress, sequence: object) -> None:
         """Hold what an applier says against the log.
 
         Raises:
@@ -142,16 +175,26 @@ class Appliers:
         """
         if not is_count(sequence) or sequence >= self._table.bound:
             raise InvalidArgument("sequence", "must be that of a visible event")
-        if not self.has(applier):
-            raise InvalidArgument("applier", f"the applier {applier.name!a} is closed")
+        if not self.has(progress):
+            raise InvalidArgument("applier", f"the applier {progress.name!a} is closed")
 
-    def remove(self, applier: Applier) -> None:
-        """Forget one of them."""
-        if self.has(applier):
-            self._all.pop(applier.name, None)
-            self.moved()
-
-    def moved(self) -> None:
-        """Wake who waits."""
+    def reach(self, progress: Progress, bound: int) -> None:
+        """Note how far one of them has come."""
+        said, me = progress.said, self._thread_id()
+        said[me] = max(said.get(me, 0), bound)
         if self._waiters.anybody:
-            self._waiters.wake()
+            self._waiters.tell()
+
+    def remove(self, progress: Progress) -> None:
+        """Forget one of them."""
+        if self.has(progress):
+            self._all.pop(progress.name, None)
+            self._waiters.tell()
+
+    def lost(self, progress: Progress) -> None:
+        """One of them was dropped. If it still held somebody up, it does no more; say so."""
+        if self.has(progress):
+            self._all.pop(progress.name, None)
+            self._waiters.wake()  # and no more: it may have been dropped on the lane
+            if not self._closed():
+                warnings.warn(f"unclosed applier {progress.name!a}", ResourceWarning, stacklevel=2)

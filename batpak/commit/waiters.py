@@ -42,10 +42,15 @@ def keys_of(region: Region) -> frozenset[Key]:
 
 
 class Waiters:
-    """Those of one handle. Any thread may wait, join or wake."""
+    """Those of one handle. Any thread may wait, join or wake.
 
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
+    Args:
+        platform: The world.
+        grows: Whether the log can: not that of a handle which only reads.
+    """
+
+    def __init__(self, platform: Platform, *, grows: bool = True) -> None:
+        self._platform, self.grows = platform, grows
         self._joining = platform.raw_lock()  # never taken by who wakes: that may be the lane
         self.calls: deque[Call] = deque()
         """Of those who want to know of everything. The lane looks before it calls anything here."""
@@ -136,6 +141,11 @@ class Waiters:
             if prefix in keyed:
                 self._wake_keyed(prefix)
             at = entity.find(":", at + 1)
+
+    def tell(self) -> None:
+        """Wake everybody, and call what is due then. Not on the lane."""
+        self.wake()
+        self.call_due()
 
     def call_due(self) -> None:
         """Call what is due. Not on the lane. What it raises is logged."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Final, NamedTuple
 
 from batpak.disk import posix
@@ -31,6 +31,7 @@ LOCK: Final = ".batpak.lock"
 HEAD: Final = "HEAD"
 QUARANTINE: Final = "quarantine"
 CURSORS: Final = "cursors"
+CHECKPOINT: Final = ".ckpt"
 TEMPORARY: Final = ".tmp"
 HEAD_BYTES_MAX: Final = 4 << 10
 SEGMENT_BYTES_MAX: Final = 0xFFFF_FFFF  # offsets are u32
@@ -105,6 +106,44 @@ def listing(directory: Directory) -> Listing:
 def _is_leftover(name: str) -> bool:
     target = name.removesuffix(TEMPORARY)
     return target != name and (target == HEAD or _SEGMENT.fullmatch(target) is not None)
+
+
+class Consumers(NamedTuple):
+    """What `cursors/` holds."""
+
+    checkpoints: tuple[str, ...]  # names of files
+    leftovers: tuple[str, ...]  # of interrupted replacements
+
+
+def consumers(directory: Directory) -> Consumers:
+    """Read the directory of those who follow the log, if there is one.
+
+    Raises:
+        StorageFailed: The system refused.
+    """
+    shelf = shelf_of(directory)
+    if shelf is None:
+        return Consumers((), ())
+    with closing(shelf), asking("list", shelf.path):
+        names = sorted(entry.name for entry in shelf.entries() if entry.is_file)
+    return Consumers(
+        tuple(name for name in names if name.endswith(CHECKPOINT)),
+        tuple(name for name in names if name.endswith(CHECKPOINT + TEMPORARY)),
+    )
+
+
+def shelf_of(directory: Directory) -> Directory | None:
+    """The directory of checkpoints. None: nobody follows the log.
+
+    Raises:
+        StorageFailed: The system refused.
+    """
+    with (
+        asking("open", path_of(directory, CURSORS)),
+        suppress(FileNotFoundError, NotADirectoryError),
+    ):
+        return directory.subdir(CURSORS, create=False)
+    return None
 
 
 # ------------------------------------------------------------------------ refusals of the system

@@ -21,7 +21,7 @@ import datetime as dt
 import re
 import struct
 import weakref
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple, final
 from uuid import UUID
 
@@ -53,7 +53,6 @@ from batpak.wire import RAW, Form
 MAGIC: Final = b"FBCK"
 VERSION: Final = 1
 BYTES_MAX: Final = 64 << 10
-SUFFIX: Final = ".ckpt"
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 _PREFIX: Final = struct.Struct(">4sHH")
@@ -160,6 +159,48 @@ def id_of(checkpoint_id: object) -> str:
         reason = "must be 1..128 of A-Z a-z 0-9 . _ -, not beginning with a dot"
         raise InvalidArgument("checkpoint_id", reason)
     return checkpoint_id
+
+
+def ids(directory: Directory) -> list[str]:
+    """Of the checkpoints in the directory of a store, in order.
+
+    Raises:
+        StorageFailed: The system refused.
+    """
+    names = layout.consumers(directory).checkpoints
+    found = [name.removesuffix(layout.CHECKPOINT) for name in names]
+    return [one for one in found if _ID.fullmatch(one)]
+
+
+def contradiction(
+    saved: Saved,
+    checkpoint_id: str,
+    store_id: bytes,
+    bound: int,
+    hash_before: Callable[[int], bytes | None],
+) -> CheckpointInvalid | None:
+    """Why what is saved is not of this log; None: it is.
+
+    Args:
+        saved: What the file says.
+        checkpoint_id: Its name.
+        store_id: Of the store that it lies in.
+        bound: Where the log of that ends.
+        hash_before: The event_hash of the event before a position; None: that is not known.
+    """
+    if saved.store_id != store_id:
+        fault, detail = CheckpointFault.FOREIGN, "it is of another store"
+    elif saved.checkpoint_id != checkpoint_id:
+        fault, detail = CheckpointFault.FOREIGN, f"it is that of {saved.checkpoint_id!a}"
+    elif saved.position > bound:
+        fault = CheckpointFault.AHEAD
+        detail = f"it stands at {saved.position}, the log ends at {bound}"
+    elif hash_before(saved.position) not in (None, saved.passed_hash):
+        fault = CheckpointFault.FOREIGN
+        detail = f"another event than here stood before {saved.position}"
+    else:
+        return None
+    return CheckpointInvalid(checkpoint_id, fault, detail)
 
 
 class Checkpoint:
@@ -291,13 +332,7 @@ class Checkpoints:
         Raises:
             StorageFailed: The system refused.
         """
-        shelf = self._open()
-        if shelf is None:
-            return ()
-        with layout.asking("list", shelf.path):
-            names = sorted(entry.name for entry in shelf.entries())
-        ids = [name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)]
-        return tuple(self._told(one) for one in ids if _ID.fullmatch(one))
+        return tuple(self._told(one) for one in ids(self._directory))
 
     def _told(self, checkpoint_id: str) -> CursorCheckpoint:
         try:
@@ -327,7 +362,7 @@ class Checkpoints:
         if shelf is None:
             with layout.asking("create", layout.path_of(self._directory, layout.CURSORS)):
                 shelf = self._shelf = self._directory.subdir(layout.CURSORS, create=True)
-        layout.replace(shelf, checkpoint_id + SUFFIX, data)
+        layout.replace(shelf, checkpoint_id + layout.CHECKPOINT, data)
 
     def _encode(
         self, checkpoint_id: str, region: str | None, form: str | None, position: int, passed: bytes
@@ -341,24 +376,14 @@ class Checkpoints:
         return self._fetch.event(*self._table.locate(position - 1), RAW).event_hash
 
     def _match(self, saved: Saved, checkpoint_id: str) -> None:
-        """Hold what is saved against this store."""
-        if saved.store_id != self._store_id:
-            fault, detail = CheckpointFault.FOREIGN, "it is of another store"
-        elif saved.checkpoint_id != checkpoint_id:
-            fault, detail = CheckpointFault.FOREIGN, f"it is that of {saved.checkpoint_id!a}"
-        elif saved.position > self._table.bound:
-            fault = CheckpointFault.AHEAD
-            detail = f"it stands at {saved.position}, the log ends at {self._table.bound}"
-        elif saved.passed_hash != self._hash_before(saved.position):
-            fault = CheckpointFault.FOREIGN
-            detail = f"another event than here stood before {saved.position}"
-        else:
-            return
-        raise CheckpointInvalid(checkpoint_id, fault, detail)
+        bound = self._table.bound
+        bad = contradiction(saved, checkpoint_id, self._store_id, bound, self._hash_before)
+        if bad is not None:
+            raise bad
 
     def _read(self, checkpoint_id: str) -> Saved | None:
         """What is saved; None: nothing ever was."""
-        shelf, name = self._open(), checkpoint_id + SUFFIX
+        shelf, name = self._open(), checkpoint_id + layout.CHECKPOINT
         if shelf is None:
             return None
         with layout.asking("list", shelf.path):
@@ -373,9 +398,7 @@ class Checkpoints:
     def _open(self) -> Directory | None:
         """The directory of the files, if there is one."""
         if self._shelf is None:
-            path = layout.path_of(self._directory, layout.CURSORS)
-            with layout.asking("open", path), suppress(FileNotFoundError):
-                self._shelf = self._directory.subdir(layout.CURSORS, create=False)
+            self._shelf = layout.shelf_of(self._directory)
         return self._shelf
 
     def close(self) -> None:

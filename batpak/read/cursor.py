@@ -11,7 +11,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Generic, Self
 
-from batpak.arguments import count_of, require_callable, seconds_of
+from batpak.arguments import count_of, is_count, require_callable, seconds_of
 from batpak.commit.waiters import Waiters
 from batpak.commit.worker import Worker
 from batpak.errors import BatpakError, InvalidArgument, StoreClosed
@@ -19,6 +19,7 @@ from batpak.event import Q, StoredEvent
 from batpak.index import query
 from batpak.index.table import Table
 from batpak.platform import Platform
+from batpak.read.alone import Alone
 from batpak.read.checkpoint import Checkpoint
 from batpak.read.fetch import Fetch
 from batpak.region import Region
@@ -61,7 +62,7 @@ class Cursor(Generic[Q]):
         self._position = self._committed = start
         self._events: Iterator[StoredEvent[Q]] | None = None  # from the position up to `_stop`
         self._stop = start
-        self._user: dict[None, int] = {}  # the thread that uses it
+        self._alone = Alone("this cursor", platform.thread_id)
         self._teller: Worker | None = None
         self._closed = False
 
@@ -81,6 +82,11 @@ class Cursor(Generic[Q]):
     def closed(self) -> bool:
         """Whether it was closed: it gives nothing any more, and its checkpoint is another's."""
         return self._closed
+
+    @property
+    def is_live(self) -> bool:
+        """Whether more may come than the log has now. To a handle that only reads nothing does."""
+        return self._waiters.grows
 
     @property
     def committed(self) -> int:
@@ -111,7 +117,8 @@ class Cursor(Generic[Q]):
         Raises:
             As `poll_batch`.
         """
-        found = self._alone(lambda: self._take(1))
+        with self._alone:
+            found = self._take(1)
         return found[0] if found else None
 
     def poll_batch(self, max_events: int) -> list[StoredEvent[Q]]:
@@ -124,12 +131,14 @@ class Cursor(Generic[Q]):
             StoreClosed, ForkedStoreError: The handle does not read any more.
         """
         at_most = count_of("max_events", max_events)
-        return self._alone(lambda: self._take(at_most))
+        with self._alone:
+            return self._take(at_most)
 
     def follow(self, idle_timeout_s: float | None = None) -> Iterator[StoredEvent[Q]]:
         """One event after the other; waits for those that are still to come.
 
-        It ends when the store or the cursor is closed, or when nothing has come for so long.
+        It ends when the store or the cursor is closed, or when nothing has come for so long; on a
+        handle that only reads at the end of the log, since nothing more can come there.
         `commit` inside the loop takes in the event of that round.
 
         Args:
@@ -144,7 +153,8 @@ class Cursor(Generic[Q]):
     def _follow(self, idle_s: float | None) -> Iterator[StoredEvent[Q]]:
         while True:
             try:
-                found = self._alone(lambda: self._take_or_wait(idle_s))
+                with self._alone:
+                    found = self._take_or_wait(idle_s)
             except StoreClosed:
                 return
             if not found:
@@ -156,7 +166,7 @@ class Cursor(Generic[Q]):
         began, rest_s = now(), idle_s
         while not self._closed:
             found = self._take(1)
-            if found or not self._waiters.until(self._has_news, rest_s):
+            if found or not self.is_live or not self._waiters.until(self._has_news, rest_s):
                 return found
             if idle_s is not None:  # what has come may be of another region
                 rest_s = max(0.0, idle_s - (now() - began) / 1e9)
@@ -195,16 +205,6 @@ class Cursor(Generic[Q]):
             self._position = max(self._position, found[-1].sequence + 1)
         return found
 
-    def _alone(self, act: Callable[[], list[StoredEvent[Q]]]) -> list[StoredEvent[Q]]:
-        """Act while nobody else does. A thread that was interrupted here may go on."""
-        me = self._platform.thread_id()
-        if self._user.setdefault(None, me) != me:
-            raise InvalidArgument("thread", "concurrent: another thread is using this cursor")
-        try:
-            return act()
-        finally:
-            self._user.clear()
-
     # ------------------------------------------------------------------------------------ progress
 
     def commit(self) -> None:
@@ -224,14 +224,19 @@ class Cursor(Generic[Q]):
 
     def rewind(self) -> None:
         """Go back to what was committed last, or to the start."""
-        self.seek(self._committed)
+        self._events, self._position = None, self._committed
 
     def seek(self, position: int) -> None:
         """Go on from a position: what is in front of it is not read again.
 
         Args:
             position: A sequence, at most the end of the log.
+
+        Raises:
+            InvalidArgument: It is none.
         """
+        if not is_count(position) or position > self._table.bound:
+            raise InvalidArgument("position", "must be a sequence of the log, or the next one")
         self._events, self._position = None, position
 
     # ---------------------------------------------------------------------------------------- ends
@@ -269,8 +274,7 @@ class Cursor(Generic[Q]):
         """End it: `follow` and its callbacks too; others get its checkpoint. Twice is harmless."""
         self._closed = True
         self._hush()
-        self._waiters.wake()
-        self._waiters.call_due()
+        self._waiters.tell()
         if self._checkpoint is not None:
             self._checkpoint.release()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from batpak.arguments import count_of
+from batpak.arguments import count_of, require_direct
 from batpak.event import IndexEntry
 from batpak.override import override
 
@@ -31,11 +31,17 @@ class LossyOps(Generic[T]):
         self._source, self._stages = source, stages
 
     def filter(self, keep: Callable[[T], bool]) -> LossyOps[T]:
-        """Those for which a function says yes."""
+        """Those for which a function says yes.
+
+        Raises:
+            InvalidArgument: No function, or one that would do nothing; as in `map` and `scan`.
+        """
+        require_direct("keep", keep)
         return self._then(lambda found: (one for one in found if keep(one)))
 
     def map(self, change: Callable[[T], U | None]) -> LossyOps[U]:
         """What a function makes of each; where it makes None, nothing."""
+        require_direct("change", change)
         return self._then(
             lambda found: (made for one in found if (made := change(one)) is not None)
         )
@@ -47,6 +53,7 @@ class LossyOps(Generic[T]):
             initial: The state before the first. It does not come itself.
             step: Makes the next state from the last one and what has come.
         """
+        require_direct("step", step)
 
         def fold(found: Iterator[T]) -> Iterator[U]:
             state = initial

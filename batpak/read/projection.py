@@ -23,6 +23,7 @@ from batpak.event import StoredEvent
 from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
+from batpak.read.declared import check_declared
 from batpak.wire import DICT, RAW, TYPED, Form
 
 S = TypeVar("S", bound=Struct)
@@ -36,6 +37,9 @@ class Fold(ABC, Generic[S, Q]):
     What an instance has for attributes belongs to what it means: two that differ there share no
     cached state. One with an attribute that has no stored form has none at all. What extends a
     class that was given a `NAME` has the same: of two such folds in one program, one needs another.
+
+    A class that says something of itself that cannot be so is refused where it is written, with
+    InvalidArgument.
     """
 
     NAME: ClassVar[str]  # stable; by default the module and the name of the class
@@ -48,6 +52,7 @@ class Fold(ABC, Generic[S, Q]):
     @override
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        check_declared(cls)
         named = next((base for base in cls.__mro__ if "NAME" in base.__dict__), None)
         if named is None or named.__dict__["NAME"] == _default_name(named):
             cls.NAME = _default_name(cls)  # pyright: ignore[reportConstantRedefinition]  the default

@@ -25,6 +25,7 @@ from batpak.index.table import Table
 from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
+from batpak.read.declared import check_declared
 from batpak.read.witness import AtLeastOnce
 from batpak.read.worker import Deliver
 from batpak.region import Region
@@ -37,10 +38,14 @@ Commit: TypeAlias = Callable[[Sequence[BatchItem], StoredEvent[Any], bytes | Non
 
 
 class ReactionBatch:
-    """What follows from one event, in order. `Reactor.react` fills it; it is stored as a whole."""
+    """What follows from one event, in order. `Reactor.react` fills it; it is stored as a whole.
+
+    When that has returned, nothing can be added any more.
+    """
 
     def __init__(self) -> None:
         self._items: list[BatchItem] = []
+        self._taken = False
 
     def push(
         self,
@@ -61,8 +66,11 @@ class ReactionBatch:
             caused_by: None: the source. Or an earlier item, or another event.
             flags: One byte, stored as given.
             extensions: As in `Store.append`.
+
+        Raises:
+            InvalidArgument: `react` has returned, and what it has pushed is stored.
         """
-        self._items.append(
+        self._add(
             BatchItem(
                 coord,
                 payload,
@@ -86,7 +94,7 @@ class ReactionBatch:
         extensions: Mapping[str, bytes] | None = None,
     ) -> None:
         """Add an event whose payload is encoded already. See `push`, and `Store.append_raw`."""
-        self._items.append(
+        self._add(
             BatchItem(
                 coord,
                 RawPayload(kind, data, payload_version),
@@ -97,6 +105,11 @@ class ReactionBatch:
             )
         )
 
+    def _add(self, item: BatchItem) -> None:
+        if self._taken:
+            raise InvalidArgument("out", "`react` has returned: this would be stored nowhere")
+        self._items.append(item)
+
     def __len__(self) -> int:
         return len(self._items)
 
@@ -105,12 +118,20 @@ class ReactionBatch:
         """What was added."""
         return tuple(self._items)
 
+    def take(self) -> tuple[BatchItem, ...]:
+        """What was added. From now on nothing can be."""
+        self._taken = True
+        return self.items
+
 
 class Reactor(ABC, Generic[Q]):
     """Says which events follow from one. `Store.react` runs it.
 
     `react` may be called again for an event whose reaction is stored: then what it pushes is
     discarded. What else it does has to bear that; see `AtLeastOnce`.
+
+    A class that says something of itself that cannot be so is refused where it is written, with
+    InvalidArgument.
     """
 
     NAME: ClassVar[str]  # stable: it is part of the key; by default module and name of the class
@@ -120,6 +141,7 @@ class Reactor(ABC, Generic[Q]):
     @override
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        check_declared(cls)
         if "NAME" not in cls.__dict__:
             name = f"{cls.__module__}.{cls.__qualname__}"
             cls.NAME = name  # pyright: ignore[reportConstantRedefinition]  the default
@@ -158,13 +180,16 @@ def reactions(reactor: Reactor[Q], commit: Commit, witness: AtLeastOnce | None) 
     def deliver(events: Sequence[StoredEvent[Q]], done: Callable[[int], None]) -> None:
         for event in events:
             out = ReactionBatch()
-            given = cast("Callable[..., object]", reactor.react)(event, out, witness)
+            try:
+                given = cast("Callable[..., object]", reactor.react)(event, out, witness)
+            finally:
+                items = out.take()
             if given is not None:  # a coroutine would never run, and its source be passed
                 name = type(given).__name__
                 raise InvalidArgument("react", f"gave a {name}; what it has to say goes into `out`")
-            if len(out):
+            if items:
                 key = None if witness is None else key_of(reactor.NAME, witness, event)
-                commit(out.items, event, key)
+                commit(items, event, key)
             done(event.sequence)
 
     return deliver

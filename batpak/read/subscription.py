@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from functools import partial
 from itertools import count, islice
 from types import TracebackType
 from typing import Final, Self, final
@@ -25,6 +26,7 @@ from batpak.event import IndexEntry
 from batpak.index import query
 from batpak.index.table import Table
 from batpak.override import override
+from batpak.read.alone import Alone
 from batpak.read.fetch import Fetch
 from batpak.read.lossy_ops import LossyOps
 from batpak.region import Region
@@ -108,6 +110,7 @@ class Subscription(Iterator[Notification]):
 
     One thread receives at a time. `close`, `on_ready`, `pending` and `lost` are for any thread.
     Iterating ends when it was closed, and raises `SubscriptionEnded` if its buffer was too small.
+    On a handle that only reads it ends at once.
     """
 
     def __init__(
@@ -123,12 +126,12 @@ class Subscription(Iterator[Notification]):
         overflow: Overflow,
     ) -> None:
         self._table, self._fetch, self._waiters = table, fetch, waiters
-        self._alive, self._thread_id = alive, thread_id  # the first holds the handle as well
+        self._alive = alive  # holds the handle as well
         self._region, self._capacity, self._overflow = region, capacity, overflow
         self._keys = keys_of(region)
         self._buffer: _Buffer = _Buffer(table.bound, [])
         self._ended: tuple[EndReason, int] | None = None
-        self._receiver: dict[None, int] = {}  # the thread that is in `recv`
+        self._alone = Alone("this subscription", thread_id)
 
     # -------------------------------------------------------------------------------- receiving
 
@@ -140,7 +143,8 @@ class Subscription(Iterator[Notification]):
 
         Raises:
             SubscriptionEnded: It is over.
-            InvalidArgument: No time limit, or another thread is receiving.
+            InvalidArgument: No time limit, or another thread is receiving; or None, and the handle
+                only reads: nothing ever comes from it.
             CorruptStore: The event cannot be read. It is not passed: the next call tries again.
             ForkedStoreError: This is not the process that has opened the store.
         """
@@ -148,18 +152,16 @@ class Subscription(Iterator[Notification]):
             type(timeout_s) not in (int, float) or not 0 <= timeout_s <= SECONDS_MAX
         ):
             raise InvalidArgument("timeout_s", f"{timeout_s!r} is not a number of seconds, or None")
-        me = self._thread_id()
-        if self._receiver.setdefault(None, me) != me:
-            raise InvalidArgument("thread", "concurrent: another thread is receiving")
-        try:
-            return self._received() if self._wait(timeout_s) else None
-        except StoreClosed:
-            self._end(EndReason.CLOSED)
-        finally:
-            self._receiver.clear()
+        with self._alone:
+            try:
+                return self._received() if self._wait(timeout_s) else None
+            except StoreClosed:
+                self._end(EndReason.CLOSED)
         raise self._over()
 
     def _wait(self, timeout_s: float | None) -> bool:
+        if timeout_s is None and not self.is_live and not self._is_ready():
+            raise InvalidArgument("timeout_s", "None would be for ever: this handle only reads")
         return self._waiters.until(self._is_ready, timeout_s, self._keys)
 
     def _is_ready(self) -> bool:
@@ -227,13 +229,13 @@ class Subscription(Iterator[Notification]):
     @override
     def __next__(self) -> Notification:
         try:
-            found = self.recv()
+            found = self.recv(None if self.is_live else 0)
         except SubscriptionEnded as end:
             if end.reason is EndReason.CLOSED:
                 raise StopIteration from None
             raise
         if found is None:
-            raise StopIteration  # cannot be: nothing has limited the time
+            raise StopIteration  # nothing can come
         return found
 
     def ops(self) -> LossyOps[Notification]:
@@ -241,6 +243,11 @@ class Subscription(Iterator[Notification]):
         return LossyOps(self)
 
     # ------------------------------------------------------------------------------- how it is
+
+    @property
+    def is_live(self) -> bool:
+        """Whether something may come. From a handle that only reads nothing does."""
+        return self._waiters.grows
 
     @property
     def pending(self) -> int:
@@ -282,9 +289,6 @@ class Subscription(Iterator[Notification]):
         require_callable("callback", callback)
         waiters, keys, left = self._waiters, self._keys, [callback]
 
-        def woken() -> None:  # on the lane
-            waiters.due.append(look)
-
         def look() -> None:
             waiters.leave(woken, keys)
             if left and not self._has_answer():
@@ -295,7 +299,8 @@ class Subscription(Iterator[Notification]):
             if left:
                 left.pop()()
 
-        waiters.due.append(look)
+        woken = partial(waiters.due.append, look)  # on the lane
+        woken()
         waiters.call_due()
 
     def _has_answer(self) -> bool:
@@ -316,8 +321,7 @@ class Subscription(Iterator[Notification]):
         A subscription that was only dropped leaves nothing behind either.
         """
         self._end(EndReason.CLOSED)
-        self._waiters.wake()
-        self._waiters.call_due()
+        self._waiters.tell()
 
     def _end(self, reason: EndReason) -> None:
         if self._ended is None:

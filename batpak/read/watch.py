@@ -11,11 +11,13 @@ from types import TracebackType
 from typing import Final, Generic, Self, final
 
 from batpak.arguments import timeout_of
+from batpak.commit.applier import Applier
 from batpak.commit.waiters import Waiters
 from batpak.errors import InvalidArgument, StoreClosed
 from batpak.index.table import Table
 from batpak.override import override
 from batpak.platform import Platform
+from batpak.read.alone import Alone
 from batpak.read.fetch import Fetch
 from batpak.read.projection import Projected, S
 
@@ -24,7 +26,9 @@ from batpak.read.projection import Projected, S
 class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
     """What `watch_projection` gives: iterate it, or call `next`. For one thread at a time.
 
-    Iteration ends with the store, and with `close`. An error is raised, and calling again goes on
+    As an applier it has applied a state when it is asked for the next one.
+    Iteration ends with the store, with `close`, and where the handle only reads with the state that
+    there is. An error is raised, and calling again goes on
     from where it was.
     """
 
@@ -37,13 +41,16 @@ class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
         table: Table,
         waiters: Waiters,
         platform: Platform,
+        applier: Applier | None,
     ) -> None:
+        self._applier = applier
         self._ask, self._alive = ask, alive
         self._fetch, self._table, self._waiters = fetch, table, waiters
         self._now: Final = platform.monotonic_ns
-        self._busy = platform.raw_lock()
+        self._alone = Alone("this watcher", platform.thread_id)
         self._generation = since
         self._looked = 0
+        self._given = 0  # how far what was given goes
         self._closed = False
 
     @property
@@ -62,31 +69,36 @@ class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
 
         Raises:
             StoreClosed, ForkedStoreError: This handle does not read any more.
-            InvalidArgument: Another thread is in here.
+            InvalidArgument: Another thread is in here; or it would wait for ever, without a time
+                limit on a handle that only reads.
             As `project`.
         """
         rest = timeout_of("timeout_s", timeout_s)
-        if not self._busy.acquire(blocking=False):
-            raise InvalidArgument("thread", "concurrent: a watcher is for one thread at a time")
-        try:
+        with self._alone:
             return self._next(None if rest is None else self._now() + rest * 1e9)
-        finally:
-            self._busy.release()
 
     def _next(self, end: float | None) -> Projected[S] | None:
+        self._reach(self._given)
         while not self._closed:
             self._alive()
             bound = self._table.bound
             if bound > self._looked:
                 found = self._ask(self._generation)
                 if found is not None:
-                    self._generation = found.generation
+                    self._generation = self._given = found.generation
                     return found
                 self._looked = bound
+                self._reach(bound)
+            if end is None and not self._waiters.grows:
+                raise InvalidArgument("timeout_s", "None would be for ever: this handle only reads")
             rest = None if end is None else max(0.0, (end - self._now()) / 1e9)
             if not self._waiters.until(self._has_moved, rest):
                 return None
         return None
+
+    def _reach(self, bound: int) -> None:
+        if self._applier is not None:
+            self._applier.reach(bound)
 
     def _has_moved(self) -> bool:
         return self._table.bound > self._looked or self._closed or self._fetch.closed
@@ -94,7 +106,9 @@ class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
     def close(self) -> None:
         """End it; a thread that waits in it gets None. Any thread may; twice is harmless."""
         self._closed = True
-        self._waiters.wake()
+        if self._applier is not None:
+            self._applier.close()
+        self._waiters.tell()
 
     @override
     def __iter__(self) -> Self:
@@ -103,7 +117,7 @@ class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
     @override
     def __next__(self) -> Projected[S]:
         try:
-            found = self.next()
+            found = self.next(None if self._waiters.grows else 0)
         except StoreClosed:
             if not self._fetch.closed:  # another store's, out of `apply`
                 raise

@@ -10,6 +10,7 @@ from typing import Final, final
 
 from msgspec import Struct
 
+from batpak.arguments import require_some
 from batpak.errors import InvalidArgument
 from batpak.event import EventHeader
 from batpak.ids import EventId, operation_key
@@ -50,7 +51,11 @@ class AtLeastOnce(Struct, frozen=True):
         Args:
             event: Which is being handled.
             parts: Which effect, if an event has several: `"invoice"`.
+
+        Raises:
+            InvalidArgument: That is no event, or a part is no text.
         """
+        require_some("event", event, EventHeader)
         return operation_key(_DOMAIN, self.checkpoint_id, event.event_id.bytes, *parts)
 
     def once(self, event: EventHeader, *parts: str) -> ObservedOnce:

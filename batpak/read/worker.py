@@ -21,6 +21,7 @@ from typing import Any, Final, Self, TypeAlias, final
 from msgspec import Struct
 
 from batpak.arguments import is_count, seconds_of
+from batpak.commit.applier import Applier
 from batpak.commit.lane import Lane
 from batpak.commit.waiters import Waiters
 from batpak.commit.worker import Worker
@@ -99,9 +100,9 @@ class WorkerFailed(BatpakError):
 
     def __init__(self, worker: str, sequence: int, attempts: int, cause: BaseException) -> None:
         self.worker, self.sequence, self.attempts, self.cause = worker, sequence, attempts, cause
-        what = f"after {attempts} attempts: {type(cause).__name__}"
+        times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
         super().__init__(
-            f"worker {worker} stopped at event {sequence} {what}",
+            f"{worker} stopped at event {sequence} after {times}: {type(cause).__name__}",
             hint="repair what it could not do, and start it again: it goes on from there",
         )
 
@@ -130,6 +131,7 @@ class CursorWorker:
         restart: RestartPolicy,
         backoff_s: float,
         park: Park | None,
+        applier: Applier | None,
         closed: Callable[[], bool],
         staff: deque[CursorWorker],
         waiters: Waiters,
@@ -139,6 +141,7 @@ class CursorWorker:
         self._cursor: Cursor[Any] = cursor
         self._deliver: Deliver[Any] = deliver
         self._batch_size, self._restart, self._park = batch_size, restart, park
+        self._applier = applier
         self._closed, self._staff, self._waiters = closed, staff, waiters
         self._platform, self._backoff_s = platform, backoff_s
         self._state = WorkerState.RUNNING
@@ -207,6 +210,7 @@ class CursorWorker:
     def start(self) -> None:
         """Begin. The store does this."""
         try:
+            self._passed(self.position)
             self._thread.wake()  # before anybody else may wake it: there is to be one thread
             self._staff.append(self)
             self._waiters.stay(self._thread.wake)
@@ -240,7 +244,7 @@ class CursorWorker:
             raise InvalidArgument("thread", "a worker cannot wait for itself; return Step.STOP")
         limit = None if timeout_s is None else seconds_of("timeout_s", timeout_s)
         if not self._waiters.until(self._has_ended, limit):
-            raise WaitTimeout(f"worker {self.name}", limit or 0.0)
+            raise WaitTimeout(f"the end of {self.name}", limit or 0.0)
         if self._failure is not None:
             raise self._failure
 
@@ -272,12 +276,14 @@ class CursorWorker:
         self._waiters.go(self._thread.wake)
         with suppress(ValueError):
             self._staff.remove(self)
+        if self._applier is not None:
+            self._applier.close()
 
     def _end(self, state: WorkerState) -> None:
         self._leave()
         self._cursor.close()
         self._state = state  # last: whoever sees it may begin another one
-        self._waiters.wake()
+        self._waiters.tell()
         self._thread.stop(0)
 
     # ---------------------------------------------------------------------------------------- work
@@ -305,7 +311,8 @@ class CursorWorker:
                 return False
             singly = cursor.position < self._singly_to
             events = cursor.poll_batch(1 if singly else self._batch_size)
-            if not events:
+            if not events:  # what there is was done, or is of no interest here
+                self._passed(cursor.position)
                 return False
             self._done = 0
             return self._answer(self._deliver(events, self._mark), len(events))
@@ -315,6 +322,11 @@ class CursorWorker:
             raise
         except Exception as error:  # noqa: BLE001  a handler may raise anything
             return self._failed(error, events)
+        except BaseException as error:  # noqa: BLE001  it wants to end the program: no restart
+            place = self._back(events)
+            if place is not None:
+                self._fail(error, place[0])
+            return False
 
     def _mark(self, sequence: int) -> None:
         self._done = sequence + 1
@@ -344,10 +356,29 @@ class CursorWorker:
         except Exception as error:  # noqa: BLE001  whatever it was
             self._fail(error, self._cursor.committed)
             return False
+        self._passed(self._cursor.committed)
         return True
+
+    def _passed(self, bound: int) -> None:
+        """Say that everything in front of it is applied, if somebody wants to know."""
+        if self._applier is not None:
+            self._applier.reach(bound)
 
     def _failed(self, error: Exception, events: Sequence[StoredEvent[Any]]) -> bool:
         """Begin again, park one event, or end; whether there is more to do."""
+        place = self._back(events)
+        if place is None:
+            return False
+        self._attempts += 1
+        self._last_error = error
+        return self._go_on(error, *place)
+
+    def _back(self, events: Sequence[StoredEvent[Any]]) -> tuple[int, int] | None:
+        """Go back to the first event that is not done, and commit what is.
+
+        Returns:
+            Its sequence, and what is behind the batch. None: the worker has failed at this.
+        """
         cursor = self._cursor
         behind = cursor.position
         left = [event.sequence for event in events if event.sequence >= self._done]
@@ -355,6 +386,7 @@ class CursorWorker:
             if self._done and events:
                 cursor.seek(left[0] if left else behind)
                 cursor.commit()
+                self._passed(cursor.committed)
                 self._delivered += len(events) - len(left)
                 self._attempts = 0
             cursor.rewind()
@@ -363,10 +395,8 @@ class CursorWorker:
             raise
         except Exception as worse:  # noqa: BLE001  likewise
             self._fail(worse, cursor.position)
-            return False
-        self._attempts += 1
-        self._last_error = error
-        return self._go_on(error, sequence, max(behind, sequence + 1))
+            return None
+        return sequence, max(behind, sequence + 1)
 
     def _go_on(self, error: Exception, sequence: int, behind: int) -> bool:
         if sequence >= self._singly_to and self._may_begin_again():

@@ -19,7 +19,7 @@ import errno
 import logging
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from typing import Final
 
@@ -66,6 +66,7 @@ class Recovered(Struct):
     dropped_batch_items: int = 0
     rebuilt: tuple[str, ...] = ()
     ignored_files: tuple[str, ...] = ()
+    removed_files: tuple[str, ...] = ()
 
     @property
     def unknown_kinds(self) -> dict[int, int]:
@@ -467,6 +468,14 @@ def _reopen(
     for name in found.leftovers:
         with layout.asking("remove", directory.path), suppress(FileNotFoundError):
             directory.unlink(name)
+    unsaved = layout.consumers(directory).leftovers
+    shelf = layout.shelf_of(directory) if unsaved else None
+    if shelf is not None:
+        with closing(shelf):
+            for name in unsaved:
+                with layout.asking("remove", shelf.path), suppress(FileNotFoundError):
+                    shelf.unlink(name)
+    recovered.removed_files = (*found.leftovers, *(f"{layout.CURSORS}/{one}" for one in unsaved))
     tip = recovered.tip
     number = recovered.segments.newest.segment_id
     state = Head(

@@ -8,6 +8,7 @@ from batpak.disk.seam import Directory
 from batpak.index import query
 from batpak.index.table import Table
 from batpak.journal import layout
+from batpak.read import checkpoint
 from batpak.region import Region
 from batpak.report import Stats
 
@@ -37,4 +38,5 @@ def stats_of(directory: Directory, table: Table) -> Stats:
         segments=len(found.segments),
         bytes=sum(found.segments.values()),
         quarantine_bytes=layout.quarantined_bytes(directory),
+        checkpoints=len(checkpoint.ids(directory)),
     )

@@ -5,6 +5,7 @@
     frames     checksum, spelling, both hashes, sequence, id, clock, batches, stamps
     entities   version and link to the entity's previous event
     HEAD       the log passes through what it records
+    cursors    each checkpoint is whole, of this store and this log, and not ahead of it
 
 Behind a damaged place the walk goes on at the next whole frame. What is not known there (the heads
 of entities) is taken from the frames as they come, so one damaged event is one finding.
@@ -12,8 +13,8 @@ of entities) is taken from the frames as they come, so one damaged event is one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from typing import NamedTuple
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from msgspec.structs import replace
 
 from batpak.digest import ZERO_HASH
 from batpak.disk.seam import Directory, StrPath
-from batpak.errors import CorruptStore, StorageFailed
+from batpak.errors import CorruptStore, DamageError, StorageFailed
 from batpak.faults import Damage
 from batpak.index import sidx
 from batpak.journal import frame, head, header, layout, scan
@@ -33,6 +34,8 @@ from batpak.journal.scan import RestKind, Scan
 from batpak.journal.segment import Segment
 from batpak.note import CheckpointNote
 from batpak.platform import REAL, Platform
+from batpak.read import checkpoint
+from batpak.read.checkpoint import CheckpointInvalid, Saved, contradiction
 from batpak.recovery import decide, footer
 from batpak.recovery.decide import Found, Refuse, TornAt
 from batpak.recovery.footer import FOOTER_BYTES_MIN
@@ -42,15 +45,16 @@ from batpak.signing.verify_key import VerifyKey
 
 
 class Look(NamedTuple):
-    """What is verified: the names and HEAD at one moment, and how far the log went then."""
+    """What is verified: names, HEAD, checkpoints, and how far the log went, at one moment."""
 
     found: layout.Listing
     state: Head | CorruptStore | None  # None: HEAD is missing
     next_sequence: int | None  # None: as far as there are frames
+    checkpoints: Mapping[str, Saved | DamageError]  # by id; or why it cannot be read
 
 
 def look(directory: Directory, next_sequence: int | None = None) -> Look:
-    """Read the names and HEAD.
+    """Read the names, HEAD and the checkpoints.
 
     Raises:
         StorageFailed: The system refused.
@@ -63,7 +67,22 @@ def look(directory: Directory, next_sequence: int | None = None) -> Look:
             state = head.read(directory)
         except CorruptStore as error:
             state = error
-    return Look(found, state, next_sequence)
+    return Look(found, state, next_sequence, _checkpoints(directory))
+
+
+def _checkpoints(directory: Directory) -> dict[str, Saved | DamageError]:
+    """What every checkpoint says, or why it cannot be read."""
+    found: dict[str, Saved | DamageError] = {}
+    ids, shelf = checkpoint.ids(directory), layout.shelf_of(directory)
+    if shelf is not None:
+        with closing(shelf):
+            for one in ids:
+                try:
+                    data = layout.read_small(shelf, one + layout.CHECKPOINT, checkpoint.BYTES_MAX)
+                    found[one] = checkpoint.decode(data, one)
+                except DamageError as error:
+                    found[one] = error
+    return found
 
 
 def verify_path(
@@ -132,6 +151,9 @@ class _Verification:
     def __init__(self, directory: Directory, seen: Look, since: CheckpointNote | None) -> None:
         self._directory, self._seen, self._since = directory, seen, since
         self._derived: list[Finding] = []
+        self._passed: dict[int, bytes | None] = {
+            one.position - 1: None for one in seen.checkpoints.values() if isinstance(one, Saved)
+        }
         self._noted = None if since is None or since.events else ZERO_HASH  # the head at the note
         self._state = seen.state if isinstance(seen.state, Head) else None
         self._findings: list[Finding] = []
@@ -162,6 +184,8 @@ class _Verification:
                 self._footer(segment, ends, None if after is None else after.header, is_newest)
             finally:
                 segment.close()
+        if store_id is not None:
+            self._consumers(store_id)
         return VerifyReport(
             path=self._directory.path,
             store_id=None if store_id is None else UUID(bytes=store_id),
@@ -343,6 +367,8 @@ class _Verification:
                 self._events += 1
             if self._since is not None and found.sequence == self._since.events - 1:
                 self._noted = found.event_hash
+            if found.sequence in self._passed:
+                self._passed[found.sequence] = found.event_hash
             self._heads[found.entity] = (found.version, found.event_hash)
 
     def _over(self, segment: Segment, data: memoryview, offset: int) -> int:
@@ -366,6 +392,26 @@ class _Verification:
         for found in later:
             return None if found is None else self._over(segment, data, found[0])
         return None
+
+    # ---------------------------------------------------------------------------- checkpoints
+
+    def _consumers(self, store_id: bytes) -> None:
+        """Hold the checkpoints against the log."""
+        bound: int = self._chain.sequence
+        for checkpoint_id, found in self._seen.checkpoints.items():
+            bad: DamageError | None
+            if isinstance(found, Saved):
+                bad = contradiction(found, checkpoint_id, store_id, bound, self._hash_before)
+            else:
+                bad = found
+            if bad is not None:
+                file, detail = f"{layout.CURSORS}/{checkpoint_id}{layout.CHECKPOINT}", str(bad)
+                if isinstance(bad, CheckpointInvalid):
+                    detail = f"{bad.detail} [{bad.reason.value}]"
+                self._add(file, 0, Fault(Damage.CHECKPOINT, detail))
+
+    def _hash_before(self, position: int) -> bytes | None:
+        return self._passed[position - 1] if position else ZERO_HASH
 
 
 def _torn(name: str, data: memoryview, offset: int) -> Torn:

@@ -6,6 +6,7 @@ could leave no trace of the event that caused it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, cast, final
 
 import pytest
@@ -21,6 +22,8 @@ from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.read.projection import DictProjection, Freshness, Projection, RawProjection, fold
+from batpak.read.reactor import ReactionBatch, Reactor
+from batpak.read.witness import AtLeastOnce
 from batpak.wire import DICT, RAW, TYPED
 from tests.unit.parcels import BrittleLedger, ParcelSeen
 
@@ -51,6 +54,19 @@ class Places(Projection[Trail]):
 class Everything(Places):
     NAME: ClassVar[str] = "everything"
     KINDS: ClassVar[frozenset[EventKind]] = frozenset()
+
+
+class Answer(Reactor[EventPayload]):
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset({ParcelSeen.KIND})
+
+    @override
+    def react(
+        self, event: StoredEvent[EventPayload], _out: ReactionBatch, _: AtLeastOnce | None, /
+    ) -> None:
+        self.on_seen(event)
+
+    def on_seen(self, event: StoredEvent[EventPayload]) -> None:
+        raise LookupError(event.version)
 
 
 def log(*places: str) -> list[StoredEvent[EventPayload]]:
@@ -113,6 +129,66 @@ def test_a_projection_has_a_name_of_its_own() -> None:
     assert f"{__name__}.Places" == Places.NAME
     assert f"{__name__}.Untouched" == Untouched.NAME
     assert Places.VERSION == 1
+
+
+@pytest.mark.parametrize("of", [Places, Answer])
+@pytest.mark.parametrize("kinds", [ParcelSeen, ParcelSeen.KIND, [ParcelSeen], {ParcelSeen.KIND}])
+def test_kinds_may_be_named_by_their_classes_and_one_needs_no_set(of: type, kinds: object) -> None:
+    named: Any = type("Named", (of,), {"KINDS": kinds})
+
+    assert set(named.KINDS) == {ParcelSeen.KIND}
+
+
+async def later(*_: object) -> None:
+    raise AssertionError("nobody would await it")
+
+
+def bit_by_bit(*given: object) -> Iterator[object]:
+    yield from given
+
+
+@pytest.mark.parametrize("of", [Places, Answer])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KINDS", None),
+        ("KINDS", 3),
+        ("KINDS", "0x1"),
+        ("KINDS", {3}),
+        ("KINDS", [EventPayload]),
+        ("KINDS", [Trail]),
+        ("KINDS", property(lambda self: self)),
+        ("NAME", ""),
+        ("NAME", None),
+        ("NAME", "\ud800"),
+    ],
+)
+def test_what_a_class_says_of_itself_is_checked_where_it_is_written(
+    of: type, name: str, value: object
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        type("Wrong", (of,), {name: value})
+    assert caught.value.argument == name
+
+
+@pytest.mark.parametrize("version", [0, -1, "2", True, None])
+def test_a_version_is_a_number_and_a_reactor_has_none(version: object) -> None:
+    with pytest.raises(InvalidArgument, match="VERSION"):
+        type("Wrong", (Places,), {"VERSION": version})
+    assert issubclass(type("Right", (Answer,), {"VERSION": version}), Answer)
+
+
+@pytest.mark.parametrize(
+    ("of", "name"), [(Places, "apply"), (Places, "initial"), (Answer, "react"), (Answer, "on_seen")]
+)
+@pytest.mark.parametrize("method", [later, bit_by_bit])
+def test_a_method_that_would_do_nothing_when_it_is_called_is_refused(
+    of: type, name: str, method: object
+) -> None:
+    with pytest.raises(InvalidArgument, match="would do nothing") as caught:
+        type("Wrong", (of,), {name: method})
+    assert caught.value.argument == name
+    assert issubclass(type("Right", (of,), {"of_its_own": method}), of)
 
 
 def test_a_projection_reads_states_back_as_what_stands_in_its_brackets() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from batpak.cache.file import FileCache
+from batpak.cache.file import OF_A_STORE, FileCache
 from batpak.cache.memory import MemoryCache
 from batpak.cache.row import CachedState, NoCache, ProjectionCache
 from batpak.cache.states import States
 from batpak.config import StoreConfig
 from batpak.errors import InvalidArgument, StorageFailed, TooLarge
+from batpak.journal import layout
+from batpak.store import Store
 from batpak.testing.faults import Kind
 from batpak.testing.platform import SimPlatform
 
@@ -33,6 +36,43 @@ def row(state: bytes = b"\x01", watermark: int = 3) -> CachedState:
 @pytest.fixture(params=["memory", "file"])
 def cache(request: pytest.FixtureRequest, tmp_path: Path) -> ProjectionCache:
     return MemoryCache() if request.param == "memory" else FileCache(tmp_path / "states")
+
+
+def test_what_is_no_key_and_no_state_is_refused(cache: ProjectionCache) -> None:
+    given: Any = cache
+    wrong: list[tuple[str, Callable[[], object]]] = [
+        ("key", lambda: given.get(None)),
+        ("key", lambda: given.get([])),
+        ("key", lambda: given.put(3, row())),
+        ("row", lambda: given.put("a", b"state")),
+        ("prefix", lambda: given.delete(None)),
+        ("prefix", lambda: given.delete("\ud800")),
+    ]
+    for argument, act in wrong:
+        with pytest.raises(InvalidArgument) as caught:
+            act()
+        assert caught.value.argument == argument
+    assert cache.get("a") is None
+
+
+def test_a_cache_is_not_kept_in_the_directory_of_a_store(tmp_path: Path) -> None:
+    assert {layout.HEAD, layout.LOCK} == OF_A_STORE
+    path = tmp_path / "store"
+    early = [FileCache(path), FileCache(path / "states")]  # before it is one
+    for cache in early:
+        for opens in (Store.open, Store.open_read_only):
+            with pytest.raises(InvalidArgument) as caught:
+                opens(path, StoreConfig(projection_cache=cache))
+            assert caught.value.argument == "projection_cache"
+    assert sorted(entry.name for entry in path.iterdir()) == ["states"]
+
+    beside = StoreConfig(projection_cache=FileCache(tmp_path / "store.states"))
+    with Store.open(path, beside):
+        (path / "HEAD.tmp").write_bytes(b"about to be published")
+        with pytest.raises(InvalidArgument) as caught:
+            FileCache(path)
+        assert caught.value.argument == "directory"
+        assert (path / "HEAD.tmp").exists()
 
 
 def test_what_was_put_last_is_there(cache: ProjectionCache) -> None:

@@ -143,7 +143,7 @@ def test_a_full_line_is_served_by_who_submits() -> None:
         tickets = [store.submit(USER, Counted(n=n)) for n in range(10)]
 
         assert sum(ticket.done() for ticket in tickets) >= 6
-        assert store.diagnostics().queued <= 3
+        assert store.diagnostics().pressure.queued <= 3
 
 
 def test_a_ticket_tells_what_is_known() -> None:

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, cast
 
 import pytest
 from msgspec.structs import replace
 
 from batpak import aio
 from batpak.append import BatchItem
+from batpak.cache.memory import MemoryCache
+from batpak.commit.ticket import interrupted_receipt
 from batpak.config import Durability, Limits
 from batpak.errors import InvalidArgument, StoreClosed, VersionConflict, WaitTimeout
 from batpak.event import StoredEvent
+from batpak.faults import WriteState
 from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
-from batpak.read.projection import Projection
+from batpak.read.projection import Freshness, Projection
 from batpak.read.subscription import Overflow, Subscription, SubscriptionEnded
+from batpak.region import Region
 from batpak.report import Watermark
 from batpak.store import Store
 from tests.facts import FAST, PLAIN, USER, Counted
@@ -95,6 +100,116 @@ def test_what_a_store_refuses_the_await_raises(tmp_path: Path) -> None:
         asyncio.run(main())
 
 
+def test_what_is_no_store_and_nothing_of_one_is_refused_with_its_name(tmp_path: Path) -> None:
+    async def first(of: AsyncIterator[object]) -> object:
+        return await anext(of)
+
+    with Store.open(tmp_path / "s", FAST) as store:
+        for argument, ask in (
+            ("store", lambda wrong: aio.append(wrong, USER, FACT)),
+            ("store", lambda wrong: aio.append_batch(wrong, [])),
+            ("items", lambda wrong: aio.append_batch(store, wrong)),
+            ("wait_for", lambda _: aio.append(store, USER, FACT, wait_for="durable")),  # type: ignore[arg-type]  # refused
+            ("timeout_s", lambda _: aio.append_batch(store, [], timeout_s=-1)),
+            ("store", lambda wrong: aio.wait_for(wrong, Watermark.VISIBLE, 0)),
+            ("ticket", aio.result),
+            ("store", lambda wrong: aio.project(wrong, Sum(), USER.entity)),
+            ("projection", lambda wrong: aio.project(store, wrong, USER.entity)),
+            ("cursor", lambda wrong: first(aio.follow(wrong))),
+            ("subscription", lambda wrong: first(aio.notifications(wrong))),
+        ):
+            ask = cast("Callable[[object], Coroutine[object, object, object]]", ask)
+            for wrong in (None, 3, object()):
+                with pytest.raises(InvalidArgument) as caught:
+                    asyncio.run(ask(wrong))
+                assert caught.value.argument == argument
+        assert store.count() == 0
+
+
+def test_an_append_may_wait_for_more_than_to_be_visible(tmp_path: Path) -> None:
+    async def main() -> None:
+        receipt = await aio.append(store, USER, FACT, wait_for=Watermark.DURABLE)
+        assert (receipt.durability, store.frontier().durable) == (Durability.COMMIT, 1)
+        assert await aio.append_batch(store, [], wait_for=Watermark.APPLIED) == ()
+        waiting = asyncio.create_task(
+            aio.append_batch(store, [BatchItem(USER, FACT)] * 2, wait_for=Watermark.APPLIED)
+        )
+        while store.count() < 3:
+            await asyncio.sleep(0.001)
+        assert not waiting.done()
+        applier.advance(2)
+        assert [one.sequence for one in await asyncio.wait_for(waiting, 10)] == [1, 2]
+
+        for limit in (0.01, 0):
+            with pytest.raises(WaitTimeout, match="by 'view'") as caught:
+                await aio.append(store, USER, FACT, wait_for=Watermark.APPLIED, timeout_s=limit)
+            assert caught.value.state is WriteState.COMMITTED
+            stored = interrupted_receipt(caught.value)
+            assert stored is not None
+            assert stored.sequence == store.count() - 1
+        assert (await aio.append(store, USER, FACT, timeout_s=5)).sequence == 5
+
+    with Store.open(tmp_path / "s", FAST) as store, store.applier("view") as applier:
+        asyncio.run(main())
+
+
+def test_who_gives_up_a_wait_of_an_append_still_has_its_receipt(tmp_path: Path) -> None:
+    async def main() -> BaseException:
+        waiting = asyncio.create_task(aio.append(store, USER, FACT, wait_for=Watermark.APPLIED))
+        while not store.count():
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await waiting
+        return caught.value
+
+    with Store.open(tmp_path / "s", FAST) as store, store.applier("view"):
+        error = asyncio.run(main())
+        stored = interrupted_receipt(error)
+        assert stored is not None
+        assert store.get(stored.event_id).sequence == 0
+
+
+def test_what_is_not_begun_in_time_is_withdrawn(tmp_path: Path) -> None:
+    async def main() -> None:
+        begun, go_on = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            begun.set()
+            go_on.wait(10)
+
+        holding = asyncio.create_task(asyncio.to_thread(store._lane.hold, hold))
+        await asyncio.to_thread(begun.wait, 10)
+        try:
+            with pytest.raises(WaitTimeout) as caught:
+                await aio.append(store, USER, FACT, timeout_s=0.02)
+        finally:
+            go_on.set()
+            await holding
+        assert caught.value.state is WriteState.NOT_WRITTEN
+
+    with Store.open(tmp_path / "s", FAST) as store:
+        asyncio.run(main())
+        assert store.count() == 0
+
+
+def test_a_fold_takes_what_that_of_a_store_takes(tmp_path: Path) -> None:
+    async def main() -> None:
+        region = Region(kinds=Counted)
+        assert await aio.project(store, Sum(), region) == Counted(n=6)
+        assert await aio.project(store, Sum(), region, upto=2) == Counted(n=3)
+        store.append(USER, Counted(n=4))
+        old = Freshness.maybe_stale(60)
+        assert await aio.project(store, Sum(), region, freshness=old) == Counted(n=6)
+        assert await aio.project(store, Sum(), region) == Counted(n=10)
+
+    config = replace(FAST, projection_cache=MemoryCache())
+    with Store.open(tmp_path / "s", config) as store:
+        store.append_batch([BatchItem(USER, Counted(n=n)) for n in (1, 2, 3)])
+        asyncio.run(main())
+
+
 def test_an_await_that_is_cancelled_leaves_the_commit_whole(tmp_path: Path) -> None:
     async def main() -> None:
         batch = [BatchItem(USER, Counted(n=n)) for n in range(3)]
@@ -156,8 +271,7 @@ def test_a_wait_ends_with_the_store_and_one_that_is_cancelled_leaves_nothing(
             with pytest.raises(StoreClosed):
                 await task
 
-    with Store.open(tmp_path / "s", FAST) as store:
-        store.applier("stalled")
+    with Store.open(tmp_path / "s", FAST) as store, store.applier("stalled"):
         asyncio.run(main())
 
 
@@ -233,6 +347,17 @@ def test_notifications_end_with_the_store_or_with_what_was_lost(tmp_path: Path) 
 
     with Store.open(tmp_path / "s", FAST) as store:
         asyncio.run(main())
+
+
+def test_what_cannot_come_any_more_is_not_waited_for(tmp_path: Path) -> None:
+    async def main() -> None:
+        assert [event.sequence async for event in aio.follow(reader.cursor_guaranteed())] == [0, 1]
+        assert [one async for one in aio.notifications(reader.subscribe_lossy())] == []
+
+    with Store.open(tmp_path / "s", PLAIN) as store:
+        store.append_batch([BatchItem(USER, FACT)] * 2)
+    with Store.open_read_only(tmp_path / "s") as reader:
+        asyncio.run(asyncio.wait_for(main(), 20))
 
 
 def test_a_loop_that_has_ended_is_not_called(tmp_path: Path) -> None:

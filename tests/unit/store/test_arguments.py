@@ -16,7 +16,9 @@ from batpak.errors import InvalidArgument, PayloadInvalid, RegistryError, StoreC
 from batpak.ids import operation_key
 from batpak.kind import EventKind
 from batpak.payload import EventPayload, WireEnum
+from batpak.read.witness import AtLeastOnce
 from batpak.region import KindFilter, Region
+from batpak.seal import SEAL
 from batpak.store import Store
 from batpak.wire import TYPED, Form
 from tests.facts import PLAIN, USER, Counted
@@ -52,7 +54,20 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
+async def later(_: object) -> None:
+    raise AssertionError("nobody would await it")
+
+
 WRONG: Final[dict[str, tuple[str, Callable[[Any], object]]]] = {
+    "event of a witness": ("event", lambda _: AtLeastOnce("mine", SEAL).operation_key(None)),  # type: ignore[arg-type]  # refused
+    "sequence for a witness": ("event", lambda _: AtLeastOnce("mine", SEAL).once(3)),  # type: ignore[arg-type]  # refused
+    "part of a key": ("parts", lambda s: AtLeastOnce("mine", SEAL).operation_key(s.get(0), None)),  # type: ignore[arg-type]  # refused
+    "map": ("change", lambda s: s.subscribe_lossy().ops().map(None)),
+    "asynchronous map": ("change", lambda s: s.subscribe_lossy().ops().map(later)),
+    "filter": ("keep", lambda s: s.subscribe_lossy().ops().filter("x")),
+    "scan": ("step", lambda s: s.subscribe_lossy().ops().scan(0, 0)),
+    "seek": ("position", lambda s: s.cursor_guaranteed().seek("x")),
+    "seek behind the log": ("position", lambda s: s.cursor_guaranteed().seek(4)),
     "form of get": ("form", lambda s: s.get(0, form="raw")),
     "form of query": ("form", lambda s: s.query(form="raw")),
     "form of stream": ("form", lambda s: s.stream("user:1", form=None)),

@@ -11,12 +11,13 @@ import errno
 import gc
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from batpak.config import Durability, StoreConfig
+from batpak.config import Durability, OpenVerify, StoreConfig
 from batpak.digest import crc32
 from batpak.errors import (
     BatpakError,
@@ -26,12 +27,14 @@ from batpak.errors import (
     StoreClosed,
     TooLarge,
 )
-from batpak.faults import CheckpointFault
+from batpak.faults import CheckpointFault, Damage
 from batpak.kind import EventKind
-from batpak.read.checkpoint import CheckpointInvalid
+from batpak.platform import REAL
+from batpak.read.checkpoint import CheckpointInvalid, decode, encode
 from batpak.region import KindFilter, Region
 from batpak.store import Store
 from batpak.testing.platform import SimPlatform
+from batpak.upkeep.verify import verify_path
 from batpak.wire import Form
 from tests.facts import FAST, PLAIN, USER, Counted
 
@@ -301,11 +304,77 @@ def test_an_open_takes_the_directory_for_its_own(path: Path) -> None:
 
 
 def test_what_an_interrupted_save_has_left_is_in_nobodys_way(path: Path) -> None:
-    file_of(path).with_suffix(".ckpt.tmp").write_bytes(b"half")
     with Store.open(path, PLAIN) as store:
+        file_of(path).with_suffix(".ckpt.tmp").write_bytes(b"half")
         assert [one.checkpoint_id for one in store.cursor_checkpoints()] == ["mine"]
         assert read(store, 1) == [4]
     assert [file.name for file in (path / "cursors").iterdir()] == ["mine.ckpt"]
+
+
+def verified(path: Path) -> list[tuple[str, Damage, str]]:
+    """What is found of a store, closed and open, and by `open_verify=FULL` not held against it."""
+    config = replace(PLAIN, open_verify=OpenVerify.FULL)
+    with Store.open(path, config) as store:
+        live = store.verify()
+    closed = verify_path(path, REAL)
+    assert closed.findings == live.findings
+    assert closed.ok == live.ok == (not live.findings)
+    assert closed.events == 10
+    return [(Path(one.file).name, one.reason, one.detail) for one in closed.findings]
+
+
+def test_verify_has_a_finding_for_each_checkpoint_that_cannot_be_gone_on_from(
+    path: Path, tmp_path: Path
+) -> None:
+    with Store.open(path, PLAIN) as store:
+        for name in ("cut", "future", "longer", "new", "other", "renamed"):
+            store.reset_cursor(name, position=10 if name == "longer" else 0)
+    assert verified(path) == []
+
+    with Store.open(tmp_path / "other", PLAIN) as store:
+        count(store, 1)
+        store.reset_cursor("other", position=1)
+    shutil.copy(file_of(tmp_path / "other", "other"), file_of(path, "other"))
+    shutil.copy(file_of(path, "mine"), file_of(path, "renamed"))
+    file_of(path, "cut").write_bytes(file_of(path, "cut").read_bytes()[:-1])
+    newer = bytearray(file_of(path, "future").read_bytes()[:-4])
+    newer[5] = 2
+    file_of(path, "future").write_bytes(newer + crc32(newer).to_bytes(4))
+    saved = decode(file_of(path, "longer").read_bytes(), "longer")
+    file_of(path, "longer").write_bytes(encode(saved._replace(position=11)))
+    saved = decode(file_of(path, "new").read_bytes(), "new")
+    file_of(path, "new").write_bytes(encode(saved._replace(position=5)))
+    (path / "cursors" / "no id.ckpt").write_bytes(b"somebody's notes")
+
+    assert verified(path) == [
+        ("cut.ckpt", Damage.CHECKPOINT, "the checksum does not match [corrupt]"),
+        (
+            "future.ckpt",
+            Damage.CHECKPOINT,
+            "checkpoint future has version 2; this code knows versions up to 1",
+        ),
+        ("longer.ckpt", Damage.CHECKPOINT, "it stands at 11, the log ends at 10 [ahead]"),
+        ("new.ckpt", Damage.CHECKPOINT, "another event than here stood before 5 [foreign]"),
+        ("other.ckpt", Damage.CHECKPOINT, "it is of another store [foreign]"),
+        ("renamed.ckpt", Damage.CHECKPOINT, "it is that of 'mine' [foreign]"),
+    ]
+    with Store.open(path, PLAIN) as store:
+        refused = {one.checkpoint_id for one in store.cursor_checkpoints() if one.error is not None}
+        assert refused == {"cut", "future", "longer", "new", "other", "renamed"}
+        for name in refused:
+            store.reset_cursor(name, position=0)
+    assert verified(path) == []
+
+
+def test_a_live_store_is_verified_while_its_consumers_go_on(tmp_path: Path) -> None:
+    with (
+        Store.open(tmp_path / "store", FAST) as store,
+        ThreadPoolExecutor(1) as pool,
+        store.cursor_worker(NUMBERS, lambda _events, _witness: None, checkpoint_id="mine"),
+    ):
+        writing = pool.submit(lambda: count(store, *range(300)))
+        while not writing.done():
+            assert store.verify().findings == ()
 
 
 @pytest.fixture

@@ -157,6 +157,21 @@ def test_a_reader_without_the_right_to_write_follows_as_well(tmp_path: Path) -> 
             getattr(reader, "cursor_worker")(Region.all(), print)  # noqa: B009  no type checker lets it pass
 
 
+@pytest.mark.parametrize("idle_s", [None, 30])
+def test_on_a_handle_that_only_reads_following_ends_with_the_log(
+    tmp_path: Path, idle_s: float | None
+) -> None:
+    with Store.open(tmp_path / "store", FAST) as store:
+        fill(store, 5)
+        assert store.cursor_guaranteed().is_live
+    with Store.open_read_only(tmp_path / "store") as reader:
+        cursor, began = reader.cursor_guaranteed(), time.monotonic()
+        assert not cursor.is_live
+        assert len(list(cursor.follow(idle_s))) == reader.count()
+        assert list(cursor.follow(idle_s)) == []
+        assert time.monotonic() - began < 20
+
+
 def test_following_crosses_from_history_into_the_present_under_writers(tmp_path: Path) -> None:
     with Store.open(tmp_path / "store", SMALL_FAST) as store:
         fill(store, 50)

@@ -183,6 +183,20 @@ def test_a_reader_that_opens_later_goes_on_from_a_file(tmp_path: Path) -> None:
         assert reader.project(Sum(), "user:1") == Total(3, 2)
 
 
+def test_on_a_handle_that_only_reads_a_watcher_gives_what_there_is_and_ends(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store", FAST) as store:
+        count(store, 1, 2)
+    with Store.open_read_only(tmp_path / "store") as reader:
+        with reader.watch_projection(Sum(), "user:1") as watcher:
+            assert [found.state for found in watcher] == [Total(3, 2)]
+            assert watcher.next(0.001) is None
+            with pytest.raises(InvalidArgument, match="only reads") as caught:
+                watcher.next()
+            assert caught.value.argument == "timeout_s"
+        with reader.watch_projection(Sum(), "user:1") as watcher:
+            assert watcher.next() == Projected(Total(3, 2), 2), "what is there needs no waiting"
+
+
 def test_upto_folds_what_is_in_front_of_a_sequence_and_leaves_the_cache_alone(kept: Store) -> None:
     count(kept, 1, 2, 4)
     assert folds(kept, Sum()) == 3

@@ -388,6 +388,38 @@ def test_a_generated_reactor_answers_each_event_of_its_group_with_its_method(
     ]
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_pushed_after_react_has_ended_is_refused(
+    store: Store, sim: SimPlatform, fails: bool
+) -> None:
+    kept: list[ReactionBatch] = []
+
+    @final
+    class Keeping(Echo):
+        NAME: ClassVar[str] = "keeping"
+
+        @override
+        def react(
+            self, event: StoredEvent[EventPayload], out: ReactionBatch, _: AtLeastOnce | None, /
+        ) -> None:
+            out.push(ANSWERS, Said(text=str(event.sequence)))
+            kept.append(out)
+            if fails:
+                raise ZeroDivisionError
+
+    count(store, 1)
+    store.react(Keeping(), restart=RestartPolicy.never())
+    sim.run_background()
+
+    (out,) = kept
+    with pytest.raises(InvalidArgument, match="`react` has returned"):
+        out.push(ANSWERS, Said(text="too late"))
+    with pytest.raises(InvalidArgument, match="`react` has returned"):
+        out.push_raw(ANSWERS, STRANGE, b"\x01")
+    assert len(out) == 1
+    assert store.count() == (1 if fails else 2)
+
+
 def test_what_gives_something_instead_of_pushing_it_passes_no_source(
     store: Store, sim: SimPlatform
 ) -> None:

@@ -65,6 +65,7 @@ def assert_counted(store: StoreReader, path: Path) -> None:
     shelf = path / "quarantine"
     kept = [file.stat().st_size for file in shelf.iterdir()] if shelf.exists() else []
     assert stats.quarantine_bytes == sum(kept)
+    assert stats.checkpoints == len(list(path.glob("cursors/*.ckpt")))
 
 
 @pytest.mark.parametrize("count", [0, 1, 60])
@@ -98,7 +99,8 @@ def test_diagnostics_are_one_picture_that_encodes_to_json(tmp_path: Path) -> Non
         assert told.open_report is store.open_report
         assert (told.health, told.cause) == (HealthState.OK, None)
         assert (told.durability, told.sync_mode) == (Durability.COMMIT, SyncMode.DATA)
-        assert (told.queued, told.units) == (0, 21)
+        assert (told.pressure, told.units) == (store.pressure(), 21)
+        assert told.pressure.is_idle
         assert 0 < told.groups <= told.units
         assert told.units_per_group == told.units / told.groups
         assert told.syncs >= told.groups
@@ -168,6 +170,7 @@ ORDINARY: Final[dict[str, object]] = {
     "dropped_batch_items": 0,
     "rebuilt": (),
     "ignored_files": (),
+    "removed_files": (),
     "unknown_kinds": {},
     "head_checked": True,
 }
@@ -277,6 +280,35 @@ def test_files_of_others_are_reported_and_left_alone(log: Path) -> None:
 
     assert differing(log) == {"ignored_files": names}
     assert all((log / name).exists() for name in names)
+
+
+def test_what_a_stopped_writer_was_about_to_publish_is_removed_and_reported(log: Path) -> None:
+    with Store.open(log, SMALL) as store:
+        for name in ("b", "a"):
+            store.cursor_guaranteed(checkpoint_id=name).commit()
+        assert store.stats().checkpoints == 2
+    names = ["000009.fbat.tmp", "HEAD.tmp", "cursors/a.ckpt.tmp", "cursors/new.ckpt.tmp"]
+    others = ["cursors/notes.tmp", "cursors/a.ckpt.bak"]
+    for name in (*names, *others):
+        (log / name).write_bytes(b"half")
+    with Store.open_read_only(log) as reader:
+        assert reader.open_report.removed_files == ()
+        assert reader.stats().checkpoints == 2
+    assert (log / "HEAD.tmp").exists()
+
+    assert differing(log) == {"removed_files": tuple(names)}
+    assert sorted(file.name for file in (log / "cursors").iterdir()) == [
+        "a.ckpt",
+        "a.ckpt.bak",
+        "b.ckpt",
+        "notes.tmp",
+    ]
+    assert differing(log) == {}
+
+
+def test_a_file_where_the_checkpoints_would_be_keeps_nobody_out(log: Path) -> None:
+    (log / "cursors").write_bytes(b"mine")
+    assert differing(log) == {}
 
 
 def test_kinds_that_nothing_reads_are_counted(log: Path) -> None:

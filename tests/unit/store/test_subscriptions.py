@@ -213,6 +213,15 @@ def test_a_handle_that_only_reads_has_nothing_to_tell(tmp_path: Path) -> None:
         assert subscription.recv(0.01) is None
         assert (subscription.pending, subscription.lost) == (0, 0)
 
+        assert not subscription.is_live
+        assert list(subscription) == list(subscription.ops()) == []
+        with pytest.raises(InvalidArgument, match="only reads") as caught:
+            subscription.recv()
+        assert caught.value.argument == "timeout_s"
+        subscription.close()
+        with pytest.raises(SubscriptionEnded):
+            subscription.recv()
+
 
 # -------------------------------------------------------------------------------------- sleeping
 

@@ -315,7 +315,7 @@ def test_a_submission_is_checked_by_the_caller(held: Store) -> None:
         held.submit_batch([BatchItem(USER, Counted(n=1))] * 257)
 
     assert caught.value.limit == 256
-    assert held.diagnostics().queued == 0
+    assert held.diagnostics().pressure.queued == 0
 
 
 def test_a_time_out_withdraws_nothing_and_a_result_can_be_asked_for_again() -> None:

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast, final
 from uuid import UUID
+from warnings import catch_warnings, simplefilter
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +27,7 @@ from msgspec.structs import replace
 
 from batpak import wire
 from batpak.append import BatchItem
+from batpak.commit.applier import Applier
 from batpak.commit.ticket import interrupted_receipt
 from batpak.config import Durability, StoreConfig
 from batpak.coordinate import Coordinate
@@ -36,11 +38,15 @@ from batpak.errors import (
     StorePoisoned,
     WaitTimeout,
 )
+from batpak.event import StoredEvent
 from batpak.faults import WriteState
 from batpak.guard.proposal import Proposal
 from batpak.guard.verdict import Denial
 from batpak.kind import EventKind
+from batpak.override import override
+from batpak.payload import EventPayload
 from batpak.pipeline import Pipeline
+from batpak.read.projection import Projection
 from batpak.report import Frontier, Watermark
 from batpak.store import Store
 from batpak.testing import ledger as memory
@@ -58,6 +64,25 @@ LEVELS: Final = [PLAIN, INTERVAL, FAST]
 FACT: Final = Counted(n=1)
 ODD: Final = EventKind.custom(0xE, 0x7C1)
 WRITTEN, DURABLE, VISIBLE, EMITTED, APPLIED = Watermark
+
+
+@final
+class Sum(Projection[Counted]):
+    KINDS: ClassVar[frozenset[EventKind]] = frozenset({Counted.KIND})
+
+    @override
+    def initial(self) -> Counted:
+        return Counted(n=0)
+
+    @override
+    def apply(self, state: Counted, event: StoredEvent[EventPayload], /) -> Counted:
+        return Counted(n=state.n + event.version)
+
+
+def stalled(store: object, ask: Callable[[Applier], object]) -> None:
+    """Ask while there is an applier that has applied nothing."""
+    with cast("Store", store).applier("stalled") as applier:
+        ask(applier)
 
 
 def until(holds: Callable[[], bool]) -> bool:
@@ -243,7 +268,8 @@ def test_a_look_without_time_says_how_far_it_is(tmp_path: Path, mark: Watermark)
         error = caught.value
         assert (error.target, error.reached) == (sequence, store.frontier().of(mark))
         assert (error.state, error.retryable, error.waited_s) == (None, True, 0)
-        assert str(error) == f"event {sequence} to be {mark} took longer than 0 s"
+        by = " by 'stalled'" if mark is APPLIED else ""
+        assert str(error) == f"event {sequence} to be {mark}{by} took longer than 0 s"
         assert store.frontier().durable == 0, "a look has synced"
 
 
@@ -264,7 +290,7 @@ def test_a_wall_clock_that_runs_backwards_changes_no_answer() -> None:
 
 def test_who_waits_is_let_go_by_a_close_and_told(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "s", FAST)
-    store.applier("stalled")
+    stalled = store.applier("stalled")
     store.append(USER, FACT)
     futures = [
         later(lambda mark=mark, at=at: store.wait_for(mark, at))  # type: ignore[misc]  # bound here
@@ -279,6 +305,7 @@ def test_who_waits_is_let_go_by_a_close_and_told(tmp_path: Path) -> None:
             future.result(10)
     with pytest.raises(StoreClosed):
         store.wait_for(VISIBLE, 0)
+    assert not stalled.closed, "it has held APPLIED back until then"
 
 
 def test_a_poisoned_store_says_what_is_so_and_refuses_what_cannot_be() -> None:
@@ -345,8 +372,8 @@ def test_a_reader_waits_for_nothing_that_cannot_come(tmp_path: Path) -> None:
         lambda store: store.append_batch([BatchItem(USER, FACT)], timeout_s=-0.1),
         lambda store: store.applier(""),
         lambda store: store.applier(3),
-        lambda store: store.applier("twice").advance(0),
-        lambda store: (store.applier("one"), store.applier("one")),
+        lambda store: stalled(store, lambda applier: applier.advance(0)),
+        lambda store: stalled(store, lambda applier: store.applier(applier.name)),
     ],
 )
 def test_what_cannot_be_waited_for_is_refused_and_nothing_is_stored(
@@ -359,6 +386,79 @@ def test_what_cannot_be_waited_for_is_refused_and_nothing_is_stored(
 
 
 # --------------------------------------------------------------------------------------- appliers
+
+
+def test_an_applier_that_nobody_has_any_more_holds_nobody_up_and_says_so(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "s", FAST) as store:
+        lost, kept = store.applier("lost"), store.applier("kept")
+        kept.advance(store.append(USER, FACT).sequence)
+        waiting = later(lambda: store.wait_for(APPLIED, 0))
+        assert asleep(store)
+
+        with catch_warnings(record=True) as caught:
+            simplefilter("always")
+            del lost
+            gc.collect()
+
+        assert waiting.result(10).applied == 1
+        assert [(one.category, str(one.message)) for one in caught] == [
+            (ResourceWarning, "unclosed applier 'lost'")
+        ]
+        with store.applier("lost"):  # its name is free again
+            assert store.frontier().applied == 1
+        kept.close()
+
+
+def test_an_applier_that_was_closed_or_outlives_its_store_is_dropped_in_silence(
+    tmp_path: Path,
+) -> None:
+    with Store.open(tmp_path / "s", FAST) as store:
+        outliving, closed = store.applier("outliving"), store.applier("closed")
+        closed.close()
+
+    with catch_warnings(record=True) as caught:
+        simplefilter("always")
+        del outliving, closed
+        gc.collect()
+
+    assert [str(one.message) for one in caught if "applier" in str(one.message)] == []
+
+
+def test_who_has_waited_in_vain_for_applied_is_told_for_whom(tmp_path: Path) -> None:
+    with (
+        Store.open(tmp_path / "s", FAST) as store,
+        store.applier("slow") as slow,
+        store.applier("slower") as slower,
+    ):
+        store.append_batch([BatchItem(USER, FACT)] * 3)
+        slow.advance(1)
+        slower.advance(0)
+        for named, told in ((None, "slower"), ("slow", "slow")):
+            with pytest.raises(WaitTimeout, match=f"event 2 to be applied by '{told}'"):
+                store.wait_for(APPLIED, 2, applier=named, timeout_s=0)
+        with pytest.raises(WaitTimeout, match="by 'slower'"):
+            store.append(USER, FACT, wait_for=APPLIED, timeout_s=0.001)
+
+
+def test_a_watcher_has_applied_a_state_when_it_is_asked_for_the_next_one(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "s", FAST) as store:
+        store.append(USER, FACT)
+        with store.watch_projection(Sum(), USER.entity, applied_as="view") as view:
+            second = store.append(USER, FACT)
+            assert view.next(0) is not None
+            with pytest.raises(WaitTimeout, match="by 'view'"):
+                store.wait_for(APPLIED, second, timeout_s=0)
+            assert view.next(0) is None
+            assert store.wait_for(APPLIED, second, applier="view", timeout_s=0).applied == 2
+            other = store.append(Coordinate("user:2", "acme"), FACT)  # nothing of the projection
+            with pytest.raises(WaitTimeout):
+                store.wait_for(APPLIED, other, timeout_s=0)
+            assert view.next(0) is None
+            assert store.wait_for(APPLIED, other, timeout_s=0).applied == 3
+            with pytest.raises(InvalidArgument, match="applied_as"):
+                store.watch_projection(Sum(), USER.entity, applied_as="view")
+            store.append(USER, FACT)
+        assert store.frontier().applied == 4, "a closed watcher holds nobody up"
 
 
 def test_a_stalled_applier_holds_applied_back_and_its_close_lets_everybody_go(
@@ -402,7 +502,8 @@ def test_applied_stands_still_while_a_new_applier_catches_up(tmp_path: Path) -> 
                 assert store.frontier().applied == 5
                 new.advance(5)
                 assert store.frontier().applied == 6
-        assert store.applier("new").position == 0  # its name is free again
+        with store.applier("new") as new:  # its name is free again
+            assert new.position == 0
 
 
 def test_an_applier_that_is_closed_under_who_waits_for_it_alone_is_an_error(
@@ -512,7 +613,7 @@ def test_a_close_and_a_ctrl_c_that_end_a_wait_leave_the_receipt_within_reach(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store.open(tmp_path / "s", FAST)
-    store.applier("stalled")
+    stalled = store.applier("stalled")
     pool = ThreadPoolExecutor(1)
     waiting = pool.submit(lambda: store.append(USER, FACT, wait_for=APPLIED))
     assert asleep(store)
@@ -520,7 +621,7 @@ def test_a_close_and_a_ctrl_c_that_end_a_wait_leave_the_receipt_within_reach(
     error = waiting.exception(10)
     assert isinstance(error, StoreClosed)
     assert (kept := interrupted_receipt(error)) is not None
-    assert kept.sequence == 0
+    assert (kept.sequence, stalled.position) == (0, 0)
     pool.shutdown()
 
     with Store.open(tmp_path / "s", FAST) as store, store.applier("stalled"):
@@ -693,6 +794,32 @@ def test_a_ledger_in_memory_refuses_a_wait_as_a_store_does() -> None:
         with pytest.raises(InvalidArgument):
             ledger.append_batch([BatchItem(USER, FACT)], **wrong)
     assert ledger.append(USER, FACT, wait_for=APPLIED, timeout_s=0).sequence == 0
+
+
+def test_a_hook_is_called_once_when_the_lane_is_free_and_may_use_the_store(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "s", FAST) as store:
+        seen: list[int] = []
+
+        def look() -> None:
+            seen.append(store.append(USER, Counted(n=2)).sequence)
+
+        applier = store.applier("view")
+        moves: list[Callable[[], object]] = [
+            lambda: store.append(USER, FACT),
+            lambda: applier.advance(0),
+            lambda: store.submit(USER, FACT).result(10),
+            applier.close,
+        ]
+        for count, move in enumerate(moves):
+            store.once_moved(look)
+            move()
+            assert until(lambda: len(seen) == count + 1), count  # noqa: B023  asked at once
+        store.once_moved(look)()
+        store.append(USER, FACT)
+        assert len(seen) == len(moves), "it was taken back"
+
+        store.once_moved(lambda: seen.append(-1))
+    assert seen[-1] == -1, "the end is told"
 
 
 def test_a_hook_that_raises_is_logged_and_fails_no_append(

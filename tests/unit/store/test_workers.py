@@ -16,6 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +43,7 @@ from batpak.payload import EventPayload
 from batpak.read.witness import AtLeastOnce, ObservedOnce
 from batpak.read.worker import CursorWorker, OnFailure, RestartPolicy, Step, WorkerFailed
 from batpak.region import KindFilter, Region
+from batpak.report import Watermark
 from batpak.seal import Seal
 from batpak.store import Store
 from batpak.testing.platform import SimPlatform
@@ -281,6 +283,21 @@ def test_a_join_has_an_end_and_a_worker_does_not_join_itself(store: Store) -> No
     assert len(refused) == 1
 
 
+async def later(*_: object) -> None:
+    raise AssertionError("nobody would await it")
+
+
+def one_by_one(*given: object) -> Iterator[object]:
+    yield from given
+
+
+class Later:
+    handle = staticmethod(later)
+
+    async def __call__(self, *_: object) -> None:
+        raise AssertionError("likewise")
+
+
 def given(**named: object) -> Callable[[Store], object]:
     return lambda store: store.cursor_worker(NUMBERS, Kept(), **named)  # type: ignore[call-overload]  # refused
 
@@ -290,6 +307,13 @@ def given(**named: object) -> Callable[[Store], object]:
     [
         ("region", lambda store: store.cursor_worker(None, Kept())),
         ("handler", lambda store: store.cursor_worker(NUMBERS, None)),
+        ("handler", lambda store: store.cursor_worker(NUMBERS, later)),
+        ("handler", lambda store: store.cursor_worker(NUMBERS, partial(later, 1))),
+        ("handler", lambda store: store.cursor_worker(NUMBERS, Later().handle)),
+        ("handler", lambda store: store.cursor_worker(NUMBERS, Later())),
+        ("handler", lambda store: store.cursor_worker(NUMBERS, one_by_one)),
+        ("applied_as", given(applied_as="")),
+        ("applied_as", given(applied_as=3)),
         ("form", given(form=None)),
         ("name", given(name=7)),
         ("checkpoint_id", given(checkpoint_id="a/b")),
@@ -577,6 +601,58 @@ def test_nobody_else_makes_a_witness() -> None:
 # ------------------------------------------------------------------------------------------- ends
 
 
+# ---------------------------------------------------------------------------------- as an applier
+
+
+@pytest.mark.parametrize("checkpoint_id", [None, "mine"])
+def test_what_a_worker_has_committed_is_applied(
+    store: Store, sim: SimPlatform, checkpoint_id: str | None
+) -> None:
+    count(store, 0, 1)
+    seen: list[int] = []
+
+    def handle(_: Events, __: AtLeastOnce | None) -> None:
+        seen.append(store.frontier().applied)
+
+    with store.cursor_worker(
+        NUMBERS, handle, checkpoint_id=checkpoint_id, batch_size=2, applied_as="mine"
+    ):
+        count(store, 2)
+        sim.run_background()
+        assert seen == [2, 2], "what stood in the log is applied once it is done, and not before"
+        assert store.frontier().applied == 3
+        store.append(USER, Said(text="nothing that it is to handle"))
+        sim.run_background()
+        assert store.wait_for(Watermark.APPLIED, 3, applier="mine", timeout_s=0).applied == 4
+    count(store, 3)
+    assert store.frontier().applied == 5, "what has ended holds nobody up"
+
+    if checkpoint_id is not None:  # it has applied what it was told before
+        with store.cursor_worker(NUMBERS, handle, checkpoint_id=checkpoint_id, applied_as="mine"):
+            assert store.wait_for(Watermark.APPLIED, 2, applier="mine", timeout_s=0).visible == 5
+            with pytest.raises(WaitTimeout):
+                store.wait_for(Watermark.APPLIED, 4, applier="mine", timeout_s=0)
+
+
+@pytest.mark.parametrize("step", [Step.STOP, Step.STOP_ROLLBACK, None])
+def test_a_worker_that_has_ended_is_no_applier_any_more(store: Store, step: Step | None) -> None:
+    def handle(_: Events, __: AtLeastOnce | None) -> Step:
+        if step is None:
+            raise ZeroDivisionError
+        return step
+
+    worker = store.cursor_worker(NUMBERS, handle, restart=RestartPolicy.never(), applied_as="mine")
+    with pytest.raises(InvalidArgument, match="applied_as"):
+        store.cursor_worker(NUMBERS, handle, checkpoint_id="mine", applied_as="mine")
+    count(store, 0)
+    until(store, worker)
+
+    assert worker.state is not WorkerState.RUNNING
+    assert store.frontier().applied == 1
+    with store.cursor_worker(NUMBERS, Kept(), checkpoint_id="mine", applied_as="mine"):
+        pass  # both names are free
+
+
 def test_a_handler_may_use_the_store_it_is_of(tmp_path: Path) -> None:
     done = threading.Event()
     with Store.open(tmp_path / "store", FAST) as store:
@@ -667,17 +743,45 @@ def test_a_handler_may_close_its_own_store(tmp_path: Path) -> None:
         count(store, 1)
 
 
-def test_the_end_of_a_handler_that_leaves_the_program_is_a_failure(store: Store) -> None:
-    count(store, 0)
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+def test_the_end_of_a_handler_that_leaves_the_program_is_a_failure_at_its_first_event(
+    store: Store, error: BaseException
+) -> None:
+    count(store, 0, 1, 2, 3, 4)
+    batches: list[int] = []
 
-    def leave(_events: Events, _witness: AtLeastOnce | None) -> None:
-        raise SystemExit(3)
+    def leave(events: Events, _witness: AtLeastOnce | None) -> None:
+        batches.append(len(events))
+        if len(batches) == 2:
+            raise error
 
-    worker = store.cursor_worker(NUMBERS, leave)
+    worker = store.cursor_worker(NUMBERS, leave, checkpoint_id="mine", batch_size=2)
     until(store, worker)
     with pytest.raises(WorkerFailed) as caught:
         worker.join()
-    assert isinstance(caught.value.cause, SystemExit)
+    assert caught.value.cause is error
+    assert (caught.value.sequence, worker.position, worker.lag) == (2, 2, 3)
+    assert [one.position for one in store.cursor_checkpoints()] == [2]
+    assert batches == [2, 2], "it was not begun again"
+
+
+def test_a_failure_names_the_worker_the_event_and_the_kind_of_error_and_no_more(
+    store: Store,
+) -> None:
+    count(store, 7)
+    told = {
+        None: "worker stopped at event 0 after 1 attempt: ZeroDivisionError",
+        "mail": "mail stopped at event 0 after 2 attempts: ZeroDivisionError",
+    }
+    for name, text in told.items():
+        restart = RestartPolicy.never() if name is None else RestartPolicy.once()
+        worker = store.cursor_worker(NUMBERS, Kept({7: 9}), name=name, restart=restart)
+        with pytest.raises(WaitTimeout, match=f"the end of {worker.name} took"):
+            worker.join(0)
+        until(store, worker)
+        with pytest.raises(WorkerFailed) as caught:
+            worker.join()
+        assert str(caught.value).splitlines()[0] == text
 
 
 def test_a_forked_child_has_no_worker_and_is_told_so(tmp_path: Path) -> None:
