@@ -56,6 +56,7 @@ class Workers(Feeds):
         restart: RestartPolicy = ...,
         backoff_s: float = 0.0,
         on_failure: OnFailure = OnFailure.STOP,
+        applied_as: str | None = None,
     ) -> CursorWorker: ...
 
     @overload
@@ -86,6 +87,7 @@ class Workers(Feeds):
         restart: RestartPolicy = ...,
         backoff_s: float = 0.0,
         on_failure: OnFailure = OnFailure.STOP,
+        applied_as: str | None = None,
     ) -> CursorWorker: ...
 
     @overload

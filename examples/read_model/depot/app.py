@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final, NamedTuple, final
 
 from batpak import (
-    Applier,
     AtLeastOnce,
     Coordinate,
     EventPayload,
@@ -90,8 +89,8 @@ class Writer:
     then no event of it is the first of its key.
     """
 
-    def __init__(self, database: sqlite3.Connection, applier: Applier) -> None:
-        self._database, self._applier = database, applier
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
         self._rows = Rows(database)
 
     def write(self, events: Sequence[StoredEvent[EventPayload]], witness: AtLeastOnce) -> None:
@@ -100,24 +99,17 @@ class Writer:
             for event in events:
                 if self._rows.handles(event) and effects.first(witness.once(event)):
                     self._rows.dispatch(event)
-        self._applier.advance(events[-1].sequence)  # who waits for the rows can read them now
 
 
 @contextmanager
 def kept_current(store: Store, path: Path) -> Generator[None]:
     """Keep the table current while the block lasts, on a thread of the store."""
-    with (
-        closing(sqlite3.connect(path, check_same_thread=False)) as database,
-        store.applier(STOCK) as applier,
-    ):
+    with closing(sqlite3.connect(path, check_same_thread=False)) as database:
         database.execute("PRAGMA journal_mode = WAL")  # those who read and the writer do not wait
         database.execute(TABLE)
-        for kept in store.cursor_checkpoints():
-            if kept.checkpoint_id == STOCK and kept.position:
-                applier.advance(kept.position - 1)  # so far it is current already
-        writer = Writer(database, applier)
-        with store.cursor_worker(GOODS, writer.write, checkpoint_id=STOCK):
-            yield
+        write = Writer(database).write
+        with store.cursor_worker(GOODS, write, checkpoint_id=STOCK, applied_as=STOCK):
+            yield  # whoever waits for what STOCK has applied can read it in the rows
 
 
 def rebuild(store: Store, path: Path) -> None:
