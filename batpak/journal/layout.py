@@ -63,6 +63,7 @@ class Listing(NamedTuple):
     segments: dict[int, int]  # number -> size in bytes, ascending
     has_head: bool
     has_lock: bool
+    has_cursors: bool
     leftovers: tuple[str, ...]  # of interrupted replacements
     aliens: tuple[str, ...]  # at most ALIENS_MAX of them
 
@@ -98,6 +99,7 @@ def listing(directory: Directory) -> Listing:
         dict(sorted(sizes.items())),
         HEAD in seen,
         LOCK in seen,
+        CURSORS in seen,
         tuple(sorted(leftovers)),
         tuple(sorted(aliens)[:ALIENS_MAX]),
     )

@@ -468,7 +468,7 @@ def _reopen(
     for name in found.leftovers:
         with layout.asking("remove", directory.path), suppress(FileNotFoundError):
             directory.unlink(name)
-    unsaved = layout.consumers(directory).leftovers
+    unsaved = layout.consumers(directory).leftovers if found.has_cursors else ()
     shelf = layout.shelf_of(directory) if unsaved else None
     if shelf is not None:
         with closing(shelf):

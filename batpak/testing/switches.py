@@ -243,6 +243,11 @@ SWITCHES: Final[dict[str, Switch]] = {
         "recovery.restore:_reopen",
         ("for name in found.leftovers:", "for name in ():"),
     ),
+    "unsaved-stay": one(
+        "checkpoints of an interrupted save are not removed",
+        "recovery.restore:_reopen",
+        ("for name in unsaved:", "for name in ():"),
+    ),
     "reader-writes": one(
         "a read-only open changes a file",
         "recovery.restore:_Restoration._rebuild",

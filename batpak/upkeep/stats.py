@@ -38,5 +38,5 @@ def stats_of(directory: Directory, table: Table) -> Stats:
         segments=len(found.segments),
         bytes=sum(found.segments.values()),
         quarantine_bytes=layout.quarantined_bytes(directory),
-        checkpoints=len(checkpoint.ids(directory)),
+        checkpoints=len(checkpoint.ids(directory)) if found.has_cursors else 0,
     )

@@ -67,7 +67,8 @@ def look(directory: Directory, next_sequence: int | None = None) -> Look:
             state = head.read(directory)
         except CorruptStore as error:
             state = error
-    return Look(found, state, next_sequence, _checkpoints(directory))
+    saved = _checkpoints(directory) if found.has_cursors else {}
+    return Look(found, state, next_sequence, saved)
 
 
 def _checkpoints(directory: Directory) -> dict[str, Saved | DamageError]:

@@ -98,6 +98,7 @@ def go_on(after: SimPlatform, handled: set[int]) -> None:
     """What has to hold on a machine that starts again."""
     consumers = Consumers(after)
     with Store.open("store", SMALL, platform=after) as store:
+        assert not [name for name in after.files() if name.endswith(".tmp")], "a leftover stays"
         wrong = [one for one in store.cursor_checkpoints() if one.error is not None]
         assert not wrong, f"refused: {wrong[0].error}"
         sources = [event.sequence for event in store.entries(SOURCES)]

@@ -48,6 +48,7 @@ NOTICED_BY: Final[dict[str, tuple[str, str]]] = {
     "keys-not-rebuilt": ("crash", "keyed, run again COMMIT"),
     "torn-is-gone": ("crash", "batches OS by position"),
     "leftovers-stay": ("crash", "rotations COMMIT by position"),
+    "unsaved-stay": ("consumers", "COMMIT"),
     "reader-writes": ("files", "each file, closed"),
     "no-crc-on-read": ("rot", "two files, closed"),
     "footer-of-another": ("files", "spoilt footers"),

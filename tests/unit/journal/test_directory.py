@@ -73,7 +73,7 @@ def test_names_mean_what_the_format_says_and_nothing_else() -> None:
 def test_an_empty_directory_has_nothing_of_a_store() -> None:
     sim, directory = started()
 
-    assert layout.listing(directory) == layout.Listing({}, False, False, (), ())
+    assert layout.listing(directory) == layout.Listing({}, False, False, False, (), ())
     sim.fail_at(1, errno.EIO)
     with pytest.raises(StorageFailed) as caught:
         layout.listing(directory)

@@ -290,7 +290,7 @@ def test_a_log_does_not_go_on_behind_its_last_frame() -> None:
 
 
 def names(*numbers: int, has_head: bool) -> layout.Listing:
-    return layout.Listing(dict.fromkeys(numbers, 200), has_head, True, (), ())
+    return layout.Listing(dict.fromkeys(numbers, 200), has_head, True, False, (), ())
 
 
 @pytest.mark.parametrize(
