@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from batpak.disk.seam import Entry, Mapped, StrPath
+from batpak.disk.seam import Entry, Mapped, Place, StrPath
 from batpak.override import override
 
 FILE_MODE: Final = 0o600
@@ -239,6 +239,22 @@ class RealDirectory(_Descriptor):
         fd = self._open(name, os.O_RDONLY | os.O_DIRECTORY)
         return RealDirectory(fd, f"{self._path}/{name}")
 
+    def rmdir(self, name: str, /) -> None:
+        """`unlinkat` with AT_REMOVEDIR."""
+        os.rmdir(name, dir_fd=self._fd)
+
+    def way_up(self) -> tuple[Place, ...]:
+        """Device and inode behind `.`, `..`, `../..`, up to the root. No link is on that way."""
+        found: list[Place] = []
+        way = "."
+        while True:
+            status = os.stat(way, dir_fd=self._fd)
+            place = status.st_dev, status.st_ino
+            if found and place == found[-1]:  # the root is in itself
+                return tuple(found)
+            found.append(place)
+            way = f"../{way}"
+
     def is_empty(self) -> bool:
         """Whether there is no name in it."""
         with self._names() as names:
@@ -338,6 +354,31 @@ def open_dir(path: str, *, create: bool) -> RealDirectory:
                     Path(path).rmdir()
             raise
     return directory
+
+
+def open_parent(path: str) -> tuple[RealDirectory, str]:
+    """Open the directory in which a path ends, and say the name that the path has there.
+
+    Raises:
+        OSError: The system refused.
+        ValueError: It ends in no name: the root, or `..`.
+    """
+    parent, name = parent_of(path)
+    return RealDirectory(os.open(parent, _DIRECTORY_FLAGS), parent), name
+
+
+def parent_of(path: str) -> tuple[str, str]:
+    """The path of the directory in which a path ends, and the name that it has there.
+
+    Raises:
+        ValueError: It ends in no name: the root, or `..`. Or no name can look like that.
+    """
+    whole = Path(path)
+    if b"\0" in os.fsencode(path):
+        raise ValueError("embedded null byte")
+    if whole.name in ("", ".."):
+        raise ValueError("must end in a name")
+    return str(whole.parent), whole.name
 
 
 def _sync_parent(path: str, *, made: bool) -> None:
