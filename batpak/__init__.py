@@ -123,6 +123,7 @@ if TYPE_CHECKING:
     from batpak.region import KindFilter, Region
     from batpak.report import (
         Busy,
+        CopiedFile,
         Finding,
         Frontier,
         Health,
@@ -130,6 +131,7 @@ if TYPE_CHECKING:
         Mode,
         NoteFault,
         OpenReport,
+        SnapshotReport,
         Stats,
         Torn,
         VerifyReport,
@@ -176,6 +178,8 @@ __all__ = [  # noqa: RUF022  in reading order
     # how it is
     "OpenReport", "Mode", "Torn", "VerifyReport", "Finding", "CheckpointNote", "NoteFault",
     "Health", "HealthState", "Stats", "Diagnostics",
+    # copied to another place
+    "SnapshotReport", "CopiedFile",
     # how far it has come
     "Frontier", "Watermark", "Applier",
     # what goes wrong, by group
@@ -249,8 +253,8 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "reader": "StoreReader",
     "region": "KindFilter Region",
     "report": """
-        Busy Finding Frontier Health HealthState Mode NoteFault OpenReport Stats Torn VerifyReport
-        Watermark WriterPressure""",
+        Busy CopiedFile Finding Frontier Health HealthState Mode NoteFault OpenReport
+        SnapshotReport Stats Torn VerifyReport Watermark WriterPressure""",
     "signing.signing_key": "SigningKey",
     "signing.verdict": "Invalid InvalidReason Signed TrustVerdict Unsigned",
     "signing.verify_key": "VerifyKey",

@@ -111,6 +111,24 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
             raise CorruptStore(self.path, 0, Damage.CHAIN, detail)
 
 
+class CopiedFile(Struct, frozen=True, kw_only=True):
+    """One file of a snapshot, as it was written."""
+
+    name: str  # inside the directory
+    size: int
+    blake3: bytes  # of all of them
+
+
+class SnapshotReport(Struct, frozen=True, kw_only=True):
+    """What a snapshot has: the events before `sequence`, and nothing else."""
+
+    store_id: UUID  # the copy opens as the same store
+    sequence: int  # of the event that is due next
+    head: bytes  # event_hash of the one before it; zeros if there is none
+    bytes: int  # of all files
+    files: tuple[CopiedFile, ...]
+
+
 class Watermark(StrEnum):
     """How far an event may have come. Each has a bound in `Frontier`, which only moves forward."""
 

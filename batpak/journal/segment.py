@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -119,6 +119,15 @@ class Segment:
     def show(self, mapped: Mapped) -> None:
         """Read through the map that the writer writes to."""
         self._mapped = mapped
+
+    def pin(self) -> ReadFile:
+        """The file, opened once more: whatever its name leads to later, this is what it was.
+
+        Raises:
+            StorageFailed: The system refused.
+        """
+        with layout.asking("open", self.path):
+            return self._directory.open(self.name)
 
     def _open(self) -> ReadFile:
         """The file; the one that was opened longest ago is let go of if there are too many."""
@@ -246,6 +255,10 @@ class Segments:
 
     def __len__(self) -> int:
         return len(self._files)
+
+    def __iter__(self) -> Iterator[Segment]:
+        """All of them as they are now."""
+        return iter(tuple(self._files))
 
     @property
     def newest(self) -> Segment:

@@ -74,6 +74,37 @@ SWITCHES: Final[dict[str, Switch]] = {
         "commit.rotation:Rotation.publish",
         ("layout.publish(self._directory, layout.HEAD)", "pass"),
     ),
+    "snapshot-not-synced": one(
+        "a copy gets its name before its files are durable",
+        "upkeep.snapshot:_copied",
+        ("file.sync(data_only=False)", "pass"),
+    ),
+    "snapshot-without-its-name": one(
+        "the name of a copy is not made durable",
+        "upkeep.draft:_publish",
+        ("parent.sync()", "pass"),
+    ),
+    "snapshot-ahead": one(
+        "a copy has what a power cut takes back from its source",
+        "store:Store._point",
+        ("lane.synced()", "lane.tip"),
+    ),
+    "snapshot-in-place": one(
+        "a file has its name while it is copied",
+        "upkeep.snapshot:_copied",
+        ("pinned.name + layout.TEMPORARY", "pinned.name"),
+    ),
+    "snapshot-grows": one(
+        "a copy has what was appended while it was made",
+        "upkeep.snapshot:_copied",
+        ("while done < pinned.size:", "while done < pinned.file.size():"),
+        ("min(CHUNK_BYTES, pinned.size - done)", "CHUNK_BYTES"),
+    ),
+    "drafts-stay": one(
+        "what an interrupted copy left is never removed",
+        "upkeep.draft:_sweep",
+        ("_remove(parent, entry.name)", "pass"),
+    ),
     # ------------------------------------------------------------------------- refused and repeated
     "retry-sync": one(
         "a sync that failed is tried again",
