@@ -131,6 +131,7 @@ if TYPE_CHECKING:
         Mode,
         NoteFault,
         OpenReport,
+        RepairReport,
         SnapshotReport,
         Stats,
         Torn,
@@ -143,6 +144,7 @@ if TYPE_CHECKING:
     from batpak.signing.verify_key import VerifyKey
     from batpak.store import Store
     from batpak.typestate import Guarded, Handle, StateData, Transition
+    from batpak.upkeep.repair import repair
     from batpak.wire import Form
 
 logging.getLogger("batpak").addHandler(logging.NullHandler())
@@ -178,8 +180,8 @@ __all__ = [  # noqa: RUF022  in reading order
     # how it is
     "OpenReport", "Mode", "Torn", "VerifyReport", "Finding", "CheckpointNote", "NoteFault",
     "Health", "HealthState", "Stats", "Diagnostics",
-    # copied to another place
-    "SnapshotReport", "CopiedFile",
+    # copied to another place, and cut where it is damaged
+    "SnapshotReport", "CopiedFile", "repair", "RepairReport",
     # how far it has come
     "Frontier", "Watermark", "Applier",
     # what goes wrong, by group
@@ -254,12 +256,13 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "region": "KindFilter Region",
     "report": """
         Busy CopiedFile Finding Frontier Health HealthState Mode NoteFault OpenReport
-        SnapshotReport Stats Torn VerifyReport Watermark WriterPressure""",
+        RepairReport SnapshotReport Stats Torn VerifyReport Watermark WriterPressure""",
     "signing.signing_key": "SigningKey",
     "signing.verdict": "Invalid InvalidReason Signed TrustVerdict Unsigned",
     "signing.verify_key": "VerifyKey",
     "store": "Store",
     "typestate": "Guarded Handle StateData Transition",
+    "upkeep.repair": "repair",
     "wire": "Form",
 }
 _ROOMS: Final = ("abi", "system")

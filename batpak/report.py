@@ -111,6 +111,21 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
             raise CorruptStore(self.path, 0, Damage.CHAIN, detail)
 
 
+class RepairReport(Struct, frozen=True, kw_only=True):
+    """What of a log verifies, and what a repair gives up, or gave up."""
+
+    path: str
+    events: int  # that are kept: those before the first that is lost
+    finding: Finding | None = None  # the first damage; None: there is none, and nothing to do
+    repaired: bool = False  # whether it was done
+    cut: str | None = None  # the file in which the log is cut
+    offset: int | None = None  # where, in bytes from its start
+    first_lost: int | None = None  # sequences; None: no event is known to be lost
+    last_lost: int | None = None
+    size: int = 0  # bytes behind the cut, later files included
+    quarantine: tuple[str, ...] = ()  # where they are now, inside the store's directory
+
+
 class CopiedFile(Struct, frozen=True, kw_only=True):
     """One file of a snapshot, as it was written."""
 

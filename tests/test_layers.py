@@ -31,11 +31,11 @@ FLOORS = {
     "batpak.signing": "trust / signing_key / verify_key / verdict",
     "batpak.testing": """scenario / given / walk ledger samples moves / platform sabotage contract
         / crash handles threads watched / history disk switches / image switch / clock faults model""",
-    "batpak.cli": """main / schemas pictures stores signatures decode demo versions
+    "batpak.cli": """main / schemas pictures stores care signatures decode demo versions
         / kinds manner readable trusted / generated""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
         / worker / cursor / checkpoint / fetch lossy_ops page projection source witness""",
-    "batpak.upkeep": "draft snapshot stats verify",
+    "batpak.upkeep": "doctor / repair / draft snapshot stats verify",
     "batpak.recovery": "restore / footer / decide",
     "batpak.commit": """lane / line rotation / sealer / stage ticket applier / waiters
         / unit worker / request limit""",

@@ -392,6 +392,16 @@ def _sync_parent(path: str, *, made: bool) -> None:
         RealDirectory(parent, path).sync()
 
 
+def free_bytes(path: str) -> int:
+    """How much room there is for somebody like us in the file system of a path.
+
+    Raises:
+        OSError: The system refused.
+    """
+    room = os.statvfs(path)
+    return room.f_bavail * room.f_frsize
+
+
 def blank_map(size: int) -> mmap.mmap:
     """That many zeros, mapped, with no file behind them: what a simulated disk reserves."""
     return mmap.mmap(-1, size)

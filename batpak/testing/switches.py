@@ -105,6 +105,24 @@ SWITCHES: Final[dict[str, Switch]] = {
         "upkeep.draft:_sweep",
         ("_remove(parent, entry.name)", "pass"),
     ),
+    "repair-deletes": one(
+        "a repair takes files away that nobody has kept",
+        "upkeep.repair:_Repair._act",
+        ("layout.quarantine(directory, later, 0, memoryview(self._bytes(later)))", "str(later)"),
+    ),
+    "repair-says-nothing": one(
+        "a repaired log does not say that it was cut",
+        "upkeep.repair:_Repair._act",
+        ("kept.data[: kept.end] + frames", "kept.data[: kept.end]"),
+        ("after.end,", "tip.end,"),
+        ("after.sequence,", "tip.sequence,"),
+        ("after.chain_head,", "tip.chain_head,"),
+    ),
+    "repair-gives-up-more": one(
+        "a repair keeps whole files only",
+        "upkeep.repair:_Repair._walk",
+        ("end, last = unit[-1].end, unit[-1]", "pass"),
+    ),
     # ------------------------------------------------------------------------- refused and repeated
     "retry-sync": one(
         "a sync that failed is tried again",
