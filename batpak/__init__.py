@@ -122,9 +122,11 @@ if TYPE_CHECKING:
     from batpak.reader import StoreReader
     from batpak.region import KindFilter, Region
     from batpak.report import (
+        Ancestor,
         Busy,
         CopiedFile,
         Finding,
+        ForkReport,
         Frontier,
         Health,
         HealthState,
@@ -181,7 +183,7 @@ __all__ = [  # noqa: RUF022  in reading order
     "OpenReport", "Mode", "Torn", "VerifyReport", "Finding", "CheckpointNote", "NoteFault",
     "Health", "HealthState", "Stats", "Diagnostics",
     # copied to another place, and cut where it is damaged
-    "SnapshotReport", "CopiedFile", "repair", "RepairReport",
+    "SnapshotReport", "CopiedFile", "ForkReport", "Ancestor", "repair", "RepairReport",
     # how far it has come
     "Frontier", "Watermark", "Applier",
     # what goes wrong, by group
@@ -255,8 +257,8 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "reader": "StoreReader",
     "region": "KindFilter Region",
     "report": """
-        Busy CopiedFile Finding Frontier Health HealthState Mode NoteFault OpenReport
-        RepairReport SnapshotReport Stats Torn VerifyReport Watermark WriterPressure""",
+        Ancestor Busy CopiedFile Finding ForkReport Frontier Health HealthState Mode NoteFault
+        OpenReport RepairReport SnapshotReport Stats Torn VerifyReport Watermark WriterPressure""",
     "signing.signing_key": "SigningKey",
     "signing.verdict": "Invalid InvalidReason Signed TrustVerdict Unsigned",
     "signing.verify_key": "VerifyKey",

@@ -42,6 +42,8 @@ from batpak.read.ancestry import Ancestry
 from batpak.read.causes import CausalPath, Impacts
 from batpak.region import Region
 from batpak.report import (
+    Ancestor,
+    ForkReport,
     Health,
     HealthState,
     OpenReport,
@@ -51,6 +53,7 @@ from batpak.report import (
 )
 from batpak.signing.verdict import Invalid, TrustVerdict
 from batpak.upkeep.draft import draft
+from batpak.upkeep.fork import diverge
 from batpak.upkeep.snapshot import Point, copy, take
 from batpak.upkeep.stats import stats_of
 from batpak.upkeep.verify import Look, look, verify_log
@@ -227,7 +230,7 @@ class StoreReader(Feeds):
         verdict = verify_receipt(receipt, config.believed, accept_unsigned=may_be_unsigned)
         if isinstance(verdict, Invalid):
             return verdict
-        store_id = self.open_report.store_id
+        store_id = self._owner(receipt.sequence)
         reason = claims.contradiction(self._fetch, self._table, store_id, receipt)
         return verdict if reason is None else Invalid(reason)
 
@@ -251,8 +254,15 @@ class StoreReader(Feeds):
         anchor = self._anchor(which)
         if type(note) is not CheckpointNote:
             raise InvalidArgument("note", "must be a CheckpointNote")
-        store_id = self.open_report.store_id
-        return path.prove(self._fetch, self._table, store_id, anchor.sequence, note)
+        owner = self._owner(anchor.sequence)
+        return path.prove(self._fetch, self._table, owner, anchor.sequence, note)
+
+    def _owner(self, sequence: int) -> UUID:
+        """Under whose id an event was stored: ours, or that of an origin."""
+        if sequence >= self._table.bound:
+            return self.store_id
+        part, _ = self._table.locate(sequence)
+        return self._opened.log.segments.store_id_of(part.segment_id)
 
     def _look(self) -> Look:
         return look(self._opened.directory, self._table.bound)
@@ -288,6 +298,43 @@ class StoreReader(Feeds):
         except StorageFailed:
             self._alive()  # if it was closed meanwhile, that is what is wrong
             raise
+
+    def fork(self, dest: StrPath) -> ForkReport:
+        """Copy the log as it is now to a new directory, where it goes its own way.
+
+        What is stored there has another store id; what was stored before keeps the one it has.
+        Receipts and notes of this store hold there up to the fork, and for nothing behind it. No
+        checkpoints come along.
+
+        Args:
+            dest: As for `snapshot`.
+
+        Raises:
+            As `snapshot`.
+        """
+        self._alive()
+        opened = self._opened
+        try:
+            with draft(opened.platform, dest, opened.directory) as target:
+                point = self._point(cursors=False)
+                newest = opened.log.segments.of(point.state.segment_id).header
+                return diverge(point, newest, target, opened.platform)
+        except StorageFailed:
+            self._alive()
+            raise
+
+    @property
+    def lineage(self) -> tuple[Ancestor, ...]:
+        """The stores that this one was forked from, the oldest first."""
+        return tuple(
+            Ancestor(
+                store_id=UUID(bytes=origin.store_id),
+                sequence=origin.first_sequence,
+                head=origin.chain_head,
+            )
+            for origin in (segment.header.origin for segment in self._opened.log.segments)
+            if origin is not None
+        )
 
     def _point(self, *, cursors: bool) -> Point:
         """Where a snapshot is taken."""

@@ -144,6 +144,25 @@ class SnapshotReport(Struct, frozen=True, kw_only=True):
     files: tuple[CopiedFile, ...]
 
 
+class ForkReport(Struct, frozen=True, kw_only=True):
+    """What a fork has: the events of its origin before `sequence`, and an id of its own."""
+
+    store_id: UUID  # of what is stored there from now on
+    origin: UUID
+    sequence: int  # of the event that is due next, which is the first of its own
+    head: bytes  # event_hash of the one before it; zeros if there is none
+    bytes: int  # of the files of the origin
+    shared: int  # how many of them were not copied, but are shared until somebody changes them
+
+
+class Ancestor(Struct, frozen=True, kw_only=True):
+    """A store that this one was forked from."""
+
+    store_id: UUID
+    sequence: int  # of the first event that is not its own any more
+    head: bytes  # event_hash of the one before it; zeros if there is none
+
+
 class Watermark(StrEnum):
     """How far an event may have come. Each has a bound in `Frontier`, which only moves forward."""
 

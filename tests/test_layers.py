@@ -35,7 +35,7 @@ FLOORS = {
         / kinds manner readable trusted / generated""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
         / worker / cursor / checkpoint / fetch lossy_ops page projection source witness""",
-    "batpak.upkeep": "doctor / repair / draft snapshot stats verify",
+    "batpak.upkeep": "doctor / repair fork / draft snapshot stats verify",
     "batpak.recovery": "restore / footer / decide",
     "batpak.commit": """lane / line rotation / sealer / stage ticket applier / waiters
         / unit worker / request limit""",

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from batpak.disk.seam import Entry, Mapped, Place, StrPath
+from batpak.disk.seam import Entry, Mapped, Place, ReadFile, StrPath
 from batpak.override import override
 
 FILE_MODE: Final = 0o600
@@ -23,6 +23,12 @@ NAMES_MAX: Final = 1_000_000
 
 _FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+_FICLONE: Final = 0x4004_9409  # <linux/fs.h>
+_CANNOT_CLONE: Final = frozenset(
+    {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EPERM}
+)
 
 
 class _Descriptor:
@@ -103,6 +109,18 @@ class RealWriteFile(_Descriptor):
         else:
             os.fsync(self._fd)
 
+    def clone(self, source: ReadFile, /) -> bool:
+        """FICLONE, where the file system copies on write: btrfs, xfs. On Linux only."""
+        if not sys.platform.startswith("linux") or not isinstance(source, RealReadFile):
+            return False
+        try:
+            fcntl.ioctl(self._fd, _FICLONE, source.fd)
+        except OSError as error:
+            if error.errno in _CANNOT_CLONE:
+                return False
+            raise
+        return True
+
     def truncate(self, size: int, /) -> None:
         """`ftruncate`. Nothing is written through the map any more until there is a new one."""
         self._map, self._reserved = None, 0
@@ -116,6 +134,11 @@ class RealWriteFile(_Descriptor):
 
 class RealReadFile(_Descriptor):
     """A file read by position, or mapped."""
+
+    @property
+    def fd(self) -> int:
+        """Its descriptor."""
+        return self._fd
 
     def pread(self, offset: int, count: int, /) -> bytes:
         """One `pread`."""

@@ -49,6 +49,13 @@ class WriteFile(Protocol):
         """Return once the data, and its size, survive a power cut."""
         ...
 
+    def clone(self, source: ReadFile, /) -> bool:
+        """Have the bytes of another file without copying them, each file for itself from then on.
+
+        False: the system cannot do that between these two; nothing has changed.
+        """
+        ...
+
     def truncate(self, size: int, /) -> None:
         """Make the file exactly `size` bytes long."""
         ...

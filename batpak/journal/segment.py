@@ -11,6 +11,7 @@ from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Final
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -268,6 +269,10 @@ class Segments:
     def of(self, segment_id: int) -> Segment:
         """The file with a number."""
         return self._files[segment_id - self._files[0].segment_id]
+
+    def store_id_of(self, segment_id: int) -> UUID:
+        """Whose the events of a file are: this store's, or one's that it was forked from."""
+        return UUID(bytes=self.of(segment_id).header.store_id)
 
     def head(self, segment_id: int, offset: int, sequence: int, entity: str) -> tuple[int, bytes]:
         """Version and event hash of an event; see `index.row.Frames`."""

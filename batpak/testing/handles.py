@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from batpak.disk.posix import blank_map, parent_of
-from batpak.disk.seam import Entry, Mapped, Place
+from batpak.disk.seam import Entry, Mapped, Place, ReadFile
 from batpak.testing.disk import SimDisk
 from batpak.testing.faults import Fault, Kind, Partial, Short
 from batpak.testing.image import ROOT, Operation
@@ -150,6 +150,10 @@ class SimWriteFile(_OpenFile):
         if isinstance(fault, int):
             raise self._refusal(fault)
         self._disk.leave("sync", self._label)
+
+    def clone(self, source: ReadFile, /) -> bool:  # noqa: ARG002  as on ext4
+        """This disk cannot do that."""
+        return False
 
     def truncate(self, size: int, /) -> None:
         """The rest is gone, or zeros are appended."""

@@ -76,7 +76,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     ),
     "snapshot-not-synced": one(
         "a copy gets its name before its files are durable",
-        "upkeep.snapshot:_copied",
+        "upkeep.snapshot:copied",
         ("file.sync(data_only=False)", "pass"),
     ),
     "snapshot-without-its-name": one(
@@ -91,12 +91,12 @@ SWITCHES: Final[dict[str, Switch]] = {
     ),
     "snapshot-in-place": one(
         "a file has its name while it is copied",
-        "upkeep.snapshot:_copied",
+        "upkeep.snapshot:copied",
         ("pinned.name + layout.TEMPORARY", "pinned.name"),
     ),
     "snapshot-grows": one(
         "a copy has what was appended while it was made",
-        "upkeep.snapshot:_copied",
+        "upkeep.snapshot:copied",
         ("while done < pinned.size:", "while done < pinned.file.size():"),
         ("min(CHUNK_BYTES, pinned.size - done)", "CHUNK_BYTES"),
     ),
@@ -104,6 +104,11 @@ SWITCHES: Final[dict[str, Switch]] = {
         "what an interrupted copy left is never removed",
         "upkeep.draft:_sweep",
         ("_remove(parent, entry.name)", "pass"),
+    ),
+    "fork-keeps-its-id": one(
+        "what a fork stores has the id of its origin",
+        "upkeep.fork:diverge",
+        ("store_id = platform.entropy(header.STORE_ID_BYTES)", "store_id = state.store_id"),
     ),
     "repair-deletes": one(
         "a repair takes files away that nobody has kept",

@@ -118,6 +118,10 @@ class _WriteFile(_Handle):
         with self._watch.call("sync", self._label):
             self._inner.sync(data_only=data_only)
 
+    def clone(self, source: ReadFile, /) -> bool:
+        """See the seam. Where it is not possible nothing was done, so it is not told."""
+        return self._inner.clone(source.inner if isinstance(source, _ReadFile) else source)
+
     def truncate(self, size: int, /) -> None:
         """See the seam."""
         with self._watch.call("truncate", self._label, 0, size):
@@ -139,7 +143,7 @@ class _ReadFile(_Handle):
 
     def __init__(self, watch: _Watch, inner: ReadFile, label: str) -> None:
         super().__init__(watch, inner, label)
-        self._inner = inner
+        self._inner = self.inner = inner
 
     def pread(self, offset: int, count: int, /) -> bytes:
         """See the seam."""

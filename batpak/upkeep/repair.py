@@ -113,7 +113,6 @@ class _Repair:
     def __init__(self, directory: Directory, seen: Look, platform: Platform) -> None:
         self._directory, self._seen, self._platform = directory, seen, platform
         self._heads: _Heads = {}
-        self._store_id = b""  # of the first file
 
     def run(self, *, accept_loss: bool) -> RepairReport:
         verified = verify_log(self._directory, self._seen)
@@ -152,7 +151,6 @@ class _Repair:
             if ends is None or not self._continues(ends, number, kept):
                 break
             current = ends.header
-            self._store_id = self._store_id or current.store_id
             chain.store_id = current.store_id
             data = self._bytes(number)
             start = Recorded(ends.start, chain.chain_head, chain.sequence)
@@ -201,7 +199,7 @@ class _Repair:
         number = kept.header.segment_id
         lost = _Lost([n for n in self._seen.found.segments if n > number], tip.sequence)
         state = self._seen.state
-        if isinstance(state, Head) and state.store_id == self._store_id:
+        if isinstance(state, Head):
             lost.sequence = max(lost.sequence, state.next_sequence)
         lost.size = scan.content_end(kept.data, kept.end) - kept.end
         lost.sequence = max(
@@ -249,7 +247,7 @@ class _Repair:
         head.write(
             directory,
             Head(
-                self._store_id,
+                kept.header.store_id,
                 head.OPEN,
                 number,
                 after.end,

@@ -41,6 +41,7 @@ class Pinned(Struct, frozen=True):
     path: str
     file: ReadFile
     size: int
+    whole: bool = False  # its footer is written: nothing more is going to happen to it
 
 
 class Point(Struct, frozen=True):
@@ -91,7 +92,7 @@ def take(
             if segment.segment_id in with_footer:
                 with layout.asking("measure", segment.path):
                     size = max(size, file.size())
-                point.files[-1] = Pinned(segment.name, segment.path, file, size)
+                point.files[-1] = Pinned(segment.name, segment.path, file, size, whole=True)
     except BaseException:
         point.close()
         raise
@@ -122,7 +123,7 @@ def copy(point: Point, target: Directory) -> SnapshotReport:
         CorruptStore: A file is shorter than what was written to it.
     """
     try:
-        copied = [_copied(target, pinned) for pinned in point.files]
+        files = [copied(target, pinned) for pinned in point.files]
     finally:
         point.close()
     if point.cursors:
@@ -131,22 +132,22 @@ def copy(point: Point, target: Directory) -> SnapshotReport:
         try:
             for name, data in point.cursors.items():
                 layout.replace(shelf, name, data)
-                copied.append(_file(f"{layout.CURSORS}/{name}", data))
+                files.append(_file(f"{layout.CURSORS}/{name}", data))
         finally:
             shelf.close()
     data = head.encode(point.state)
     layout.replace(target, layout.HEAD, data)  # which makes all names in there durable
-    copied.append(_file(layout.HEAD, data))
+    files.append(_file(layout.HEAD, data))
     return SnapshotReport(
         store_id=UUID(bytes=point.state.store_id),
         sequence=point.state.next_sequence,
         head=point.state.chain_head,
-        bytes=sum(file.size for file in copied),
-        files=tuple(copied),
+        bytes=sum(file.size for file in files),
+        files=tuple(files),
     )
 
 
-def _copied(target: Directory, pinned: Pinned) -> CopiedFile:
+def copied(target: Directory, pinned: Pinned) -> CopiedFile:
     """Copy one file; it has its name only when it is whole and durable."""
     temporary, hasher, done = pinned.name + layout.TEMPORARY, blake3_of(b""), 0
     path = layout.path_of(target, temporary)

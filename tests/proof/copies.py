@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import chain, count
 from typing import Final
+from uuid import UUID
 
 from batpak.config import Durability, StoreConfig
 from batpak.errors import BatpakError, StorageFailed
@@ -23,7 +24,7 @@ from tests.proof.family import SEED, Job, Size, Tally
 from tests.proof.oracle import hold, prefix_of, seen
 from tests.proof.workload import Diary, config_of
 
-LIMIT: Final = {Size.DEFAULT: 160, Size.LONG: 20_000}  # distinct images of one job
+LIMIT: Final = {Size.DEFAULT: 90, Size.LONG: 20_000}  # distinct images of one job
 
 
 class Copying(Diary):
@@ -37,6 +38,13 @@ class Copying(Diary):
         """Take a snapshot, and write down that it is there."""
         units = len(self.units)
         report = store.snapshot(name, cursors=True)
+        assert report.sequence == sum(map(len, self.units[:units])), "another moment"
+        self.copies[name] = len(self.sim.operations), units
+
+    def fork(self, store: Store, name: str) -> None:
+        """Fork it, likewise."""
+        units = len(self.units)
+        report = store.fork(name)
         assert report.sequence == sum(map(len, self.units[:units])), "another moment"
         self.copies[name] = len(self.sim.operations), units
 
@@ -57,6 +65,7 @@ def snapshots(diary: Copying) -> None:
         diary.store(store, 10)
         diary.sim.run_background()
         diary.copy(store, "third")
+        diary.fork(store, "side")
 
 
 def played(durability: Durability, *, mapped: bool) -> Copying:
@@ -78,6 +87,8 @@ def whole_or_absent(durability: Durability, mapped: bool, tally: Tally, size: Si
             for name, (told, units) in diary.copies.items():
                 if name in there:
                     require_whole(after, name, diary, units)
+                    same = id_of(after, name) == id_of(after, "store")
+                    assert same == (name != "side"), "the wrong id"
                     most = max(most, units)
                 else:
                     assert told > moment, f"{name} was told to be there"
@@ -95,6 +106,11 @@ def require_whole(after: SimPlatform, name: str, diary: Copying, units: int) -> 
         assert seen(copy).texts == list(chain.from_iterable(diary.units[:units])), name
         assert copy.open_report.clean, f"{name} is not clean"
         assert copy.verify().ok, f"{name} is damaged"
+
+
+def id_of(after: SimPlatform, name: str) -> UUID:
+    with Store.open_read_only(name, platform=after) as store:
+        return store.store_id
 
 
 def require_shut(after: SimPlatform, name: str, diary: Copying) -> None:

@@ -35,6 +35,7 @@ NOTICED_BY: Final[dict[str, tuple[str, str]]] = {
     "snapshot-in-place": ("copies", "torn files"),
     "snapshot-grows": ("copies", "appends inside COMMIT"),
     "drafts-stay": ("copies", "snapshots COMMIT by position"),
+    "fork-keeps-its-id": ("copies", "snapshots COMMIT by position"),
     "repair-deletes": ("repairs", "rotations"),
     "repair-says-nothing": ("repairs", "rotations"),
     "repair-gives-up-more": ("repairs", "rotations"),
