@@ -1,7 +1,7 @@
 """A fork goes its own way under an id of its own, and both sides can prove where they parted.
 
-Would slip through without it: a receipt of one side that the other believes, a fork whose old events
-cannot be read, a file of one fork in another.
+Would slip through without it: a receipt of one side that the other believes, a fork whose old
+events cannot be read, a file of one fork in another.
 """
 
 from __future__ import annotations
