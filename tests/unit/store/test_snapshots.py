@@ -34,6 +34,7 @@ from batpak.region import Region
 from batpak.report import SnapshotReport
 from batpak.store import Store
 from batpak.testing.crash import CrashModel
+from batpak.testing.disk import Call, nothing
 from batpak.testing.platform import SimPlatform
 from tests.facts import FAST, PLAIN, SMALL, USER, Counted, Said
 
@@ -371,6 +372,31 @@ def test_a_handle_that_writes_no_more_takes_none(sim: SimPlatform) -> None:
     with pytest.raises(StoreClosed):
         store.snapshot("copy")
     assert "copy" not in {path.partition("/")[0] for path in sim.files()}
+
+
+def test_an_interrupt_at_any_call_leaves_no_draft_and_a_store_that_goes_on() -> None:
+    began = 0
+    for n in range(0, 60, 2):
+        sim = SimPlatform()
+        with filled(sim, 30) as store:
+            began = sim.calls + n
+
+            def interrupt(call: Call, at: int = began) -> None:
+                if call.number == at:
+                    raise KeyboardInterrupt
+
+            sim.disk.before = interrupt
+            with suppress(KeyboardInterrupt):
+                store.snapshot("copy")
+            reached = sim.calls > began
+            sim.disk.before = nothing
+            there = {path.partition("/")[0] for path in sim.files()}
+            assert there <= {"store", "copy"}, f"call {n}"
+            store.append(USER, Counted(n=1))
+            assert store.verify().ok
+        if not reached:
+            return
+    raise AssertionError("it never ended")
 
 
 def test_what_a_killed_snapshot_left_is_removed_by_the_next_one(sim: SimPlatform) -> None:
