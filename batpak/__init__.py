@@ -122,14 +122,19 @@ if TYPE_CHECKING:
     from batpak.reader import StoreReader
     from batpak.region import KindFilter, Region
     from batpak.report import (
+        Ancestor,
         Busy,
+        CopiedFile,
         Finding,
+        ForkReport,
         Frontier,
         Health,
         HealthState,
         Mode,
         NoteFault,
         OpenReport,
+        RepairReport,
+        SnapshotReport,
         Stats,
         Torn,
         VerifyReport,
@@ -141,6 +146,7 @@ if TYPE_CHECKING:
     from batpak.signing.verify_key import VerifyKey
     from batpak.store import Store
     from batpak.typestate import Guarded, Handle, StateData, Transition
+    from batpak.upkeep.repair import repair
     from batpak.wire import Form
 
 logging.getLogger("batpak").addHandler(logging.NullHandler())
@@ -176,6 +182,8 @@ __all__ = [  # noqa: RUF022  in reading order
     # how it is
     "OpenReport", "Mode", "Torn", "VerifyReport", "Finding", "CheckpointNote", "NoteFault",
     "Health", "HealthState", "Stats", "Diagnostics",
+    # copied to another place, and cut where it is damaged
+    "SnapshotReport", "CopiedFile", "ForkReport", "Ancestor", "repair", "RepairReport",
     # how far it has come
     "Frontier", "Watermark", "Applier",
     # what goes wrong, by group
@@ -249,13 +257,14 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "reader": "StoreReader",
     "region": "KindFilter Region",
     "report": """
-        Busy Finding Frontier Health HealthState Mode NoteFault OpenReport Stats Torn VerifyReport
-        Watermark WriterPressure""",
+        Ancestor Busy CopiedFile Finding ForkReport Frontier Health HealthState Mode NoteFault
+        OpenReport RepairReport SnapshotReport Stats Torn VerifyReport Watermark WriterPressure""",
     "signing.signing_key": "SigningKey",
     "signing.verdict": "Invalid InvalidReason Signed TrustVerdict Unsigned",
     "signing.verify_key": "VerifyKey",
     "store": "Store",
     "typestate": "Guarded Handle StateData Transition",
+    "upkeep.repair": "repair",
     "wire": "Form",
 }
 _ROOMS: Final = ("abi", "system")

@@ -73,6 +73,14 @@ class OpenDirectory(Protocol):
         ...
 
 
+class OpenParent(Protocol):
+    """How the directory is opened that something new is going to be in."""
+
+    def __call__(self, path: str, /) -> tuple[Directory, str]:
+        """See `posix.open_parent`."""
+        ...
+
+
 class Platform(Struct, frozen=True, kw_only=True):
     """What a store takes from the world."""
 
@@ -84,6 +92,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     thread: Callable[[Callable[[], None], str], Thread]  # what it does, and its name
     thread_id: Callable[[], int]
     pid: Callable[[], int]
+    open_parent: OpenParent = posix.open_parent
 
 
 REAL: Final = Platform(

@@ -18,6 +18,7 @@ from batpak.append import AppendReceipt, Cause
 from batpak.append_receipt import verify_receipt
 from batpak.arguments import count_of, limit_of, text_of
 from batpak.config import Signing
+from batpak.disk.seam import StrPath
 from batpak.errors import (
     EventNotFound,
     ForkedStoreError,
@@ -30,6 +31,7 @@ from batpak.event import IndexEntry, StoredEvent
 from batpak.feeds import Feeds
 from batpak.ids import EventId
 from batpak.index import query
+from batpak.journal.segment import Tip
 from batpak.note import CheckpointNote
 from batpak.opened import Opened
 from batpak.override import override
@@ -39,8 +41,20 @@ from batpak.read import ancestry, causes, claims, path
 from batpak.read.ancestry import Ancestry
 from batpak.read.causes import CausalPath, Impacts
 from batpak.region import Region
-from batpak.report import Health, HealthState, OpenReport, Stats, VerifyReport
+from batpak.report import (
+    Ancestor,
+    ForkReport,
+    Health,
+    HealthState,
+    OpenReport,
+    SnapshotReport,
+    Stats,
+    VerifyReport,
+)
 from batpak.signing.verdict import Invalid, TrustVerdict
+from batpak.upkeep.draft import draft
+from batpak.upkeep.fork import diverge
+from batpak.upkeep.snapshot import Point, copy, take
 from batpak.upkeep.stats import stats_of
 from batpak.upkeep.verify import Look, look, verify_log
 from batpak.wire import TYPED, Form, Q, form_of
@@ -218,7 +232,7 @@ class StoreReader(Feeds):
         verdict = verify_receipt(receipt, config.believed, accept_unsigned=may_be_unsigned)
         if isinstance(verdict, Invalid):
             return verdict
-        store_id = self.open_report.store_id
+        store_id = self._owner(receipt.sequence)
         reason = claims.contradiction(self._fetch, self._table, store_id, receipt)
         return verdict if reason is None else Invalid(reason)
 
@@ -242,8 +256,15 @@ class StoreReader(Feeds):
         anchor = self._anchor(which)
         if type(note) is not CheckpointNote:
             raise InvalidArgument("note", "must be a CheckpointNote")
-        store_id = self.open_report.store_id
-        return path.prove(self._fetch, self._table, store_id, anchor.sequence, note)
+        owner = self._owner(anchor.sequence)
+        return path.prove(self._fetch, self._table, owner, anchor.sequence, note)
+
+    def _owner(self, sequence: int) -> UUID:
+        """Under whose id an event was stored: ours, or that of an origin."""
+        if sequence >= self._table.bound:
+            return self.store_id
+        part, _ = self._table.locate(sequence)
+        return self._opened.log.segments.store_id_of(part.segment_id)
 
     def _look(self) -> Look:
         return look(self._opened.directory, self._table.bound)
@@ -253,6 +274,86 @@ class StoreReader(Feeds):
         self._alive()
         with self._until_closed():
             return stats_of(self._opened.directory, self._table)
+
+    def snapshot(self, dest: StrPath, *, cursors: bool = False) -> SnapshotReport:
+        """Copy the log as it is at one moment to a new directory, which opens as the same store.
+
+        Appends go on meanwhile. `dest` is complete or not there, whatever happens; opening it is
+        the way to restore it.
+
+        Args:
+            dest: Where there is nothing yet, or an empty directory. Its parent has to exist.
+            cursors: Whether the checkpoints of consumers are copied as well.
+
+        Raises:
+            InvalidArgument: There is something at `dest`, or it lies in the store or around it.
+            StorageFailed: The system refused: no room, for one. What was copied is removed.
+            CorruptStore: A file of this store is shorter than what was written to it.
+            StoreClosed, ForkedStoreError: This handle does not work; StorePoisoned and
+                DurabilityUnknown as `Store.sync`.
+        """
+        self._alive()
+        opened = self._opened
+        try:
+            with draft(opened.platform, dest, opened.directory) as target:
+                return copy(self._point(cursors=cursors), target)
+        except StorageFailed:
+            self._alive()  # if it was closed meanwhile, that is what is wrong
+            raise
+
+    def fork(self, dest: StrPath) -> ForkReport:
+        """Copy the log as it is now to a new directory, where it goes its own way.
+
+        What is stored there has another store id; what was stored before keeps the one it has.
+        Receipts and notes of this store hold there up to the fork, and for nothing behind it. No
+        checkpoints come along.
+
+        Args:
+            dest: As for `snapshot`.
+
+        Raises:
+            As `snapshot`.
+        """
+        self._alive()
+        opened = self._opened
+        try:
+            with draft(opened.platform, dest, opened.directory) as target:
+                point = self._point(cursors=False)
+                newest = opened.log.segments.of(point.state.segment_id).header
+                return diverge(point, newest, target, opened.platform)
+        except StorageFailed:
+            self._alive()
+            raise
+
+    @property
+    def lineage(self) -> tuple[Ancestor, ...]:
+        """The stores that this one was forked from, the oldest first."""
+        return tuple(
+            Ancestor(
+                store_id=UUID(bytes=origin.store_id),
+                sequence=origin.first_sequence,
+                head=origin.chain_head,
+            )
+            for origin in (segment.header.origin for segment in self._opened.log.segments)
+            if origin is not None
+        )
+
+    def _point(self, *, cursors: bool) -> Point:
+        """Where a snapshot is taken."""
+        return self._noted(self._opened.log.tip, cursors=cursors)
+
+    def _noted(self, tip: Tip, *, cursors: bool) -> Point:
+        opened = self._opened
+        log, platform = opened.log, opened.platform
+        return take(
+            opened.directory,
+            log.store_id,
+            log.segments,
+            log.table,
+            tip,
+            platform,
+            cursors=cursors,
+        )
 
     @contextmanager
     def _until_closed(self) -> Generator[None]:

@@ -112,6 +112,58 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
             raise CorruptStore(self.path, 0, Damage.CHAIN, detail)
 
 
+class RepairReport(Struct, frozen=True, kw_only=True):
+    """What of a log verifies, and what a repair gives up, or gave up."""
+
+    path: str
+    events: int  # that are kept: those before the first that is lost
+    finding: Finding | None = None  # the first damage; None: there is none, and nothing to do
+    repaired: bool = False  # whether it was done
+    cut: str | None = None  # the file in which the log is cut
+    offset: int | None = None  # where, in bytes from its start
+    first_lost: int | None = None  # sequences; None: no event is known to be lost
+    last_lost: int | None = None
+    size: int = 0  # bytes behind the cut, later files included
+    quarantine: tuple[str, ...] = ()  # where they are now, inside the store's directory
+
+
+class CopiedFile(Struct, frozen=True, kw_only=True):
+    """One file of a snapshot, as it was written."""
+
+    name: str  # inside the directory
+    size: int
+    blake3: bytes  # of all of them
+
+
+class SnapshotReport(Struct, frozen=True, kw_only=True):
+    """What a snapshot has: the events before `sequence`, and nothing else."""
+
+    store_id: UUID  # the copy opens as the same store
+    sequence: int  # of the event that is due next
+    head: bytes  # event_hash of the one before it; zeros if there is none
+    bytes: int  # of all files
+    files: tuple[CopiedFile, ...]
+
+
+class ForkReport(Struct, frozen=True, kw_only=True):
+    """What a fork has: the events of its origin before `sequence`, and an id of its own."""
+
+    store_id: UUID  # of what is stored there from now on
+    origin: UUID
+    sequence: int  # of the event that is due next, which is the first of its own
+    head: bytes  # event_hash of the one before it; zeros if there is none
+    bytes: int  # of the files of the origin
+    shared: int  # how many of them were not copied, but are shared until somebody changes them
+
+
+class Ancestor(Struct, frozen=True, kw_only=True):
+    """A store that this one was forked from."""
+
+    store_id: UUID
+    sequence: int  # of the first event that is not its own any more
+    head: bytes  # event_hash of the one before it; zeros if there is none
+
+
 class Watermark(StrEnum):
     """How far an event may have come. Each has a bound in `Frontier`, which only moves forward."""
 

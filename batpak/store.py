@@ -30,6 +30,7 @@ from batpak.proof import Proof
 from batpak.reader import ReadOnlyStore, StoreReader
 from batpak.report import Frontier, Health, HealthState
 from batpak.system import CloseCompleted, OpenCompleted
+from batpak.upkeep.snapshot import Point
 from batpak.upkeep.verify import Look
 from batpak.workers import Workers
 
@@ -179,6 +180,12 @@ class Store(Appends, Workers):
         if self._lane.closed:
             return super()._look()
         return self._lane.hold(super()._look)  # names and HEAD of one moment
+
+    @override
+    def _point(self, *, cursors: bool) -> Point:
+        self._writable()
+        lane = self._lane
+        return lane.hold(lambda: self._noted(lane.synced(), cursors=cursors))
 
     @override
     def _end(self) -> None:

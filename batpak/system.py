@@ -34,6 +34,7 @@ __all__ = [
     "GateAnswer",
     "GateEvaluation",
     "OpenCompleted",
+    "Repaired",
 ]
 
 
@@ -151,6 +152,25 @@ class EventParked(EventPayload, frozen=True, kw_only=True, gc=False):
     """the class of what went wrong"""
 
 
+@final
+class Repaired(EventPayload, frozen=True, kw_only=True, gc=False):
+    """A damaged log was cut here, with consent. What lay behind is in quarantine."""
+
+    KIND: ClassVar[EventKind] = EventKind.from_wire(0x0013)
+    VERSION: ClassVar[int] = 1
+
+    file: str
+    """the segment that was cut"""
+    offset: int
+    """where, in bytes from its start"""
+    events: int
+    """how many were given up, as far as anything left tells"""
+    size: int
+    """bytes that went to quarantine, files behind that one included"""
+    detail: str
+    """what was damaged first"""
+
+
 def check_gate_evaluation(value: object, at: str, problems: Problems) -> None:
     if not is_exactly(value, GateEvaluation):
         problems.add(at, value, "a GateEvaluation")
@@ -248,3 +268,17 @@ def check_event_parked(value: EventParked, problems: Problems) -> None:
         problems.add("$.event_id", value.event_id, "a UUID")
     if not is_text(value.error):
         problems.add("$.error", value.error, "text")
+
+
+@check_for(Repaired)
+def check_repaired(value: Repaired, problems: Problems) -> None:
+    if not is_text(value.file):
+        problems.add("$.file", value.file, "text")
+    if not is_int(value.offset, 0, 9223372036854775807):
+        problems.add("$.offset", value.offset, "an integer of at least 0")
+    if not is_int(value.events, 0, 9223372036854775807):
+        problems.add("$.events", value.events, "an integer of at least 0")
+    if not is_int(value.size, 0, 9223372036854775807):
+        problems.add("$.size", value.size, "an integer of at least 0")
+    if not is_text(value.detail):
+        problems.add("$.detail", value.detail, "text")

@@ -32,12 +32,12 @@ FLOORS = {
     "batpak.testing": """scenario / given / walk ledger samples moves / platform sabotage contract
         / crash handles threads watched / history disk switches / image switch
         / clock faults model""",
-    "batpak.cli": """main / schemas pictures stores signatures decode demo versions
+    "batpak.cli": """main / schemas pictures stores care signatures decode demo versions
         / kinds manner readable trusted / generated""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
         / worker / cursor / checkpoint / fetch lossy_ops page projection source witness
         / alone declared""",
-    "batpak.upkeep": "verify stats",
+    "batpak.upkeep": "doctor / repair fork / draft snapshot stats verify",
     "batpak.recovery": "restore / footer / decide",
     "batpak.commit": """lane / line rotation / sealer / stage ticket applier / waiters
         / unit worker / request limit""",

@@ -134,9 +134,10 @@ class Lane(Line):
             StoreClosed, StorePoisoned: It does already.
             WaitTimeout: It was not done in time.
         """
-        return self.hold(self._synced, limit)
+        return self.hold(self.synced, limit)
 
-    def _synced(self) -> Tip:
+    def synced(self) -> Tip:
+        """The same, by who holds the lane."""
         if self.poison is not None:
             raise StorePoisoned(self.poison)
         self._sync_all()

@@ -383,11 +383,11 @@ class Stage:
         sequence = self._table.with_key(key)
         if sequence is None:
             return None
-        body = self._record(*self._table.locate(sequence))
-        parts = record.decode_parts(body)
+        part, row = self._table.locate(sequence)
+        parts = record.decode_parts(self._record(part, row))
         durable = Durability.COMMIT if sequence < draft.durable else self._durability
         receipt = AppendReceipt(
-            store_id=self._store_id,
+            store_id=self._segments.store_id_of(part.segment_id),  # an origin's, before a fork
             coordinate=Coordinate(parts.entity, parts.scope),
             head=parts.head,
             content_hash=content_hash(parts.payload),

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from batpak.disk.seam import Entry, Mapped, StrPath
+from batpak.disk.seam import Entry, Mapped, Place, ReadFile, StrPath
 from batpak.override import override
 
 FILE_MODE: Final = 0o600
@@ -23,6 +23,12 @@ NAMES_MAX: Final = 1_000_000
 
 _FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+_FICLONE: Final = 0x4004_9409  # <linux/fs.h>
+_CANNOT_CLONE: Final = frozenset(
+    {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EPERM}
+)
 
 
 class _Descriptor:
@@ -103,6 +109,18 @@ class RealWriteFile(_Descriptor):
         else:
             os.fsync(self._fd)
 
+    def clone(self, source: ReadFile, /) -> bool:
+        """FICLONE, where the file system copies on write: btrfs, xfs. On Linux only."""
+        if not sys.platform.startswith("linux") or not isinstance(source, RealReadFile):
+            return False
+        try:
+            fcntl.ioctl(self._fd, _FICLONE, source.fd)
+        except OSError as error:
+            if error.errno in _CANNOT_CLONE:
+                return False
+            raise
+        return True
+
     def truncate(self, size: int, /) -> None:
         """`ftruncate`. Nothing is written through the map any more until there is a new one."""
         self._map, self._reserved = None, 0
@@ -116,6 +134,11 @@ class RealWriteFile(_Descriptor):
 
 class RealReadFile(_Descriptor):
     """A file read by position, or mapped."""
+
+    @property
+    def fd(self) -> int:
+        """Its descriptor."""
+        return self._fd
 
     def pread(self, offset: int, count: int, /) -> bytes:
         """One `pread`."""
@@ -239,6 +262,22 @@ class RealDirectory(_Descriptor):
         fd = self._open(name, os.O_RDONLY | os.O_DIRECTORY)
         return RealDirectory(fd, f"{self._path}/{name}")
 
+    def rmdir(self, name: str, /) -> None:
+        """`unlinkat` with AT_REMOVEDIR."""
+        os.rmdir(name, dir_fd=self._fd)
+
+    def way_up(self) -> tuple[Place, ...]:
+        """Device and inode behind `.`, `..`, `../..`, up to the root. No link is on that way."""
+        found: list[Place] = []
+        way = "."
+        while True:
+            status = os.stat(way, dir_fd=self._fd)
+            place = status.st_dev, status.st_ino
+            if found and place == found[-1]:  # the root is in itself
+                return tuple(found)
+            found.append(place)
+            way = f"../{way}"
+
     def is_empty(self) -> bool:
         """Whether there is no name in it."""
         with self._names() as names:
@@ -340,6 +379,31 @@ def open_dir(path: str, *, create: bool) -> RealDirectory:
     return directory
 
 
+def open_parent(path: str) -> tuple[RealDirectory, str]:
+    """Open the directory in which a path ends, and say the name that the path has there.
+
+    Raises:
+        OSError: The system refused.
+        ValueError: It ends in no name: the root, or `..`.
+    """
+    parent, name = parent_of(path)
+    return RealDirectory(os.open(parent, _DIRECTORY_FLAGS), parent), name
+
+
+def parent_of(path: str) -> tuple[str, str]:
+    """The path of the directory in which a path ends, and the name that it has there.
+
+    Raises:
+        ValueError: It ends in no name: the root, or `..`. Or no name can look like that.
+    """
+    whole = Path(path)
+    if b"\0" in os.fsencode(path):
+        raise ValueError("embedded null byte")
+    if whole.name in ("", ".."):
+        raise ValueError("must end in a name")
+    return str(whole.parent), whole.name
+
+
 def _sync_parent(path: str, *, made: bool) -> None:
     """Make the name of a directory durable, if it is for us to do."""
     try:
@@ -349,6 +413,16 @@ def _sync_parent(path: str, *, made: bool) -> None:
             raise
     else:  # what another user has made under a parent we may not read, they answer for
         RealDirectory(parent, path).sync()
+
+
+def free_bytes(path: str) -> int:
+    """How much room there is for somebody like us in the file system of a path.
+
+    Raises:
+        OSError: The system refused.
+    """
+    room = os.statvfs(path)
+    return room.f_bavail * room.f_frsize
 
 
 def blank_map(size: int) -> mmap.mmap:

@@ -16,6 +16,8 @@ import os
 from typing import NamedTuple, Protocol, TypeAlias
 
 StrPath: TypeAlias = str | os.PathLike[str]
+Place: TypeAlias = tuple[int, int]
+"""What tells one directory from all others."""
 Mapped: TypeAlias = bytes | mmap.mmap
 """Bytes of a file: a slice of it is bytes."""
 
@@ -45,6 +47,13 @@ class WriteFile(Protocol):
 
     def sync(self, *, data_only: bool) -> None:
         """Return once the data, and its size, survive a power cut."""
+        ...
+
+    def clone(self, source: ReadFile, /) -> bool:
+        """Have the bytes of another file without copying them, each file for itself from then on.
+
+        False: the system cannot do that between these two; nothing has changed.
+        """
         ...
 
     def truncate(self, size: int, /) -> None:
@@ -130,6 +139,14 @@ class Directory(Protocol):
 
     def subdir(self, name: str, /, *, create: bool) -> Directory:
         """A directory in this one; made, and its name made durable, if missing and allowed."""
+        ...
+
+    def rmdir(self, name: str, /) -> None:
+        """Remove an empty directory."""
+        ...
+
+    def way_up(self) -> tuple[Place, ...]:
+        """This directory, the one that it is in, and so on."""
         ...
 
     def sync(self) -> None:

@@ -45,8 +45,16 @@ class Link(NamedTuple):
     chain_head: bytes  # event_hash of its last event
 
 
+class Origin(NamedTuple):
+    """Whom the first file of a fork continues."""
+
+    store_id: bytes
+    first_sequence: int  # of the first event that is not theirs
+    chain_head: bytes  # event_hash of the one before it
+
+
 class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The map, key for key. The four last ones belong to rewritten and forked logs."""
+    """The map, key for key. `replaces`, `sealed` and `epoch` belong to rewritten logs."""
 
     version: int
     store_id: bytes
@@ -58,7 +66,7 @@ class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     replaces: list[Link] | None
     sealed: tuple[int, int, bytes] | None
     epoch: int
-    origin: tuple[bytes, int, bytes] | None
+    origin: Origin | None
 
 
 class _Version(Struct):
@@ -80,6 +88,7 @@ def encode(
     first_sequence: int,
     salt: bytes,
     prev: Link | None,
+    origin: Origin | None = None,
 ) -> bytes:
     """The bytes of a new segment's header. Its length is the offset of the first frame."""
     body = codec.encode(
@@ -94,7 +103,7 @@ def encode(
             replaces=None,
             sealed=None,
             epoch=0,
-            origin=None,
+            origin=origin,
         )
     )
     data = _PREFIX.pack(MAGIC, len(body)) + body
@@ -180,20 +189,25 @@ def decode(data: bytes | memoryview, path: str) -> tuple[Header, int]:
         raise _corrupt(path, f"the header is not as described: {error}") from error
     if codec.encode(header) != body or not _is_plausible(header):
         raise _corrupt(path, "the header is not as this format writes it")
-    if header.replaces is not None or header.sealed is not None or header.epoch or header.origin:
-        # Right bytes of this format, made by a release that can rewrite or fork a log.
-        raise FutureVersion(f"{path}: retention epoch or origin", max(header.epoch, 1), 0)
+    if header.replaces is not None or header.sealed is not None or header.epoch:
+        # Right bytes of this format, made by a release that can rewrite a log.
+        raise FutureVersion(f"{path}: retention epoch", max(header.epoch, 1), 0)
     return header, end + _CRC.size
 
 
 def _is_plausible(header: Header) -> bool:
-    prev = header.prev
+    prev, origin = header.prev, header.origin
     return (
         header.version == VERSION
         and len(header.store_id) == STORE_ID_BYTES
         and len(header.salt) == SALT_BYTES
         and min(header.segment_id - 1, header.created_ns, header.first_sequence, header.epoch) >= 0
         and (prev is None or len(prev.chain_head) == digest.HASH_BYTES)
+        and (
+            origin is None
+            or (len(origin.store_id), len(origin.chain_head), origin.first_sequence)
+            == (STORE_ID_BYTES, digest.HASH_BYTES, header.first_sequence)
+        )
     )
 
 

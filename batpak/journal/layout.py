@@ -34,6 +34,7 @@ CURSORS: Final = "cursors"
 CHECKPOINT: Final = ".ckpt"
 TEMPORARY: Final = ".tmp"
 HEAD_BYTES_MAX: Final = 4 << 10
+CHECKPOINT_BYTES_MAX: Final = 64 << 10
 SEGMENT_BYTES_MAX: Final = 0xFFFF_FFFF  # offsets are u32
 ALIENS_MAX: Final = 1_000
 COPY_BYTES: Final = 1 << 20

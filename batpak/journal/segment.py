@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -119,6 +120,15 @@ class Segment:
     def show(self, mapped: Mapped) -> None:
         """Read through the map that the writer writes to."""
         self._mapped = mapped
+
+    def pin(self) -> ReadFile:
+        """The file, opened once more: whatever its name leads to later, this is what it was.
+
+        Raises:
+            StorageFailed: The system refused.
+        """
+        with layout.asking("open", self.path):
+            return self._directory.open(self.name)
 
     def _open(self) -> ReadFile:
         """The file; the one that was opened longest ago is let go of if there are too many."""
@@ -247,6 +257,10 @@ class Segments:
     def __len__(self) -> int:
         return len(self._files)
 
+    def __iter__(self) -> Iterator[Segment]:
+        """All of them as they are now."""
+        return iter(tuple(self._files))
+
     @property
     def newest(self) -> Segment:
         """The file that grows."""
@@ -255,6 +269,10 @@ class Segments:
     def of(self, segment_id: int) -> Segment:
         """The file with a number."""
         return self._files[segment_id - self._files[0].segment_id]
+
+    def store_id_of(self, segment_id: int) -> UUID:
+        """Whose the events of a file are: this store's, or one's that it was forked from."""
+        return UUID(bytes=self.of(segment_id).header.store_id)
 
     def head(self, segment_id: int, offset: int, sequence: int, entity: str) -> tuple[int, bytes]:
         """Version and event hash of an event; see `index.row.Frames`."""

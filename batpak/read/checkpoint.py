@@ -52,7 +52,7 @@ from batpak.wire import RAW, Form
 
 MAGIC: Final = b"FBCK"
 VERSION: Final = 1
-BYTES_MAX: Final = 64 << 10
+BYTES_MAX: Final = layout.CHECKPOINT_BYTES_MAX
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 _PREFIX: Final = struct.Struct(">4sHH")

@@ -178,19 +178,26 @@ def names(found: layout.Listing, is_alone: bool) -> Found | Refuse:
 
 def link(header: Header, number: int, before: Header | None) -> Refuse | None:
     """Judge a header beside the number in its name and the header of the file before it."""
-    file = layout.segment_name(number)
+    file, origin = layout.segment_name(number), header.origin
     if header.segment_id != number:
         detail = f"says that it is segment {header.segment_id}"
         return Refuse(file, 0, Damage.LAYOUT, detail)
     if before is None:
         if header.prev is not None or header.first_sequence:
             return Refuse(file, 0, Damage.LAYOUT, "is the first file, and names one before it")
+        if origin is not None and origin.chain_head != ZERO_HASH:
+            return Refuse(file, 0, Damage.LAYOUT, "is the first file, and continues another log")
         return None
     previous = layout.segment_name(before.segment_id)
-    if header.store_id != before.store_id:
+    if header.store_id != before.store_id and origin is None:
         return Refuse(file, 0, Damage.LAYOUT, f"belongs to another store than {previous}")
     if header.prev is None or header.prev.segment_id != before.segment_id:
         return Refuse(file, 0, Damage.LAYOUT, f"does not name {previous} as the file before it")
+    if origin is not None and (
+        header.store_id == before.store_id
+        or (origin.store_id, origin.chain_head) != (before.store_id, header.prev.chain_head)
+    ):
+        return Refuse(file, 0, Damage.LAYOUT, f"is of a fork, and of another one than {previous}")
     return None
 
 
@@ -205,7 +212,7 @@ def head_place(
 
     Args:
         state: HEAD.
-        header: Of the first file.
+        header: Of the newest file: it has the id of the store, those before may be of its origin.
         newest: Number of the newest file.
         is_empty: Whether that is a header and nothing else.
     """

@@ -157,7 +157,7 @@ def _ends(directory: Directory, found: layout.Listing, state: Head) -> list[Ends
         ends.append(current)
     newest = ends[-1]
     is_empty = newest.size == newest.start
-    bad = decide.head_place(state, ends[0].header, newest.header.segment_id, is_empty=is_empty)
+    bad = decide.head_place(state, newest.header, newest.header.segment_id, is_empty=is_empty)
     if bad is not None:
         raise refusal(directory, bad)
     return ends
@@ -366,7 +366,7 @@ class _Restoration:
         state, current, tail = self._state, segment.header, table.tail
         bound = decide.bound(state, segment.segment_id)
         chain = Chain(
-            state.store_id,
+            current.store_id,
             hashed=not self._clean,
             sequence=current.first_sequence,
             chain_head=decide.before_any(current),

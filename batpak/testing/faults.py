@@ -19,8 +19,9 @@ from batpak.arguments import is_count
 from batpak.errors import InvalidArgument
 
 Kind: TypeAlias = Literal[
-    "open_dir", "entries", "create", "append", "open", "replace", "unlink", "subdir", "syncdir",
-    "lock", "reserve", "write", "sync", "truncate", "size", "pread", "map", "close",
+    "open_dir", "entries", "create", "append", "open", "replace", "unlink", "rmdir", "subdir",
+    "way_up", "syncdir", "lock", "reserve", "write", "sync", "truncate", "size", "pread", "map",
+    "close",
 ]  # fmt: skip
 """A call of the seam: the name of its method. `syncdir` is the sync of a directory."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 
-from batpak.disk.posix import blank_map
-from batpak.disk.seam import Entry, Mapped
+from batpak.disk.posix import blank_map, parent_of
+from batpak.disk.seam import Entry, Mapped, Place, ReadFile
 from batpak.testing.disk import SimDisk
 from batpak.testing.faults import Fault, Kind, Partial, Short
-from batpak.testing.image import Operation
+from batpak.testing.image import ROOT, Operation
 
 
 def open_dir(disk: SimDisk, path: str, /, *, create: bool) -> SimDirectory:
@@ -33,6 +33,20 @@ def open_dir(disk: SimDisk, path: str, /, *, create: bool) -> SimDirectory:
             raise
     disk.leave("open_dir", label)
     return SimDirectory(disk, inode, path, label)
+
+
+def open_parent(disk: SimDisk, path: str, /) -> tuple[SimDirectory, str]:
+    """See `batpak.disk.posix.open_parent`. Where no directory is known, names are whole paths."""
+    above, _ = parent_of(path)
+    label = above.rpartition("/")[2]
+    disk.enter("open_dir", label)
+    parent, name = disk.find(path)
+    if not disk.is_dir(parent):
+        raise disk.refusal(errno.ENOTDIR, path)
+    disk.leave("open_dir", label)
+    if parent == ROOT:
+        above = label = ""
+    return SimDirectory(disk, parent, above, label), name
 
 
 def sync_names(disk: SimDisk, inode: int, label: str, *, is_open: bool = True) -> None:
@@ -136,6 +150,10 @@ class SimWriteFile(_OpenFile):
         if isinstance(fault, int):
             raise self._refusal(fault)
         self._disk.leave("sync", self._label)
+
+    def clone(self, source: ReadFile, /) -> bool:  # noqa: ARG002  as on ext4
+        """This disk cannot do that."""
+        return False
 
     def truncate(self, size: int, /) -> None:
         """The rest is gone, or zeros are appended."""
@@ -296,7 +314,34 @@ class SimDirectory(_Handle):
                     disk.rename(gone)
                 raise
         disk.leave("subdir", label)
-        return SimDirectory(disk, inode, f"{self._path}/{name}", label)
+        path = name if self._inode == ROOT else f"{self._path}/{name}"
+        return SimDirectory(disk, inode, path, label)
+
+    def rmdir(self, name: str, /) -> None:
+        """Empty ones only."""
+        disk = self._disk
+        label = self._enter("rmdir", name)
+        inode = self._find(name)
+        if inode is None or not disk.is_dir(inode):
+            raise disk.refusal(errno.ENOENT if inode is None else errno.ENOTDIR, label)
+        if disk.names(inode):
+            raise disk.refusal(errno.ENOTEMPTY, label)
+        disk.removed.add(inode)
+        disk.rename(Operation("rmdir", label, self._inode, name=name, dropped=inode))
+        disk.leave("rmdir", label)
+
+    def way_up(self) -> tuple[Place, ...]:
+        """As far up as directories are known."""
+        self._begin("way_up")
+        disk, path = self._disk, self._path
+        found = [self._inode]
+        while path:
+            path = path.rpartition("/")[0]
+            parent, name = disk.find(path)
+            inode = disk.names(parent).get(name)
+            if inode is not None:
+                found.append(inode)
+        return tuple((0, inode) for inode in found)
 
     def sync(self) -> None:
         """The names become durable; if it is refused, those that were pending never do."""
@@ -324,7 +369,7 @@ class SimDirectory(_Handle):
         return held
 
     def _enter(self, kind: Kind, name: str) -> str:
-        label = f"{self._label}/{name}"
+        label = name.rpartition("/")[2] if self._inode == ROOT else f"{self._label}/{name}"
         self._disk.enter(kind, label)
         if not self._is_open:
             raise self._disk.refusal(errno.EBADF, label)

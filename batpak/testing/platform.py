@@ -27,12 +27,12 @@ from msgspec.structs import force_setattr
 from batpak.arguments import limit_of
 from batpak.digest import blake3_of
 from batpak.errors import InvalidArgument
-from batpak.platform import OpenDirectory, Platform, RawLock, Thread
+from batpak.platform import OpenDirectory, OpenParent, Platform, RawLock, Thread
 from batpak.testing.clock import SimClock
 from batpak.testing.crash import Crash, CrashModel, Points, survivors
 from batpak.testing.disk import Call, SimDisk
 from batpak.testing.faults import Fault, Faults, Kind
-from batpak.testing.handles import open_dir
+from batpak.testing.handles import open_dir, open_parent
 from batpak.testing.history import History
 from batpak.testing.image import BLANK, ROOT, Image, Operation
 from batpak.testing.threads import Turns
@@ -79,6 +79,7 @@ class SimPlatform(Platform, frozen=True, eq=False, kw_only=True):
     """Of the crashes that were asked for so far, by seed."""
 
     open_dir: OpenDirectory = _ours
+    open_parent: OpenParent = _ours
     wall_ns: Callable[[], int] = _ours
     monotonic_ns: Callable[[], int] = _ours
     entropy: Callable[[int], bytes] = _ours
@@ -95,6 +96,7 @@ class SimPlatform(Platform, frozen=True, eq=False, kw_only=True):
         turns, pid = self.turns, FIRST_PID + self.boots
         for name, verb in (
             ("open_dir", partial(open_dir, self.disk)),
+            ("open_parent", partial(open_parent, self.disk)),
             ("wall_ns", self.clock.wall_ns),
             ("monotonic_ns", self.clock.monotonic_ns),
             ("entropy", _Entropy(self.seed, self.boots).draw),

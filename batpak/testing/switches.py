@@ -74,6 +74,60 @@ SWITCHES: Final[dict[str, Switch]] = {
         "commit.rotation:Rotation.publish",
         ("layout.publish(self._directory, layout.HEAD)", "pass"),
     ),
+    "snapshot-not-synced": one(
+        "a copy gets its name before its files are durable",
+        "upkeep.snapshot:copied",
+        ("file.sync(data_only=False)", "pass"),
+    ),
+    "snapshot-without-its-name": one(
+        "the name of a copy is not made durable",
+        "upkeep.draft:_publish",
+        ("parent.sync()", "pass"),
+    ),
+    "snapshot-ahead": one(
+        "a copy has what a power cut takes back from its source",
+        "store:Store._point",
+        ("lane.synced()", "lane.tip"),
+    ),
+    "snapshot-in-place": one(
+        "a file has its name while it is copied",
+        "upkeep.snapshot:copied",
+        ("pinned.name + layout.TEMPORARY", "pinned.name"),
+    ),
+    "snapshot-grows": one(
+        "a copy has what was appended while it was made",
+        "upkeep.snapshot:copied",
+        ("while done < pinned.size:", "while done < pinned.file.size():"),
+        ("min(CHUNK_BYTES, pinned.size - done)", "CHUNK_BYTES"),
+    ),
+    "drafts-stay": one(
+        "what an interrupted copy left is never removed",
+        "upkeep.draft:_sweep",
+        ("_remove(parent, entry.name)", "pass"),
+    ),
+    "fork-keeps-its-id": one(
+        "what a fork stores has the id of its origin",
+        "upkeep.fork:diverge",
+        ("store_id = platform.entropy(header.STORE_ID_BYTES)", "store_id = state.store_id"),
+    ),
+    "repair-deletes": one(
+        "a repair takes files away that nobody has kept",
+        "upkeep.repair:_Repair._act",
+        ("layout.quarantine(directory, later, 0, memoryview(self._bytes(later)))", "str(later)"),
+    ),
+    "repair-says-nothing": one(
+        "a repaired log does not say that it was cut",
+        "upkeep.repair:_Repair._act",
+        ("kept.data[: kept.end] + frames", "kept.data[: kept.end]"),
+        ("after.end,", "tip.end,"),
+        ("after.sequence,", "tip.sequence,"),
+        ("after.chain_head,", "tip.chain_head,"),
+    ),
+    "repair-gives-up-more": one(
+        "a repair keeps whole files only",
+        "upkeep.repair:_Repair._walk",
+        ("end, last = unit[-1].end, unit[-1]", "pass"),
+    ),
     # ------------------------------------------------------------------------- refused and repeated
     "retry-sync": one(
         "a sync that failed is tried again",

@@ -20,7 +20,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from batpak.disk.seam import Directory, Entry, Lock, Mapped, ReadFile, WriteFile
+from batpak.disk.seam import Directory, Entry, Lock, Mapped, Place, ReadFile, WriteFile
 from batpak.override import override
 from batpak.platform import Platform
 from batpak.testing.disk import Call, Hook, nothing
@@ -47,7 +47,13 @@ def watched(platform: Platform, *, before: Hook = nothing, after: Hook = nothing
             directory = platform.open_dir(path, create=create)
         return _Directory(watch, directory, label)
 
-    return replace(platform, open_dir=open_dir)
+    def open_parent(path: str, /) -> tuple[Directory, str]:
+        label = path.rpartition("/")[0].rpartition("/")[2]
+        with watch.call("open_dir", label):
+            directory, name = platform.open_parent(path)
+        return _Directory(watch, directory, label), name
+
+    return replace(platform, open_dir=open_dir, open_parent=open_parent)
 
 
 class _Watch:
@@ -112,6 +118,10 @@ class _WriteFile(_Handle):
         with self._watch.call("sync", self._label):
             self._inner.sync(data_only=data_only)
 
+    def clone(self, source: ReadFile, /) -> bool:
+        """See the seam. Where it is not possible nothing was done, so it is not told."""
+        return self._inner.clone(source.inner if isinstance(source, _ReadFile) else source)
+
     def truncate(self, size: int, /) -> None:
         """See the seam."""
         with self._watch.call("truncate", self._label, 0, size):
@@ -133,7 +143,7 @@ class _ReadFile(_Handle):
 
     def __init__(self, watch: _Watch, inner: ReadFile, label: str) -> None:
         super().__init__(watch, inner, label)
-        self._inner = inner
+        self._inner = self.inner = inner
 
     def pread(self, offset: int, count: int, /) -> bytes:
         """See the seam."""
@@ -201,6 +211,16 @@ class _Directory(_Handle):
         label = f"{self._label}/{name}"
         with self._watch.call("subdir", label):
             return _Directory(self._watch, self._inner.subdir(name, create=create), label)
+
+    def rmdir(self, name: str, /) -> None:
+        """See the seam."""
+        with self._watch.call("rmdir", f"{self._label}/{name}"):
+            self._inner.rmdir(name)
+
+    def way_up(self) -> tuple[Place, ...]:
+        """See the seam."""
+        with self._watch.call("way_up", self._label):
+            return self._inner.way_up()
 
     def sync(self) -> None:
         """See the seam."""

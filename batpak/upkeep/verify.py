@@ -170,10 +170,10 @@ class _Verification:
         self._names()
         headers = self._headers()
         numbers = list(headers)
-        store_id = next(iter(headers.values())).header.store_id if headers else None
-        if store_id is not None:
-            self._chain.store_id = store_id
-            self._place_of_head(headers, next(iter(headers.values())).header)
+        newest = headers[max(headers)].header if headers else None
+        store_id = None if newest is None else newest.store_id
+        if newest is not None:
+            self._place_of_head(headers, newest)
         for number, ends in headers.items():
             current = ends.header
             segment = Segment(self._directory, current, ends.start, ends.start, trusted=True)
@@ -197,15 +197,19 @@ class _Verification:
             findings_count=self._count,
             derived=tuple(self._derived),
             torn=self._torn,
-            note=self._note_fault(store_id),
+            note=self._note_fault(store_id, [ends.header for ends in headers.values()]),
         )
 
-    def _note_fault(self, store_id: bytes | None) -> NoteFault | None:
-        """Hold the log against the note."""
+    def _note_fault(self, store_id: bytes | None, headers: list[Header]) -> NoteFault | None:
+        """Hold the log against the note. What it was forked from counts up to the fork."""
         since = self._since
         if since is None:
             return None
-        if store_id != since.store_id.bytes:
+        if store_id != since.store_id.bytes and not any(
+            origin.store_id == since.store_id.bytes and since.events <= origin.first_sequence
+            for origin in (header.origin for header in headers)
+            if origin is not None
+        ):
             return NoteFault.OTHER_STORE
         if self._noted is None:
             return NoteFault.ROLLED_BACK
@@ -287,12 +291,12 @@ class _Verification:
                 del headers[number]
         return headers
 
-    def _place_of_head(self, headers: dict[int, Ends], first: Header) -> None:
+    def _place_of_head(self, headers: dict[int, Ends], last: Header) -> None:
         if self._state is not None:
             newest = max(self._seen.found.segments)
             ends = headers.get(newest)
             is_empty = ends is not None and ends.size == ends.start
-            bad = decide.head_place(self._state, first, newest, is_empty=is_empty)
+            bad = decide.head_place(self._state, last, newest, is_empty=is_empty)
             if bad is not None:
                 self._refused(bad)
 
@@ -301,6 +305,7 @@ class _Verification:
     def _enter(self, current: Header) -> None:
         """Go on where the header says, if what was seen before does not lead there."""
         chain, due = self._chain, (current.first_sequence, decide.before_any(current))
+        chain.store_id = current.store_id
         if (chain.sequence, chain.chain_head, chain.item) != (*due, 0):
             chain.sequence, chain.chain_head = due
             chain.item = 0

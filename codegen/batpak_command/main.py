@@ -34,6 +34,8 @@ Schemas:
 
 Stores:
   verify    Recompute every checksum, hash and link of a store.
+  doctor    Say what is the matter with a store, and what to do.
+  repair    Say what of a damaged store would be given up; with consent, do it.
   decode    Print an event of a store, or a payload, as JSON.
   key       Make a key that signs receipts and notes, or print its public half.
   receipt   Check a receipt without the store that it is from.

@@ -6,6 +6,8 @@
     killread      killread                        workload, oracle
     interrupt     interrupt                       workload, oracle
     consumers     consumers
+    copies        copies                          workload, oracle
+    repairs       repairs                         workload, oracle
     model         model                           pair (store and model), drawn (what is asked)
     trace         trace                           workload
     rot           rot                             golden (the stores), damage (what must be said)
@@ -32,6 +34,7 @@ from zlib import crc32
 
 from tests.proof import (
     consumers,
+    copies,
     crash,
     exits,
     files,
@@ -42,6 +45,7 @@ from tests.proof import (
     killread,
     model,
     processes,
+    repairs,
     rot,
     sweep,
     tamper,
@@ -51,8 +55,8 @@ from tests.proof import (
 from tests.proof.family import Job, Size
 
 _ROOMS: Final = (
-    crash, sweep, killread, interrupt, consumers, model, trace, rot, files, tamper, fuzz, kill,
-    inject, processes, exits, walks,
+    crash, sweep, killread, interrupt, consumers, copies, repairs, model, trace, rot, files, tamper,
+    fuzz, kill, inject, processes, exits, walks,
 )  # fmt: skip
 JOBS: Final[list[Job]] = [job for room in _ROOMS for job in room.JOBS]
 FAMILIES: Final = {

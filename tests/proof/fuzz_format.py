@@ -202,7 +202,9 @@ def header_map_of(body: bytes) -> Fields:
         case {"version": int(2), "store_id": bytes(store_id), "salt": bytes(salt), "prev": prev}:
             due = (store_id, 16), (salt, 8), *(() if prev is None else ((_last_hash(prev), 32),))
             numbers = [found[key] for key in ("segment_id", "created_ns", "first_sequence")]
-            plain = [found[key] for key in ("replaces", "sealed", "origin")] == [None] * 3
+            if found["origin"] is not None:
+                due += _origin(found["origin"], found["first_sequence"])
+            plain = [found[key] for key in ("replaces", "sealed")] == [None] * 2
             right = all(type(n) is int and n >= 0 for n in numbers) and numbers[0] > 0
             if not right or any(len(one) != size for one, size in due) or not plain:
                 raise Bad("values")
@@ -211,6 +213,16 @@ def header_map_of(body: bytes) -> Fields:
     if type(found["epoch"]) is not int or found["epoch"] or pack(found) != body:
         raise Bad("an epoch, or another spelling")
     return found
+
+
+def _origin(origin: object, first_sequence: object) -> tuple[tuple[bytes, int], ...]:
+    match origin:
+        case [bytes(theirs), int() as first, bytes(last)] if type(first) is int:
+            if first != first_sequence:
+                raise Bad("another place")
+            return (theirs, 16), (last, 32)
+        case _:
+            raise Bad("no origin")
 
 
 def header_of(data: bytes) -> tuple[Fields, int]:

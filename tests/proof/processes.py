@@ -106,6 +106,8 @@ CALLS: Final[dict[str, Callable[[Store], object]]] = {
     "verify_receipt": lambda store: store.verify_receipt(cast("AppendReceipt", None)),
     "prove": lambda store: store.prove(ID),
     "frontier": lambda store: store.frontier(),
+    "fork": lambda store: store.fork("elsewhere"),
+    "snapshot": lambda store: store.snapshot("elsewhere"),
     "stats": lambda store: store.stats(),
     "diagnostics": lambda store: store.diagnostics(),
 }

@@ -20,7 +20,17 @@ SCRIPTS: Final = 1_000
 CALLS: Final = 40
 NAMES: Final = ("a", "b", "c", "shelf")
 LOCK: Final = "lock"
-NAMED: Final = ["entries", "create", "append", "open", "replace", "unlink", "subdir", "make"]
+NAMED: Final = [
+    "entries",
+    "create",
+    "append",
+    "open",
+    "replace",
+    "unlink",
+    "rmdir",
+    "subdir",
+    "make",
+]
 DIRECTORY: Final = [*NAMED, "sync", "lock", "share"]
 FILES: Final = ["wclose", "rclose", "wsize", "rsize", "truncate", "fsync", "map"]
 OPEN: Final = [*FILES, "dclose", "release", "intact"]
@@ -117,6 +127,8 @@ class Machine:
                 self.readers.append(directory.open(step.name))
             case "replace":
                 directory.replace(step.name, step.other)
+            case "rmdir":
+                directory.rmdir(step.name)
             case "unlink":
                 directory.unlink(step.name if step.which % 4 else LOCK)
             case "subdir" | "make":

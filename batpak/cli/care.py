@@ -1,0 +1,130 @@
+"""Commands for a store that is not well: `batpak doctor`, `batpak repair`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from batpak.disk import posix
+from batpak.report import RepairReport
+from batpak.upkeep.doctor import Remark, Weight, examine
+from batpak.upkeep.repair import repair as repair_path
+
+DAMAGE: Final = 3  # exit codes
+TROUBLE: Final = 1
+FREE_BYTES_MIN: Final = 256 << 20  # below, a rotation or a recovery may find no room
+MARKS: Final = {
+    Weight.FINE: ("✓", "green"),
+    Weight.NOTE: ("·", "dim"),
+    Weight.TROUBLE: ("!", "yellow"),
+    Weight.DAMAGE: ("✗", "red"),
+}
+
+Directory = Annotated[Path, typer.Argument(help="The directory of the store.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def doctor(path: Directory, *, as_json: AsJson = False) -> None:
+    """Say what is the matter with a store, and what to do. Changes nothing.
+
+    Exit code 0: nothing that keeps it from being opened. 1: something does, and nothing is lost:
+    another process has it open, it is newer than this program, there is little room. 3: damage.
+    """
+    remarks = [*examine(path), _room(path)]
+    worst = max(remark.weight for remark in remarks)
+    if as_json:
+        told = [
+            {"weight": one.weight.name.lower(), "what": one.what, "advice": one.advice}
+            for one in remarks
+        ]
+        typer.echo(json.dumps({"path": str(path), "remarks": told}, indent=2))
+    else:
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(Text(str(path), style="bold"))
+        for remark in remarks:
+            _show(console, remark)
+    if worst >= Weight.TROUBLE:
+        raise typer.Exit(DAMAGE if worst is Weight.DAMAGE else TROUBLE)
+
+
+def _room(path: Path) -> Remark:
+    free = posix.free_bytes(str(path))
+    what = f"{free / (1 << 20):,.0f} MiB are free"
+    if free >= FREE_BYTES_MIN:
+        return Remark(Weight.FINE, what)
+    return Remark(Weight.TROUBLE, what, "a new segment, or a recovery, may find no room")
+
+
+def _show(console: Console, remark: Remark) -> None:
+    mark, style = MARKS[remark.weight]
+    console.print(Text.assemble("  ", (mark, style), " ", remark.what))
+    if remark.advice:
+        console.print(Text(f"    {remark.advice}", style="dim"))
+
+
+def repair(
+    path: Directory,
+    *,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Do it: cut the log, keep the rest aside.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what of a damaged store would be given up; with consent, do it.
+
+    What is kept is the longest beginning of the log in which everything verifies; all bytes behind
+    it go to quarantine/. Without --accept-loss nothing is changed, and damage is exit code 3.
+    """
+    report = repair_path(path, accept_loss=accept_loss)
+    if as_json:
+        typer.echo(json.dumps(_plain(report), indent=2))
+    else:
+        _tell(report, path)
+    if report.finding is not None and not report.repaired:
+        raise typer.Exit(DAMAGE)
+
+
+def _tell(report: RepairReport, path: Path) -> None:
+    if report.finding is None:
+        print(f"{path}: all {report.events:,} events verify; there is nothing to repair")
+        return
+    print(f"{report.finding.file}:{report.finding.offset}: {report.finding.detail}")
+    kept, gone = ("is kept", "was given up") if report.repaired else ("stays", "would be given up")
+    cut = f"{report.cut}, offset {report.offset}"
+    print(f"  what {kept}: {report.events:,} events, up to {cut}")
+    lost = "no event that is known of"
+    if report.first_lost is not None:
+        lost = f"events {report.first_lost:,} to {report.last_lost:,}"
+    print(f"  what {gone}: {lost}; {report.size:,} bytes")
+    for name in report.quarantine:
+        print(f"    {path}/{name}")
+    if not report.repaired:
+        print("  nothing was changed; --accept-loss does it")
+
+
+def _plain(report: RepairReport) -> dict[str, object]:
+    finding = report.finding
+    return {
+        "path": report.path,
+        "repaired": report.repaired,
+        "finding": None
+        if finding is None
+        else {
+            "file": finding.file,
+            "offset": finding.offset,
+            "reason": finding.reason.value,
+            "detail": finding.detail,
+        },
+        "events": report.events,
+        "cut": report.cut,
+        "offset": report.offset,
+        "first_lost": report.first_lost,
+        "last_lost": report.last_lost,
+        "size": report.size,
+        "quarantine": list(report.quarantine),
+    }

@@ -1,0 +1,135 @@
+"""What is the matter with a directory, and what to do about it. Changes nothing.
+
+fine       as it should be
+note       nothing to do; the next writable open sees to it, or it is yours to decide
+trouble    an open is refused now, and nothing is lost
+damage     an open is refused, or an event is not as it was written
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from enum import IntEnum
+
+from msgspec import Struct
+
+from batpak.disk.seam import Directory, StrPath
+from batpak.errors import FutureVersion, InvalidArgument, StoreLocked
+from batpak.journal import head, layout
+from batpak.journal.head import Head
+from batpak.journal.layout import Listing
+from batpak.platform import REAL, Platform
+from batpak.report import RepairReport, VerifyReport
+from batpak.upkeep.repair import foresee
+from batpak.upkeep.verify import look, verify_log
+
+NAMES_SHOWN = 5
+
+
+class Weight(IntEnum):
+    """How bad something is."""
+
+    FINE = 0
+    NOTE = 1
+    TROUBLE = 2
+    DAMAGE = 3
+
+
+class Remark(Struct, frozen=True):
+    """One thing about a directory."""
+
+    weight: Weight
+    what: str
+    advice: str = ""
+
+
+def examine(path: StrPath, platform: Platform = REAL) -> list[Remark]:
+    """Look at everything that an open would look at, and at every event.
+
+    Raises:
+        StorageFailed: The directory cannot be read at all.
+        InvalidArgument: No path.
+    """
+    with closing(layout.enter(platform, path, create=False)) as directory:
+        return list(_examined(directory, platform))
+
+
+def _examined(directory: Directory, platform: Platform) -> Iterator[Remark]:
+    found = layout.listing(directory)
+    if not found.segments and not found.has_head:
+        yield Remark(Weight.TROUBLE, "there is no store here", "`Store.open` makes one")
+        return
+    try:
+        lock = layout.lock(directory, platform.pid(), shared=True)
+    except StoreLocked as error:
+        holder = f"process {error.holder_pid}" if error.holder_pid else "another process"
+        what = f"{holder} has it open for writing"
+        yield Remark(Weight.TROUBLE, what, "close it there, then look again")
+        return
+    try:
+        yield from _contents(directory, platform, found)
+    except (FutureVersion, InvalidArgument) as error:
+        yield Remark(Weight.TROUBLE, str(error), error.hint)
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _contents(directory: Directory, platform: Platform, found: Listing) -> Iterator[Remark]:
+    seen = look(directory)
+    verified = verify_log(directory, seen)
+    size = f"{verified.events:,} events in {len(found.segments):,} segments"
+    if verified.ok:
+        yield Remark(Weight.FINE, f"{size}, and all of it verifies")
+        if isinstance(seen.state, Head) and seen.state.state == head.OPEN:
+            advice = "the next writable open recovers it; nothing acknowledged as durable is lost"
+            yield Remark(Weight.NOTE, "its last writer was stopped before it closed it", advice)
+    else:
+        for finding in verified.findings[:NAMES_SHOWN]:
+            yield Remark(Weight.DAMAGE, f"{finding.file}:{finding.offset}: {finding.detail}")
+        yield _way_out(foresee(directory, seen, platform), verified)
+    yield from _beside(directory, found, verified)
+
+
+def _way_out(report: RepairReport | None, verified: VerifyReport) -> Remark:
+    """What a repair would give up."""
+    if report is None:
+        advice = "restore a snapshot; there is nothing that a repair could keep"
+        return Remark(Weight.DAMAGE, "not even the first file says whose it is", advice)
+    if report.first_lost is None:
+        cost = "which gives up no event that is known of"
+    else:
+        cost = f"which gives up the events {report.first_lost:,} to {report.last_lost:,}"
+    count = verified.findings_count
+    what = f"{count:,} found to be wrong; the first {report.events:,} events verify"
+    return Remark(Weight.DAMAGE, what, f"restore a snapshot, or run `batpak repair`, {cost}")
+
+
+def _beside(directory: Directory, found: Listing, verified: VerifyReport) -> Iterator[Remark]:
+    """What there is beside the log."""
+    if verified.torn is not None and verified.ok:
+        what = (
+            f"{verified.torn.bytes:,} bytes at the end were being written when the writer stopped"
+        )
+        yield Remark(Weight.NOTE, what, "the next writable open sets them aside")
+    if verified.derived:
+        what = f"{len(verified.derived):,} footers are not what the frames say"
+        yield Remark(Weight.NOTE, what, "an open makes them anew")
+    if found.leftovers:
+        what = f"left over from an interrupted replacement: {_names(found.leftovers)}"
+        yield Remark(Weight.NOTE, what, "the next writable open removes them")
+    if found.aliens:
+        what = f"not of the store: {_names(found.aliens)}"
+        yield Remark(Weight.NOTE, what, "they are ignored; whether they may go is yours to know")
+    kept = layout.quarantined_bytes(directory)
+    if kept:
+        what = f"{kept:,} bytes in quarantine/"
+        yield Remark(Weight.NOTE, what, "evidence, which is never read; yours to keep or to remove")
+    if not found.has_lock:
+        yield Remark(Weight.NOTE, "there is no lock file", "the next writable open makes one")
+
+
+def _names(names: tuple[str, ...]) -> str:
+    more = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")

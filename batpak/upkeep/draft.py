@@ -1,0 +1,149 @@
+"""A draft: a directory that is built beside its place, and gets its name once it is durable.
+
+    NAME.tmp-0123456789abcdef    the draft, locked by who builds it
+    NAME                         what it becomes by one rename
+
+So NAME is complete or not there. A draft whose builder was stopped is removed by whoever builds for
+the same name next: if nobody holds its lock, and everything in it is of a store.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from contextlib import closing, contextmanager, suppress
+from typing import Final
+
+from batpak.disk import posix
+from batpak.disk.seam import Directory, Lock, StrPath
+from batpak.errors import InvalidArgument, StorageFailed
+from batpak.journal import layout
+from batpak.platform import Platform
+
+_DRAFT: Final = re.compile(r"\.tmp-[0-9a-f]{16}")
+
+
+@contextmanager
+def draft(platform: Platform, dest: StrPath, source: Directory) -> Generator[Directory]:
+    """Build a directory inside the block; behind it `dest` is that directory, durably.
+
+    The block makes durable what it puts there. What it raises is raised, and the draft removed.
+
+    Args:
+        platform: The world.
+        dest: A path where there is nothing yet, or an empty directory.
+        source: Of the store; neither of the two may lie in the other.
+
+    Raises:
+        InvalidArgument: That is no place for it. Nothing was touched.
+        StorageFailed: The system refused. `dest` is as it was, or complete if it was the last sync.
+    """
+    try:
+        full = posix.full_path(dest)
+        with layout.asking("open", full):
+            parent, name = platform.open_parent(full)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument("dest", str(error)) from error
+    with closing(parent):
+        with layout.asking("look at", full):
+            _require_free(parent, name, source, full)
+            _sweep(parent, name, platform)
+        lock: Lock | None = None
+        while (
+            lock is None
+        ):  # else somebody took it for a leftover, in the moment in which it was new
+            temporary = f"{name}.tmp-{platform.entropy(8).hex()}"
+            with _made(parent, temporary, full) as directory:
+                with layout.asking("create", directory.path), suppress(FileNotFoundError):
+                    lock = _lock(directory, platform)
+                if lock is None:
+                    continue
+                try:
+                    yield directory
+                    with layout.asking("replace", full):
+                        _publish(parent, temporary, name)
+                finally:
+                    lock.release()
+
+
+@contextmanager
+def _made(parent: Directory, name: str, full: str) -> Generator[Directory]:
+    """A new directory; removed if the block raises, and it has that name still."""
+    try:
+        with layout.asking("create", full):
+            directory = parent.subdir(name, create=True)
+        with closing(directory):
+            yield directory
+    except BaseException:
+        _remove(parent, name)
+        raise
+
+
+def _publish(parent: Directory, temporary: str, name: str) -> None:
+    parent.replace(temporary, name)
+    parent.sync()
+
+
+def _lock(directory: Directory, platform: Platform) -> Lock | None:
+    return directory.lock(layout.LOCK, str(platform.pid()).encode(), shared=False)
+
+
+def _require_free(parent: Directory, name: str, source: Directory, full: str) -> None:
+    """Refuse a place that is taken, or lies in the store, or has it inside."""
+    above = source.way_up()
+    if above[0] in parent.way_up():
+        raise InvalidArgument("dest", f"{full} lies inside the store")
+    if all(entry.name != name for entry in parent.entries()):
+        return
+    try:
+        there = parent.subdir(name, create=False)
+    except OSError:
+        raise InvalidArgument("dest", f"{full} is there already, and is no directory") from None
+    with closing(there):
+        place = there.way_up()[0]
+        if place == above[0]:
+            raise InvalidArgument("dest", f"{full} is the store itself")
+        if place in above:
+            raise InvalidArgument("dest", f"{full} has the store inside it")
+        if there.entries():
+            raise InvalidArgument("dest", f"{full} is not empty")
+
+
+# ------------------------------------------------------------------------------------- leftovers
+
+
+def _sweep(parent: Directory, name: str, platform: Platform) -> None:
+    """Remove the drafts of those who were stopped while they built for this name."""
+    for entry in parent.entries():
+        if entry.name.startswith(name) and _DRAFT.fullmatch(entry.name, len(name)):
+            with (
+                suppress(OSError, StorageFailed),
+                closing(parent.subdir(entry.name, create=False)) as left,
+            ):
+                if layout.listing(left).aliens:  # it is somebody else's
+                    continue
+                held = _lock(left, platform)
+                if held is not None:  # nobody builds it
+                    _remove(parent, entry.name)
+                    held.release()
+
+
+def _remove(parent: Directory, name: str) -> None:
+    """Remove a draft as far as the system lets us."""
+    with suppress(OSError):
+        with closing(parent.subdir(name, create=False)) as gone:
+            with (
+                suppress(FileNotFoundError),
+                closing(gone.subdir(layout.CURSORS, create=False)) as shelf,
+            ):
+                _empty(shelf)
+            _empty(gone)
+        parent.rmdir(name)
+
+
+def _empty(directory: Directory) -> None:
+    for entry in directory.entries():
+        if entry.is_file:
+            directory.unlink(entry.name)
+        else:
+            directory.rmdir(entry.name)

@@ -1,0 +1,317 @@
+"""Give up what is damaged, and everything behind it: the only code that may shorten a log.
+
+    look     verify; walk the log up to the first thing that does not verify
+    keep     everything behind that is copied to `quarantine/`, durably
+    cut      the last file gets its end, and a record of what was given up, by one replacement
+    forget   the files behind it; then HEAD says where the log ends
+
+Nothing is put in order, nothing damaged is skipped. Until the last step an open refuses the log, or
+finds it cut with the record at its end; a repair that was stopped is begun anew.
+Reference: docs/how-to/repair-a-store.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from msgspec import Struct
+
+from batpak import wire
+from batpak.commit.request import Request
+from batpak.commit.stage import Stage
+from batpak.commit.unit import Unit as Group
+from batpak.config import Durability
+from batpak.coordinate import Coordinate
+from batpak.digest import ZERO_HASH
+from batpak.disk.seam import Directory, StrPath
+from batpak.disk.whole import read_all
+from batpak.errors import CorruptStore, StorageFailed
+from batpak.event import framed_name
+from batpak.index.row import NO_ROW, EntityHead
+from batpak.index.table import Table
+from batpak.index.tail import Tail
+from batpak.journal import frame, head, header, layout, scan
+from batpak.journal.chain import Chain, Placed, link_fault
+from batpak.journal.frame import Frame
+from batpak.journal.head import Head
+from batpak.journal.header import Ends, Header
+from batpak.journal.scan import Scan, Unit
+from batpak.journal.segment import Segments, Tip
+from batpak.platform import REAL, Platform
+from batpak.record import pack_name
+from batpak.recovery import decide
+from batpak.recovery.decide import Recorded
+from batpak.report import Finding, RepairReport
+from batpak.system import Repaired
+from batpak.upkeep.verify import Look, look, verify_log
+
+_SYSTEM: Final = Coordinate("batpak:store", "batpak:lifecycle")
+_Heads = dict[str, tuple[int, bytes]]
+
+
+def repair(path: StrPath, *, accept_loss: bool = False, platform: Platform = REAL) -> RepairReport:
+    """Say what of a damaged store would have to be given up; with consent, give it up.
+
+    What is kept is the longest beginning of the log in which everything verifies. What lies behind
+    it goes to `quarantine/` and is never deleted. Notes that were taken there report ROLLED_BACK
+    from then on. Without damage nothing is done; without consent nothing is changed.
+
+    Args:
+        path: Of the directory. Nobody may have it open.
+        accept_loss: Whether events may be given up.
+        platform: The world; tests replace it.
+
+    Raises:
+        StoreLocked: Another handle holds the directory.
+        StorageFailed: The system refused, or there is no store. It may be repeated.
+        CorruptStore: Not even the first file says whose it is: there is nothing to keep.
+        FutureVersion: Something is newer than this code, which is no damage.
+        InvalidArgument: No path, or a store of format version 1.
+    """
+    with closing(layout.enter(platform, path, create=False)) as directory:
+        lock = layout.lock(directory, platform.pid(), shared=not accept_loss)
+        try:
+            seen = look(directory)
+            if not seen.found.segments and not seen.found.has_head:
+                raise StorageFailed("open", directory.path, None, "there is no store here")
+            return _Repair(directory, seen, platform).run(accept_loss=accept_loss)
+        finally:
+            if lock is not None:
+                lock.release()
+
+
+def foresee(directory: Directory, seen: Look, platform: Platform) -> RepairReport | None:
+    """What a repair would do to a directory whose lock is held; None: it could keep nothing."""
+    try:
+        return _Repair(directory, seen, platform).run(accept_loss=False)
+    except CorruptStore:
+        return None
+
+
+class _Kept(NamedTuple):
+    """The last file that is kept, and how much of it."""
+
+    header: Header
+    data: bytes
+    end: int
+    last: Placed | None  # event of the log
+    start: Recorded  # of its frames
+
+
+class _Lost(Struct):
+    """What there is behind the end."""
+
+    files: list[int]
+    sequence: int  # no less than this was due there, as what is left says
+    size: int = 0
+
+
+class _Repair:
+    def __init__(self, directory: Directory, seen: Look, platform: Platform) -> None:
+        self._directory, self._seen, self._platform = directory, seen, platform
+        self._heads: _Heads = {}
+
+    def run(self, *, accept_loss: bool) -> RepairReport:
+        verified = verify_log(self._directory, self._seen)
+        if verified.ok:
+            return RepairReport(path=self._directory.path, events=verified.events)
+        kept = self._walk()
+        if kept is None:
+            verified.raise_for_damage()
+            raise CorruptStore(
+                self._directory.path, 0, verified.findings[0].reason, "no first file"
+            )
+        tip = _tip(kept)
+        lost = self._behind(kept, tip)
+        moved = self._act(kept, tip, lost, verified.findings[0]) if accept_loss else ()
+        return RepairReport(
+            path=self._directory.path,
+            finding=verified.findings[0],
+            events=tip.sequence,
+            cut=layout.path_of(self._directory, layout.segment_name(kept.header.segment_id)),
+            offset=kept.end,
+            first_lost=tip.sequence if lost.sequence > tip.sequence else None,
+            last_lost=lost.sequence - 1 if lost.sequence > tip.sequence else None,
+            size=lost.size,
+            quarantine=moved,
+            repaired=accept_loss,
+        )
+
+    # ------------------------------------------------------------------------------------ looking
+
+    def _walk(self) -> _Kept | None:
+        """Go through the files as far as everything in them verifies."""
+        kept: _Kept | None = None
+        chain = Chain(b"", hashed=True)
+        for number in self._seen.found.segments:
+            ends = self._ends(number)
+            if ends is None or not self._continues(ends, number, kept):
+                break
+            current = ends.header
+            chain.store_id = current.store_id
+            data = self._bytes(number)
+            start = Recorded(ends.start, chain.chain_head, chain.sequence)
+            walk = Scan(data, ends.start, len(data), frame.seed(current), chain)
+            end, last = ends.start, None if kept is None else kept.last
+            for unit in walk:
+                if not self._take(unit):
+                    return _Kept(current, data, end, last, start)
+                end, last = unit[-1].end, unit[-1]
+            kept = _Kept(current, data, end, last, start)
+            if walk.open_unit:
+                break
+        return kept
+
+    def _ends(self, number: int) -> Ends | None:
+        try:
+            return header.read(self._directory, layout.segment_name(number))
+        except CorruptStore:
+            return None
+
+    def _continues(self, ends: Ends, number: int, kept: _Kept | None) -> bool:
+        """Whether a file is the one behind what is kept, and all of that is there."""
+        before = None if kept is None else kept.header
+        if decide.link(ends.header, number, before) is not None:
+            return False
+        if kept is None:
+            return True
+        due = _tip(kept)
+        recorded = decide.recorded(kept.header.segment_id, ends.header, None)
+        return recorded == Recorded(due.end, due.chain_head, due.sequence)
+
+    def _take(self, unit: Unit) -> bool:
+        """Check the links inside entities; take in a unit if all of them hold."""
+        changed: _Heads = {}
+        for found in unit:
+            entity = found.entity
+            due = changed.get(entity) or self._heads.get(entity, (0, ZERO_HASH))
+            if link_fault(found, *due) is not None:
+                return False
+            changed[entity] = found.version, found.event_hash
+        self._heads.update(changed)
+        return True
+
+    def _behind(self, kept: _Kept, tip: Tip) -> _Lost:
+        """What lies behind the end, and the largest sequence that anything there testifies."""
+        number = kept.header.segment_id
+        lost = _Lost([n for n in self._seen.found.segments if n > number], tip.sequence)
+        state = self._seen.state
+        if isinstance(state, Head):
+            lost.sequence = max(lost.sequence, state.next_sequence)
+        lost.size = scan.content_end(kept.data, kept.end) - kept.end
+        lost.sequence = max(
+            lost.sequence, *_numbers(kept.header, kept.data, kept.end, tip.sequence)
+        )
+        for later in lost.files:
+            lost.size += self._seen.found.segments[later]
+            ends = self._ends(later)
+            if ends is not None and ends.header.store_id == kept.header.store_id:
+                first, data = ends.header.first_sequence, self._bytes(later)
+                lost.sequence = max(lost.sequence, *_numbers(ends.header, data, ends.start, first))
+        return lost
+
+    def _bytes(self, number: int) -> bytes:
+        """A whole file. It is not mapped: a bad sector would end the process."""
+        name = layout.segment_name(number)
+        path = layout.path_of(self._directory, name)
+        with layout.asking("read", path), closing(self._directory.open(name)) as file:
+            return read_all(file, 0, file.size())
+
+    # ------------------------------------------------------------------------------------- acting
+
+    def _act(self, kept: _Kept, tip: Tip, lost: _Lost, finding: Finding) -> tuple[str, ...]:
+        """Do it. Each step can be cut short, and all of them repeated."""
+        directory, number = self._directory, kept.header.segment_id
+        end = scan.content_end(kept.data, kept.end)
+        moved: list[str] = []
+        if end > kept.end:
+            data = memoryview(kept.data)[kept.end : end]
+            moved.append(layout.quarantine(directory, number, kept.end, data))
+        moved += [
+            layout.quarantine(directory, later, 0, memoryview(self._bytes(later)))
+            for later in lost.files
+        ]
+        fact = Repaired(
+            file=layout.segment_name(number),
+            offset=kept.end,
+            events=lost.sequence - tip.sequence,
+            size=lost.size,
+            detail=finding.detail,
+        )
+        frames, after = self._record(kept, tip, fact)
+        layout.replace(directory, layout.segment_name(number), kept.data[: kept.end] + frames)
+        self._forget(lost.files)
+        head.write(
+            directory,
+            Head(
+                kept.header.store_id,
+                head.OPEN,
+                number,
+                after.end,
+                after.sequence,
+                after.chain_head,
+                self._platform.wall_ns(),
+            ),
+        )
+        return tuple(moved)
+
+    def _forget(self, files: list[int]) -> None:
+        """Take away the names of what was moved: the newest first, so that none is left over."""
+        for number in reversed(files):
+            with layout.asking("remove", self._directory.path):
+                self._directory.unlink(layout.segment_name(number))
+        with layout.asking("sync", self._directory.path):
+            self._directory.sync()
+
+    def _record(self, kept: _Kept, tip: Tip, fact: Repaired) -> tuple[bytes, Tip]:
+        """The frame of the record, as a commit would write it, and the end behind it."""
+        platform, entity = self._platform, _SYSTEM.entity
+        tail = Tail(kept.header.segment_id, tip.sequence, kept.end, platform.raw_lock)
+        version, event_hash = self._heads.get(entity, (0, ZERO_HASH))
+        name, framed = pack_name(entity), framed_name(entity.encode())
+        tail.heads[entity] = EntityHead(version, event_hash, -1, NO_ROW, name, framed)
+        segments = Segments()
+        stage = Stage(
+            UUID(bytes=kept.header.store_id),
+            Table(segments, [], tail),
+            segments,
+            Durability.COMMIT,
+            platform.wall_ns,
+            platform.entropy,
+        )
+        group = Group((Request(_SYSTEM, wire.encode(fact)),), platform.thread_id())
+        plan = stage.plan([group], tip, frame.seed(kept.header), True)
+        return plan.data, plan.tip
+
+
+def _tip(kept: _Kept) -> Tip:
+    """Where the log ends with what is kept."""
+    last = kept.last
+    if last is None:
+        start = kept.start
+        return Tip(0, start.chain_head, 0, -1, 0, kept.end, 0)
+    sequence = last.sequence + 1
+    return Tip(
+        sequence, last.event_hash, last.wall_ms, last.counter, last.id_hi, kept.end, sequence
+    )
+
+
+def _numbers(current: Header, data: bytes, start: int, sequence: int) -> Iterator[int]:
+    """The sequence behind each frame that can be found there, in whatever order they are."""
+    yield sequence
+    seed, offset = frame.seed(current), start
+    while True:
+        body = frame.body_at(data, offset, len(data), offset, seed)
+        if not isinstance(body, bytes):
+            break
+        found = frame.decode(body)
+        if isinstance(found, Frame):
+            yield found.sequence + 1
+        offset += 8 + len(body)
+    for later in scan.later_frames(data, offset, len(data), seed, sequence):
+        testimony = None if later is None else frame.decode(later[1])
+        if isinstance(testimony, Frame):
+            yield testimony.sequence + 1

@@ -1,0 +1,196 @@
+"""`batpak doctor` and `batpak repair`: each thing that can be the matter is told, with its way out.
+
+Would slip through without it: damage that ends with exit code 0, advice that does not help, a look
+that changes what it looks at.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from batpak.cli import care
+from batpak.cli.care import doctor, repair
+from batpak.errors import StorageFailed
+from batpak.journal import header
+from batpak.store import Store
+from batpak.testing.crash import CrashModel
+from batpak.testing.platform import SimPlatform
+from batpak.upkeep.doctor import Remark, Weight, examine
+from tests.facts import PLAIN, SMALL, USER, Counted, Said
+
+app = typer.Typer()
+app.command()(doctor)
+app.command()(repair)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    with Store.open(tmp_path / "s", SMALL) as opened:
+        for n in range(60):
+            opened.append(USER, Counted(n=n))
+    return tmp_path / "s"
+
+
+def flip(store: Path, name: str = "000002.fbat") -> None:
+    data = bytearray((store / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (store / name).write_bytes(data)
+
+
+def said(remarks: list[Remark]) -> str:
+    return "\n".join(f"{one.weight.name} {one.what}: {one.advice}" for one in remarks)
+
+
+def test_a_store_that_is_well_is_fine_and_exits_with_0(store: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in [store, *store.iterdir()]}
+
+    done = CliRunner().invoke(app, ["doctor", str(store)])
+
+    assert done.exit_code == 0
+    assert "60 events in 3 segments, and all of it verifies" in done.output
+    assert "MiB are free" in done.output
+    assert {path: path.stat().st_mtime_ns for path in [store, *store.iterdir()]} == before
+
+
+def tear(store: Path) -> None:
+    """Half a frame at the end of a store that was not closed."""
+    sim = SimPlatform()
+    opened = Store.open("store", PLAIN, platform=sim)
+    opened.append(USER, Said(text="x" * 500))
+    at = max(n for n, one in enumerate(sim.operations) if one.kind == "write")
+    torn = sim.crash(CrashModel.ORDERED, at, len(sim.operations[at].data) // 2)
+    opened.close()
+    shutil.rmtree(store)
+    store.mkdir()
+    for path, data in torn.files().items():
+        (store / path.removeprefix("store/")).write_bytes(data)
+
+
+def add_aliens(store: Path) -> None:
+    for n in range(7):
+        (store / f"note{n}.txt").touch()
+
+
+def add_exhibit(store: Path) -> None:
+    (store / "quarantine").mkdir()
+    (store / "quarantine" / "000001-9-1.bin").write_bytes(b"torn")
+
+
+HARMS: Final[list[tuple[Callable[[Path], object], str]]] = [
+    (add_aliens, "NOTE not of the store: note0.txt, note1.txt, "),
+    (add_exhibit, "NOTE 4 bytes in quarantine/"),
+    (lambda store: (store / "HEAD.tmp").touch(), "replacement: HEAD.tmp"),
+    (lambda store: (store / ".batpak.lock").unlink(), "NOTE there is no lock file"),
+    (lambda store: flip(store, "HEAD"), "DAMAGE "),
+    (flip, "DAMAGE "),
+    (lambda store: os.truncate(store / "000001.fbat", 4), "nothing that a repair could keep"),
+    (lambda store: (store / "000003.fbat").unlink(), "which gives up the events 41 to 59"),
+    (tear, "being written when the writer stopped"),
+    (tear, "its last writer was stopped before it closed it"),
+]
+
+
+@pytest.mark.parametrize(("harm", "told"), HARMS)
+def test_what_is_the_matter_is_told(store: Path, harm: Callable[[Path], object], told: str) -> None:
+    harm(store)
+    files = sorted(store.rglob("*"))
+
+    assert told in said(examine(store))
+    assert sorted(store.rglob("*")) == files
+
+
+def test_a_store_that_is_open_elsewhere_is_told_with_who_has_it(store: Path) -> None:
+    with Store.open(store, SMALL):
+        done = CliRunner().invoke(app, ["doctor", str(store)])
+
+    assert done.exit_code == 1
+    assert f"process {os.getpid()} has it open for writing" in done.output
+
+
+def test_a_store_of_a_newer_release_is_no_damage(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(header, "VERSION", 1)
+
+    (remark,) = examine(store)
+
+    assert remark.weight is Weight.TROUBLE
+    assert "version 2" in remark.what
+
+
+def test_an_empty_directory_and_none_are_told_apart(tmp_path: Path) -> None:
+    assert said(examine(tmp_path)).startswith("TROUBLE there is no store here")
+    with pytest.raises(StorageFailed):
+        examine(tmp_path / "none")
+
+
+def test_little_room_is_trouble(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(care, "FREE_BYTES_MIN", 1 << 70)
+
+    assert CliRunner().invoke(app, ["doctor", str(store)]).exit_code == 1
+
+
+def test_damage_exits_with_3_and_json_has_all_of_it(store: Path) -> None:
+    flip(store)
+
+    done = CliRunner().invoke(app, ["doctor", str(store), "--json"])
+
+    assert done.exit_code == 3
+    remarks = json.loads(done.output)["remarks"]
+    assert {"damage", "fine"} == {one["weight"] for one in remarks}
+
+
+# ----------------------------------------------------------------------------------------- repair
+
+
+def test_repair_says_what_would_go_and_exits_with_3(store: Path) -> None:
+    flip(store)
+    files = {path: path.read_bytes() for path in store.iterdir()}
+
+    done = CliRunner().invoke(app, ["repair", str(store)])
+
+    assert done.exit_code == 3
+    assert "what would be given up: events 34 to 59" in done.output
+    assert "nothing was changed" in done.output
+    assert {path: path.read_bytes() for path in store.iterdir()} == files
+
+
+def test_with_consent_it_is_done_and_a_second_time_there_is_nothing_to_do(store: Path) -> None:
+    flip(store)
+
+    done = CliRunner().invoke(app, ["repair", str(store), "--accept-loss", "--json"])
+    again = CliRunner().invoke(app, ["repair", str(store), "--accept-loss"])
+
+    assert done.exit_code == again.exit_code == 0
+    report = json.loads(done.output)
+    assert report["repaired"] is True
+    assert (report["events"], report["last_lost"]) == (34, 59)
+    assert all((store / name).is_file() for name in report["quarantine"])
+    assert "all 35 events verify; there is nothing to repair" in again.output
+
+
+def test_what_was_moved_is_named_for_people_too(store: Path) -> None:
+    flip(store)
+
+    done = CliRunner().invoke(app, ["repair", str(store), "--accept-loss"])
+
+    assert "what is kept: 34 events" in done.output
+    assert f"{store}/quarantine/000003-0-1.bin" in done.output
+
+
+def test_a_lost_head_costs_no_event_that_is_known_of(store: Path) -> None:
+    (store / "HEAD").unlink()
+
+    done = CliRunner().invoke(app, ["repair", str(store)])
+
+    assert done.exit_code == 3
+    assert "would be given up: no event that is known of" in done.output
