@@ -35,11 +35,13 @@ FLOORS = {
         / kinds manner readable trusted / generated""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
         / worker / cursor / checkpoint / fetch lossy_ops page projection source witness""",
-    "batpak.upkeep": "verify stats",
+    "batpak.upkeep": "verify stats intake rust / imported",
+    "batpak.upkeep.rust": "source export / numbers / scan / files",
     "batpak.recovery": "restore / footer / decide",
     "batpak.commit": """lane / line rotation / sealer / stage ticket applier / waiters
         / unit worker / request limit""",
-    "batpak.journal": "active scan head / segment chain / frame / header / layout",
+    "batpak.journal": "active scan head / segment chain v1 / frame / header / layout",
+    "batpak.journal.v1": "index footer ranges / row / frame header",
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates trace / bypass / receipt / jury / stamp / proposal verdict",
     "batpak_codegen": """commands / versions / console stamp scaffold numbering plain page changelog
