@@ -31,11 +31,11 @@ FLOORS = {
     "batpak.signing": "trust / signing_key / verify_key / verdict",
     "batpak.testing": """scenario / given / walk ledger samples moves / platform sabotage contract
         / crash handles threads watched / history disk switches / image switch / clock faults model""",
-    "batpak.cli": """main / schemas pictures stores signatures decode demo versions
-        / kinds manner readable trusted / generated""",
+    "batpak.cli": """main / schemas pictures stores moving signatures decode demo versions
+        / kinds manner original places readable trusted / generated""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
         / worker / cursor / checkpoint / fetch lossy_ops page projection source witness""",
-    "batpak.upkeep": "verify stats intake rust / imported",
+    "batpak.upkeep": "verify stats intake lines rust / imported",
     "batpak.upkeep.rust": "source export / numbers / scan / files",
     "batpak.recovery": "restore / footer / decide",
     "batpak.commit": """lane / line rotation / sealer / stage ticket applier / waiters

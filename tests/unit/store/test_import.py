@@ -332,7 +332,7 @@ def test_a_namespace_is_a_short_text(bad: Any, target: Store) -> None:  # noqa: 
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"chunk": 0}, {"after": -1}, {"region": "all"}, {"transform": int}]
+    "wrong", [{"chunk": 0}, {"after": -1}, {"region": "all"}, {"transform": repr}]
 )
 def test_arguments_are_checked(wrong: dict[str, Any], target: Store) -> None:
     with pytest.raises(InvalidArgument):
