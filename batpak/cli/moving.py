@@ -130,7 +130,8 @@ def export(
         if destination is None:
             raise typer.BadParameter("rust-0.7 is a directory: say which")
         with Store.open_read_only(store) as opened, _busy(f"exporting {store}"):
-            _told(export_rust(opened.query(region, after=after, form=RAW), destination), as_json)
+            report = export_rust(opened.query(region, after=after, form=RAW), destination)
+        _told(report, str(destination), as_json)
         return
     if as_json:
         raise typer.BadParameter("--json tells what became of rust-0.7; lines are JSON already")
@@ -146,13 +147,13 @@ def _opened(destination: Path | None) -> AbstractContextManager[TextIO]:
         return destination.open("x", encoding="utf-8")
 
 
-def _told(report: RustExport, as_json: bool) -> None:
+def _told(report: RustExport, path: str, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(report), indent=2))
         return
     console = Console(highlight=False, soft_wrap=True)
     size = f"{report.events:,} events in {report.segments:,} segment" + "s" * (report.segments != 1)
-    console.print(Text.assemble(("✓ ", "green"), (report.path, "bold"), f"  {size}"))
+    console.print(Text.assemble(("✓ ", "green"), (path, "bold"), f"  {size}"))
     for count, what in (
         (report.skipped_reserved, "of the library itself, left out"),
         (report.without_extensions, "without their extensions, which it has no place for"),

@@ -68,10 +68,16 @@ def stat(path: Path, *, as_json: bool) -> None:
         return
     console = Console(highlight=False, soft_wrap=True)
     _head(console, path, report, "")
-    console.print(Text(f"  {entities:,} entities, {scopes:,} scope{'s' * (scopes != 1)}"))
+    show_names(console, entities, scopes)
     console.print(Text(f"  numbers by {report.numbered_by}", style="dim"))
     show_kinds(console, report.kinds)
     _left_out(console, report)
+
+
+def show_names(console: Console, entities: int, scopes: int) -> None:
+    """How many of each there are."""
+    many = f"{entities:,} entities" if entities != 1 else "1 entity"
+    console.print(Text(f"  {many}, {scopes:,} scope{'s' * (scopes != 1)}"))
 
 
 def show_kinds(console: Console, kinds: Mapping[int, int]) -> None:

@@ -88,7 +88,7 @@ def stat(
     console = Console(highlight=False, soft_wrap=True)
     size = f"{_counted(stats.events, 'event')} in {_counted(stats.segments, 'segment')}"
     console.print(Text.assemble((str(path), "bold"), f"  {size}, {stats.bytes:,} bytes"))
-    console.print(Text(f"  {stats.entities:,} entities, {_counted(stats.scopes, 'scope')}"))
+    original.show_names(console, stats.entities, stats.scopes)
     original.show_kinds(console, stats.kinds)
     if report.torn is not None:
         left = f"  {report.torn.bytes:,} bytes were being written when the writer stopped"
