@@ -410,6 +410,42 @@ SWITCHES: Final[dict[str, Switch]] = {
         "read.reactor:key_of",
         ("source.event_id.bytes", "id(source)"),
     ),
+    # -------------------------------------------------------------------------- from other stores
+    "imported-again": one(
+        "an event that is imported again is another one",
+        "upkeep.intake:Intake._draft",
+        ("event.repeat)", "self._present + self._imported)"),
+    ),
+    "import-in-halves": one(
+        "what was one batch in the source is imported one by one",
+        "upkeep.intake:_batches",
+        ("if batch and (", "if batch and (True or "),
+    ),
+    "cause-of-another": one(
+        "an imported cause is found under the key of a repetition",
+        "upkeep.intake:Intake._linked",
+        ("self._key(cause)", "self._key(cause, 1)"),
+    ),
+    "hidden-shown": one(
+        "an event that was cancelled in the Rust original is read",
+        "upkeep.rust.source:RustSource._read",
+        ("and number not in hidden", ""),
+    ),
+    "rust-crc-ignored": one(
+        "a frame of the Rust original is read with a wrong checksum",
+        "journal.v1.frame:body_at",
+        ("if crc32(body) != checksum:", NEVER),
+    ),
+    "rust-hash-ignored": one(
+        "a payload of the Rust original is read with a wrong hash",
+        "journal.v1.frame:_payload",
+        ('data = b""\n        if content_hash(data) == due:', 'data = b""\n        if data:'),
+    ),
+    "rust-torn-anywhere": one(
+        "damage in a file of the Rust original ends the file",
+        "upkeep.rust.scan:Scan._torn",
+        ("if not is_end or", "if"),
+    ),
     # ------------------------------------------------------------------------------------ processes
     "lock-not-watched": one(
         "a lock file that was replaced is not noticed",
