@@ -414,7 +414,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     "imported-again": one(
         "an event that is imported again is another one",
         "upkeep.intake:Intake._draft",
-        ("event.repeat)", "self._present + self._imported)"),
+        ("event.repeat), checked", "self._present + self._imported), checked"),
     ),
     "import-in-halves": one(
         "what was one batch in the source is imported one by one",

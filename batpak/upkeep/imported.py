@@ -13,13 +13,31 @@ from batpak.append import BatchItem, RawPayload
 from batpak.coordinate import Coordinate
 from batpak.errors import InvalidArgument
 from batpak.event import StoredEvent
+from batpak.ids import NO_ID
 from batpak.kind import EventKind
-from batpak.record import decode_parts
+from batpak.record import decode_parts, unpack_head, uuid_of
 
 IMPORT: Final = "batpak.import"
 """The extension that says where an imported event is from."""
 
 _NONE: Final[Mapping[str, bytes]] = {}
+
+
+_FIELDS: Final = (
+    ("event_id", UUID),
+    ("sequence", int),
+    ("entity", str),
+    ("scope", str),
+    ("kind", EventKind),
+    ("version", int),
+    ("correlation_id", UUID | None),
+    ("causation_id", UUID | None),
+    ("extensions", Mapping),
+    ("time_us", int),
+    ("store_id", UUID | None),
+    ("batch", int | None),
+    ("repeat", int),
+)  # what nothing else looks at
 
 
 class RustPosition(Struct, frozen=True, gc=False):
@@ -111,24 +129,31 @@ _DECODE: Final = codec.decoder(Origin).decode
 def origin_of(event: ImportedEvent, namespace: str) -> bytes:
     """What is stored beside an event when it is imported."""
     place = event.position
-    store_id, cause = event.store_id, event.causation_id
     facts = (
         namespace,
-        None if store_id is None else store_id.bytes,
-        event.event_id.bytes,
+        event.store_id,
+        event.event_id,
         event.sequence,
         event.time_us,
-        None if cause is None else cause.bytes,
+        event.causation_id,
     )
     return codec.encode(facts if place is None else (*facts, place.clock, place.lane, place.depth))
 
 
 def behind(events: Iterable[ImportedEvent], after: int | None) -> Iterator[ImportedEvent]:
-    """Those behind a sequence of their source."""
+    """Those behind a sequence of their source, each looked at: callers have made them.
+
+    Raises:
+        InvalidArgument: While iterating; one is no ImportedEvent, or has something else in a field.
+    """
     for event in events:
         if type(event) is not ImportedEvent:
             found = type(event).__name__
             raise InvalidArgument("source", f"must give ImportedEvents, not {found}")
+        for name, cls in _FIELDS:
+            if not isinstance(getattr(event, name), cls):
+                found = type(getattr(event, name)).__name__
+                raise InvalidArgument("source", f"an event has a {found} as its {name}")
         if after is None or event.sequence > after:
             yield event
 
@@ -136,24 +161,24 @@ def behind(events: Iterable[ImportedEvent], after: int | None) -> Iterator[Impor
 def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[ImportedEvent]:
     """Events of a store of this library, as they are read from it."""
     for event in events:
-        record = event.record
-        parts, head = decode_parts(record), event.head
-        index, count = int.from_bytes(head[10:14], "big"), int.from_bytes(head[14:18], "big")
-        sequence, cause = event.sequence, event.causation_id
-        wall_ms = int.from_bytes(head[18:26], "big")
+        parts = decode_parts(event.record)
+        (
+            _, flags, kind, payload_version, _, index, count, wall_ms, _, sequence, version,
+            event_id, correlation_id, causation_id, _, _, _,
+        ) = unpack_head(parts.head)  # fmt: skip
         opt = parts.opt
         yield ImportedEvent(
-            event_id=event.event_id,
+            event_id=uuid_of(event_id),
             sequence=sequence,
             entity=parts.entity,
             scope=parts.scope,
-            kind=event.kind,
+            kind=EventKind.from_wire(kind),
             payload=parts.payload,
-            payload_version=event.payload_version,
-            flags=head[1],
-            version=event.version,
-            correlation_id=event.correlation_id,
-            causation_id=cause,
+            payload_version=payload_version,
+            flags=flags,
+            version=version,
+            correlation_id=uuid_of(correlation_id),
+            causation_id=None if causation_id == NO_ID else uuid_of(causation_id),
             extensions=_NONE if opt is None or opt[1] is None else dict(opt[1]),
             time_us=wall_ms * 1000,
             store_id=store_id,

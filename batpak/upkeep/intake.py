@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -21,7 +22,7 @@ from batpak.commit import request
 from batpak.commit.request import Request
 from batpak.config import Limits
 from batpak.coordinate import Coordinate
-from batpak.digest import joined_hash
+from batpak.digest import content_hash
 from batpak.errors import (
     BatpakError,
     IdempotencyConflict,
@@ -30,12 +31,16 @@ from batpak.errors import (
     TooLarge,
 )
 from batpak.faults import KeyFault
-from batpak.ids import framed, key_begin
+from batpak.ids import ID_BYTES, NO_ID, framed, key_begin
+from batpak.payload import EventPayload
 from batpak.region import Region
 from batpak.upkeep.imported import IMPORT, ImportedEvent, origin_of
+from batpak.wire import Encoded
 
 OWN: Final = "batpak."
 """How the names of extensions begin that only the library writes."""
+
+_NONE: Final[Mapping[str, bytes]] = {}
 
 Transform = Callable[[ImportedEvent], BatchItem | None]
 
@@ -65,6 +70,7 @@ class _Draft(Struct):
     """One event that will be written."""
 
     source: ImportedEvent
+    event_id: bytes
     key: bytes
     request: Request
 
@@ -98,8 +104,9 @@ class Intake:
             raise InvalidArgument("chunk", "must be 1 or more")
         self._target, self._namespace, self._region = target, name, region
         self._everything, self._transform = region == Region.all(), transform
+        self._payload_bytes_max = target.limits.payload_max_bytes
         self._chunk = min(chunk, target.limits.batch_max_items)
-        self._key_begin = key_begin("batpak/import/1") + framed(name)
+        self._key_begin = key_begin("batpak/import/1") + framed(name) + framed(NO_ID)[:-ID_BYTES]
         self._coordinates: dict[tuple[str, str], Coordinate] = {}
         self._imported = self._present = self._reserved = self._filtered = 0
         self._unmapped = self._keyed = 0
@@ -170,46 +177,60 @@ class Intake:
             self._filtered += 1
             return None
         self._keyed += event.keyed
-        key = self._key(event.event_id.bytes, event.repeat)
-        return _Draft(event, key, checked)
+        event_id = event.event_id.bytes
+        return _Draft(event, event_id, self._key(event_id, event.repeat), checked)
 
     def _checked(self, event: ImportedEvent) -> Request | None:
-        if self._transform is None:
-            names = (event.entity, event.scope)
-            coordinate = self._coordinates.get(names)
-            if coordinate is None:
-                coordinate = self._coordinate(event)
-            payload: object = RawPayload(event.kind, event.payload, event.payload_version)
-            correlation, flags = event.correlation_id, event.flags
-            extensions: Mapping[str, bytes] | None = event.extensions
-        else:
-            item: object = self._transform(event)
-            if item is None:
-                return None
-            if type(item) is not BatchItem:
-                raise InvalidArgument(
-                    "transform", f"must return a BatchItem or None, not a {type(item).__name__}"
-                )
-            for name in ("idempotency_key", "expected_version", "caused_by"):
-                if getattr(item, name) is not None:
-                    raise InvalidArgument("transform", f"{name} is the import's own")
-            coordinate, payload = item.coord, item.payload
-            correlation, flags, extensions = item.correlation_id, item.flags, item.extensions
-        if extensions:
-            extensions = {n: v for n, v in extensions.items() if not n.startswith(OWN)}
+        if self._transform is not None:
+            return self._transformed(event, self._transform)
+        coordinate = self._coordinates.get((event.entity, event.scope)) or self._coordinate(event)
+        payload = wire.check_stored(
+            event.kind, event.payload, event.payload_version, event.sequence
+        )
+        correlation = event.correlation_id
+        if event.flags != 0 or event.extensions or len(payload.data) > self._payload_bytes_max:
+            return self._request(coordinate, payload, correlation, event.flags, event.extensions)
+        raw = None if correlation is None else correlation.bytes
+        return Request(coordinate, payload, correlation_id=raw)
+
+    def _transformed(self, event: ImportedEvent, transform: Transform) -> Request | None:
+        item: object = transform(event)
+        if item is None:
+            return None
+        if type(item) is not BatchItem:
+            found = type(item).__name__
+            raise InvalidArgument("transform", f"must return a BatchItem or None, not a {found}")
+        for name in ("idempotency_key", "expected_version", "caused_by"):
+            if getattr(item, name) is not None:
+                raise InvalidArgument("transform", f"{name} is the import's own")
+        payload: EventPayload | RawPayload | Encoded = item.payload
         if isinstance(payload, RawPayload):
             kind, data, version = payload.kind, payload.data, payload.version
             payload = wire.check_stored(kind, data, version, event.sequence)
+        return self._request(
+            item.coord, payload, item.correlation_id, item.flags, item.extensions or _NONE
+        )
+
+    def _request(
+        self,
+        coordinate: Coordinate,
+        payload: EventPayload | Encoded,
+        correlation_id: UUID | None,
+        flags: int,
+        extensions: Mapping[str, bytes],
+    ) -> Request:
+        """Check what a caller could have made, as an append does."""
+        theirs = {n: v for n, v in extensions.items() if not str(n).startswith(OWN)}
         return request.check(
             coordinate,
-            payload,  # type: ignore[arg-type]  # of any kind: it is refused there
+            payload,
             None,
             None,
             None,
-            correlation,
+            correlation_id,
             flags,
-            extensions or None,
-            self._target.limits.payload_max_bytes,
+            theirs or None,
+            self._payload_bytes_max,
         )
 
     def _coordinate(self, event: ImportedEvent) -> Coordinate:
@@ -218,13 +239,14 @@ class Intake:
         except InvalidCoordinate as error:
             error.hint = f"event {event.sequence} of the source: rename it with `transform`"
             raise
+        request.check_place(coordinate)
         if len(self._coordinates) < 1 << 16:
             self._coordinates[event.entity, event.scope] = coordinate
         return coordinate
 
     def _key(self, event_id: bytes, repeat: int = 0) -> bytes:
-        begin = self._key_begin + framed(event_id)
-        return joined_hash(begin + framed(repeat) if repeat else begin)
+        begin = self._key_begin + event_id
+        return content_hash(begin + framed(repeat) if repeat else begin)
 
     # ---------------------------------------------------------------------------------- writing
 
@@ -280,7 +302,7 @@ class Intake:
                 if prior is None:
                     parent = self._target.find(self._key(cause))
                     unmapped += parent is None
-            places[source.event_id.bytes] = index
+            places[draft.event_id] = index
             origin = origin_of(source, self._namespace)
             extensions = {**one.extensions, IMPORT: origin} if one.extensions else {IMPORT: origin}
             requests.append(
@@ -301,8 +323,10 @@ class Intake:
 
 def _size(event: ImportedEvent) -> int:
     """About what it takes in a batch."""
-    extensions = sum(len(name) + len(value) for name, value in event.extensions.items())
-    return len(event.payload) + extensions + 512
+    size = len(event.payload) + 512
+    if event.extensions:
+        size += sum(len(name) + len(value) for name, value in event.extensions.items())
+    return size
 
 
 def _batches(events: Iterable[ImportedEvent]) -> Iterator[list[ImportedEvent]]:

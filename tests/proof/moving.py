@@ -58,7 +58,7 @@ EVENTS: Final = [
 ]
 
 
-# ------------------------------------------------------------------------------ imports that are cut
+# ----------------------------------------------------------------------------- imports that are cut
 
 
 def _imported(store: Store) -> list[int]:
@@ -122,7 +122,7 @@ def interrupted(tally: Tally, size: Size) -> None:
             _again(store)
 
 
-# ---------------------------------------------------------------------------- stores that are spoiled
+# -------------------------------------------------------------------------- stores that are spoiled
 
 
 @cache
@@ -194,7 +194,7 @@ def each_byte(name: str, tally: Tally, size: Size) -> None:
 def _is_framed(data: bytes, at: int) -> bool:
     """Whether a byte of a segment is in a frame."""
     start = 8 + int.from_bytes(data[4:8], "big")
-    return start <= at < struct.unpack("<Q", data[-16:-8])[0]
+    return start <= at < int.from_bytes(data[-16:-8], "little")
 
 
 def bent_frames(name: str, tally: Tally, size: Size) -> None:

@@ -339,6 +339,14 @@ def test_arguments_are_checked(wrong: dict[str, Any], target: Store) -> None:
         target.import_events([made(0)], namespace="csv", **wrong)
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"event_id": 7}, {"kind": 1}, {"extensions": None}, {"entity": 1}]
+)
+def test_fields_of_events_by_hand_are_looked_at(wrong: dict[str, Any], target: Store) -> None:
+    with pytest.raises(InvalidArgument, match=next(iter(wrong))):
+        target.import_events([made(0, **wrong)], namespace="csv")
+
+
 @pytest.mark.parametrize("bad", [7, [7], None])
 def test_a_source_gives_imported_events(bad: Any, target: Store) -> None:  # noqa: ANN401  of any type
     with pytest.raises(InvalidArgument):
