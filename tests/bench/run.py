@@ -35,6 +35,7 @@ from tests.bench.rows import (
     growth,
     guard,
     moves,
+    moving,
     opening,
     outcome,
     project,
@@ -66,6 +67,7 @@ class Row(Enum):
     PROJECT = "project"
     FEEDS = "feeds"
     WORKER = "worker"
+    IMPORT = "import"
 
 
 SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
@@ -85,6 +87,7 @@ SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
     Row.PROJECT: project.lines,
     Row.FEEDS: feeds.lines,
     Row.WORKER: workers.lines,
+    Row.IMPORT: moving.lines,
 }
 READS = frozenset({Row.GET, Row.STREAM, Row.SCAN})
 SYNCED = frozenset({Row.DURABLE, Row.GROUP})
