@@ -146,7 +146,11 @@ if TYPE_CHECKING:
     from batpak.signing.verify_key import VerifyKey
     from batpak.store import Store
     from batpak.typestate import Guarded, Handle, StateData, Transition
+    from batpak.upkeep.imported import ImportedEvent, Origin, RustPosition
+    from batpak.upkeep.intake import ImportReport
     from batpak.upkeep.repair import repair
+    from batpak.upkeep.rust.scan import LeftOut
+    from batpak.upkeep.rust.source import RustReport, RustSource
     from batpak.wire import Form
 
 logging.getLogger("batpak").addHandler(logging.NullHandler())
@@ -179,6 +183,9 @@ __all__ = [  # noqa: RUF022  in reading order
     # folded into states, and kept
     "Projection", "DictProjection", "RawProjection", "Freshness", "Projected", "ProjectionWatcher",
     "RebuildReport", "ProjectionCache", "CachedState", "NoCache", "MemoryCache", "FileCache",
+    # brought over from elsewhere
+    "ImportedEvent", "ImportReport", "Origin", "RustSource", "RustReport", "RustPosition",
+    "LeftOut",
     # how it is
     "OpenReport", "Mode", "Torn", "VerifyReport", "Finding", "CheckpointNote", "NoteFault",
     "Health", "HealthState", "Stats", "Diagnostics",
@@ -264,7 +271,11 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "signing.verify_key": "VerifyKey",
     "store": "Store",
     "typestate": "Guarded Handle StateData Transition",
+    "upkeep.imported": "ImportedEvent Origin RustPosition",
+    "upkeep.intake": "ImportReport",
     "upkeep.repair": "repair",
+    "upkeep.rust.scan": "LeftOut",
+    "upkeep.rust.source": "RustReport RustSource",
     "wire": "Form",
 }
 _ROOMS: Final = ("abi", "system")

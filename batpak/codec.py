@@ -32,8 +32,17 @@ _ENCODER: Final = msgspec.msgpack.Encoder(
 encode: Final = _ENCODER.encode
 """Encode a value; raises TypeError, ValueError or OverflowError for what has no spelling."""
 
+encode_in_order: Final = msgspec.msgpack.Encoder(
+    uuid_format="bytes", decimal_format="string"
+).encode
+"""Encode plain values with the keys of maps in the order in which they stand."""
+
 DecodeError: Final = msgspec.DecodeError
 ValidationError: Final = msgspec.ValidationError
+
+
+UNREADABLE: Final = (DecodeError, ValueError, TypeError, OverflowError, RecursionError)
+"""What decoding bytes of unknown origin may raise."""
 
 
 def decoder(cls: type[T]) -> msgspec.msgpack.Decoder[T]:
@@ -73,6 +82,17 @@ def decode_plain(data: bytes) -> object:
     """
     _walk(data)
     return _decode_any(data)
+
+
+def check_one(data: bytes) -> None:
+    """Make sure that `decode_plain` reads these bytes.
+
+    Raises:
+        DecodeError, ValueError, TypeError, OverflowError, RecursionError: It does not.
+    """
+    check_depth(data)
+    if encode_in_order(_decode_any(data)) != data:  # else no key is twice: one would be missing
+        _walk(data)
 
 
 def builtins(value: object) -> object:

@@ -73,6 +73,7 @@ _VERBS: Final = frozenset(
         "try_submit_batch",
         "pressure",
         "sync",
+        "import_events",
         "checkpoint",
         "cursor_worker",
         "react",

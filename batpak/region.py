@@ -213,14 +213,14 @@ class Region:
 
     def matches(self, coordinate: Coordinate, kind: EventKind, version: int) -> bool:
         """Whether an event at this place, of this kind, with this version in its entity is in."""
-        entity, versions = self._entity, self._versions
+        return self.matches_names(coordinate.entity, coordinate.scope, kind, version)
+
+    def matches_names(self, entity: str, scope: str, kind: EventKind, version: int) -> bool:
+        """As `matches`, also for names that no coordinate has."""
+        prefix, versions = self._entity, self._versions
         return (
-            (
-                entity is None
-                or coordinate.entity == entity
-                or coordinate.entity.startswith(f"{entity}:")
-            )
-            and (self._scope is None or coordinate.scope == self._scope)
+            (prefix is None or entity == prefix or entity.startswith(f"{prefix}:"))
+            and (self._scope is None or scope == self._scope)
             and (versions is None or versions[0] <= version <= versions[1])
             and self._kinds.matches(kind)
         )

@@ -6,11 +6,13 @@ with Store.open("orders") as store:
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, cast
 
 from batpak import wire
-from batpak.append import Cause
+from batpak.append import AppendReceipt, BatchItem, Cause
 from batpak.appends import Appends
+from batpak.arguments import is_count
 from batpak.commit.lane import Lane
 from batpak.commit.request import Request
 from batpak.commit.unit import Unit
@@ -28,12 +30,19 @@ from batpak.override import override
 from batpak.platform import REAL, Platform
 from batpak.proof import Proof
 from batpak.reader import ReadOnlyStore, StoreReader
+from batpak.region import Region, region_of
 from batpak.report import Frontier, Health, HealthState
 from batpak.system import CloseCompleted, OpenCompleted
+from batpak.upkeep import imported
+from batpak.upkeep.imported import ImportedEvent
+from batpak.upkeep.intake import ImportReport, Intake, Target
+from batpak.upkeep.rust.source import RustSource
 from batpak.upkeep.snapshot import Point
 from batpak.upkeep.verify import Look
+from batpak.wire import RAW
 from batpak.workers import Workers
 
+_ALL: Final = Region.all()
 _SYSTEM: Final = Coordinate("batpak:store", "batpak:lifecycle")
 
 
@@ -108,6 +117,79 @@ class Store(Appends, Workers):
         self._writable()
         self._lane.sync()
         return self._frontier()
+
+    def import_events(
+        self,
+        source: StoreReader | RustSource | Iterable[ImportedEvent],
+        *,
+        namespace: str,
+        region: Region = _ALL,
+        after: int | None = None,
+        transform: Callable[[ImportedEvent], BatchItem | None] | None = None,
+        chunk: int = 256,
+    ) -> ImportReport:
+        """Write the events of another store into this one, each of them once.
+
+        Each becomes a new event: coordinate, kind, payload, flags, correlation and extensions stay,
+        and where it is from stands beside it (`Origin.of`). Importing again writes what is not
+        there yet, and nothing else; so an import that was cut is begun again. What was stored as
+        one in the source is stored as one here. Kinds of the library itself are left out.
+
+        Args:
+            source: Another store, open for reading or writing, as it is now; a store of the Rust
+                original; or events, in order.
+            namespace: A name of yours for the source. Under another one it is imported anew.
+            region: Which events of the source.
+            after: Only behind this sequence of the source: `high_water` of an earlier report.
+            transform: What to append of an event, or None to leave it out. `event.item()` is what
+                is appended without one.
+            chunk: How many are written at once, as far as the limits of a batch allow.
+
+        Raises:
+            InvalidArgument: The source is this store, or an argument is malformed.
+            InvalidCoordinate, InvalidKind, PayloadInvalid, TooLarge: An event of the source cannot
+                be stored here. Of its chunk nothing is.
+            IdempotencyConflict: An event was imported before, and was something else then.
+            CorruptStore: The source is damaged.
+            As `append`.
+        """
+        self._writable()
+        intake = Intake(
+            Target(self.store_id, self._config.limits, self._take_in, self._id_with),
+            namespace,
+            region_of(region),
+            transform,
+            chunk,
+        )
+        return intake.run(self._events_of(source, region, after))
+
+    def _events_of(
+        self, source: object, region: Region, after: int | None
+    ) -> Iterable[ImportedEvent]:
+        if isinstance(source, StoreReader):
+            if source is self or source.store_id == self.store_id:
+                raise InvalidArgument("source", "is the store that is written to, or a copy of it")
+            found = StoreReader.query(source, region, after=after, form=RAW)
+            return imported.of_store(found, source.store_id)
+        if isinstance(source, RustSource):
+            return source.events(after=after)
+        if not isinstance(source, Iterable):
+            raise InvalidArgument("source", f"a {type(source).__name__} is no source of events")
+        if after is not None and not is_count(after):
+            raise InvalidArgument("after", "must be a sequence, 0 or more")
+        events = cast("Iterable[ImportedEvent]", source)
+        return imported.behind(events, after)
+
+    def _take_in(self, requests: tuple[Request, ...], size: int) -> tuple[AppendReceipt, ...]:
+        self._writable()
+        return self._lane.commit(Unit(requests, self._thread_id(), size, batch=True))
+
+    def _id_with(self, key: bytes) -> bytes | None:
+        """The id of the event that has an idempotency key."""
+        sequence = self._table.with_key(key)
+        if sequence is None:
+            return None
+        return self._fetch.entry(*self._table.locate(sequence)).event_id.bytes
 
     def checkpoint(self) -> CheckpointNote:
         """Sync, and say where the log stands, as a text to keep somewhere else.

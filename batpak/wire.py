@@ -176,6 +176,40 @@ def check_raw(kind: EventKind, data: object, version: object) -> Encoded:
     return Encoded(kind, version, bytes(data), content_hash(data), SEAL)
 
 
+def check_stored(kind: EventKind, data: object, version: object, sequence: int) -> Encoded:
+    """Take a payload that another store has.
+
+    Args:
+        kind: As it will be stored.
+        data: The bytes.
+        version: Of the schema that they follow: the current one or a former one.
+        sequence: Of the event in its source, for messages only.
+
+    Raises:
+        InvalidArgument: `data` is no bytes, or the version is out of range.
+        PayloadInvalid: Not exactly one well-formed value; or the program has a class for the kind,
+            and it does not read these bytes.
+        RegistryError: An upcast between this version and the current one is missing.
+    """
+    if not isinstance(data, bytes):
+        raise InvalidArgument("payload", f"must be bytes, not {type(data).__name__}")
+    if type(version) is not int or not 1 <= version <= 0xFFFF:
+        raise InvalidArgument("payload_version", "must be a number in 1..65535")
+    try:
+        codec.check_one(data)
+    except codec.UNREADABLE as error:
+        problem = f"event {sequence} of the source: $: {error}"
+        raise PayloadInvalid(f"kind {kind}", kind, (problem,)) from error
+    entry = registry.lookup(kind)
+    if entry is not None:
+        try:
+            decode(kind, version, data)
+        except (DecodeFailed, FutureVersion) as error:
+            problem = f"event {sequence} of the source: $: does not decode: {error}"
+            raise PayloadInvalid(entry.cls.__qualname__, kind, (problem,)) from error
+    return Encoded(kind, version, data, blake3_of(data).digest(), SEAL)
+
+
 class Form(Generic[Q]):
     """What payloads are read as: one of `Form.TYPED`, `Form.DICT` and `Form.RAW`."""
 

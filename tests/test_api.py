@@ -37,6 +37,7 @@ FRONT = """
     AtLeastOnce ObservedOnce Reactor ReactionBatch WorkerState WorkerHealth
     Projection DictProjection RawProjection Freshness Projected ProjectionWatcher RebuildReport
     ProjectionCache CachedState NoCache MemoryCache FileCache
+    ImportedEvent ImportReport Origin RustSource RustReport RustPosition LeftOut
     OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Health HealthState
     SnapshotReport CopiedFile ForkReport Ancestor repair RepairReport Stats Diagnostics
     Frontier Watermark Applier

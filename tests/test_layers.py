@@ -30,18 +30,21 @@ FLOORS = {
     "batpak.disk": "secret / posix whole / seam",
     "batpak.signing": "trust / signing_key / verify_key / verdict",
     "batpak.testing": """scenario / given / walk ledger samples moves / platform sabotage contract
-        / crash handles threads watched / history disk switches / image switch
-        / clock faults model""",
-    "batpak.cli": """main / schemas pictures stores care signatures decode demo versions
-        / kinds manner readable trusted / generated""",
+        / crash handles threads watched / history disk switches / tampering
+        / image switch / clock faults model""",
+    "batpak.cli": """main / schemas pictures stores moving care signatures decode demo versions
+        / kinds manner original places readable trusted / generated""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
         / worker / cursor / checkpoint / fetch lossy_ops page projection source witness
         / alone declared""",
-    "batpak.upkeep": "doctor / repair fork / draft snapshot stats verify",
+    "batpak.upkeep": """doctor / repair fork / draft snapshot stats verify intake lines rust
+        / imported""",
+    "batpak.upkeep.rust": "source export / numbers / scan / files",
     "batpak.recovery": "restore / footer / decide",
     "batpak.commit": """lane / line rotation / sealer / stage ticket applier / waiters
         / unit worker / request limit""",
-    "batpak.journal": "active scan head / segment chain / frame / header / layout",
+    "batpak.journal": "active scan head / segment chain v1 / frame / header / layout",
+    "batpak.journal.v1": "index footer ranges / row / frame header",
     "batpak.index": "query / table sealed / sidx / tail / row",
     "batpak.guard": "gates trace / bypass / receipt / jury / stamp / proposal verdict",
     "batpak_codegen": """commands / versions / console stamp scaffold numbering plain page changelog

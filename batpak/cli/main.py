@@ -36,7 +36,17 @@ def application() -> typer.Typer:
     """Put the commands together. What is said of each is in `batpak_command` once more."""
     import typer
 
-    from batpak.cli import care, decode, demo, pictures, schemas, signatures, stores, versions
+    from batpak.cli import (
+        care,
+        decode,
+        demo,
+        moving,
+        pictures,
+        schemas,
+        signatures,
+        stores,
+        versions,
+    )
 
     app = typer.Typer(
         name="batpak",
@@ -73,6 +83,10 @@ def application() -> typer.Typer:
     app.command()(stores.verify)
     app.command()(care.doctor)
     app.command()(care.repair)
+    app.command()(stores.stat)
+    app.command()(moving.dump)
+    app.command("import")(moving.import_)
+    app.command()(moving.export)
     app.command()(decode.decode)
     app.add_typer(signatures.keys, name="key", no_args_is_help=True)
     app.add_typer(signatures.receipts, name="receipt", no_args_is_help=True)

@@ -1,4 +1,4 @@
-"""Commands about stores: `batpak verify`."""
+"""Commands about stores: `batpak verify`, `batpak stat`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec.structs import asdict
 from rich.console import Console
 from rich.text import Text
 
+from batpak.cli import original
 from batpak.cli.trusted import Keys, keys_of
 from batpak.note import CheckpointNote
 from batpak.platform import REAL
 from batpak.report import Finding, NoteFault, VerifyReport
+from batpak.store import Store
+from batpak.upkeep.rust.source import is_rust
 from batpak.upkeep.verify import verify_path
 
 DAMAGE: int = 3  # exit code
@@ -44,8 +48,15 @@ def verify(
 ) -> None:
     """Recompute every checksum, hash and link of a store. Exit code 3: damage was found.
 
-    Nothing is changed. The store must not be open for writing meanwhile.
+    Nothing is changed. The store must not be open for writing meanwhile. It may be one of the Rust
+    original.
     """
+    if is_rust(path):
+        if since is not None or key:
+            raise typer.BadParameter("a store of the Rust original has no notes")
+        if not original.verify(path, as_json=as_json):
+            raise typer.Exit(DAMAGE)
+        return
     note = None if since is None else CheckpointNote.parse(since.read(NOTE_CHARS_MAX))
     if key and note is None:
         raise typer.BadParameter("--key says who has signed the note of --since")
@@ -56,6 +67,32 @@ def verify(
         _show(report, note, str(path))
     if not report.ok:
         raise typer.Exit(DAMAGE)
+
+
+def stat(
+    path: Annotated[Path, typer.Argument(help="The directory of the store.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what is in a store. Nothing is changed. It may be one of the Rust original."""
+    if is_rust(path):
+        original.stat(path, as_json=as_json)
+        return
+    with Store.open_read_only(path) as store:
+        stats, report = store.stats(), store.open_report
+    if as_json:
+        found = {"path": report.path, "store_id": str(report.store_id), **asdict(stats)}
+        found["kinds"] = {f"{kind:#06x}": count for kind, count in stats.kinds.items()}
+        typer.echo(json.dumps(found, indent=2))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    size = f"{_counted(stats.events, 'event')} in {_counted(stats.segments, 'segment')}"
+    console.print(Text.assemble((str(path), "bold"), f"  {size}, {stats.bytes:,} bytes"))
+    original.show_names(console, stats.entities, stats.scopes)
+    original.show_kinds(console, stats.kinds)
+    if report.torn is not None:
+        left = f"  {report.torn.bytes:,} bytes were being written when the writer stopped"
+        console.print(Text(left, style="yellow"))
 
 
 def _show(report: VerifyReport, note: CheckpointNote | None, path: str) -> None:

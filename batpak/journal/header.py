@@ -221,7 +221,7 @@ def _refuse_version_1(body: bytes, path: str) -> None:
         raise InvalidArgument(
             "path",
             f"{path} is a segment of format version 1, written by the Rust batpak",
-            hint="such a store cannot be read by this version of batpak",
+            hint="`batpak import` brings it over; RustSource.open reads it in place",
         )
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from batpak.testing.switch import FIELDS, NEVER, Switch, edit, lines, one, unhashed, unhashed_field
+from batpak.testing.switch import NEVER, Switch, edit, lines, one
+from batpak.testing.tampering import TAMPERING
 
 SWITCHES: Final[dict[str, Switch]] = {
+    **TAMPERING,
     # ------------------------------------------------------------------------ what is durable when
     "no-dirsync-create": one(
         "the name of a new segment is not made durable",
@@ -371,83 +373,6 @@ SWITCHES: Final[dict[str, Switch]] = {
         "commit.stage:Stage._event",
         ("if id_hi <= tip.id_hi:", NEVER),
     ),
-    # ------------------------------------------------------------------------------------ tampering
-    **{f"unhash-{field.replace('_', '-')}": unhashed_field(field) for field in FIELDS},
-    "unhash-entity-and-scope": unhashed(
-        "the coordinate",
-        (lines("    head.hashed,", "    scope.hashed,"), lines("    bytes(4),")),
-        ("body[_COVERED], names.hashed", "body[_COVERED], bytes(4)"),
-        (
-            lines("    self.entity.encode(),", "    self.scope.encode(),"),
-            lines('    b"",', '    b"",'),
-        ),
-    ),
-    "unhash-key-and-extensions": unhashed(
-        "the key and the extensions",
-        (lines("    opt_hashed,"), lines("    bytes(4),")),
-        ("opt, content))", "bytes(4), content))"),
-        ("codec.encode(self.opt)", 'b""'),
-    ),
-    "no-log-link": unhashed(
-        "the event before it in the log",
-        (
-            lines("    tip.chain_head,", "    prev_hash,"),
-            lines("    bytes(32),", "    prev_hash,"),
-        ),
-        ("self._hash_prefix, self.chain_head,", "self._hash_prefix, bytes(32),"),
-        ("            log_prev,", "            bytes(32),"),
-    ),
-    "no-entity-link": unhashed(
-        "the event before it in its entity",
-        (
-            lines("    prev_hash,", "    fields[1:],"),
-            lines("    bytes(32),", "    fields[1:],"),
-        ),
-        ("self.chain_head, prev_hash,", "self.chain_head, bytes(32),"),
-        ("            self.prev_hash,", "            bytes(32),"),
-    ),
-    "no-store-id": unhashed(
-        "the identity of the store",
-        ("self._hash_prefix,", "self._hash_prefix[:-16] + bytes(16),"),
-        ("self._hash_prefix,", "self._hash_prefix[:-16] + bytes(16),"),
-        ("            store_id,", "            bytes(16),"),
-    ),
-    "verify-without-hashes": one(
-        "verify does not compute hashes",
-        "upkeep.verify:_Verification.__init__",
-        ("hashed=True", "hashed=False"),
-    ),
-    "verify-without-links": one(
-        "verify does not look at the links inside an entity",
-        "journal.chain:link_fault",
-        ("if found.version != version + 1:", NEVER),
-        ("if found.prev_hash != last_hash:", NEVER),
-    ),
-    "note-ignored": one(
-        "a note is not held against the log",
-        "upkeep.verify:_Verification._note_fault",
-        ("if self._noted is None:", NEVER),
-        (
-            "if self._noted == since.head else NoteFault.REWRITTEN",
-            "if True else NoteFault.REWRITTEN",
-        ),
-    ),
-    # ------------------------------------------------------------------------- receipts and proofs
-    "signature-ignored": one(
-        "a signature is believed because it is there",
-        "signing.trust:judge",
-        ("if not key.has_signed(message, signature):", NEVER),
-    ),
-    "claim-without-content": one(
-        "the signature of a receipt does not cover what the event says",
-        "claim:Claim.cover",
-        ("            self.content_hash,", "            bytes(32),"),
-    ),
-    "proof-not-linked": one(
-        "the links of a proof need not lead to the note",
-        "proof:Proof._contradiction",
-        ("if head == self.note.head else", "if True else"),
-    ),
     # ------------------------------------------------------------------------------------ consumers
     "passed-before-synced": one(
         "a checkpoint is saved before the log is durable",
@@ -468,6 +393,42 @@ SWITCHES: Final[dict[str, Switch]] = {
         "a reaction that is stored already is stored again",
         "read.reactor:key_of",
         ("source.event_id.bytes", "id(source)"),
+    ),
+    # -------------------------------------------------------------------------- from other stores
+    "imported-again": one(
+        "an event that is imported again is another one",
+        "upkeep.intake:Intake._draft",
+        ("event.repeat), checked", "self._present + self._imported), checked"),
+    ),
+    "import-in-halves": one(
+        "what was one batch in the source is imported one by one",
+        "upkeep.intake:_batches",
+        ("if batch and (", "if batch and (True or "),
+    ),
+    "cause-of-another": one(
+        "an imported cause is found under the key of a repetition",
+        "upkeep.intake:Intake._linked",
+        ("self._key(cause)", "self._key(cause, 1)"),
+    ),
+    "hidden-shown": one(
+        "an event that was cancelled in the Rust original is read",
+        "upkeep.rust.source:RustSource._read",
+        ("and number not in hidden", ""),
+    ),
+    "rust-crc-ignored": one(
+        "a frame of the Rust original is read with a wrong checksum",
+        "journal.v1.frame:body_at",
+        ("if crc32(body) != checksum:", NEVER),
+    ),
+    "rust-hash-ignored": one(
+        "a payload of the Rust original is read with a wrong hash",
+        "journal.v1.frame:_payload",
+        ('data = b""\n        if content_hash(data) == due:', 'data = b""\n        if data:'),
+    ),
+    "rust-torn-anywhere": one(
+        "damage in a file of the Rust original ends the file",
+        "upkeep.rust.scan:Scan._torn",
+        ("if not is_end or", "if"),
     ),
     # ------------------------------------------------------------------------------------ processes
     "lock-not-watched": one(

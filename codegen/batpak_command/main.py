@@ -36,7 +36,11 @@ Stores:
   verify    Recompute every checksum, hash and link of a store.
   doctor    Say what is the matter with a store, and what to do.
   repair    Say what of a damaged store would be given up; with consent, do it.
+  stat      Say what is in a store.
+  dump      Print events in their order, those of the library itself included.
   decode    Print an event of a store, or a payload, as JSON.
+  import    Bring the events of another store over, each of them once.
+  export    Write events as JSON Lines, or as a store of the Rust original.
   key       Make a key that signs receipts and notes, or print its public half.
   receipt   Check a receipt without the store that it is from.
   proof     Prove to others that a store has an event, or check such a proof.

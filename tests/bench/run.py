@@ -36,6 +36,7 @@ from tests.bench.rows import (
     growth,
     guard,
     moves,
+    moving,
     opening,
     outcome,
     project,
@@ -68,6 +69,7 @@ class Row(Enum):
     PROJECT = "project"
     FEEDS = "feeds"
     WORKER = "worker"
+    IMPORT = "import"
 
 
 SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
@@ -88,6 +90,7 @@ SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
     Row.PROJECT: project.lines,
     Row.FEEDS: feeds.lines,
     Row.WORKER: workers.lines,
+    Row.IMPORT: moving.lines,
 }
 READS = frozenset({Row.GET, Row.STREAM, Row.SCAN})
 SYNCED = frozenset({Row.DURABLE, Row.GROUP})

@@ -22,6 +22,7 @@
     fork          processes                       child
     exit          exits                           child
     clock         walks
+    move          moving                          golden (a machine with files), the real stores
 
 `family` says what a job is, `report` runs them all at once and `test_proof` one by one; `sabotaged`
 runs them on an engine that was broken on purpose.
@@ -44,6 +45,7 @@ from tests.proof import (
     kill,
     killread,
     model,
+    moving,
     processes,
     repairs,
     rot,
@@ -56,7 +58,7 @@ from tests.proof.family import Job, Size
 
 _ROOMS: Final = (
     crash, sweep, killread, interrupt, consumers, copies, repairs, model, trace, rot, files, tamper,
-    fuzz, kill, inject, processes, exits, walks,
+    fuzz, kill, inject, processes, exits, walks, moving,
 )  # fmt: skip
 JOBS: Final[list[Job]] = [job for room in _ROOMS for job in room.JOBS]
 FAMILIES: Final = {

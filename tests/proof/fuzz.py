@@ -24,7 +24,15 @@ from typing import Final, NamedTuple, TypeAlias
 
 from batpak import wire
 from batpak.override import override
-from tests.proof import fuzz_bytes, fuzz_evidence, fuzz_footer, fuzz_store, fuzz_text, fuzz_values
+from tests.proof import (
+    fuzz_bytes,
+    fuzz_evidence,
+    fuzz_footer,
+    fuzz_rust,
+    fuzz_store,
+    fuzz_text,
+    fuzz_values,
+)
 from tests.proof.family import SEED, Job, Size, Tally
 from tests.proof.fuzz_bytes import Parser
 from tests.proof.fuzz_corpus import (
@@ -140,6 +148,10 @@ SUBJECTS: Final[dict[str, Subject]] = {
     "segment, right hashes": Subject(fuzz_bytes.parse_hashed_segment, _bent(_SEGMENTS), 4_000),
     "footer": Subject(fuzz_footer.parse_footer, _bent([BEHIND, *fuzz_footer.OTHERS]), 9_000),
     "footer, right checksums": Subject(fuzz_footer.parse_lying_footer, _lies, 1_000),
+    "Rust frame": Subject(fuzz_rust.parse_rust_frame, _bent(fuzz_rust.BODIES), 5_000),
+    "Rust segment": Subject(fuzz_rust.parse_rust_segment, _bent(fuzz_rust.SEGMENTS), 1_000),
+    "Rust index": Subject(fuzz_rust.parse_rust_index, _bent(fuzz_rust.INDEXES), 3_000),
+    "Rust ranges": Subject(fuzz_rust.parse_rust_ranges, _bent(fuzz_rust.RANGES), 3_000),
     "note": Subject(fuzz_values.parse_note, _bent(NOTES), 10_000),
     "receipt": Subject(
         fuzz_evidence.parse_receipt,
@@ -275,6 +287,19 @@ BOMBS: Final[dict[str, list[Callable[[int], bytes]]]] = {
     ],
     "footer": [lambda _: BEHIND[:-20] + b"\xff" * 20, lambda n: bytes(32 * n) + BEHIND[-48:]],
     "footer, right checksums": [lambda _: b"\0\xff\0" + b"\xff" * 200],
+    "Rust frame": [
+        lambda n: fuzz_rust.BODIES[1][:200] + b"\x91" * 32 * n,
+        lambda _: b"\x83" + pack("event") + b"\xdd\xff\xff\xff\xff",
+        lambda n: _many(0xDD, n, b"\x80"),
+    ],
+    "Rust segment": [
+        lambda _: fuzz_rust.SEGMENTS[0][:57] + b"\x0f\xff\xff\xff" + bytes(100),
+        lambda n: fuzz_rust.SEGMENTS[0][:57] + b"\xff" * 9 + b"\0\0\1\0\0\0\0\0\x83\xa5event" * n,
+        lambda n: fuzz_rust.SEGMENTS[0][:57] + bytes(32 * n),
+        lambda _: fuzz_rust.SEGMENTS[0][:-8] + b"\xff\xff\xff\xffSDX2",
+    ],
+    "Rust index": [lambda _: fuzz_rust.INDEXES[0][:12] + b"\xff" * 60],
+    "Rust ranges": [lambda n: fuzz_rust.RANGES[0][:12] + _many(0xDD, n, b"\x80")],
     "note": [
         lambda n: NOTES[0].replace(b"7", b"9" * 8 * n, 1),
         lambda n: NOTES[0] + b"\r\n" * 8 * n,

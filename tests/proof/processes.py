@@ -73,6 +73,7 @@ CALLS: Final[dict[str, Callable[[Store], object]]] = {
     "try_submit": lambda store: store.try_submit(USER, Counted(n=1)),
     "try_submit_batch": lambda store: store.try_submit_batch([BatchItem(USER, Counted(n=1))]),
     "pressure": lambda store: store.pressure(),
+    "import_events": lambda store: store.import_events([], namespace="mine"),
     "sync": lambda store: store.sync(),
     "checkpoint": lambda store: store.checkpoint(),
     "get": lambda store: store.get(0),

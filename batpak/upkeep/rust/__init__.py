@@ -1,0 +1,1 @@
+"""Stores of the Rust original (0.7): reading them in place, and writing one."""
