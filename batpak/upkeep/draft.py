@@ -49,14 +49,12 @@ def draft(platform: Platform, dest: StrPath, source: Directory) -> Generator[Dir
             _require_free(parent, name, source, full)
             _sweep(parent, name, platform)
         lock: Lock | None = None
-        while (
-            lock is None
-        ):  # else somebody took it for a leftover, in the moment in which it was new
+        while lock is None:
             temporary = f"{name}.tmp-{platform.entropy(8).hex()}"
             with _made(parent, temporary, full) as directory:
                 with layout.asking("create", directory.path), suppress(FileNotFoundError):
                     lock = _lock(directory, platform)
-                if lock is None:
+                if lock is None:  # somebody took it for a leftover in the moment it was new
                     continue
                 try:
                     yield directory

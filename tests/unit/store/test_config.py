@@ -119,7 +119,7 @@ def test_a_name_that_there_is_not_is_refused() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{}, "fast", Limits(), StoreConfig])
-def test_what_is_no_config_is_refused_before_anything_is_made(tmp_path: Path, wrong: Any) -> None:  # noqa: ANN401
+def test_what_is_no_config_is_refused_before_anything_is_made(tmp_path: Path, wrong: Any) -> None:  # noqa: ANN401  on purpose
     with pytest.raises(InvalidArgument, match="config"):
         Store.open(tmp_path / "s", wrong)
 

@@ -178,7 +178,9 @@ def test_a_fork_of_a_fork_lists_both(sim: SimPlatform) -> None:
             ids.append(store.store_id)
             store.fork(dest)
     with Store.open_read_only("three", SMALL_FAST, platform=sim) as last:
-        assert [(one.store_id, one.sequence) for one in last.lineage] == [*zip(ids, [1, 2, 3])]  # noqa: B905
+        assert [(one.store_id, one.sequence) for one in last.lineage] == list(
+            zip(ids, [1, 2, 3], strict=True)
+        )
         assert all(last.verify(since=note).ok for note in notes)
         assert last.open_report.events == 3
         last.fork("four")
@@ -254,7 +256,7 @@ def test_a_reader_may_fork_and_still_not_write(sim: SimPlatform) -> None:
     with Store.open_read_only("store", SMALL_FAST, platform=sim) as reader:
         reader.fork("fork")
         with pytest.raises(StoreReadOnly):
-            reader.append  # type: ignore[attr-defined]  # noqa: B018  # pyright: ignore  on purpose
+            reader.append  # type: ignore[attr-defined]  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  on purpose
     with open_at(sim, "fork") as fork:
         assert len(fork.lineage) == 1
 
