@@ -223,6 +223,7 @@ class Workers(Feeds):
             backoff_s=rest_s,
             park=park,
             closed=lambda: lane.closed or fetch.closed,
+            fenced=lambda: lane.open_fence is not None,
             staff=opened.staff,
             waiters=opened.waiters,
             platform=platform,

@@ -35,11 +35,15 @@ class Ticket(ABC, Generic[R]):
     """
 
     def __init__(
-        self, unit: Unit, platform: Platform, hurry: Callable[[], None], receipts: Receipts
+        self,
+        unit: Unit,
+        platform: Platform,
+        hurry: Callable[[float | None], None],
+        receipts: Receipts,
     ) -> None:
         self._unit, self._platform, self._hurry, self._receipts = unit, platform, hurry, receipts
         self._calls = unit.callbacks = deque()
-        self._asked = False
+        self._asked = False  # whether somebody knows what came of it
 
     def done(self) -> bool:
         """Whether it has been decided."""
@@ -88,7 +92,7 @@ class Ticket(ABC, Generic[R]):
         unit, now = self._unit, self._platform.monotonic_ns
         began = now()
         if unit.answer is None:
-            self._hurry()
+            self._hurry(timeout_s)
         while not unit.done:
             waited = (now() - began) / 1e9
             if timeout_s is not None and waited >= timeout_s:

@@ -125,7 +125,9 @@ class Model:
     ) -> None:
         """Keys that are known mean what they meant the first time."""
         first, keys = known[0], [_bytes_of(item.idempotency_key) or b"" for item in items]
-        if asked.idempotency_key is not None and not len(items) == len(known) == first.batch_count:
+        behind = _key_of_item(asked, len(items))
+        more = behind is not None and any(one.key == behind for one in self.events)
+        if behind is not None and (more or len(items) != len(known)):
             raise IdempotencyConflict(keys[0], KeyFault.COUNT, sequence=first.sequence)
         for index, key in enumerate(keys):
             if key not in [one.key for one in known]:
@@ -305,11 +307,17 @@ def _filled(asked: Asked) -> list[BatchItem]:
             if key is not None:
                 detail = "give the batch a key, or its items"
                 raise _at(index, asked, InvalidArgument("idempotency_key", detail))
-            key = operation_key("batpak/batch/1", _bytes_of(asked.idempotency_key) or b"", index)
+            key = _key_of_item(asked, index)
         cause = asked.caused_by if item.caused_by is None else item.caused_by
         talk = asked.correlation_id if item.correlation_id is None else item.correlation_id
         items.append(replace(item, idempotency_key=key, caused_by=cause, correlation_id=talk))
     return items
+
+
+def _key_of_item(asked: Asked, index: int) -> bytes | None:
+    """What the key of a batch makes the key of an item."""
+    key = _bytes_of(asked.idempotency_key)
+    return None if key is None else operation_key("batpak/batch/1", key, index)
 
 
 def _stored(item: BatchItem) -> tuple[EventKind, int, bytes]:

@@ -28,12 +28,12 @@ SWITCHES: Final[dict[str, Switch]] = {
     ),
     "ack-before-sync": one(
         "COMMIT answers after the write",
-        "commit.lane:Lane._carry_out",
+        "commit.flight:Flight._carry_out",
         ("if plan.sync and self._durable_end < tip.end:", NEVER),
     ),
     "publish-before-sync": one(
         "readers see what a power cut takes back",
-        "commit.lane:Lane._carry_out",
+        "commit.flight:Flight._carry_out",
         (
             lines("if plan.sync and self._durable_end < tip.end:"),
             lines(
@@ -47,7 +47,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     ),
     "no-sync-at-rotation": one(
         "a new file is begun behind one that is not durable",
-        "commit.lane:Lane._rotate",
+        "commit.flight:Flight._rotate",
         ("self._sync_all()", "pass"),
     ),
     "stamp-ahead": Switch(
@@ -77,7 +77,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     # ------------------------------------------------------------------------- refused and repeated
     "retry-sync": one(
         "a sync that failed is tried again",
-        "commit.lane:Lane._sync",
+        "commit.flight:Flight._sync",
         (
             lines("self._rotation.active.sync()"),
             lines(
@@ -90,7 +90,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     ),
     "no-poison": one(
         "writing goes on after a sync that failed",
-        "commit.lane:Lane._stop",
+        "commit.flight:Flight._stop",
         ("if self.poison is None:", NEVER),
         ("self.ended = True", "pass"),
     ),
@@ -101,7 +101,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     ),
     "no-cut": one(
         "what a refused write has left stays",
-        "commit.lane:Lane._undo",
+        "commit.flight:Flight._undo",
         ("rotation.active.undo(plan.offset, len(plan.data))", "pass"),
     ),
     "no-erase": one(
@@ -121,7 +121,7 @@ SWITCHES: Final[dict[str, Switch]] = {
         "a commit that was interrupted is dropped",
         (
             edit(
-                "commit.lane:Lane._settle_all",
+                "commit.flight:Flight._settle_all",
                 ("self._settle(self._intent)", "self._intent = None"),
             ),
             edit("commit.lane:Lane._round", ("self._settle(self._intent)", "self._intent = None")),
@@ -129,7 +129,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     ),
     "bound-before-rows": one(
         "events are visible before the index has them",
-        "commit.lane:Lane._carry_out",
+        "commit.flight:Flight._carry_out",
         (
             "        if plan.data:\n            self._rotation",
             "        table.bound = tip.sequence\n        if plan.data:\n            self._rotation",
@@ -283,7 +283,7 @@ SWITCHES: Final[dict[str, Switch]] = {
         "an expected version is not compared",
         (
             edit(
-                "commit.stage:Stage._judge",
+                "commit.judge:Judge.judge",
                 ("if expected is not None and expected != version:", NEVER),
             ),
             edit(
@@ -294,12 +294,12 @@ SWITCHES: Final[dict[str, Switch]] = {
     ),
     "key-ignored": one(
         "a key that was used before is not looked up",
-        "commit.stage:Stage._judge",
+        "commit.judge:Judge.judge",
         ("if requests[0].key is not None:", NEVER),
     ),
     "parent-unknown": one(
         "the parent of an event is not looked up",
-        "commit.stage:Stage._judge",
+        "commit.judge:Judge.judge",
         ("if request.parent is not None:", NEVER),
     ),
     "clock-goes-back": one(
@@ -413,7 +413,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     # ------------------------------------------------------------------------------------ processes
     "lock-not-watched": one(
         "a lock file that was replaced is not noticed",
-        "commit.lane:Lane._require_lock",
+        "commit.flight:Flight._require_lock",
         ("if not holds_lock:", NEVER),
     ),
     "child-unlocks": one(
@@ -423,7 +423,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     ),
     "sync-not-rewritten": one(
         "a sync with an unknown result is just done again",
-        "commit.lane:Lane._settle",
+        "commit.flight:Flight._settle",
         ("self._rewrite(plan.tip.end)", "pass"),
     ),
 }
