@@ -68,7 +68,7 @@ class VisibilityFence:
     ) -> None:
         self._fence, self._lane, self._limits, self._platform = fence, lane, limits, platform
         self._alive, self._writable, self._store = alive, writable, store
-        self._ended = False  # by a call of `commit` or `cancel`
+        self._cancelled = False  # by its owner
 
     @property
     def state(self) -> FenceState:
@@ -189,8 +189,6 @@ class VisibilityFence:
             if unit.receipts:
                 remember(error, unit.receipts)
             raise
-        finally:
-            self._ended = unit.answer is not None and unit.error is None
 
     def _committed(self, unit: Unit) -> tuple[AppendReceipt, ...]:
         self._lane.commit_fence(self._fence, unit)
@@ -210,7 +208,7 @@ class VisibilityFence:
                 self._lane.cancel_fence(fence)
         if fence.state in (FenceState.COMMITTED, FenceState.UNKNOWN):
             raise FenceError(fence.state)
-        self._ended = True
+        self._cancelled = True
 
     def __enter__(self) -> Self:
         return self
@@ -222,11 +220,12 @@ class VisibilityFence:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if error is None and not self._ended:
+            if error is None and not self._cancelled and self.state is not FenceState.COMMITTED:
                 self.commit()
         finally:
-            with suppress(BatpakError):  # what is raised already says more
-                self.cancel()
+            if self.state is FenceState.ACTIVE:
+                with suppress(BatpakError):  # what is raised already says more
+                    self.cancel()
 
     def __del__(self) -> None:
         fence = self._fence

@@ -34,6 +34,8 @@ class Ticket(ABC, Generic[R]):
     Dropping it is fire and forget; a failure that nobody asked for is logged as an error.
     """
 
+    _asked = True  # whether somebody knows what came of it; there is nothing to know yet
+
     def __init__(
         self,
         unit: Unit,
@@ -43,7 +45,7 @@ class Ticket(ABC, Generic[R]):
     ) -> None:
         self._unit, self._platform, self._hurry, self._receipts = unit, platform, hurry, receipts
         self._calls = unit.callbacks = deque()
-        self._asked = False  # whether somebody knows what came of it
+        self._asked = False
 
     def done(self) -> bool:
         """Whether it has been decided."""
