@@ -302,6 +302,39 @@ SWITCHES: Final[dict[str, Switch]] = {
         "commit.judge:Judge.judge",
         ("if request.parent is not None:", NEVER),
     ),
+    # --------------------------------------------------------------------------------------- fences
+    "fence-not-met": one(
+        "others write while a fence is open",
+        "commit.lane:Lane._stands_behind_fence",
+        ("return self._fence is not None and bool(unit.requests)", "return False"),
+    ),
+    "visible-in-two-steps": one(
+        "one part of a unit is visible before the other",
+        "commit.flight:Flight._carry_out",
+        (
+            lines("table.bound = tip.sequence", "self._answer(plan.units, plan.answers)"),
+            lines(
+                "table.bound = max(table.bound, tip.sequence - 1)",
+                "self._answer(plan.units, plan.answers)",
+                "table.bound = tip.sequence",
+            ),
+        ),
+    ),
+    "fence-counts-the-log-only": one(
+        "what a fence has staged does not count for what it stages next",
+        "commit.fence:Fence.version",
+        ("return self._versions.get(entity)", "return None"),
+    ),
+    "fence-forgets-keys": one(
+        "a key that a fence has staged is staged again",
+        "commit.fence:Fence.with_key",
+        ("item = self._keys.get(key)", "item = None"),
+    ),
+    "fence-stays": one(
+        "a fence that was cancelled still stops others",
+        "commit.lane:Lane._cancel",
+        ("if self._fence is not None and fence in (None, self._fence):", NEVER),
+    ),
     "clock-goes-back": one(
         "the clock of the log follows the wall clock back",
         "commit.stage:Stage._event",

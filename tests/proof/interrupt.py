@@ -34,7 +34,7 @@ from tests.proof.oracle import seen
 from tests.proof.workload import config_of
 
 ROOMS: Final = ("/batpak/commit/", "/batpak/index/tail.py", "/batpak/journal/active.py")
-# The first two hold the lock that a reader of a tail takes; what is raised in the third goes nowhere.
+# The first two hold the lock that a reader of a tail takes; what the third raises goes nowhere.
 OPAQUE: Final = {"catch_up", "_group_rows", "__del__"}
 STEP: Final = 31  # by default at every so many lines, except where a unit says another number
 KEY: Final = "the unit"
