@@ -193,6 +193,7 @@ class Lane(Flight):
                 return
             unit.requests, unit.size = tuple(fence.requests), fence.size
             if unit.requests:
+                self._table.tail.freeze()  # else that is done when the fence should be seen
                 self._commit([unit], unit.durable)
             else:
                 self._end_fence(FenceState.COMMITTED, ())

@@ -51,9 +51,11 @@ from batpak.region import Region
 from batpak.report import Busy, BusyReason, Watermark
 from batpak.store import Store
 from batpak.system import EventParked
+from batpak.testing.disk import Call
 from batpak.testing.faults import Part, Partial
 from batpak.testing.handles import SimWriteFile
 from batpak.testing.platform import SimPlatform
+from batpak.testing.watched import watched
 from batpak.wire import RAW
 from tests.facts import FAST, PLAIN, USER, Counted, Said
 
@@ -532,28 +534,27 @@ def test_a_commit_waits_for_what_it_is_told_to(sim: SimPlatform) -> None:
 
 def test_a_commit_that_is_not_begun_in_time_leaves_it_open(tmp_path: Path) -> None:
     held, go = threading.Event(), threading.Event()
-    with Store.open(tmp_path / "store", FAST) as store:
-        fence = store.visibility_fence()
-        fence.append(USER, Counted(n=0))
-        lane = store._lane
 
-        def wait() -> None:
+    def wait(call: Call) -> None:
+        if call.kind == "sync" and call.path.endswith(".fbat") and threads:
             held.set()
             go.wait(10)
 
-        def hold() -> None:
-            lane.hold(wait)
-
-        thread = threading.Thread(target=hold)
-        thread.start()
-        held.wait(10)
+    threads: list[threading.Thread] = []
+    with Store.open(tmp_path / "store", FAST, platform=watched(REAL, before=wait)) as store:
+        store.append(USER, Counted(n=0))
+        fence = store.visibility_fence()
+        fence.append(USER, Counted(n=1))
+        threads.append(threading.Thread(target=store.sync))
+        threads[0].start()
+        assert held.wait(10)
         with pytest.raises(WaitTimeout) as caught:
             fence.commit(timeout_s=0.01)
         go.set()
-        thread.join(10)
+        threads[0].join(10)
         assert caught.value.state is WriteState.NOT_WRITTEN
         assert fence.state is FenceState.ACTIVE
-        assert store.count() == 0
+        assert store.count() == 1
         assert len(fence.commit(timeout_s=10)) == 1
 
 
