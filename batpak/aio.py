@@ -19,16 +19,18 @@ from uuid import UUID
 
 from batpak.append import AppendReceipt, BatchItem, Cause
 from batpak.arguments import seconds_of
+from batpak.commit.fence import FenceError
 from batpak.commit.ticket import R, Ticket
 from batpak.coordinate import Coordinate
 from batpak.errors import StoreClosed, WaitTimeout
 from batpak.event import Q, StoredEvent
+from batpak.faults import FenceState
 from batpak.payload import EventPayload
 from batpak.read.cursor import Cursor
 from batpak.read.projection import Projection, S
 from batpak.read.subscription import EndReason, Notification, Subscription, SubscriptionEnded
 from batpak.reader import StoreReader
-from batpak.report import Busy, Frontier, Watermark
+from batpak.report import Busy, BusyReason, Frontier, Watermark
 from batpak.store import Store
 
 PATIENCE_S: Final = 1.0  # between two looks of a task that was not woken
@@ -48,6 +50,8 @@ async def append(
 ) -> AppendReceipt:
     """Store one event. See `Store.append`. While the line is full, the task sleeps.
 
+    It does not for an open fence: another task of the same loop may have to commit that.
+
     What is wrong with the arguments is raised by the await. If it is cancelled, the event is stored
     all the same, unless the task was sleeping in front of a full line.
     """
@@ -64,7 +68,7 @@ async def append(
         )
         if not isinstance(ticket, Busy):
             return await result(ticket)
-        await asyncio.sleep(ticket.retry_after_ms / 1000)
+        await _room(ticket)
 
 
 async def append_batch(
@@ -86,11 +90,27 @@ async def append_batch(
         )
         if not isinstance(ticket, Busy):
             return await result(ticket)
-        await asyncio.sleep(ticket.retry_after_ms / 1000)
+        await _room(ticket)
+
+
+async def _room(busy: Busy) -> None:
+    """Sleep until the line may have room.
+
+    Raises:
+        FenceError: A fence is in the way, as it is for `Store.append`; its owner may be waiting.
+    """
+    if busy.reason is BusyReason.FENCE:
+        raise FenceError(FenceState.ACTIVE)
+    await asyncio.sleep(busy.retry_after_ms / 1000)
 
 
 async def result(ticket: Ticket[R]) -> R:
-    """Wait until a submission is decided. See `Ticket.result`."""
+    """Wait until a submission is decided. See `Ticket.result`.
+
+    Raises:
+        InvalidArgument: It is of a fence that is open: this task may be the one to commit it.
+    """
+    ticket.hasten()
     done = asyncio.Event()
     ticket.add_done_callback(_setter(done))
     await done.wait()

@@ -78,6 +78,15 @@ class Ticket(ABC, Generic[R]):
         self._asked = True
         return self._unit.error
 
+    def hasten(self) -> None:
+        """Help it along, as somebody does who is going to wait for it.
+
+        Raises:
+            InvalidArgument: It is of a fence that is open, and is decided when that is committed.
+        """
+        if self._unit.answer is None:
+            self._hurry(None)
+
     def add_done_callback(self, call: Callable[[], None]) -> None:
         """Have a function called once when it is decided, at once if it is already.
 
