@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from batpak.claim import Claim
     from batpak.clock import Hlc
     from batpak.commit.applier import Applier
+    from batpak.commit.fence import FenceError
     from batpak.commit.ticket import AppendTicket, BatchTicket, interrupted_receipt
     from batpak.config import Durability, Limits, OpenVerify, Signing, StoreConfig, SyncMode
     from batpak.coordinate import Coordinate
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
         CoordinateFault,
         Damage,
         DecodeStage,
+        FenceState,
         KeyFault,
         KindFault,
         ParentFault,
@@ -81,6 +83,7 @@ if TYPE_CHECKING:
         SigningFault,
         WriteState,
     )
+    from batpak.fence import VisibilityFence
     from batpak.guard.bypass import BypassAudit, BypassReason, BypassReceipt
     from batpak.guard.gates import Gate, GateSet
     from batpak.guard.proposal import Proposal
@@ -91,6 +94,7 @@ if TYPE_CHECKING:
     from batpak.kind import EventKind
     from batpak.machine import Machine
     from batpak.note import CheckpointNote
+    from batpak.outbox import Outbox
     from batpak.payload import AnyPayload, EventPayload, FormerPayload, OpenEnum, WireEnum
     from batpak.pipeline import Committed, Pipeline
     from batpak.proof import Proof
@@ -124,6 +128,7 @@ if TYPE_CHECKING:
     from batpak.report import (
         Ancestor,
         Busy,
+        BusyReason,
         CopiedFile,
         Finding,
         ForkReport,
@@ -169,7 +174,8 @@ __all__ = [  # noqa: RUF022  in reading order
     # kept
     "Store", "StoreReader", "StoreConfig", "Limits", "Durability", "SyncMode", "OpenVerify",
     "BatchItem", "PriorItem", "RawPayload", "Cause", "AppendReceipt", "Claim", "AppendTicket",
-    "BatchTicket", "Busy", "WriterPressure", "interrupted_receipt",
+    "BatchTicket", "Busy", "BusyReason", "WriterPressure", "interrupted_receipt", "Outbox",
+    "VisibilityFence",
     # vouched for, and proved to others
     "SigningKey", "VerifyKey", "Signing", "verify_receipt", "Proof", "TrustVerdict", "Signed",
     "Unsigned", "Invalid", "InvalidReason",
@@ -198,7 +204,7 @@ __all__ = [  # noqa: RUF022  in reading order
     "UsageError", "InvalidArgument", "InvalidCoordinate", "CoordinateFault", "InvalidKind",
     "KindFault", "KindMismatch", "UnknownKind", "RegistryError", "PayloadInvalid", "TooLarge",
     "ConflictError", "VersionConflict", "StaleState", "IdempotencyConflict", "KeyFault",
-    "UnknownParent", "ParentFault", "EventNotFound",
+    "UnknownParent", "ParentFault", "EventNotFound", "FenceError", "FenceState",
     "UnavailableError", "StoreLocked", "StoreClosed", "StoreReadOnly", "ForkedStoreError",
     "StorePoisoned", "WaitTimeout", "WriteState", "SubscriptionEnded", "EndReason",
     "StorageError", "StorageFailed", "DurabilityUnknown",
@@ -220,6 +226,7 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "claim": "Claim",
     "clock": "Hlc",
     "commit.applier": "Applier",
+    "commit.fence": "FenceError",
     "commit.ticket": "AppendTicket BatchTicket interrupted_receipt",
     "config": "Durability Limits OpenVerify Signing StoreConfig SyncMode",
     "coordinate": "Coordinate",
@@ -234,8 +241,9 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
         UnavailableError UnknownKind UnknownParent UsageError VersionConflict WaitTimeout""",
     "event": "EventFlags EventHeader IndexEntry StoredEvent",
     "faults": """
-        CheckpointFault CoordinateFault Damage DecodeStage KeyFault KindFault ParentFault
-        ReceiptFault SigningFault WriteState""",
+        CheckpointFault CoordinateFault Damage DecodeStage FenceState KeyFault KindFault
+        ParentFault ReceiptFault SigningFault WriteState""",
+    "fence": "VisibilityFence",
     "guard.bypass": "BypassAudit BypassReason BypassReceipt",
     "guard.gates": "Gate GateSet",
     "guard.proposal": "Proposal",
@@ -246,6 +254,7 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "kind": "EventKind",
     "machine": "Machine",
     "note": "CheckpointNote",
+    "outbox": "Outbox",
     "payload": "AnyPayload EventPayload FormerPayload OpenEnum WireEnum",
     "pipeline": "Committed Pipeline",
     "proof": "Proof",
@@ -264,8 +273,9 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "reader": "StoreReader",
     "region": "KindFilter Region",
     "report": """
-        Ancestor Busy CopiedFile Finding ForkReport Frontier Health HealthState Mode NoteFault
-        OpenReport RepairReport SnapshotReport Stats Torn VerifyReport Watermark WriterPressure""",
+        Ancestor Busy BusyReason CopiedFile Finding ForkReport Frontier Health HealthState Mode
+        NoteFault OpenReport RepairReport SnapshotReport Stats Torn VerifyReport Watermark
+        WriterPressure""",
     "signing.signing_key": "SigningKey",
     "signing.verdict": "Invalid InvalidReason Signed TrustVerdict Unsigned",
     "signing.verify_key": "VerifyKey",

@@ -20,18 +20,19 @@ from uuid import UUID
 
 from batpak.append import AppendReceipt, BatchItem, Cause
 from batpak.arguments import require_some, seconds_of, timeout_of
+from batpak.commit.fence import FenceError
 from batpak.commit.ticket import R, Ticket, remember
 from batpak.coordinate import Coordinate
 from batpak.errors import StoreClosed, WaitTimeout
 from batpak.event import Q, StoredEvent
-from batpak.faults import WriteState
+from batpak.faults import FenceState, WriteState
 from batpak.payload import EventPayload
 from batpak.read.cursor import Cursor
 from batpak.read.projection import CONSISTENT, Fold, Freshness, S
 from batpak.read.source import Source
 from batpak.read.subscription import EndReason, Notification, Subscription, SubscriptionEnded
 from batpak.reader import StoreReader
-from batpak.report import Busy, Frontier, Watermark
+from batpak.report import Busy, BusyReason, Frontier, Watermark
 from batpak.store import Store
 from batpak.waits import mark_of
 
@@ -53,6 +54,8 @@ async def append(
     timeout_s: float | None = None,
 ) -> AppendReceipt:
     """Store one event. See `Store.append`. While the line is full, the task sleeps.
+
+    It does not for an open fence: another task of the same loop may have to commit that.
 
     What is wrong with the arguments is raised by the await. If it is cancelled, the event is stored
     all the same, unless the task was sleeping in front of a full line.
@@ -161,12 +164,28 @@ async def _taken(submit: Callable[[], Ticket[R] | Busy]) -> R:
         ticket = submit()
         if not isinstance(ticket, Busy):
             return await result(ticket)
-        await asyncio.sleep(ticket.retry_after_ms / 1000)
+        await _room(ticket)
+
+
+async def _room(busy: Busy) -> None:
+    """Sleep until the line may have room.
+
+    Raises:
+        FenceError: A fence is in the way, as it is for `Store.append`; its owner may be waiting.
+    """
+    if busy.reason is BusyReason.FENCE:
+        raise FenceError(FenceState.ACTIVE)
+    await asyncio.sleep(busy.retry_after_ms / 1000)
 
 
 async def result(ticket: Ticket[R]) -> R:
-    """Wait until a submission is decided. See `Ticket.result`."""
+    """Wait until a submission is decided. See `Ticket.result`.
+
+    Raises:
+        InvalidArgument: It is of a fence that is open: this task may be the one to commit it.
+    """
     require_some("ticket", ticket, Ticket)
+    ticket.hasten()
     done = asyncio.Event()
     ticket.add_done_callback(_setter(done))
     await done.wait()

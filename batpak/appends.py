@@ -8,6 +8,7 @@ from uuid import UUID
 
 from batpak.append import AppendReceipt, BatchItem, Cause, RawPayload
 from batpak.commit import request
+from batpak.commit.fence import Fence
 from batpak.commit.lane import Lane
 from batpak.commit.limit import Limit
 from batpak.commit.request import Request
@@ -18,14 +19,16 @@ from batpak.coordinate import Coordinate
 from batpak.diagnostics import percentile_us
 from batpak.errors import StoreClosed, StorePoisoned, WaitTimeout
 from batpak.faults import WriteState
+from batpak.fence import VisibilityFence
 from batpak.guard import trace
 from batpak.guard.verdict import Denial
 from batpak.kind import EventKind
 from batpak.opened import Opened
+from batpak.outbox import Outbox
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.reader import StoreReader
-from batpak.report import Busy, Frontier, Watermark, WriterPressure
+from batpak.report import Busy, BusyReason, Frontier, Watermark, WriterPressure
 from batpak.waits import Wanted, mark_of
 from batpak.wire import Encoded
 
@@ -76,6 +79,7 @@ class Appends(StoreReader):
         Raises:
             InvalidArgument, InvalidCoordinate, InvalidKind, PayloadInvalid, TooLarge: The call
                 cannot succeed as written.
+            FenceError: A visibility fence is open.
             IdempotencyConflict, VersionConflict, UnknownParent: The log says otherwise.
             StorageFailed: The system refused; the write was undone.
             DurabilityUnknown: A sync was refused. Only an open can tell; repeating is safe with a
@@ -249,6 +253,7 @@ class Appends(StoreReader):
         full, this call commits some of it first. Arguments as in `append`, and checked here.
 
         Raises:
+            FenceError: A visibility fence is open.
             As `append` for what can be told without the log; the ticket raises the rest.
         """
         self._writable()
@@ -292,7 +297,8 @@ class Appends(StoreReader):
     ) -> AppendTicket | Busy:
         """As `submit`, but never waits: where too much stands in line, nothing is taken.
 
-        That is from `Limits.pressure_pct` of what the line may hold.
+        That is from `Limits.pressure_pct` of what the line may hold. Nor is anything taken while a
+        visibility fence is open.
 
         Raises:
             As `submit`, busy or not.
@@ -324,6 +330,62 @@ class Appends(StoreReader):
         unit = self._batch(items, idempotency_key, caused_by, correlation_id)
         return self._busy() or self._batch_ticket(unit, self._lane.put)
 
+    def outbox(
+        self, *, correlation_id: UUID | None = None, caused_by: Cause | None = None
+    ) -> Outbox:
+        """A list of events in memory, to be stored as one batch that can be repeated safely.
+
+        with store.outbox() as outbox:
+            outbox.stage(order, OrderPlaced(...))
+            outbox.stage(stock, StockTaken(...))
+
+        Args:
+            correlation_id: For items that name none.
+            caused_by: For items that name no cause.
+        """
+        self._writable()
+        return Outbox(
+            self._config.limits,
+            self._opened.platform,
+            correlation_id=correlation_id,
+            caused_by=caused_by,
+            writable=self._writable,
+            store=self._stored,
+            submit=lambda unit: self._batch_ticket(unit, self._lane.submit),
+        )
+
+    def visibility_fence(self) -> VisibilityFence:
+        """Open a fence: what is staged on it is stored, and seen, as one when it is committed.
+
+        with store.visibility_fence() as fence:
+            fence.append(order, OrderPlaced(...))
+            fence.append_batch(lines)
+
+        While it is open nothing else is stored by this handle: not by this thread either. Reads go
+        on and see nothing of it.
+
+        Raises:
+            FenceError: Another one is open.
+            StoreClosed, StorePoisoned, ForkedStoreError: This handle does not write.
+        """
+        self._writable()
+        lane, platform = self._lane, self._opened.platform
+        fence = Fence(self._thread_id(), self._config.limits, platform.monotonic_ns)
+        try:
+            lane.enter_fence(fence)
+            return VisibilityFence(
+                fence,
+                lane,
+                self._config.limits,
+                platform,
+                alive=self._alive,
+                writable=self._writable,
+                store=self._stored,
+            )
+        except BaseException:
+            fence.lost = True  # it may be open, and nobody has it
+            raise
+
     def pressure(self) -> WriterPressure:
         """How much stands in line."""
         self._alive()
@@ -332,11 +394,15 @@ class Appends(StoreReader):
     def _busy(self) -> Busy | None:
         """Why nothing is taken now, if that is so."""
         lane, limits = self._lane, self._config.limits
+        fence = lane.open_fence
+        if fence is not None:
+            return Busy(BusyReason.FENCE, lane.pressure, fence.retry_after_ms)
         if not lane.fills(limits.pressure_pct):
             return None
         pressure = lane.pressure
         groups = pressure.queued // limits.group_max_requests + 1
-        return Busy(pressure, 1 + groups * percentile_us(list(lane.syncs), 0.5) // 1000)
+        in_ms = 1 + groups * percentile_us(list(lane.syncs), 0.5) // 1000
+        return Busy(BusyReason.PRESSURE, pressure, in_ms)
 
     def _ticket(self, unit: Unit, put: Callable[[Unit], None]) -> AppendTicket:
         ticket = AppendTicket(unit, self._opened.platform, self._lane.hurry, self._lane.receipts)
@@ -349,14 +415,18 @@ class Appends(StoreReader):
         return ticket
 
     def _stored(
-        self, unit: Unit, wait_for: Watermark | None, timeout_s: float | None
+        self,
+        unit: Unit,
+        wait_for: Watermark | None,
+        timeout_s: float | None,
+        commit: Callable[[Unit], tuple[AppendReceipt, ...]] | None = None,
     ) -> tuple[AppendReceipt, ...]:
         """Commit a unit in time, and wait until its events have come as far as its caller wants."""
         mark = None if wait_for is None else mark_of("wait_for", wait_for)
         limit = unit.limit = self._limit(timeout_s)
         unit.durable = mark is Watermark.DURABLE
-        receipts = self._lane.commit(unit)
-        if mark is Watermark.APPLIED:  # all others are reached by a commit
+        receipts = (commit or self._lane.commit)(unit)
+        if receipts and mark is Watermark.APPLIED:  # all others are reached by a commit
             last = max(receipt.sequence for receipt in receipts)
             try:
                 self._wait(Wanted(mark, last, state=WriteState.COMMITTED), limit)
@@ -422,5 +492,5 @@ class Appends(StoreReader):
             self._thread_id(),
             size,
             batch=True,
-            batch_key=idempotency_key is not None,
+            key_behind=request.key_behind(idempotency_key, len(requests)),
         )

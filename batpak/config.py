@@ -54,6 +54,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     payload_max_bytes: int = 1 << 20  # encoded payload, per event
     batch_max_items: int = 256
     batch_max_bytes: int = 8 << 20  # payloads and extensions of one batch
+    fence_max_items: int = 65_536  # staged in one visibility fence
+    fence_max_bytes: int = 64 << 20  # of their payloads and extensions
+    fence_timeout_s: float = 60.0  # the next writer cancels a fence that is open for longer
     group_max_requests: int = 256  # committed under one sync when callers contend
     queue_capacity: int = 4096  # submissions waiting for the lane
     queue_max_bytes: int = 64 << 20  # of their payloads
@@ -120,6 +123,8 @@ class StoreConfig(Struct, frozen=True, kw_only=True):
             ("payload_max_bytes", 1, 16 << 20),
             ("batch_max_items", 1, 4096),
             ("batch_max_bytes", limits.payload_max_bytes, 64 << 20),
+            ("fence_max_items", 1, 1_000_000),
+            ("fence_max_bytes", limits.batch_max_bytes, 1 << 30),
             ("group_max_requests", 1, 4096),
             ("queue_capacity", 1, 1_000_000),
             ("queue_max_bytes", limits.payload_max_bytes, 4 << 30),
@@ -128,9 +133,13 @@ class StoreConfig(Struct, frozen=True, kw_only=True):
             ("fd_budget", 4, 4096),
         ):
             _require(f"limits.{name}", getattr(limits, name), low, high)
-        wait = limits.close_timeout_s
-        if type(wait) not in (int, float) or not 0 <= wait <= 3600:
-            raise InvalidArgument("limits.close_timeout_s", f"{wait!r} is not in 0..3600")
+        for name, least_s, most_s in (
+            ("fence_timeout_s", 0.1, 86_400),
+            ("close_timeout_s", 0, 3600),
+        ):
+            wait = getattr(limits, name)
+            if type(wait) not in (int, float) or not least_s <= wait <= most_s:
+                raise InvalidArgument(f"limits.{name}", f"{wait!r} is not in {least_s}..{most_s}")
 
 
 _CACHE: Final = ("get", "put", "delete", "sync")

@@ -222,7 +222,8 @@ class IdempotencyConflict(ConflictError):
 def _key_sentence(error: IdempotencyConflict) -> str:
     if error.reason is KeyFault.DIFFERS:
         names = ", ".join(sorted(error.differs))
-        return f"the key of event {error.sequence} was used again with another {names}"
+        first = "an earlier item" if error.sequence is None else f"event {error.sequence}"
+        return f"the key of {first} was used again with another {names}"
     return {
         KeyFault.PARTIAL: "some items of the batch are stored already, and some are not",
         KeyFault.MIXED: "some items of the batch have an idempotency key, and some have none",

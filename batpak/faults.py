@@ -65,6 +65,25 @@ class ParentFault(StrEnum):
     PRIOR_ITEM = "prior-item"  # not an earlier item of the same batch
 
 
+class FenceState(StrEnum):
+    """How a visibility fence stands."""
+
+    ACTIVE = "active"  # open: nothing but what it stages is stored
+    COMMITTED = "committed"
+    CANCELLED = "cancelled"  # by its owner, or because it was lost or the store was closed
+    EXPIRED = "expired"  # it was left open for too long, and somebody else was to write
+    UNKNOWN = "unknown"  # its commit was not known to be durable: only an open can tell
+
+
+FENCE_HINTS: Final = {
+    FenceState.ACTIVE: "repeat it when the fence is over, or stage it on the fence",
+    FenceState.COMMITTED: "open another fence",
+    FenceState.CANCELLED: "nothing of it is stored; do it again in another fence",
+    FenceState.EXPIRED: "nothing of it is stored; commit sooner, or raise limits.fence_timeout_s",
+    FenceState.UNKNOWN: "open the store again; repeating with the same idempotency keys is safe",
+}
+
+
 class WriteState(StrEnum):
     """What is known of a write when time ran out."""
 

@@ -71,6 +71,8 @@ _VERBS: Final = frozenset(
         "submit_batch",
         "try_submit",
         "try_submit_batch",
+        "outbox",
+        "visibility_fence",
         "pressure",
         "sync",
         "import_events",

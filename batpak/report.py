@@ -230,11 +230,20 @@ class WriterPressure(Struct, frozen=True):
         return self.queued == 0
 
 
-class Busy(Struct, frozen=True):
-    """Why `Store.try_submit` has taken nothing: too much stands in line already."""
+class BusyReason(StrEnum):
+    """Why nothing is taken."""
 
+    PRESSURE = "pressure"  # too much stands in line already
+    FENCE = "fence"  # a visibility fence is open
+
+
+class Busy(Struct, frozen=True):
+    """Why `Store.try_submit` has taken nothing, and when to come back."""
+
+    reason: BusyReason
     pressure: WriterPressure
-    retry_after_ms: int  # by then, as fast as it goes now, the line is empty
+    retry_after_ms: int
+    """A guess: as fast as it goes now the line is empty then, or the fence open twice as long."""
 
 
 class HealthState(StrEnum):

@@ -7,6 +7,7 @@ with Store.open("orders") as store:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Final, cast
 
 from batpak import wire
@@ -20,7 +21,7 @@ from batpak.config import StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.diagnostics import Diagnostics, percentile_us
 from batpak.disk.seam import StrPath
-from batpak.errors import InvalidArgument
+from batpak.errors import BatpakError, InvalidArgument
 from batpak.flow import watched
 from batpak.journal.active import ActiveFile
 from batpak.journal.segment import Tip
@@ -268,6 +269,17 @@ class Store(Appends, Workers):
         self._writable()
         lane = self._lane
         return lane.hold(lambda: self._noted(lane.synced(), cursors=cursors))
+
+    @override
+    def close(self) -> None:
+        """End the log in order, and give the directory back. See `StoreReader.close`.
+
+        An open fence is cancelled; what stands in line is stored.
+        """
+        if self._pid() == self._opener_pid and self._lane.open_fence is not None:
+            with suppress(BatpakError):  # workers may wait for it to be over
+                self._lane.cancel_fence()
+        super().close()
 
     @override
     def _end(self) -> None:

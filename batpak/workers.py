@@ -274,6 +274,7 @@ class Workers(Feeds):
                 park=park,
                 applier=applier,
                 closed=lambda: lane.closed or fetch.closed,
+                fenced=lambda: lane.open_fence is not None,
                 staff=opened.staff,
                 waiters=opened.waiters,
                 platform=platform,

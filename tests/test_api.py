@@ -26,8 +26,8 @@ FRONT = """
     Proposal Pipeline Committed BypassReason BypassReceipt BypassAudit
     Machine Handle StateData Transition Guarded Ledger edge edges
     Store StoreReader StoreConfig Limits Durability SyncMode OpenVerify BatchItem PriorItem
-    RawPayload Cause AppendReceipt Claim AppendTicket BatchTicket Busy WriterPressure
-    interrupted_receipt
+    RawPayload Cause AppendReceipt Claim AppendTicket BatchTicket Busy BusyReason
+    WriterPressure interrupted_receipt Outbox VisibilityFence
     SigningKey VerifyKey Signing verify_receipt Proof TrustVerdict Signed Unsigned Invalid
     InvalidReason
     StoredEvent IndexEntry EventHeader Form Page Ancestry AncestryEnd CausalPath CausalEnd Impact
@@ -45,7 +45,7 @@ FRONT = """
     UsageError InvalidArgument InvalidCoordinate CoordinateFault InvalidKind KindFault KindMismatch
     UnknownKind RegistryError PayloadInvalid TooLarge
     ConflictError VersionConflict StaleState IdempotencyConflict KeyFault UnknownParent
-    ParentFault EventNotFound
+    ParentFault EventNotFound FenceError FenceState
     UnavailableError StoreLocked StoreClosed StoreReadOnly ForkedStoreError StorePoisoned
     WaitTimeout WriteState SubscriptionEnded EndReason
     StorageError StorageFailed DurabilityUnknown

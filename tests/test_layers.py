@@ -18,8 +18,9 @@ LINES_MAX = 500
 # One table per package, top floor first, floors parted by "/". A module imports from lower floors
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
-    "batpak": """cli testing aio sqlite / store / appends / flow reader workers / feeds
-        / projections / waits / opened queries / upkeep / read / commit / recovery / journal index
+    "batpak": """cli testing aio sqlite / store / appends / fence outbox / flow reader workers
+        / feeds / projections / waits / opened queries / upkeep / read / commit / recovery
+        / journal index
         / pipeline machine abi
         / snapshot / edge_table / guard append_receipt / typestate append proof
         / note claim / event / record system / diagnostics / wire meaning / region / payload
@@ -41,8 +42,8 @@ FLOORS = {
         / imported""",
     "batpak.upkeep.rust": "source export / numbers / scan / files",
     "batpak.recovery": "restore / footer / decide",
-    "batpak.commit": """lane / line rotation / sealer / stage ticket applier / waiters
-        / unit worker / request limit""",
+    "batpak.commit": """lane / flight / fence line rotation / sealer stage ticket applier
+        / judge waiters / unit worker / request limit""",
     "batpak.journal": "active scan head / segment chain v1 / frame / header / layout",
     "batpak.journal.v1": "index footer ranges / row / frame header",
     "batpak.index": "query / table sealed / sidx / tail / row",

@@ -144,8 +144,11 @@ class Line(ABC):
             with suppress(StoreClosed):
                 self._serve_queue()
 
-    def hurry(self) -> None:
-        """Commit what stands in line, if this thread calls callbacks, and may be who has to."""
+    def hurry(self, timeout_s: float | None) -> None:  # noqa: ARG002  it takes no part of that
+        """Commit what stands in line, if this thread calls callbacks, and may be who has to.
+
+        Who waits for a ticket asks for it first.
+        """
         if self._thread_id() in self._calling:
             self._serve_queue()
 

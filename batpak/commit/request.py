@@ -154,7 +154,7 @@ def check_batch(
         if index == limits.batch_max_items:
             raise TooLarge("number of items in a batch", index + 1, limits.batch_max_items)
         try:
-            one = _check_item(item, index, limits.payload_max_bytes)
+            one = check_item(item, index, limits.payload_max_bytes)
             if key is not None and one.key is not None:
                 raise InvalidArgument("idempotency_key", "give the batch a key, or its items")
         except BatpakError as error:
@@ -182,7 +182,21 @@ def item_key(key: bytes, index: int) -> bytes:
     return operation_key("batpak/batch/1", key, index)
 
 
-def _check_item(item: object, index: int, payload_bytes_max: int) -> Request:
+def key_behind(key: str | bytes | None, count: int) -> bytes | None:
+    """The key that an item behind so many has, in a batch of this key; no key: none.
+
+    A batch that was stored under the key had no more items than are known if that one is not known.
+    """
+    return None if key is None else item_key(_key(key), count)
+
+
+def check_item(item: object, index: int, payload_bytes_max: int) -> Request:
+    """Make the request of one item, of which so many come before it in its batch.
+
+    Raises:
+        As `check`.
+        UnknownParent: Its PriorItem is none of those.
+    """
     if not isinstance(item, BatchItem):
         raise InvalidArgument("items", f"must be BatchItems, not {type(item).__name__}")
     prior = item.caused_by

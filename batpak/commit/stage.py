@@ -1,6 +1,6 @@
 """What a group becomes: units, judged against the log and each other, as one plan.
 
-    judge   may it be?  the idempotency key, the expected version, the parent
+    judge   may it be?  see `judge`
     stage   what will it be?  sequence, version, clock, id, hashes, frames, rows, receipts
 
 Nothing here changes anything: numbers, clock and ids advance when a plan is published, so a
@@ -22,20 +22,19 @@ from msgspec.structs import replace
 from batpak import record
 from batpak.append import AppendReceipt
 from batpak.clock import next_time
+from batpak.commit.judge import Judge, Known, known_event, receipts_of
 from batpak.commit.request import Request
 from batpak.commit.unit import Answer, Unit
 from batpak.config import Durability
-from batpak.coordinate import Coordinate
-from batpak.digest import blake3_of, content_hash
-from batpak.errors import BatpakError, IdempotencyConflict, UnknownParent, VersionConflict
+from batpak.digest import blake3_of
+from batpak.errors import BatpakError
 from batpak.event import framed_name, hash_prefix
-from batpak.faults import KeyFault
-from batpak.ids import ID_BYTES, NO_ID
-from batpak.index.row import Change, EntityHead, Part, Row, Scope
+from batpak.ids import NO_ID
+from batpak.index.row import Change, EntityHead, Row, Scope
 from batpak.index.table import Table
 from batpak.journal.frame import encode as encode_frame
-from batpak.journal.segment import Segments, Tip
-from batpak.record import EVENT, MARK, NO_OPT, pack_fields, uuid_of
+from batpak.journal.segment import Tip
+from batpak.record import EVENT, MARK, NO_OPT, pack_fields
 
 POOL_BYTES: Final = 8192
 _POOL: Final = struct.Struct(f">{POOL_BYTES // 8}Q")
@@ -81,7 +80,7 @@ class Stage:
     Args:
         store_id: Bound into every hash.
         table: The index.
-        segments: The frames.
+        judge: Of the same log.
         durability: The level that receipts of this handle name.
         wall_ns: The wall clock; the log's own clock never goes back with it.
         entropy: That many unpredictable bytes.
@@ -91,14 +90,13 @@ class Stage:
         self,
         store_id: UUID,
         table: Table,
-        segments: Segments,
+        judge: Judge,
         durability: Durability,
         wall_ns: Callable[[], int],
         entropy: Callable[[int], bytes],
     ) -> None:
         self._store_id, self._hash_prefix = store_id, hash_prefix(store_id.bytes)
-        self._table, self._segments = table, segments
-        self._durability = durability
+        self._table, self._judge, self._durability = table, judge, durability
         self._wall_ns, self._entropy = wall_ns, entropy
         self._pool: list[int] = []
 
@@ -115,21 +113,22 @@ class Stage:
             plan = self._plan_plain(group, tip, seed, sync)
             if plan is not None:
                 return plan
-        tail = self._table.tail
+        tail, judge = self._table.tail, self._judge
         first, row, begin = tail.count, tail.count, tip
         now_ms, stamp = self._wall_ns() // 1_000_000, _U64(tip.durable)
         draft = Draft(tip.durable)
         heads, rows, frames = draft.heads, list[Row](), list[bytes]()
         answers: list[Answer] = []
         for unit in group:
-            try:
-                known = self._judge(unit, draft)
-            except BatpakError as error:
-                answers.append(error)
-                continue
-            if known is not None:
-                answers.append(known)
-                continue
+            if not unit.judged:
+                try:
+                    known = judge.judge(unit, draft)
+                except BatpakError as error:
+                    answers.append(error)
+                    continue
+                if known is not None:
+                    answers.append(receipts_of(known))
+                    continue
             requests = unit.requests
             count = len(requests)
             receipts: list[AppendReceipt] = []
@@ -146,7 +145,7 @@ class Stage:
                     parent = prior[46:62]
                     correlation = correlation or prior[62:78]
                 elif parent is not None and correlation is None:
-                    correlation = self._cause(parent)
+                    correlation = judge.cause(parent)
                 frame, receipt, added, heads[entity], tip = self._event(
                     request, parent, correlation, index, count, tip, now_ms, stamp, seed,
                     head, scope, row,
@@ -314,119 +313,6 @@ class Stage:
             draft.scopes[name] = scope
         return scope
 
-    # ------------------------------------------------------------------------------------ judge
-
-    def _judge(self, unit: Unit, draft: Draft) -> tuple[AppendReceipt, ...] | None:
-        """Hold a unit against the log. The receipts of its first time, or None: it is new.
-
-        Raises:
-            IdempotencyConflict, VersionConflict, UnknownParent: The log says otherwise.
-        """
-        requests = unit.requests
-        if not any(request.conditional for request in requests):
-            return None
-        if requests[0].key is not None:  # then all have one
-            receipts = self._replay(unit, draft)
-            if receipts is not None:
-                return receipts
-        versions: dict[str, int] = {}
-        for index, request in enumerate(requests):
-            try:
-                entity = request.coordinate.entity
-                version = versions.get(entity)
-                if version is None:
-                    version = self._head(entity, draft).version
-                expected = request.expected_version
-                if expected is not None and expected != version:
-                    raise VersionConflict(entity, expected, version)
-                versions[entity] = version + 1
-                if request.parent is not None:
-                    self._cause(request.parent)
-            except BatpakError as error:
-                if unit.batch:
-                    error.item_index = index
-                raise
-        return None
-
-    def _replay(self, unit: Unit, draft: Draft) -> tuple[AppendReceipt, ...] | None:
-        """The receipts of the first time these keys were used; None: they never were."""
-        known = [self._known(request, draft) for request in unit.requests]
-        missing = known.count(None)
-        if missing == len(known):
-            return None
-        found = [one for one in known if one is not None]
-        whole = found[0].batch_count == len(known)
-        key = unit.requests[0].key or b""
-        if unit.batch_key and (missing or not whole):
-            raise IdempotencyConflict(key, KeyFault.COUNT, sequence=found[0].receipt.sequence)
-        if missing:
-            index = known.index(None)
-            conflict = IdempotencyConflict(unit.requests[index].key or b"", KeyFault.PARTIAL)
-            conflict.item_index = index
-            raise conflict
-        for index, (request, first) in enumerate(zip(unit.requests, found, strict=True)):
-            differs = _differs(request, first.receipt)
-            if differs:
-                error = IdempotencyConflict(
-                    request.key or b"", KeyFault.DIFFERS, differs, first.receipt.sequence
-                )
-                error.item_index = index if unit.batch else None
-                raise error
-        return tuple(one.receipt for one in found)
-
-    def _known(self, request: Request, draft: Draft) -> Known | None:
-        """Who used a key first."""
-        key = request.key or b""
-        staged = draft.keyed.get(key)
-        if staged is not None:
-            return Known(replace(staged, replayed=True), _batch_count(staged.head))
-        sequence = self._table.with_key(key)
-        if sequence is None:
-            return None
-        part, row = self._table.locate(sequence)
-        parts = record.decode_parts(self._record(part, row))
-        durable = Durability.COMMIT if sequence < draft.durable else self._durability
-        receipt = AppendReceipt(
-            store_id=self._segments.store_id_of(part.segment_id),  # an origin's, before a fork
-            coordinate=Coordinate(parts.entity, parts.scope),
-            head=parts.head,
-            content_hash=content_hash(parts.payload),
-            extensions={} if parts.opt is None else dict(parts.opt[1] or ()),
-            durability=durable,
-            replayed=True,
-        )
-        return Known(receipt, _batch_count(parts.head))
-
-    def _cause(self, event_id: bytes) -> bytes:
-        """The correlation id of the event that caused another one.
-
-        Raises:
-            UnknownParent: It is not in the log.
-        """
-        place = self._table.with_id(int.from_bytes(event_id[:8], "big"))
-        if place is not None:
-            body = self._record(*place)
-            at = record.EVENT_ID_AT
-            if body[at : at + ID_BYTES] == event_id:
-                return body[at + ID_BYTES : at + 2 * ID_BYTES]
-        raise UnknownParent(uuid_of(event_id))
-
-    def _record(self, part: Part, row: int) -> bytes:
-        offsets = part.offsets
-        segment = self._segments.of(part.segment_id)
-        return segment.record(offsets[row], offsets[row + 1], part.block_crcs)
-
-    def _head(self, entity: str, draft: Draft) -> EntityHead:
-        head = draft.heads.get(entity)
-        return self._table.head(entity) if head is None else head
-
-
-class Known(Struct, frozen=True):
-    """The event that has a key."""
-
-    receipt: AppendReceipt
-    batch_count: int  # of the batch it came in
-
 
 class Draft:
     """What the units of a plan that were taken so far add."""
@@ -441,29 +327,19 @@ class Draft:
         self.scopes: dict[str, Scope] = {}
         self.entities: list[str] = []
 
+    def version(self, entity: str) -> int | None:
+        """See `Before`."""
+        head = self.heads.get(entity)
+        return None if head is None else head.version
+
+    def with_key(self, key: bytes) -> Known | None:
+        """See `Before`."""
+        receipt = self.keyed.get(key)
+        return None if receipt is None else known_event(replace(receipt, replayed=True))
+
 
 def next_id_hi(last: int) -> int:
     """The first half of the id that follows another one in the same millisecond."""
     if last & _COUNTER_OF_ID == _COUNTER_OF_ID:  # the counter is full: borrow from the next ms
         return ((last >> 16) + 1) << 16 | _UUID_7
     return last + 1
-
-
-def _batch_count(head: bytes) -> int:
-    """How many events came together with the one that has these fields."""
-    return int.from_bytes(head[14:18], "big")
-
-
-def _differs(request: Request, first: AppendReceipt) -> frozenset[str]:
-    """What about an event is another than when its key was used first."""
-    payload = request.payload
-    content = (first.content_hash, first.payload_version)
-    return frozenset(
-        name
-        for name, same in (
-            ("kind", first.kind == payload.kind),
-            ("coordinate", first.coordinate == request.coordinate),
-            ("content", content == (payload.content_hash, payload.version)),
-        )
-        if not same
-    )

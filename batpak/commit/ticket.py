@@ -34,8 +34,14 @@ class Ticket(ABC, Generic[R]):
     Dropping it is fire and forget; a failure that nobody asked for is logged as an error.
     """
 
+    _asked = True  # whether somebody knows what came of it; there is nothing to know yet
+
     def __init__(
-        self, unit: Unit, platform: Platform, hurry: Callable[[], None], receipts: Receipts
+        self,
+        unit: Unit,
+        platform: Platform,
+        hurry: Callable[[float | None], None],
+        receipts: Receipts,
     ) -> None:
         self._unit, self._platform, self._hurry, self._receipts = unit, platform, hurry, receipts
         self._calls = unit.callbacks = deque()
@@ -72,6 +78,15 @@ class Ticket(ABC, Generic[R]):
         self._asked = True
         return self._unit.error
 
+    def hasten(self) -> None:
+        """Help it along, as somebody does who is going to wait for it.
+
+        Raises:
+            InvalidArgument: It is of a fence that is open, and is decided when that is committed.
+        """
+        if self._unit.answer is None:
+            self._hurry(None)
+
     def add_done_callback(self, call: Callable[[], None]) -> None:
         """Have a function called once when it is decided, at once if it is already.
 
@@ -88,7 +103,7 @@ class Ticket(ABC, Generic[R]):
         unit, now = self._unit, self._platform.monotonic_ns
         began = now()
         if unit.answer is None:
-            self._hurry()
+            self._hurry(timeout_s)
         while not unit.done:
             waited = (now() - began) / 1e9
             if timeout_s is not None and waited >= timeout_s:

@@ -34,7 +34,8 @@ class Unit(Struct, eq=False):
     thread: int  # of the caller
     size: int = 0  # bytes of its payloads
     batch: bool = False  # whether refusals name an item
-    batch_key: bool = False  # whether the keys of the items come from one key of the batch
+    key_behind: bytes | None = None  # of one more item, if theirs come from one key of the batch
+    judged: bool = False  # held against the log already, and nobody has written since
     durable: bool = False  # whether it is synced before it is visible, whatever the level
     limit: Limit | None = None  # of the time that it may stand in line
     act: Call | None = None  # called on the lane, alone; may be called again if it is cut short

@@ -123,7 +123,7 @@ class Tail:
             self._caught = caught + some
 
     def freeze(self) -> None:
-        """Let go of what only a growing part needs; nothing is published any more."""
+        """Let go of the rows beside the columns. Only the holder of the lane calls it."""
         self.catch_up()
         self._chunk = self.count, []
 

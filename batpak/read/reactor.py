@@ -208,7 +208,8 @@ def storing(lane: Lane, table: Table, limits: Limits, thread_id: Callable[[], in
             correlation_id=source.correlation_id,
             limits=limits,
         )
-        lane.commit(Unit(requests, thread_id(), size, batch=True, batch_key=key is not None))
+        behind = request.key_behind(key, len(requests))
+        lane.commit(Unit(requests, thread_id(), size, batch=True, key_behind=behind))
 
     return commit
 

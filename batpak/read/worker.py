@@ -4,6 +4,9 @@
     handle    what it raises is answered by the restart budget, then by `OnFailure`
     commit    the position; durable, if there is a checkpoint
 
+That a visibility fence of somebody else is open is no failure: the batch is delivered again when
+the fence is over, and the restart budget stays as it is.
+
 A worker that stops is never silent about it: `state` says so, `join` raises, and a failure is
 logged when it happens.
 """
@@ -22,6 +25,7 @@ from msgspec import Struct
 
 from batpak.arguments import is_count, seconds_of
 from batpak.commit.applier import Applier
+from batpak.commit.fence import FenceError
 from batpak.commit.lane import Lane
 from batpak.commit.waiters import Waiters
 from batpak.commit.worker import Worker
@@ -35,6 +39,7 @@ from batpak.errors import (
     WaitTimeout,
 )
 from batpak.event import Q, StoredEvent
+from batpak.faults import FenceState
 from batpak.index.table import Table
 from batpak.platform import Platform
 from batpak.read.cursor import Cursor
@@ -133,6 +138,7 @@ class CursorWorker:
         park: Park | None,
         applier: Applier | None,
         closed: Callable[[], bool],
+        fenced: Callable[[], bool],
         staff: deque[CursorWorker],
         waiters: Waiters,
         platform: Platform,
@@ -143,6 +149,7 @@ class CursorWorker:
         self._batch_size, self._restart, self._park = batch_size, restart, park
         self._applier = applier
         self._closed, self._staff, self._waiters = closed, staff, waiters
+        self._fenced = fenced  # whether a visibility fence keeps others from writing
         self._platform, self._backoff_s = platform, backoff_s
         self._state = WorkerState.RUNNING
         self._failure: WorkerFailed | None = None
@@ -369,6 +376,8 @@ class CursorWorker:
         place = self._back(events)
         if place is None:
             return False
+        if self._outwaits(error):
+            return True
         self._attempts += 1
         self._last_error = error
         return self._go_on(error, *place)
@@ -418,11 +427,22 @@ class CursorWorker:
         except StoreClosed:
             raise
         except Exception as worse:  # noqa: BLE001  likewise
+            if self._outwaits(worse):
+                return True
             self._fail(worse, sequence)
             return False
         self._attempts = 0
         self._cursor.seek(sequence + 1)
         return self._commit()
+
+    def _outwaits(self, error: Exception) -> bool:
+        """Whether only the fence of somebody else was in the way. Then that is over on return."""
+        if not isinstance(error, FenceError) or error.state is not FenceState.ACTIVE:
+            return False
+        if error.thread == self._thread_id:
+            return False  # its handler has opened it, and would wait for itself
+        self._waiters.until(lambda: self._stopping or self._closed() or not self._fenced())
+        return True
 
     def _may_begin_again(self) -> bool:
         policy, times, now = self._restart, self._began_again, self._platform.monotonic_ns()

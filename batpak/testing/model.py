@@ -56,6 +56,7 @@ class Asked(Struct, frozen=True):
     caused_by: Cause | None = None  # for items that name no cause
     correlation_id: UUID | None = None  # for items that name none
     alone: bool = False  # refusals name no item
+    staged: bool = False  # all that a fence has, which was judged when it was staged
 
 
 class ModelEvent(Struct, frozen=True):
@@ -75,6 +76,48 @@ class ModelEvent(Struct, frozen=True):
     batch_count: int
     event_hash: bytes
     record: bytes  # as it is stored, but for the stamp, which is zeros
+
+
+class _Promised(Struct, EventHeader, frozen=True):
+    """An event that has no number yet, with an id that stands for the one it will have."""
+
+    head: bytes  # pyright: ignore[reportIncompatibleMethodOverride, reportIncompatibleVariableOverride]  held, not computed
+
+
+class ModelFence:
+    """What a fence has to make of each call, and what it has to store in the end.
+
+    Args:
+        model: Of the store. Nobody else writes, so it stays as it is.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._before, self._after = len(model.events), Model(model.store_id)
+        self._after.events = list(model.events)
+        self._items: list[BatchItem] = []
+
+    @property
+    def asked(self) -> Asked:
+        """All of it, as one call."""
+        return Asked(tuple(self._items), staged=True)
+
+    def stage(self, asked: Asked) -> list[int]:
+        """The sequences of what a call asks for; what its keys know already included.
+
+        Raises:
+            As `Model.judge`.
+        """
+        after, first = self._after, len(self._after.events)
+        try:
+            events = after.append(asked, [_promised(first + n) for n in range(len(asked.items))])
+        except IdempotencyConflict as error:
+            if error.sequence is not None and error.sequence >= self._before:
+                error.sequence = None  # it is staged, and has no number yet
+            raise
+        if len(after.events) > first:
+            added = first - self._before
+            self._items += [_moved(item, added) for item in _filled(asked)]
+        return [one.sequence for one in events]
 
 
 class Model:
@@ -98,6 +141,8 @@ class Model:
         Raises:
             UnknownParent, InvalidArgument, IdempotencyConflict, VersionConflict: It has to refuse.
         """
+        if asked.staged:
+            return None
         items = _filled(asked)
         keys = [_bytes_of(item.idempotency_key) for item in items]
         for index, key in enumerate(keys):
@@ -125,7 +170,9 @@ class Model:
     ) -> None:
         """Keys that are known mean what they meant the first time."""
         first, keys = known[0], [_bytes_of(item.idempotency_key) or b"" for item in items]
-        if asked.idempotency_key is not None and not len(items) == len(known) == first.batch_count:
+        behind = _key_of_item(asked, len(items))
+        more = behind is not None and any(one.key == behind for one in self.events)
+        if behind is not None and (more or len(items) != len(known)):
             raise IdempotencyConflict(keys[0], KeyFault.COUNT, sequence=first.sequence)
         for index, key in enumerate(keys):
             if key not in [one.key for one in known]:
@@ -290,6 +337,18 @@ def unstamped(record: bytes) -> bytes:
     return record[: STAMP.start] + bytes(8) + record[STAMP.stop :]
 
 
+def _promised(number: int) -> _Promised:
+    return _Promised(bytes(46) + number.to_bytes(16, "big") + bytes(104))
+
+
+def _moved(item: BatchItem, count: int) -> BatchItem:
+    """An item behind so many others, with its cause."""
+    cause = item.caused_by
+    if not isinstance(cause, PriorItem):
+        return item
+    return replace(item, caused_by=PriorItem(cause.index + count))
+
+
 def _filled(asked: Asked) -> list[BatchItem]:
     """The items, each with what was said of the whole batch.
 
@@ -305,11 +364,17 @@ def _filled(asked: Asked) -> list[BatchItem]:
             if key is not None:
                 detail = "give the batch a key, or its items"
                 raise _at(index, asked, InvalidArgument("idempotency_key", detail))
-            key = operation_key("batpak/batch/1", _bytes_of(asked.idempotency_key) or b"", index)
+            key = _key_of_item(asked, index)
         cause = asked.caused_by if item.caused_by is None else item.caused_by
         talk = asked.correlation_id if item.correlation_id is None else item.correlation_id
         items.append(replace(item, idempotency_key=key, caused_by=cause, correlation_id=talk))
     return items
+
+
+def _key_of_item(asked: Asked, index: int) -> bytes | None:
+    """What the key of a batch makes the key of an item."""
+    key = _bytes_of(asked.idempotency_key)
+    return None if key is None else operation_key("batpak/batch/1", key, index)
 
 
 def _stored(item: BatchItem) -> tuple[EventKind, int, bytes]:

@@ -30,12 +30,12 @@ SWITCHES: Final[dict[str, Switch]] = {
     ),
     "ack-before-sync": one(
         "COMMIT answers after the write",
-        "commit.lane:Lane._carry_out",
+        "commit.flight:Flight._carry_out",
         ("if plan.sync and self._durable_end < tip.end:", NEVER),
     ),
     "publish-before-sync": one(
         "readers see what a power cut takes back",
-        "commit.lane:Lane._carry_out",
+        "commit.flight:Flight._carry_out",
         (
             lines("if plan.sync and self._durable_end < tip.end:"),
             lines(
@@ -49,7 +49,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     ),
     "no-sync-at-rotation": one(
         "a new file is begun behind one that is not durable",
-        "commit.lane:Lane._rotate",
+        "commit.flight:Flight._rotate",
         ("self._sync_all()", "pass"),
     ),
     "stamp-ahead": Switch(
@@ -133,7 +133,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     # ------------------------------------------------------------------------- refused and repeated
     "retry-sync": one(
         "a sync that failed is tried again",
-        "commit.lane:Lane._sync",
+        "commit.flight:Flight._sync",
         (
             lines("self._rotation.active.sync()"),
             lines(
@@ -146,7 +146,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     ),
     "no-poison": one(
         "writing goes on after a sync that failed",
-        "commit.lane:Lane._stop",
+        "commit.flight:Flight._stop",
         ("if self.poison is None:", NEVER),
         ("self.ended = True", "pass"),
     ),
@@ -157,7 +157,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     ),
     "no-cut": one(
         "what a refused write has left stays",
-        "commit.lane:Lane._undo",
+        "commit.flight:Flight._undo",
         ("rotation.active.undo(plan.offset, len(plan.data))", "pass"),
     ),
     "no-erase": one(
@@ -177,7 +177,7 @@ SWITCHES: Final[dict[str, Switch]] = {
         "a commit that was interrupted is dropped",
         (
             edit(
-                "commit.lane:Lane._settle_all",
+                "commit.flight:Flight._settle_all",
                 ("self._settle(self._intent)", "self._intent = None"),
             ),
             edit("commit.lane:Lane._round", ("self._settle(self._intent)", "self._intent = None")),
@@ -185,7 +185,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     ),
     "bound-before-rows": one(
         "events are visible before the index has them",
-        "commit.lane:Lane._carry_out",
+        "commit.flight:Flight._carry_out",
         (
             "        if plan.data:\n            self._rotation",
             "        table.bound = tip.sequence\n        if plan.data:\n            self._rotation",
@@ -344,7 +344,7 @@ SWITCHES: Final[dict[str, Switch]] = {
         "an expected version is not compared",
         (
             edit(
-                "commit.stage:Stage._judge",
+                "commit.judge:Judge.judge",
                 ("if expected is not None and expected != version:", NEVER),
             ),
             edit(
@@ -355,13 +355,46 @@ SWITCHES: Final[dict[str, Switch]] = {
     ),
     "key-ignored": one(
         "a key that was used before is not looked up",
-        "commit.stage:Stage._judge",
+        "commit.judge:Judge.judge",
         ("if requests[0].key is not None:", NEVER),
     ),
     "parent-unknown": one(
         "the parent of an event is not looked up",
-        "commit.stage:Stage._judge",
+        "commit.judge:Judge.judge",
         ("if request.parent is not None:", NEVER),
+    ),
+    # --------------------------------------------------------------------------------------- fences
+    "fence-not-met": one(
+        "others write while a fence is open",
+        "commit.lane:Lane._stands_behind_fence",
+        ("return self._fence is not None and bool(unit.requests)", "return False"),
+    ),
+    "visible-in-two-steps": one(
+        "one part of a unit is visible before the other",
+        "commit.flight:Flight._carry_out",
+        (
+            lines("table.bound = tip.sequence", "self._answer(plan.units, plan.answers)"),
+            lines(
+                "table.bound = max(table.bound, tip.sequence - 1)",
+                "self._answer(plan.units, plan.answers)",
+                "table.bound = tip.sequence",
+            ),
+        ),
+    ),
+    "fence-counts-the-log-only": one(
+        "what a fence has staged does not count for what it stages next",
+        "commit.fence:Fence.version",
+        ("return self._versions.get(entity)", "return None"),
+    ),
+    "fence-forgets-keys": one(
+        "a key that a fence has staged is staged again",
+        "commit.fence:Fence.with_key",
+        ("item = self._keys.get(key)", "item = None"),
+    ),
+    "fence-stays": one(
+        "a fence that was cancelled still stops others",
+        "commit.lane:Lane._cancel",
+        ("if self._fence is not None and fence in (None, self._fence):", NEVER),
     ),
     "clock-goes-back": one(
         "the clock of the log follows the wall clock back",
@@ -433,7 +466,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     # ------------------------------------------------------------------------------------ processes
     "lock-not-watched": one(
         "a lock file that was replaced is not noticed",
-        "commit.lane:Lane._require_lock",
+        "commit.flight:Flight._require_lock",
         ("if not holds_lock:", NEVER),
     ),
     "child-unlocks": one(
@@ -443,7 +476,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     ),
     "sync-not-rewritten": one(
         "a sync with an unknown result is just done again",
-        "commit.lane:Lane._settle",
+        "commit.flight:Flight._settle",
         ("self._rewrite(plan.tip.end)", "pass"),
     ),
 }

@@ -20,6 +20,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from batpak import wire
+from batpak.commit.judge import Judge
 from batpak.commit.request import Request
 from batpak.commit.stage import Stage
 from batpak.commit.unit import Unit as Group
@@ -273,12 +274,13 @@ class _Repair:
         version, event_hash = self._heads.get(entity, (0, ZERO_HASH))
         name, framed = pack_name(entity), framed_name(entity.encode())
         tail.heads[entity] = EntityHead(version, event_hash, -1, NO_ROW, name, framed)
-        segments = Segments()
+        segments, level = Segments(), Durability.COMMIT
+        table = Table(segments, [], tail)
         stage = Stage(
             UUID(bytes=kept.header.store_id),
-            Table(segments, [], tail),
-            segments,
-            Durability.COMMIT,
+            table,
+            Judge(table, segments, level),
+            level,
             platform.wall_ns,
             platform.entropy,
         )

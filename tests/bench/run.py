@@ -42,6 +42,7 @@ from tests.bench.rows import (
     project,
     read,
     threads,
+    units,
     workers,
 )
 
@@ -54,6 +55,8 @@ class Row(Enum):
     DURABLE = "durable"
     GROUP = "group"
     THREADS = "threads"
+    SUBMIT = "submit"
+    FENCE = "fence"
     GET = "get"
     STREAM = "stream"
     SCAN = "scan"
@@ -78,6 +81,8 @@ SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
     Row.DURABLE: append.durable,
     Row.GROUP: threads.group,
     Row.THREADS: threads.loose,
+    Row.SUBMIT: units.submitted,
+    Row.FENCE: units.fenced,
     Row.OPEN: opening.opening,
     Row.CRASH: opening.crashed,
     Row.SNAPSHOT: copies.lines,
@@ -93,7 +98,7 @@ SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
     Row.IMPORT: moving.lines,
 }
 READS = frozenset({Row.GET, Row.STREAM, Row.SCAN})
-SYNCED = frozenset({Row.DURABLE, Row.GROUP})
+SYNCED = frozenset({Row.DURABLE, Row.GROUP, Row.SUBMIT, Row.FENCE})
 SIZES = (10_000, 100_000)
 
 

@@ -38,6 +38,7 @@ ROOMS: Final = {
         "batpak/index/sidx.py",
         ("tests/unit/index/test_footer.py", "tests/unit/recovery/test_complete.py"),
     ),
+    "flight": Room("batpak/commit/flight.py", ("tests/unit/commit",)),
     "lane": Room("batpak/commit/lane.py", ("tests/unit/commit",)),
     "tail": Room(
         "batpak/index/tail.py", ("tests/unit/index/test_tail.py", "tests/unit/index/test_footer.py")

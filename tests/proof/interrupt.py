@@ -17,13 +17,14 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import count
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from batpak.append import BatchItem
 from batpak.commit.ticket import interrupted_receipt
 from batpak.config import Durability
 from batpak.coordinate import Coordinate
 from batpak.errors import BatpakError, DurabilityUnknown, StorePoisoned
+from batpak.override import override
 from batpak.store import Store
 from batpak.testing.crash import CrashModel
 from batpak.testing.platform import SimPlatform
@@ -33,9 +34,9 @@ from tests.proof.oracle import seen
 from tests.proof.workload import config_of
 
 ROOMS: Final = ("/batpak/commit/", "/batpak/index/tail.py", "/batpak/journal/active.py")
-OPAQUE: Final = {"catch_up", "_group_rows"}  # they hold the lock that a reader of a tail takes
-STEP: Final = 31  # by default at every so many lines …
-STEPS: Final = {(1, Durability.COMMIT): 1, (2, Durability.INTERVAL): 3}  # … except for these
+# The first two hold the lock that a reader of a tail takes; what the third raises goes nowhere.
+OPAQUE: Final = {"catch_up", "_group_rows", "__del__"}
+STEP: Final = 31  # by default at every so many lines, except where a unit says another number
 KEY: Final = "the unit"
 BEFORE: Final = 2  # events that are there already
 
@@ -66,6 +67,16 @@ class Append:
         return self.before + len(self.items)
 
 
+class Fenced(Append):
+    """The same with a fence, which is opened, filled and committed."""
+
+    @override
+    def run(self) -> int:
+        with self.store.visibility_fence() as fence:
+            fence.append_batch(self.items, idempotency_key=KEY)
+            return fence.commit()[0].sequence
+
+
 @contextmanager
 def at_each_line(do: Callable[[FrameType], None]) -> Generator[None]:
     """Call a function at each line of the code that commits, in this thread."""
@@ -85,9 +96,9 @@ def at_each_line(do: Callable[[FrameType], None]) -> Generator[None]:
         sys.settrace(None)
 
 
-def look(sizes: tuple[int, ...], durability: Durability, tally: Tally, _size: Size) -> None:
+def look(unit: Unit, durability: Durability, tally: Tally, _size: Size) -> None:
     """At every line a reader sees all of the unit, or nothing, and never less than before."""
-    one = Append(sizes, durability, mapped=True)
+    one = unit.kind(unit.sizes, durability, mapped=True)
     counts = [BEFORE]
 
     def read(frame: FrameType) -> None:
@@ -104,11 +115,11 @@ def look(sizes: tuple[int, ...], durability: Durability, tally: Tally, _size: Si
     one.store.close()
 
 
-def stop(sizes: tuple[int, ...], durability: Durability, tally: Tally, size: Size) -> None:
+def stop(unit: Unit, durability: Durability, tally: Tally, size: Size) -> None:
     """An exception at any line: the outcome is known, a retry stores nothing twice."""
-    step = 1 if size is Size.LONG else STEPS.get((len(sizes), durability), STEP)
+    step = 1 if size is Size.LONG else unit.steps.get(durability, STEP)
     for at in count(1, step):
-        one = Append(sizes, durability, mapped=at % 4 == 1)
+        one = unit.kind(unit.sizes, durability, mapped=at % 4 == 1)
         with interrupted(at) as points:
             outcome = attempt(one)
         if points.left > 0:
@@ -194,7 +205,19 @@ def hold(one: Append, outcome: int | None) -> None:
         assert reader.verify().ok
 
 
-UNITS: Final = {"one": (10,), "a batch": (10, 900)}
+class Unit(NamedTuple):
+    """What is stored, and by default at every how many lines it is interrupted."""
+
+    kind: type[Append]
+    sizes: tuple[int, ...]
+    steps: dict[Durability, int]
+
+
+UNITS: Final = {
+    "one": Unit(Append, (10,), {Durability.COMMIT: 1}),
+    "a batch": Unit(Append, (10, 900), {Durability.INTERVAL: 3}),
+    "a fence": Unit(Fenced, (10, 900), {Durability.OS: 3}),
+}
 
 
 def alone(work: Callable[[Tally, Size], None], tally: Tally, size: Size) -> None:
@@ -219,8 +242,8 @@ def alone(work: Callable[[Tally, Size], None], tally: Tally, size: Size) -> None
 
 
 WORKS: Final = {
-    f"{name}, {durability.name}, {what.__name__}": partial(what, sizes, durability)
-    for name, sizes in UNITS.items()
+    f"{name}, {durability.name}, {what.__name__}": partial(what, unit, durability)
+    for name, unit in UNITS.items()
     for durability in Durability
     for what in (look, stop)
 } | {"one, COMMIT, while a sync is refused": partial(stop_refused_sync)}

@@ -115,6 +115,12 @@ class StoreAgainstModel(RuleBasedStateMachine):
         asked = [one.asked(self.pair.dump) for one in several]
         self.pair.submit(asked, trouble, in_background=in_background)
 
+    @rule(several=st.lists(wishes | batches, max_size=4), commits=st.booleans(), trouble=troubles)
+    def fence(self, several: list[Wish | Batch], commits: bool, trouble: Trouble | None) -> None:
+        """Behind a fence, which is committed or given up."""
+        asked = [one.asked(self.pair.dump) for one in several]
+        self.pair.fence(asked, trouble, commits=commits)
+
     @rule(which=ago, change=st.sampled_from(CHANGES), trouble=troubles)
     def retry(self, which: int, change: str, trouble: Trouble | None) -> None:
         """The same call once more, or one that is not quite the same."""

@@ -15,8 +15,10 @@ from msgspec.structs import replace
 
 from batpak.append import AppendReceipt, BatchItem, PriorItem, RawPayload
 from batpak.clock import Hlc
+from batpak.commit.fence import FenceError
 from batpak.commit.ticket import AppendTicket, BatchTicket
 from batpak.config import Durability, Limits, StoreConfig
+from batpak.coordinate import Coordinate
 from batpak.errors import (
     BatpakError,
     ConflictError,
@@ -27,13 +29,16 @@ from batpak.errors import (
     StorePoisoned,
 )
 from batpak.event import StoredEvent
+from batpak.faults import FenceState
+from batpak.fence import VisibilityFence
 from batpak.report import Frontier, HealthState
 from batpak.store import Store
 from batpak.testing.crash import CrashModel
 from batpak.testing.faults import Kind, Partial
-from batpak.testing.model import Asked, Model, ModelEvent, unstamped
+from batpak.testing.model import Asked, Model, ModelEvent, ModelFence, unstamped
 from batpak.testing.platform import SimPlatform
 from batpak.wire import Form
+from tests.facts import Said
 from tests.proof.drawn import FAULTS, Cut, Trouble
 from tests.proof.family import Tally
 
@@ -165,6 +170,70 @@ class Pair:
             self._take(asked, answer, time)
         self._moved()
 
+    def fence(self, calls: Sequence[Asked], trouble: Trouble | None, *, commits: bool) -> None:
+        """Several calls behind a fence; the trouble is for its commit."""
+        before = len(self.model.events)
+        try:
+            fence = self.store.visibility_fence()
+        except StorePoisoned:
+            assert self.poisoned, "it says that it does not write, and does"
+            return
+        wanted = ModelFence(self.model)
+        several = [replace(one, alone=one.alone and not _is_raw(one)) for one in calls]
+        staged = [one for one in several if self._stage(fence, wanted, one, before)]
+        assert self.store.count() == before, "something of it is visible already"
+        with suppress(FenceError):
+            self.store.append_batch([BatchItem(Coordinate("a", "a"), Said(text="in between"))])
+            raise AssertionError("somebody else has written")
+        if commits:
+            answer: Answer
+            with self._under(trouble), self._clocked() as time:
+                try:
+                    answer = fence.commit()
+                except BatpakError as error:
+                    answer = error
+            self._take(wanted.asked, answer, time)
+            if isinstance(answer, tuple):
+                self.keyed += [one for one in staged if _is_keyed(one)]
+        if fence.state is FenceState.ACTIVE:
+            fence.cancel()
+        self._moved()
+
+    def _stage(self, fence: VisibilityFence, wanted: ModelFence, asked: Asked, before: int) -> bool:
+        """One call behind a fence; whether it was taken."""
+        due: list[int] | BatpakError
+        try:
+            due = wanted.stage(asked)
+        except (ConflictError, InvalidArgument) as error:
+            due = error
+        ticket = self._put_on(fence, asked)
+        if isinstance(ticket, BatpakError):
+            assert isinstance(due, BatpakError), f"refused: {ticket!r}"
+            told, said = _details(ticket), _details(due)
+            assert told == said, f"refused as {told}, not as {said}"
+            return False
+        assert not isinstance(due, BatpakError), f"not refused: {due!r}"
+        known = all(sequence < before for sequence in due)
+        assert ticket.done() == known, f"{due} are known: {known}"
+        if known:
+            answer = _answer(ticket)
+            assert isinstance(answer, tuple)
+            assert [one.sequence for one in answer] == due
+        return True
+
+    def _put_on(
+        self, fence: VisibilityFence, asked: Asked
+    ) -> AppendTicket | BatchTicket | BatpakError:
+        """A call that is staged, or refused."""
+        try:
+            if not asked.alone:
+                return fence.append_batch(asked.items, **_of_batch(asked))
+            item, payload = asked.items[0], asked.items[0].payload
+            assert not isinstance(payload, RawPayload)
+            return fence.append(item.coord, payload, **_conditions(item))
+        except BatpakError as error:
+            return error
+
     def _ask(self, asked: Asked) -> Answer:
         """What the store makes of a call."""
         store, item = self.store, asked.items[0] if asked.alone else None
@@ -247,7 +316,7 @@ class Pair:
                 stamp = int.from_bytes(receipt.head[STAMP], "big")
                 assert stamp <= min(events[0].sequence, durable), "stamped ahead of the disk"
                 self._take_time(receipt.hlc, *time)
-        if asked.idempotency_key is not None or any(one.idempotency_key for one in asked.items):
+        if _is_keyed(asked) and not asked.staged:
             self.keyed.append(asked)
 
     def _take_time(self, time: Hlc, earliest: int, latest: int) -> None:
@@ -446,6 +515,10 @@ def _details(error: BaseException) -> dict[str, object]:
     """All that an exception says, for machines."""
     said = {name: value for name, value in vars(error).items() if name != "__notes__"}
     return {"type": type(error), "item_index": None, **said}
+
+
+def _is_keyed(asked: Asked) -> bool:
+    return asked.idempotency_key is not None or any(one.idempotency_key for one in asked.items)
 
 
 def _is_raw(asked: Asked) -> bool:

@@ -72,6 +72,8 @@ CALLS: Final[dict[str, Callable[[Store], object]]] = {
     "submit_batch": lambda store: store.submit_batch([BatchItem(USER, Counted(n=1))]),
     "try_submit": lambda store: store.try_submit(USER, Counted(n=1)),
     "try_submit_batch": lambda store: store.try_submit_batch([BatchItem(USER, Counted(n=1))]),
+    "outbox": lambda store: store.outbox(),
+    "visibility_fence": lambda store: store.visibility_fence(),
     "pressure": lambda store: store.pressure(),
     "import_events": lambda store: store.import_events([], namespace="mine"),
     "sync": lambda store: store.sync(),

@@ -56,6 +56,7 @@ STEP: Final = {  # by default every so many calls; dear programs have many
     "reopened": 13,
     "abandoned": 29,
     "bypassed": 11,
+    "fenced": 19,
     "refused": 11,
     "mixed": 17,
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -14,7 +15,8 @@ from typing import Final
 from batpak.append import BatchItem
 from batpak.config import Durability, Limits, StoreConfig
 from batpak.coordinate import Coordinate
-from batpak.errors import StorageFailed
+from batpak.errors import StorageFailed, StorePoisoned
+from batpak.fence import VisibilityFence
 from batpak.guard.proposal import Proposal
 from batpak.pipeline import Pipeline
 from batpak.store import Store
@@ -47,6 +49,7 @@ class Diary:
         self.answered: list[tuple[int, int]] = []  # after so many operations: units acknowledged
         self.durable: list[tuple[int, int]] = []  # likewise, and known to be durable
         self.refused: dict[int, int] = {}  # unit -> after so many operations its refusal was told
+        self._left: list[VisibilityFence] = []  # open: likewise
         self._killed: list[Store] = []  # kept, since whoever collects one would end it in order
 
     def open(self) -> Store:
@@ -70,6 +73,29 @@ class Diary:
         reason = Unjudged(audit.payload.text)
         receipt = Pipeline.bypass(Proposal(item.payload), reason, approved_by="ada")
         self.attempt(partial(Pipeline.commit_bypass, receipt, store, item.coord))
+
+    def fence(self, store: Store, *sizes: int) -> None:
+        """Store a unit with a fence: the first event alone, the others as a batch."""
+        first, *rest = self.unit(sizes)
+        payload = first.payload
+        assert isinstance(payload, Said)
+
+        def write() -> None:
+            with store.visibility_fence() as fence:
+                cause = fence.append(first.coord, payload)
+                fence.append_batch(rest, caused_by=cause)
+
+        self.attempt(write)
+
+    def give_up(self, store: Store, *, leave_open: bool = False) -> None:
+        """Stage something of which nothing may ever be seen."""
+        with suppress(StorePoisoned):
+            fence = store.visibility_fence()
+            fence.append(Coordinate("writer:0", "acme"), Said(text="never"))
+            if leave_open:
+                self._left.append(fence)
+            else:
+                fence.cancel()
 
     def attempt(self, write: Callable[[], object]) -> None:
         """Store the newest unit."""
@@ -222,6 +248,21 @@ def bypassed(diary: Diary) -> None:
         diary.bypass(store, 10, 10)
 
 
+def fenced(diary: Diary) -> None:
+    """Groups that nobody may see in part, some of them larger than a file, and some given up."""
+    store = diary.open()
+    diary.fence(store, 10, 20, 30)
+    diary.give_up(store)
+    diary.store(store, 10)
+    diary.fence(store, 900, 2500, 10)
+    diary.fence(store, 1500, 10, 1500, 3000, 20)
+    diary.give_up(store, leave_open=True)
+    diary.kill(store)
+    with diary.open() as store:
+        diary.fence(store, 700)
+        diary.store(store, 10, 10)
+
+
 def refused(diary: Diary) -> None:
     """Writes that a disk refuses half-way; what comes next is as large as the first of them."""
     with diary.open() as store:
@@ -261,6 +302,7 @@ PROGRAMS: Final[dict[str, Program]] = {
         keyed,
         abandoned,
         bypassed,
+        fenced,
         refused,
         mixed,
     )

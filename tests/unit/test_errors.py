@@ -16,6 +16,7 @@ import pytest
 
 from batpak import errors as e
 from batpak import faults as f
+from batpak.commit.fence import FenceError
 from batpak.guard.verdict import Denial, Denied
 from batpak.outcome import ErrorKind, OutcomeError, OutcomeFailure, Release
 from batpak.read.checkpoint import CheckpointInvalid
@@ -37,6 +38,7 @@ SAMPLES: list[e.BatpakError] = [
     e.IdempotencyConflict(b"k", f.KeyFault.DIFFERS, frozenset({"kind", "content"}), 3),
     e.UnknownParent(ID),
     e.EventNotFound(ID),
+    FenceError(f.FenceState.ACTIVE, 7),
     e.StoreLocked("shop.store", "writing", 4711),
     e.StoreClosed(),
     e.StoreReadOnly("append"),
@@ -119,7 +121,7 @@ def test_only_what_may_pass_by_itself_is_retryable() -> None:
     broken = e.StorageFailed("write", "f", 5, "Input/output error")
 
     retryable = {type(sample) for sample in SAMPLES if sample.retryable}
-    assert retryable == {e.StoreLocked, e.StorageFailed, e.WaitTimeout}
+    assert retryable == {FenceError, e.StoreLocked, e.StorageFailed, e.WaitTimeout}
     assert (full.retryable, broken.retryable) == (True, False)
 
 

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from batpak import aio
 from batpak.append import BatchItem
 from batpak.cache.memory import MemoryCache
+from batpak.commit.fence import FenceError
 from batpak.commit.ticket import interrupted_receipt
 from batpak.config import Durability, Limits
 from batpak.errors import InvalidArgument, StoreClosed, VersionConflict, WaitTimeout
@@ -80,6 +81,24 @@ def test_a_thousand_awaited_appends_are_stored_and_the_loop_waits_for_no_sync(
         assert sorted(event.payload.n for event in store.by_fact(Counted)) == list(range(1000))
         assert threads
         assert threading.get_ident() not in threads
+
+
+def test_a_task_never_waits_for_a_fence_that_it_has_to_commit_itself(tmp_path: Path) -> None:
+    async def main() -> int:
+        with store.visibility_fence() as fence:
+            ticket = fence.append(USER, FACT)
+            with pytest.raises(FenceError):
+                await aio.append(store, USER, FACT)
+            with pytest.raises(FenceError):
+                await aio.append_batch(store, [BatchItem(USER, FACT)])
+            with pytest.raises(InvalidArgument):
+                await aio.result(ticket)
+            await asyncio.to_thread(fence.commit)
+        return (await aio.result(ticket)).sequence
+
+    with Store.open(tmp_path / "s", PLAIN) as store:
+        assert asyncio.run(asyncio.wait_for(main(), 10)) == 0
+        assert store.count() == 1
 
 
 def test_what_a_store_refuses_the_await_raises(tmp_path: Path) -> None:

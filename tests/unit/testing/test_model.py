@@ -29,7 +29,7 @@ from batpak.kind import EventKind
 from batpak.override import override
 from batpak.region import Region
 from batpak.store import Store
-from batpak.testing.model import ZEROS, Asked, Model, ModelEvent, unstamped
+from batpak.testing.model import ZEROS, Asked, Model, ModelEvent, ModelFence, unstamped
 from batpak.wire import Form
 from tests.facts import USER, Counted, Said
 
@@ -294,6 +294,50 @@ def test_a_batch_key_means_so_many_items(model: Model, count: int) -> None:
     with pytest.raises(IdempotencyConflict) as caught:
         model.judge(batch(*plain(count).items, key="k"))
     assert (caught.value.reason, caught.value.item_index) == (KeyFault.COUNT, None)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_batch_key_means_so_many_items_behind_a_fence_too(model: Model, count: int) -> None:
+    fence = ModelFence(model)
+    fence.stage(batch(*plain(2).items, key="k"))
+    fence.stage(plain(1))
+    first = take(model, fence.asked)[:2]
+
+    assert model.judge(batch(*plain(2).items, key="k")) == first
+    with pytest.raises(IdempotencyConflict) as caught:
+        model.judge(batch(*plain(count).items, key="k"))
+    assert caught.value.reason is KeyFault.COUNT
+
+
+# ------------------------------------------------------------------------------------------- fences
+
+
+def test_a_fence_is_judged_with_what_it_has_and_changes_nothing(model: Model) -> None:
+    take(model, plain(1))
+    fence = ModelFence(model)
+
+    assert fence.stage(one(BatchItem(USER, B, expected_version=1))) == [1]
+    assert fence.stage(one(BatchItem(USER, C, expected_version=2, idempotency_key="k"))) == [2]
+    assert fence.stage(one(BatchItem(USER, C, idempotency_key="k"))) == [2]
+    with pytest.raises(VersionConflict) as version:
+        fence.stage(one(BatchItem(USER, A, expected_version=2)))
+    with pytest.raises(IdempotencyConflict) as key:
+        fence.stage(one(BatchItem(USER, A, idempotency_key="k")))
+
+    assert version.value.actual == 3
+    assert (key.value.reason, key.value.sequence) == (KeyFault.DIFFERS, None)
+    assert len(model.events) == 1
+
+
+def test_what_a_fence_has_is_stored_as_one_with_its_causes(model: Model) -> None:
+    fence = ModelFence(model)
+    fence.stage(plain(2, OTHER))
+    fence.stage(batch(BatchItem(USER, A), BatchItem(USER, B, caused_by=PriorItem(0))))
+    events = take(model, fence.asked)
+
+    assert [one.version for one in events] == [1, 2, 1, 2]
+    assert {one.batch_count for one in events} == {4}
+    assert [one.causation_id for one in events] == [None, None, None, events[2].event_id]
 
 
 # ------------------------------------------------------------------------------ power, and reading
