@@ -18,8 +18,9 @@ from rich.status import Status
 from rich.text import Text
 
 from batpak import registry
-from batpak.cli.places import STANDARD_INPUT, events_in
+from batpak.cli.places import events_in
 from batpak.clock import Hlc
+from batpak.config import Limits, StoreConfig
 from batpak.journal import layout
 from batpak.region import Region
 from batpak.store import Store
@@ -28,9 +29,11 @@ from batpak.upkeep.imported import ImportedEvent
 from batpak.upkeep.intake import ImportReport
 from batpak.upkeep.rust.export import RustExport
 from batpak.upkeep.rust.export import export as export_rust
-from batpak.upkeep.rust.source import RustSource, is_rust
 from batpak.wire import RAW
 
+LARGE: StoreConfig = StoreConfig(  # what another store has taken is taken here as well
+    limits=Limits(payload_max_bytes=16 << 20, batch_max_items=4096, batch_max_bytes=64 << 20)
+)
 PAYLOAD_CHARS: int = 100  # shown on a terminal; --json has all of them
 
 
@@ -74,17 +77,12 @@ def import_(
     Repeat it as often as you like: what is there already is not written again.
     """
     region = Region(entity=entity, scope=scope)
-    with Store.open(store) as target, _busy(f"importing {source}"):
-        if source != STANDARD_INPUT and not source.is_file():
-            is_ours = not is_rust(source)
-            opened = Store.open_read_only(source) if is_ours else RustSource.open(source)
-            with opened as other:
-                report = target.import_events(
-                    other, namespace=namespace, region=region, after=after, chunk=chunk
-                )
-        else:
-            with events_in(source, region, after) as events:
-                report = target.import_events(events, namespace=namespace, chunk=chunk)
+    with (
+        events_in(source, region, after) as events,
+        Store.open(store, LARGE) as target,
+        _busy(f"importing {source}"),
+    ):
+        report = target.import_events(events, namespace=namespace, chunk=chunk)
     _tell(report, as_json)
 
 

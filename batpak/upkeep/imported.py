@@ -11,8 +11,9 @@ from msgspec import Struct
 from batpak import codec
 from batpak.append import BatchItem, RawPayload
 from batpak.coordinate import Coordinate
-from batpak.errors import InvalidArgument
+from batpak.errors import DecodeFailed, InvalidArgument
 from batpak.event import StoredEvent
+from batpak.faults import DecodeStage
 from batpak.ids import NO_ID
 from batpak.kind import EventKind
 from batpak.record import decode_parts, unpack_head, uuid_of
@@ -120,7 +121,15 @@ class Origin(Struct, frozen=True, array_like=True):
             DecodeFailed: What is stored there is something else.
         """
         stored = event.extensions.get(IMPORT)
-        return None if stored is None else _DECODE(stored)
+        if stored is None:
+            return None
+        try:
+            return _DECODE(stored)
+        except codec.UNREADABLE as error:
+            detail = f"its {IMPORT} is not as an import writes it: {error}"
+            raise DecodeFailed(
+                event.kind, event.payload_version, event.sequence, DecodeStage.SHAPE, detail
+            ) from error
 
 
 _DECODE: Final = codec.decoder(Origin).decode

@@ -118,6 +118,21 @@ def test_a_store_of_the_original_is_imported_dumped_counted_and_verified(
     assert len(facts(tmp_path / "t")) == sum(int(one["kind"], 16) > 0xFFF for one in due)
 
 
+def test_a_source_that_is_not_there_leaves_no_store_behind(tmp_path: Path) -> None:
+    done = run("import", tmp_path / "nothing", tmp_path / "t", "--namespace", "a")
+
+    assert isinstance(done.exception, StorageFailed)
+    assert not (tmp_path / "t").exists()
+
+
+def test_a_large_batch_of_the_original_comes_over_whole(tmp_path: Path) -> None:
+    items = [original.event(n) for n in range(1, 701)]
+    frames = original.frames(original.begin(9, 700), *items, original.commit(9))
+    original.store(tmp_path / "r", original.header() + frames)
+
+    assert "700 events imported" in ok("import", tmp_path / "r", tmp_path / "t", "--namespace", "r")
+
+
 def test_the_original_is_named_where_it_cannot_be_opened() -> None:
     done = run("decode", FIXTURE / "A", "0", "--plain")
 

@@ -15,8 +15,7 @@ from batpak import codec
 from batpak.disk.seam import Mapped
 from batpak.errors import CorruptStore, FutureVersion
 from batpak.faults import Damage
-from batpak.journal.v1 import row
-from batpak.journal.v1.row import FOOTER_ROW, Numbered
+from batpak.journal.v1.row import FOOTER_ROW, FileRows, NumberedRows
 
 MAGIC: Final = b"SDX2"
 _NEWER: Final = b"SDX3"
@@ -28,7 +27,7 @@ class Footer(NamedTuple):
     """What a footer is good for."""
 
     frames_end: int
-    rows: Sequence[Numbered]
+    rows: NumberedRows
 
 
 def read(data: Mapped, start: int, path: str) -> Footer | None:
@@ -58,7 +57,7 @@ def read(data: Mapped, start: int, path: str) -> Footer | None:
     except codec.UNREADABLE as error:
         detail = f"the names of the footer do not decode: {error}"
         raise CorruptStore(path, names_at, Damage.SEGMENT, detail) from error
-    return Footer(names_at, list(row.numbered(FOOTER_ROW, data[rows_at:at])))
+    return Footer(names_at, FileRows(FOOTER_ROW, memoryview(data)[rows_at:at]))
 
 
 def encode(names: Sequence[str], rows: Sequence[bytes], at: int) -> bytes:

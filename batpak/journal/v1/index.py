@@ -12,7 +12,6 @@ Both can be made anew from the segments, so one that is not as described counts 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
 from msgspec import Meta, Struct
@@ -20,8 +19,7 @@ from msgspec import Meta, Struct
 from batpak import codec
 from batpak.digest import crc32
 from batpak.ids import ID_BYTES
-from batpak.journal.v1 import row
-from batpak.journal.v1.row import INDEX_ROW, Numbered
+from batpak.journal.v1.row import INDEX_ROW, FileRows, Numbered, NumberedRows
 
 NAME: Final = "index.fbati"
 CHECKPOINT: Final = "index.ckpt"
@@ -57,7 +55,7 @@ class Index(NamedTuple):
     segment: int
     offset: int
     next_sequence: int
-    rows: Sequence[Numbered]
+    rows: NumberedRows
 
 
 def decode(data: bytes) -> Index | None:
@@ -75,7 +73,7 @@ def decode(data: bytes) -> Index | None:
         return None
     if len(table) != names:
         return None
-    return Index(segment, offset, after, list(row.numbered(INDEX_ROW, body[rows_at:])))
+    return Index(segment, offset, after, FileRows(INDEX_ROW, memoryview(body)[rows_at:]))
 
 
 def decode_checkpoint(data: bytes) -> Index | None:

@@ -10,8 +10,7 @@ Nothing is believed of a row but which number its event has: the rest is in the 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from batpak.ids import NO_ID
 from batpak.journal.v1.frame import Frame
@@ -27,12 +26,27 @@ class Numbered(NamedTuple):
     sequence: int
 
 
-def numbered(layout: struct.Struct, rows: bytes) -> Iterator[Numbered]:
-    """What rows say, in their order."""
-    at = layout.size - 40  # the last 40 bytes: sequence, correlation, causation
-    (pick,) = (struct.Struct(f"<16s{at - 16}xQ32x"),)
-    for event_id, sequence in pick.iter_unpack(rows):
-        yield Numbered(event_id[::-1], sequence)
+class NumberedRows(Protocol):
+    """Rows in their order: a list of them, or those of a file."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, at: int, /) -> Numbered: ...
+
+
+class FileRows:
+    """Rows as they stand in a file; each is looked at when it is asked for."""
+
+    def __init__(self, layout: struct.Struct, rows: memoryview) -> None:
+        self._size, self._rows = layout.size, rows
+        self._pick = struct.Struct(f"<16s{layout.size - 40 - 16}xQ").unpack_from
+
+    def __len__(self) -> int:
+        return len(self._rows) // self._size
+
+    def __getitem__(self, at: int, /) -> Numbered:
+        event_id, sequence = self._pick(self._rows, at * self._size)
+        return Numbered(event_id[::-1], sequence)
 
 
 def pack(frame: Frame, entity: int, scope: int, offset: int, length: int, sequence: int) -> bytes:

@@ -8,9 +8,10 @@ before. Else the events are counted as they stand. An index is only a map from i
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from msgspec import Struct
 
@@ -18,7 +19,7 @@ from batpak.errors import CorruptStore
 from batpak.faults import Damage
 from batpak.journal.v1.index import Index
 from batpak.journal.v1.ranges import Hidden
-from batpak.journal.v1.row import Numbered
+from batpak.journal.v1.row import Numbered, NumberedRows
 from batpak.upkeep.rust.scan import Scan
 
 FRAMES = "frames"
@@ -65,7 +66,7 @@ def _by_index(scan: Scan, index: Index) -> array[int] | None:
     covered = {file.number: len(file.data) for file in scan.files}
     if covered.get(index.segment, -1) < index.offset:
         return None
-    taken = _Rows(index.rows)
+    taken = _Rows([index.rows])
     numbers = array("Q")
     after = index.next_sequence
     for row in range(len(scan)):
@@ -82,13 +83,12 @@ def _by_index(scan: Scan, index: Index) -> array[int] | None:
 
 def _by_footers(scan: Scan) -> array[int] | None:
     """All numbers, if the footers have a row for each event of their files, and no other."""
-    rows = [one for file in scan.files if file.footer is not None for one in file.footer.rows]
-    taken = _Rows(rows)
+    taken = _Rows([file.footer.rows for file in scan.files if file.footer is not None])
     numbers = array("Q")
     after = 0
     for row in range(len(scan)):
         file, _ = scan.place_of(row)
-        number = taken.take(scan.id_of(row)) if file.footer is not None or rows else None
+        number = taken.take(scan.id_of(row))
         if number is None:
             if file.footer is not None:
                 return None
@@ -101,33 +101,44 @@ def _by_footers(scan: Scan) -> array[int] | None:
 class _Rows:
     """Rows to be taken by id. They come in the order of the frames, but for a few."""
 
-    def __init__(self, rows: Sequence[Numbered]) -> None:
-        self._rows, self._next, self._taken = rows, 0, bytearray(len(rows))
+    def __init__(self, parts: Sequence[NumberedRows]) -> None:
+        self._parts = [part for part in parts if len(part)]
+        self._ends = list(accumulate(map(len, self._parts)))
+        self._next, self._taken = 0, bytearray(self._ends[-1] if self._ends else 0)
+        self._left = len(self._taken)
         self._by_id: dict[bytes, list[int]] | None = None
 
     @property
     def all_taken(self) -> bool:
         """Whether no row is left over."""
-        return all(self._taken)
+        return not self._left
 
     def take(self, event_id: bytes) -> int | None:
         """The number of the next event with an id; None: no row has it, or no more."""
-        rows, at = self._rows, self._next
-        while at < len(rows) and self._taken[at]:
+        if not self._left:
+            return None
+        at = self._next
+        while at < len(self._taken) and self._taken[at]:
             at += 1
-        if at == len(rows) or rows[at].event_id != event_id:
+        self._next = at
+        found = self._row(at) if at < len(self._taken) else None
+        if found is None or found.event_id != event_id:
             at = self._search(event_id)
             if at < 0:
                 return None
-        else:
-            self._next = at + 1
+            found = self._row(at)
         self._taken[at] = 1
-        return rows[at].sequence
+        self._left -= 1
+        return found.sequence
+
+    def _row(self, at: int) -> Numbered:
+        part = bisect_right(self._ends, at)
+        return self._parts[part][at - (self._ends[part - 1] if part else 0)]
 
     def _search(self, event_id: bytes) -> int:
         if self._by_id is None:
             self._by_id = defaultdict(list)
-            for at, one in enumerate(self._rows):
-                self._by_id[one.event_id].append(at)
+            for at in range(len(self._taken)):
+                self._by_id[self._row(at).event_id].append(at)
         places = self._by_id.get(event_id, ())
         return next((at for at in places if not self._taken[at]), -1)

@@ -57,13 +57,19 @@ class RustSource:
     """A store of the Rust original. Made by `RustSource.open`. One thread at a time."""
 
     def __init__(
-        self, directory: Directory, lock: Lock | None, scan: Scan, found: Numbers, hidden: Hidden
+        self,
+        directory: Directory,
+        lock: Lock | None,
+        scan: Scan,
+        found: Numbers,
+        hidden: Hidden,
+        report: RustReport,
     ) -> None:
+        self.report: Final = report
         self._directory, self._lock = directory, lock
         self._scan, self._numbers, self._hidden = scan, found, hidden
         self._names: dict[tuple[str, str], CoordinateFault | None] = {}
         self._closed = False
-        self.report: RustReport
 
     @staticmethod
     def open(path: StrPath, *, platform: Platform = REAL) -> RustSource:
@@ -91,27 +97,13 @@ class RustSource:
                 scan.add(files.load(directory, number, name))
             scan.end()
             given = numbers.assign(scan, files.indexes(directory, found), hidden)
+            report = _report(directory.path, lock is not None, scan, given, hidden, found.ignored)
         except BaseException:
             if lock is not None:
                 lock.release()
             directory.close()
             raise
-        source = RustSource(directory, lock, scan, given, hidden)
-        visible = [row for row in given.order if given.of[row] not in hidden]
-        source.report = RustReport(
-            path=directory.path,
-            locked=lock is not None,
-            segments=len(scan.files),
-            bytes=sum(len(file.data) for file in scan.files),
-            events=len(visible),
-            hidden=len(scan) - len(visible),
-            next_sequence=max(given.of, default=-1) + 1,
-            numbered_by=given.source,
-            kinds=dict(sorted(Counter(scan.kind[row] for row in visible).items())),
-            left_out=tuple(scan.left_out),
-            ignored_files=found.ignored,
-        )
-        return source
+        return RustSource(directory, lock, scan, given, hidden, report)
 
     def events(self, *, after: int | None = None) -> Iterator[ImportedEvent]:
         """The visible events in their global order.
@@ -245,6 +237,25 @@ def is_rust(path: StrPath, platform: Platform = REAL) -> bool:
         return files.is_one(directory)
     finally:
         directory.close()
+
+
+def _report(
+    path: str, locked: bool, scan: Scan, given: Numbers, hidden: Hidden, ignored: tuple[str, ...]
+) -> RustReport:
+    visible = [row for row in given.order if given.of[row] not in hidden]
+    return RustReport(
+        path=path,
+        locked=locked,
+        segments=len(scan.files),
+        bytes=sum(len(file.data) for file in scan.files),
+        events=len(visible),
+        hidden=len(scan) - len(visible),
+        next_sequence=max(given.of, default=-1) + 1,
+        numbered_by=given.source,
+        kinds=dict(sorted(Counter(scan.kind[row] for row in visible).items())),
+        left_out=tuple(scan.left_out),
+        ignored_files=ignored,
+    )
 
 
 def _lock(directory: Directory, platform: Platform) -> Lock | None:

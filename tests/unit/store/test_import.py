@@ -21,6 +21,7 @@ from batpak.config import Limits, StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.errors import (
     CorruptStore,
+    DecodeFailed,
     IdempotencyConflict,
     InvalidArgument,
     InvalidCoordinate,
@@ -37,7 +38,7 @@ from batpak.kind import EventKind
 from batpak.region import Region
 from batpak.store import Store
 from batpak.testing.platform import SimPlatform
-from batpak.upkeep.imported import ImportedEvent, Origin
+from batpak.upkeep.imported import IMPORT, ImportedEvent, Origin
 from batpak.upkeep.rust.source import RustSource
 from batpak.wire import RAW
 from tests.facts import PLAIN, SMALL, USER, Counted, Said
@@ -324,6 +325,13 @@ def test_a_spelling_of_another_writer_is_kept(payload: bytes, target: Store) -> 
     target.import_events([made(0, payload=payload)], namespace="csv")
 
     assert target.get(0, form=RAW).payload == payload
+
+
+def test_an_origin_that_no_import_has_written_is_told() -> None:
+    record = codec.encode((b"\x01" * 166, "e", "s", (None, ((IMPORT, b"\x01"),)), b"\xc0"))
+
+    with pytest.raises(DecodeFailed, match=IMPORT):
+        Origin.of(StoredEvent(b"\xc0", record))
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 256, 7])
