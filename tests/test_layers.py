@@ -18,7 +18,7 @@ LINES_MAX = 500
 # One table per package, top floor first, floors parted by "/". A module imports from lower floors
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
-    "batpak": """cli testing aio / store / appends / flow reader workers / feeds / projections
+    "batpak": """cli testing aio / store / appends observer / flow reader workers / feeds / projections
         / waits / opened queries / read upkeep / commit / recovery / journal index
         / pipeline machine abi
         / snapshot / edge_table / guard append_receipt / typestate append proof
@@ -34,9 +34,9 @@ FLOORS = {
     "batpak.cli": """main / schemas pictures stores signatures decode demo versions
         / kinds manner readable trusted / generated""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
-        / worker / cursor / checkpoint / fetch lossy_ops page projection source witness""",
+        / worker / cursor / checkpoint / fetch lookout lossy_ops page projection source witness""",
     "batpak.upkeep": "verify stats",
-    "batpak.recovery": "restore / footer / decide",
+    "batpak.recovery": "sight / growing / restore / footer / decide",
     "batpak.commit": """lane / line rotation / sealer / stage ticket applier / waiters
         / unit worker / request limit""",
     "batpak.journal": "active scan head / segment chain / frame / header / layout",
