@@ -278,6 +278,31 @@ SWITCHES: Final[dict[str, Switch]] = {
             ),
         ),
     ),
+    # ----------------------------------------------------------------------------------- observers
+    "observer-looks-ahead-only": one(
+        "an observer does not ask whether what it has shown is still there",
+        "recovery.growing:Growing._read",
+        ("if read_all(file, at, len(known)) != known:", NEVER),
+    ),
+    "observer-goes-back": one(
+        "an observer says nothing when what it has shown was taken back",
+        "recovery.sight:Sight._take_anew",
+        ("if shown is not None and not _goes_through(picture, shown):", NEVER),
+    ),
+    "observer-file-not-finished": one(
+        "an observer goes on to the next file without a last look at the one before",
+        "recovery.sight:Sight._turn",
+        ("old.finish(recorded)", "pass"),
+        (
+            "if self._shown != (first, decide.before_any(ends.header)):",
+            NEVER,
+        ),
+    ),
+    "observer-believes-damage": one(
+        "an observer takes what moves under its hand for damage",
+        "recovery.sight:Sight._patiently",
+        ("if damaged == DAMAGED_MAX:", "if damaged:"),
+    ),
     # -------------------------------------------------------------------------------------- judging
     "version-ignored": Switch(
         "an expected version is not compared",

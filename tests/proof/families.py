@@ -6,6 +6,7 @@
     killread      killread                        workload, oracle
     interrupt     interrupt                       workload, oracle
     consumers     consumers
+    observe       observe                         workload, oracle
     model         model                           pair (store and model), drawn (what is asked)
     trace         trace                           workload
     rot           rot                             golden (the stores), damage (what must be said)
@@ -40,6 +41,7 @@ from tests.proof import (
     kill,
     killread,
     model,
+    observe,
     processes,
     rot,
     sweep,
@@ -50,8 +52,8 @@ from tests.proof import (
 from tests.proof.family import Job, Size
 
 _ROOMS: Final = (
-    crash, sweep, killread, interrupt, consumers, model, trace, rot, files, tamper, fuzz, kill,
-    inject, processes, exits, walks,
+    crash, sweep, killread, interrupt, consumers, observe, model, trace, rot, files, tamper, fuzz,
+    kill, inject, processes, exits, walks,
 )  # fmt: skip
 JOBS: Final[list[Job]] = [job for room in _ROOMS for job in room.JOBS]
 FAMILIES: Final = {
