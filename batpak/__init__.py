@@ -120,6 +120,7 @@ if TYPE_CHECKING:
     from batpak.read.witness import AtLeastOnce, ObservedOnce
     from batpak.read.worker import CursorWorker, OnFailure, RestartPolicy, Step, WorkerFailed
     from batpak.reader import StoreReader
+    from batpak.recovery.sight import RolledBack
     from batpak.region import KindFilter, Region
     from batpak.report import (
         Busy,
@@ -157,9 +158,9 @@ __all__ = [  # noqa: RUF022  in reading order
     # moves of a state machine
     "Machine", "Handle", "StateData", "Transition", "Guarded", "Ledger", "edge", "edges",
     # kept
-    "Store", "StoreReader", "StoreConfig", "Limits", "Durability", "SyncMode", "OpenVerify",
-    "BatchItem", "PriorItem", "RawPayload", "Cause", "AppendReceipt", "Claim", "AppendTicket",
-    "BatchTicket", "Busy", "WriterPressure", "interrupted_receipt",
+    "Store", "StoreReader", "Observer", "StoreConfig", "Limits", "Durability", "SyncMode",
+    "OpenVerify", "BatchItem", "PriorItem", "RawPayload", "Cause", "AppendReceipt", "Claim",
+    "AppendTicket", "BatchTicket", "Busy", "WriterPressure", "interrupted_receipt",
     # vouched for, and proved to others
     "SigningKey", "VerifyKey", "Signing", "verify_receipt", "Proof", "TrustVerdict", "Signed",
     "Unsigned", "Invalid", "InvalidReason",
@@ -186,7 +187,7 @@ __all__ = [  # noqa: RUF022  in reading order
     "UnknownParent", "ParentFault", "EventNotFound",
     "UnavailableError", "StoreLocked", "StoreClosed", "StoreReadOnly", "ForkedStoreError",
     "StorePoisoned", "WaitTimeout", "WriteState", "SubscriptionEnded", "EndReason",
-    "StorageError", "StorageFailed", "DurabilityUnknown",
+    "StorageError", "StorageFailed", "DurabilityUnknown", "RolledBack",
     "DamageError", "CorruptStore", "Damage", "FutureVersion", "DecodeFailed", "DecodeStage",
     "CheckpointInvalid", "CheckpointFault", "WorkerFailed",
     "PolicyError", "Denied", "ReceiptRejected", "ReceiptFault", "IllegalTransition",
@@ -231,6 +232,7 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "kind": "EventKind",
     "machine": "Machine",
     "note": "CheckpointNote",
+    "observer": "Observer",
     "payload": "AnyPayload EventPayload FormerPayload OpenEnum WireEnum",
     "pipeline": "Committed Pipeline",
     "proof": "Proof",
@@ -247,6 +249,7 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "read.witness": "AtLeastOnce ObservedOnce",
     "read.worker": "CursorWorker OnFailure RestartPolicy Step WorkerFailed",
     "reader": "StoreReader",
+    "recovery.sight": "RolledBack",
     "region": "KindFilter Region",
     "report": """
         Busy Finding Frontier Health HealthState Mode NoteFault OpenReport Stats Torn VerifyReport

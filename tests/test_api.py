@@ -25,7 +25,7 @@ FRONT = """
     Gate GateSet Verdict PERMIT Permit Denial Receipt PolicyStamp
     Proposal Pipeline Committed BypassReason BypassReceipt BypassAudit
     Machine Handle StateData Transition Guarded Ledger edge edges
-    Store StoreReader StoreConfig Limits Durability SyncMode OpenVerify BatchItem PriorItem
+    Store StoreReader Observer StoreConfig Limits Durability SyncMode OpenVerify BatchItem PriorItem
     RawPayload Cause AppendReceipt Claim AppendTicket BatchTicket Busy WriterPressure
     interrupted_receipt
     SigningKey VerifyKey Signing verify_receipt Proof TrustVerdict Signed Unsigned Invalid
@@ -47,7 +47,7 @@ FRONT = """
     ParentFault EventNotFound
     UnavailableError StoreLocked StoreClosed StoreReadOnly ForkedStoreError StorePoisoned
     WaitTimeout WriteState SubscriptionEnded EndReason
-    StorageError StorageFailed DurabilityUnknown
+    StorageError StorageFailed DurabilityUnknown RolledBack
     DamageError CorruptStore Damage FutureVersion DecodeFailed DecodeStage
     CheckpointInvalid CheckpointFault WorkerFailed
     PolicyError Denied ReceiptRejected ReceiptFault IllegalTransition IllegalHistory

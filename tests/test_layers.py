@@ -18,8 +18,8 @@ LINES_MAX = 500
 # One table per package, top floor first, floors parted by "/". A module imports from lower floors
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
-    "batpak": """cli testing aio / store / appends observer / flow reader workers / feeds / projections
-        / waits / opened queries / read upkeep / commit / recovery / journal index
+    "batpak": """cli testing aio / store / appends observer / flow reader workers / feeds
+        / projections / waits / opened queries / read upkeep / commit / recovery / journal index
         / pipeline machine abi
         / snapshot / edge_table / guard append_receipt / typestate append proof
         / note claim / event / record system / diagnostics / wire meaning / region / payload
@@ -30,9 +30,10 @@ FLOORS = {
     "batpak.disk": "secret / posix whole / seam",
     "batpak.signing": "trust / signing_key / verify_key / verdict",
     "batpak.testing": """scenario / given / walk ledger samples moves / platform sabotage contract
-        / crash handles threads watched / history disk switches / image switch / clock faults model""",
-    "batpak.cli": """main / schemas pictures stores signatures decode demo versions
-        / kinds manner readable trusted / generated""",
+        / crash handles threads watched / history disk switches / image switch
+        / clock faults model""",
+    "batpak.cli": """main / schemas pictures stores signatures decode demo tail versions
+        / events kinds manner readable trusted / generated""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
         / worker / cursor / checkpoint / fetch lookout lossy_ops page projection source witness""",
     "batpak.upkeep": "verify stats",

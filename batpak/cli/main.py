@@ -36,7 +36,7 @@ def application() -> typer.Typer:
     """Put the commands together. What is said of each is in `batpak_command` once more."""
     import typer
 
-    from batpak.cli import decode, demo, pictures, schemas, signatures, stores, versions
+    from batpak.cli import decode, demo, pictures, schemas, signatures, stores, tail, versions
 
     app = typer.Typer(
         name="batpak",
@@ -71,6 +71,7 @@ def application() -> typer.Typer:
     app.command()(pictures.schema)
     app.command()(pictures.explain)
     app.command()(stores.verify)
+    app.command()(tail.tail)
     app.command()(decode.decode)
     app.add_typer(signatures.keys, name="key", no_args_is_help=True)
     app.add_typer(signatures.receipts, name="receipt", no_args_is_help=True)

@@ -11,9 +11,12 @@ from rich.console import Console
 from rich.text import Text
 
 from batpak.cli.trusted import Keys, keys_of
+from batpak.config import StoreConfig
+from batpak.errors import StoreLocked
 from batpak.note import CheckpointNote
 from batpak.platform import REAL
 from batpak.report import Finding, NoteFault, VerifyReport
+from batpak.store import Store
 from batpak.upkeep.verify import verify_path
 
 DAMAGE: int = 3  # exit code
@@ -44,12 +47,17 @@ def verify(
 ) -> None:
     """Recompute every checksum, hash and link of a store. Exit code 3: damage was found.
 
-    Nothing is changed. The store must not be open for writing meanwhile.
+    Nothing is changed. A store that is open for writing is verified as far as it goes now.
     """
     note = None if since is None else CheckpointNote.parse(since.read(NOTE_CHARS_MAX))
     if key and note is None:
         raise typer.BadParameter("--key says who has signed the note of --since")
-    report = verify_path(path, REAL, note, keys_of(key) if key else None)
+    believed = keys_of(key) if key else None
+    try:
+        report = verify_path(path, REAL, note, believed)
+    except StoreLocked:
+        with Store.observe(path, StoreConfig(trusted=tuple(believed or ()))) as observer:
+            report = observer.verify(since=note)
     if as_json:
         typer.echo(json.dumps(_plain(report), indent=2))
     else:
