@@ -159,8 +159,8 @@ class Sight:
         if newest is None:
             raise self._missing(1)
         if newest.header.store_id != state.store_id:
-            detail = Refuse(layout.HEAD, 0, Damage.HEAD, "belongs to another store")
-            raise refusal(self._directory, detail)
+            foreign = Refuse(layout.HEAD, 0, Damage.HEAD, "belongs to another store")
+            raise refusal(self._directory, foreign)
         self._require_link(newest.header, 1, None)
         while True:
             number = _after(newest.header)
@@ -201,8 +201,8 @@ class Sight:
                 raise
         ends = self._ends(1)
         if ends is not None and ends.size > ends.start:
-            detail = Refuse(layout.HEAD, 0, Damage.HEAD, "is missing, and there are events")
-            raise refusal(self._directory, detail)
+            bad = Refuse(layout.HEAD, 0, Damage.HEAD, "is missing, and there are events")
+            raise refusal(self._directory, bad)
         path, text = self._directory.path, "there is no store here"
         raise StorageFailed("open", path, errno.ENOENT, text)
 
@@ -228,27 +228,30 @@ class Sight:
 
     def _seal(self, ends: Ends, recorded: Recorded, state: Head, segments: Segments) -> Part:
         """Take in a file whose end is recorded, by its footer; without one, by its frames."""
-        number = ends.header.segment_id
         segment = _complete(self._directory, ends.header, ends.start, recorded)
-        for again in (True, False):
-            refused = decide.sealed(ends, recorded, state)
-            if refused is None:
-                try:
-                    part = footer.read(segment, ends, recorded, self._lock)
-                except sidx.BadFooter:
-                    if not again:
-                        part = footer.in_memory(segment, recorded, self._lock)[0]
-                        break
-                else:
-                    break
-            elif not again:
-                raise refusal(self._directory, refused)
-            ends = self._same(number, ends.header)  # it may have grown since, and got a footer
+        part = self._by_footer(segment, ends, recorded)
+        if part is None:
+            ends = self._same(ends.header)  # it may have grown since, and got a footer
+            part = self._by_footer(segment, ends, recorded)
+        refused = decide.sealed(ends, recorded, state)
+        if refused is not None:
+            raise refusal(self._directory, refused)
         segments.add(segment)
-        return part
+        return footer.in_memory(segment, recorded, self._lock)[0] if part is None else part
 
-    def _same(self, number: int, due: Header) -> Ends:
-        ends = self._ends(number)
+    def _by_footer(self, segment: Segment, ends: Ends, recorded: Recorded) -> Part | None:
+        try:
+            return footer.read(segment, ends, recorded, self._lock)
+        except sidx.BadFooter:
+            return None
+
+    def _same(self, due: Header) -> Ends:
+        """Both ends of a file that was there before.
+
+        Raises:
+            Moved: It is another one, or there is none.
+        """
+        ends = self._ends(due.segment_id)
         if ends is None or ends.header != due:
             raise Moved
         return ends
@@ -302,13 +305,12 @@ class Sight:
         unsealed = self._unsealed
         while unsealed:
             old, recorded = unsealed[0]
-            ends = self._same(old.header.segment_id, old.header)
+            ends = self._same(old.header)
             segment = _complete(self._directory, old.header, ends.start, recorded)
-            try:
-                part = footer.read(segment, ends, recorded, self._lock)
-            except sidx.BadFooter:
-                if len(unsealed) <= UNSEALED_MAX:
-                    return
+            part = self._by_footer(segment, ends, recorded)
+            if part is None and len(unsealed) <= UNSEALED_MAX:
+                return
+            if part is None:
                 part = footer.in_memory(segment, recorded, self._lock)[0]
             self.segments.renew(segment)
             self.table.sealed(part)
