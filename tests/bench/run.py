@@ -35,6 +35,7 @@ from tests.bench.rows import (
     growth,
     guard,
     moves,
+    observe,
     opening,
     outcome,
     project,
@@ -65,6 +66,7 @@ class Row(Enum):
     MOVES = "moves"
     PROJECT = "project"
     FEEDS = "feeds"
+    OBSERVE = "observe"
     WORKER = "worker"
 
 
@@ -84,6 +86,7 @@ SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
     Row.MOVES: moves.lines,
     Row.PROJECT: project.lines,
     Row.FEEDS: feeds.lines,
+    Row.OBSERVE: observe.lines,
     Row.WORKER: workers.lines,
 }
 READS = frozenset({Row.GET, Row.STREAM, Row.SCAN})
