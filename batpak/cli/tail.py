@@ -33,7 +33,7 @@ def tail(
         bool, typer.Option("--json", help="Print one JSON object a line, with all that is known.")
     ] = False,
 ) -> None:
-    """Print the last events of a store, as they are stored.
+    """Print the last events of a store, and those that come, as they are stored.
 
     Nothing is locked or changed; the store may be open for writing meanwhile.
     """

@@ -11,6 +11,7 @@ import errno
 import gc
 import shutil
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,10 @@ from batpak.errors import (
     StoreReadOnly,
     WaitTimeout,
 )
+from batpak.index.tail import Tail
+from batpak.journal.scan import Unit
 from batpak.observer import Observer
+from batpak.recovery import footer
 from batpak.recovery.sight import RolledBack
 from batpak.report import Mode, Watermark
 from batpak.store import Store
@@ -255,3 +259,34 @@ def test_one_that_is_dropped_says_so_and_looks_no_more(tmp_path: Path) -> None:
     with pytest.warns(ResourceWarning, match="unclosed store"):
         wait_in_vain()
     assert not [one for one in threading.enumerate() if one.name == "batpak-observe"]
+
+
+def test_a_look_that_is_interrupted_leaves_no_half_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    sim, taken = SimPlatform(), footer.take
+    left = [0]
+
+    def interrupted(tail: Tail, unit: Unit) -> None:
+        taken(tail, unit)
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(footer, "take", interrupted)
+    with (
+        Store.open("store", SMALL_FAST, platform=sim) as store,
+        Store.observe("store", platform=sim) as observer,
+    ):
+        cursor, seen = observer.cursor_guaranteed(), list[int]()
+        for at in range(1, 45, 4):
+            fill(store, 22)
+            left[0] = at
+            with suppress(KeyboardInterrupt):
+                observer.refresh()
+            left[0] = 0
+            seen += [event.sequence for event in cursor.poll_batch(1000)]
+            if at % 8 == 1:
+                observer.refresh()
+        observer.refresh()
+        seen += [event.sequence for event in cursor.poll_batch(1000)]
+        assert seen == list(range(store.count()))
+        assert [e.record for e in observer.query()] == [e.record for e in store.query()]
