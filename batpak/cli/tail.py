@@ -33,9 +33,10 @@ def tail(
         bool, typer.Option("--json", help="Print one JSON object a line, with all that is known.")
     ] = False,
 ) -> None:
-    """Print the last events of a store, and those that come, as they are stored.
+    """Print the last events of a store, and those that come.
 
-    Nothing is locked or changed; the store may be open for writing meanwhile.
+    Payloads are plain values, as they are stored; no generated code is needed. Nothing is locked
+    or changed; the store may be open for writing meanwhile.
     """
     try:
         with Store.observe(path) as observer:

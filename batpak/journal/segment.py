@@ -250,7 +250,7 @@ class Segments:
         segment.in_use, segment.files_max = self._in_use, self._files_max
         self._files[at] = segment
 
-    def adopt(self, others: Segments) -> None:
+    def take_over(self, others: Segments) -> None:
         """Take the files of somebody else, who has looked again, in the place of all of these."""
         self._in_use, self._files = others._in_use, others._files
 

@@ -237,6 +237,7 @@ class Sight:
         if refused is not None:
             raise refusal(self._directory, refused)
         segments.add(segment)
+        segment.data(recorded.frames_end)  # opened while it has its name, which it may lose
         return footer.in_memory(segment, recorded, self._lock)[0] if part is None else part
 
     def _by_footer(self, segment: Segment, ends: Ends, recorded: Recorded) -> Part | None:
@@ -313,6 +314,7 @@ class Sight:
             if part is None:
                 part = footer.in_memory(segment, recorded, self._lock)[0]
             self.segments.renew(segment)
+            segment.data(recorded.frames_end)  # as in `_seal`
             self.table.sealed(part)
             del unsealed[0]
 
@@ -327,7 +329,7 @@ class Sight:
         picture, shown = self._take(), self._shown
         if shown is not None and not _goes_through(picture, shown):
             raise RolledBack(self._directory.path, self._kept(picture), shown[0])
-        self.segments.adopt(picture.segments)
+        self.segments.take_over(picture.segments)
         self.table.adopt([*picture.table.parts], picture.table.tail)
         self._newest, self._growing, self._unsealed = picture.newest, picture.growing, []
         self._show(picture.due, picture.state.next_sequence)

@@ -34,7 +34,7 @@ Schemas:
 
 Stores:
   verify    Recompute every checksum, hash and link of a store.
-  tail      Print the last events of a store, and those that come, as they are stored.
+  tail      Print the last events of a store, and those that come.
   decode    Print an event of a store, or a payload, as JSON.
   key       Make a key that signs receipts and notes, or print its public half.
   receipt   Check a receipt without the store that it is from.

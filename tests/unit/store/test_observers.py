@@ -246,6 +246,20 @@ def test_a_full_look_at_first_finds_what_an_open_does_not(tmp_path: Path) -> Non
         Store.observe(path, replace(PLAIN, open_verify=OpenVerify.FULL))
 
 
+def test_files_that_lose_their_names_are_read_on(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with Store.open(path, SMALL_FAST) as store, Store.observe(path) as observer:
+        fill(store, 60)
+        observer.refresh()
+        due = [event.record for event in store.query()]
+        with Store.observe(path) as other:
+            (tmp_path / "other").write_bytes(b"one file that stands for two")
+            (tmp_path / "other").rename(segment(path))
+            segment(path, 2).unlink()
+            assert [event.record for event in other.query()] == due
+            assert [event.record for event in observer.query()] == due
+
+
 def test_one_that_is_dropped_says_so_and_looks_no_more(tmp_path: Path) -> None:
     Store.open(tmp_path / "s", PLAIN).close()
 
