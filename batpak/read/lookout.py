@@ -54,16 +54,19 @@ class Lookout(Waiters):
         Raises:
             RolledBack, CorruptStore, FutureVersion, StorageFailed: See `Sight.look`.
         """
-        with self._looking:
-            self.require()
-            try:
-                moved = self.sight.look()
-            except BatpakError as error:
-                self.trouble = error
-                self._tell()
-                raise
-        if moved:
-            self._tell()
+        moved = True  # also if it ends
+        try:
+            with self._looking:
+                self.require()
+                try:
+                    moved = self.sight.look()
+                except BatpakError as error:
+                    self.trouble = error
+                    raise
+        finally:
+            if moved:  # what is called then may look itself
+                self.wake()
+                self.call_due()
         return moved
 
     def require(self) -> None:
@@ -74,10 +77,6 @@ class Lookout(Waiters):
     def stop(self, timeout_s: float) -> None:
         """Look no more on behalf of others. Twice is harmless."""
         self._worker.stop(timeout_s)
-
-    def _tell(self) -> None:
-        self.wake()
-        self.call_due()
 
     def _look_for_all(self) -> None:
         try:

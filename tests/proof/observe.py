@@ -29,7 +29,7 @@ from tests.proof.family import SEED, EnoughSeen, Job, Size, Tally
 from tests.proof.oracle import prefix_of, seen, text_of
 from tests.proof.workload import LARGE, PROGRAMS, Diary, config_of
 
-STEP: Final = 13  # by default something happens at every so many calls, unless …
+STEP: Final = 23  # by default something happens at every so many calls, unless …
 FIRST: Final = "one event"  # … this was all that happened before
 FRESH: Final = 11  # by default a new observer comes at every so many calls
 TORN_SMALL: Final = 90  # bytes that a write takes at most: less than any frame has

@@ -6,7 +6,7 @@ import os
 import signal
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -50,7 +50,7 @@ def read(path: Path, told: int) -> None:
 
 
 @contextmanager
-def beside(path: Path, other: Watch | None, told: int = -1) -> Iterator[None]:
+def beside(path: Path, other: Watch | None, told: int = -1) -> Generator[None]:
     """A process that observes the store until the block ends."""
     child = 0
     if other is not None:

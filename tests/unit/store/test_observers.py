@@ -158,6 +158,20 @@ def test_whoever_waits_is_woken_by_a_writer_who_does_not_know_of_them(tmp_path: 
         writer.join()
 
 
+def test_who_is_told_may_look(tmp_path: Path) -> None:
+    told = threading.Event()
+    with Store.open(tmp_path / "s", FAST) as store, Store.observe(tmp_path / "s") as observer:
+        subscription = observer.subscribe_lossy()
+
+        def look() -> None:
+            observer.refresh()
+            told.set()
+
+        subscription.on_ready(look)
+        fill(store, 1)
+        assert told.wait(SOON_S)
+
+
 def test_asyncio_follows_an_observer(tmp_path: Path) -> None:
     async def first(observer: Observer) -> int:
         async for event in aio.follow(observer.cursor_guaranteed()):
