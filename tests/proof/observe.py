@@ -144,7 +144,8 @@ class Watching:
             assert self._observer is not None
             with Store.open_read_only("store", platform=self._diary.sim) as reader:
                 assert seen(self._observer) == seen(reader), "not what the store has"
-                assert self._observer.frontier().durable == reader.count(), "closed, not durable"
+                ends = self._observer.frontier().durable, reader.frontier().visible
+                assert ends[0] == ends[1], "closed, not durable"
                 assert self.texts == seen(reader).texts
             assert self._observer.verify().ok
 
