@@ -124,6 +124,7 @@ if TYPE_CHECKING:
     from batpak.read.witness import AtLeastOnce, ObservedOnce
     from batpak.read.worker import CursorWorker, OnFailure, RestartPolicy, Step, WorkerFailed
     from batpak.reader import StoreReader
+    from batpak.recovery.sight import RolledBack
     from batpak.region import KindFilter, Region
     from batpak.report import (
         Ancestor,
@@ -172,7 +173,8 @@ __all__ = [  # noqa: RUF022  in reading order
     # moves of a state machine
     "Machine", "Handle", "StateData", "Transition", "Guarded", "Ledger", "edge", "edges",
     # kept
-    "Store", "StoreReader", "StoreConfig", "Limits", "Durability", "SyncMode", "OpenVerify",
+    "Store", "StoreReader", "Observer", "StoreConfig", "Limits", "Durability", "SyncMode",
+    "OpenVerify",
     "BatchItem", "PriorItem", "RawPayload", "Cause", "AppendReceipt", "Claim", "AppendTicket",
     "BatchTicket", "Busy", "BusyReason", "WriterPressure", "interrupted_receipt", "Outbox",
     "VisibilityFence",
@@ -207,7 +209,7 @@ __all__ = [  # noqa: RUF022  in reading order
     "UnknownParent", "ParentFault", "EventNotFound", "FenceError", "FenceState",
     "UnavailableError", "StoreLocked", "StoreClosed", "StoreReadOnly", "ForkedStoreError",
     "StorePoisoned", "WaitTimeout", "WriteState", "SubscriptionEnded", "EndReason",
-    "StorageError", "StorageFailed", "DurabilityUnknown",
+    "StorageError", "StorageFailed", "DurabilityUnknown", "RolledBack",
     "DamageError", "CorruptStore", "Damage", "FutureVersion", "DecodeFailed", "DecodeStage",
     "CheckpointInvalid", "CheckpointFault", "WorkerFailed",
     "PolicyError", "Denied", "ReceiptRejected", "ReceiptFault", "IllegalTransition",
@@ -254,6 +256,7 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "kind": "EventKind",
     "machine": "Machine",
     "note": "CheckpointNote",
+    "observer": "Observer",
     "outbox": "Outbox",
     "payload": "AnyPayload EventPayload FormerPayload OpenEnum WireEnum",
     "pipeline": "Committed Pipeline",
@@ -271,6 +274,7 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "read.witness": "AtLeastOnce ObservedOnce",
     "read.worker": "CursorWorker OnFailure RestartPolicy Step WorkerFailed",
     "reader": "StoreReader",
+    "recovery.sight": "RolledBack",
     "region": "KindFilter Region",
     "report": """
         Ancestor Busy BusyReason CopiedFile Finding ForkReport Frontier Health HealthState Mode

@@ -293,7 +293,7 @@ class StoreClosed(UnavailableError):
 
 @final
 class StoreReadOnly(UnavailableError, AttributeError):
-    """A writing verb was called on a handle from `Store.open_read_only`."""
+    """A writing verb was called on a handle that only reads."""
 
     code = "store-read-only"
 

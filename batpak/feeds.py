@@ -33,7 +33,8 @@ class Feeds(Projections):
         It promises the order of the log, and to count what it drops; not that everything comes.
         Who has to see every event asks for a cursor. What is published is never held up by it.
 
-        A handle that only reads shows the log as it was at its open: nothing comes from it.
+        A handle from `Store.open_read_only` shows the log as it was at its open: nothing comes
+        from it. An observer looks for what comes.
 
         Args:
             region: Which events. The others are never offered to the buffer.

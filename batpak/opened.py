@@ -7,6 +7,7 @@ import logging
 import sys
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -22,9 +23,11 @@ from batpak.faults import SigningFault
 from batpak.journal import header, layout
 from batpak.platform import Platform
 from batpak.read.checkpoint import Checkpoints
+from batpak.read.lookout import Lookout
 from batpak.read.worker import CursorWorker, stop_all
 from batpak.recovery import restore
 from batpak.recovery.restore import Recovered
+from batpak.recovery.sight import Sight
 from batpak.report import Mode, OpenReport
 from batpak.upkeep.verify import look, verify_log
 
@@ -43,7 +46,7 @@ class Opened(Struct):
     waiters: Waiters  # who wants to know when the log has moved on, or when this handle has ended
     staff: deque[CursorWorker]  # those that run
     checkpoints: Checkpoints | None = None  # only for writing
-    abandon_writer: Callable[[], None] | None = None
+    abandon_writer: Callable[[], None] | None = None  # or whoever looks on behalf of others
     drain_writer: Callable[[], None] | None = None
 
     def release(self) -> None:
@@ -86,9 +89,7 @@ def open_log(
         StorageFailed: The system refused, or there is no store and none may be made.
         CorruptStore, FutureVersion: The bytes are damaged, or newer than this code.
     """
-    if sys.byteorder != "little":
-        raise InvalidArgument("host", "a big-endian machine cannot open a store")
-    registry.validate()
+    _require_host()
     if writable and config.signing is Signing.REQUIRED and config.signer is None:
         raise SigningError(SigningFault.REQUIRED, "what is written here has to be signed")
     began = platform.monotonic_ns()
@@ -113,12 +114,61 @@ def open_log(
             lock.release()
         directory.close()
         raise
-    report = OpenReport(
+    mode = Mode.WRITE if writable else Mode.READ
+    report = _report(full, log, mode, platform, began, locked=lock is not None)
+    _announce(report, config)
+    waiters = Waiters(platform, grows=writable)
+    return Opened(platform, directory, lock, log, report, config, waiters, deque())
+
+
+def observe_log(path: StrPath, config: StoreConfig, platform: Platform) -> tuple[Opened, Lookout]:
+    """Look at the log in a directory, whoever has it open; lock and touch nothing.
+
+    Raises:
+        RegistryError: A payload class of this program cannot be decoded.
+        InvalidArgument: No path, a big-endian host, or a store of format version 1.
+        StorageFailed: There is no store there, or the system refused.
+        CorruptStore, FutureVersion: The bytes are damaged, or newer than this code.
+    """
+    _require_host()
+    began = platform.monotonic_ns()
+    directory = layout.enter(platform, path, create=False)
+    try:
+        sight = Sight(directory, platform.raw_lock, config.limits.fd_budget)
+    except BaseException:
+        directory.close()
+        raise
+    lookout = Lookout(platform, sight)
+    log = Recovered(
+        store_id=sight.store_id,
+        segments=sight.segments,
+        table=sight.table,
+        tip=sight.tip,
+        clean=sight.clean,
+    )
+    report = _report(directory.path, log, Mode.OBSERVE, platform, began, locked=False)
+    _announce(report, config)
+    opened = Opened(platform, directory, None, log, report, config, lookout, deque())
+    opened.abandon_writer = partial(lookout.stop, 0)
+    return opened, lookout
+
+
+def _require_host() -> None:
+    """Refuse a machine, or a program, that cannot read a store at all."""
+    if sys.byteorder != "little":
+        raise InvalidArgument("host", "a big-endian machine cannot open a store")
+    registry.validate()
+
+
+def _report(
+    path: str, log: Recovered, mode: Mode, platform: Platform, began: int, *, locked: bool
+) -> OpenReport:
+    return OpenReport(
         store_id=UUID(bytes=log.store_id),
-        path=full,
+        path=path,
         format_version=header.VERSION,
-        mode=Mode.WRITE if writable else Mode.READ,
-        locked=lock is not None,
+        mode=mode,
+        locked=locked,
         clean=log.clean,
         segments=len(log.segments),
         events=log.table.bound,
@@ -133,9 +183,6 @@ def open_log(
         unknown_kinds=log.unknown_kinds,
         head_checked=True,
     )
-    _announce(report, config)
-    waiters = Waiters(platform, grows=writable)
-    return Opened(platform, directory, lock, log, report, config, waiters, deque())
 
 
 def _verify_first(directory: Directory) -> None:

@@ -20,6 +20,7 @@ class Mode(StrEnum):
 
     WRITE = "write"
     READ = "read"
+    OBSERVE = "observe"  # read, while another process may write
 
 
 class Torn(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from batpak.arguments import is_count
 from batpak.commit.lane import Lane
 from batpak.commit.request import Request
 from batpak.commit.unit import Unit
-from batpak.config import StoreConfig
+from batpak.config import OpenVerify, StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.diagnostics import Diagnostics, percentile_us
 from batpak.disk.seam import StrPath
@@ -26,7 +26,8 @@ from batpak.flow import watched
 from batpak.journal.active import ActiveFile
 from batpak.journal.segment import Tip
 from batpak.note import CheckpointNote
-from batpak.opened import Opened, open_log
+from batpak.observer import Observer
+from batpak.opened import Opened, observe_log, open_log
 from batpak.override import override
 from batpak.platform import REAL, Platform
 from batpak.proof import Proof
@@ -107,6 +108,36 @@ class Store(Appends, Workers):
         """
         opened = open_log(path, _config(config), platform, writable=False, create=False)
         return watched(ReadOnlyStore)(opened)
+
+    @staticmethod
+    def observe(
+        path: StrPath, config: StoreConfig | None = None, *, platform: Platform = REAL
+    ) -> Observer:
+        """Read a store that another process may be writing. Nothing is locked, made or touched.
+
+        It goes on through whatever the writer does: new files, a close, a crash, an open. It shows
+        what is written, which may not be durable yet; see `Observer`.
+
+        Args:
+            path: Of the directory.
+            config: Settings of this handle. With `OpenVerify.FULL` everything is verified first.
+            platform: The world; tests replace it.
+
+        Raises:
+            RegistryError: A payload class of this program cannot be decoded.
+            InvalidArgument: No path, a big-endian host, or a store of format version 1.
+            StorageFailed: The system refused, or there is no store.
+            CorruptStore, FutureVersion: The bytes are damaged, or newer than this code.
+        """
+        config = _config(config)
+        observer = watched(Observer)(*observe_log(path, config, platform))
+        if config.open_verify is OpenVerify.FULL:
+            try:
+                observer.verify().raise_for_damage()
+            except BaseException:
+                observer.close()
+                raise
+        return observer
 
     def sync(self) -> Frontier:
         """Make everything durable that was written before this call.

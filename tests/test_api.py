@@ -25,8 +25,8 @@ FRONT = """
     Gate GateSet Verdict PERMIT Permit Denial Receipt PolicyStamp
     Proposal Pipeline Committed BypassReason BypassReceipt BypassAudit
     Machine Handle StateData Transition Guarded Ledger edge edges
-    Store StoreReader StoreConfig Limits Durability SyncMode OpenVerify BatchItem PriorItem
-    RawPayload Cause AppendReceipt Claim AppendTicket BatchTicket Busy BusyReason
+    Store StoreReader Observer StoreConfig Limits Durability SyncMode OpenVerify BatchItem
+    PriorItem RawPayload Cause AppendReceipt Claim AppendTicket BatchTicket Busy BusyReason
     WriterPressure interrupted_receipt Outbox VisibilityFence
     SigningKey VerifyKey Signing verify_receipt Proof TrustVerdict Signed Unsigned Invalid
     InvalidReason
@@ -48,7 +48,7 @@ FRONT = """
     ParentFault EventNotFound FenceError FenceState
     UnavailableError StoreLocked StoreClosed StoreReadOnly ForkedStoreError StorePoisoned
     WaitTimeout WriteState SubscriptionEnded EndReason
-    StorageError StorageFailed DurabilityUnknown
+    StorageError StorageFailed DurabilityUnknown RolledBack
     DamageError CorruptStore Damage FutureVersion DecodeFailed DecodeStage
     CheckpointInvalid CheckpointFault WorkerFailed
     PolicyError Denied ReceiptRejected ReceiptFault IllegalTransition IllegalHistory

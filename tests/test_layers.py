@@ -18,9 +18,9 @@ LINES_MAX = 500
 # One table per package, top floor first, floors parted by "/". A module imports from lower floors
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
-    "batpak": """cli testing aio sqlite / store / appends / fence outbox / flow reader workers
-        / feeds / projections / waits / opened queries / upkeep / read / commit / recovery
-        / journal index
+    "batpak": """cli testing aio sqlite / store / appends observer / fence outbox
+        / flow reader workers / feeds / projections / waits / opened queries / upkeep / read
+        / commit / recovery / journal index
         / pipeline machine abi
         / snapshot / edge_table / guard append_receipt / typestate append proof
         / note claim / event / record system / diagnostics / wire meaning / region / payload
@@ -31,17 +31,17 @@ FLOORS = {
     "batpak.disk": "secret / posix whole / seam",
     "batpak.signing": "trust / signing_key / verify_key / verdict",
     "batpak.testing": """scenario / given / walk ledger samples moves / platform sabotage contract
-        / crash handles threads watched / history disk switches / tampering
-        / image switch / clock faults model""",
-    "batpak.cli": """main / schemas pictures stores moving care signatures decode demo versions
-        / kinds manner original places readable trusted / generated""",
+        / crash handles threads watched / history disk switches
+        / reading tampering        / image switch / clock faults model""",
+    "batpak.cli": """main / schemas pictures stores moving care signatures decode demo tail
+        versions / events kinds manner original places readable trusted / generated""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
-        / worker / cursor / checkpoint / fetch lossy_ops page projection source witness
+        / worker / cursor / checkpoint / fetch lookout lossy_ops page projection source witness
         / alone declared""",
     "batpak.upkeep": """doctor / repair fork / draft snapshot stats verify intake lines rust
         / imported""",
     "batpak.upkeep.rust": "source export / numbers / scan / files",
-    "batpak.recovery": "restore / footer / decide",
+    "batpak.recovery": "sight / growing / restore / footer / decide",
     "batpak.commit": """lane / flight / fence line rotation / sealer stage ticket applier
         / judge waiters / unit worker / request limit""",
     "batpak.journal": "active scan head / segment chain v1 / frame / header / layout",

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from batpak import codec, registry, wire
 from batpak.cli import generated
+from batpak.cli.events import told
 from batpak.cli.kinds import kind_of
 from batpak.cli.manner import Manner, shared
-from batpak.event import StoredEvent
 from batpak.kind import EventKind
 from batpak.store import Store
 
@@ -44,8 +43,8 @@ def decode(
 ) -> None:
     """Print an event of a store, or a payload, as JSON.
 
-    Classes come from the generated code of the project, which is imported. Nothing is changed; the
-    store must not be open for writing meanwhile.
+    Classes come from the generated code of the project, which is imported. Nothing is locked or
+    changed; the store may be open for writing meanwhile.
     """
     if (kind is None) == (sequence is None):
         raise typer.BadParameter("give a store and a sequence, or --kind and a payload")
@@ -59,9 +58,9 @@ def decode(
     if number is not None:
         found = _payload(number, version, data, plain=plain)
     else:
-        with Store.open_read_only(source) as store:
+        with Store.observe(source) as store:
             event = sequence or 0
-            found = _told(store.get(event, form=wire.DICT) if plain else store.get(event))
+            found = told(store.get(event, form=wire.DICT) if plain else store.get(event))
     typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
 
 
@@ -83,26 +82,6 @@ def _payload(kind: EventKind, version: int | None, data: bytes, *, plain: bool) 
     entry = registry.lookup(kind)
     newest = 1 if entry is None else entry.version
     return codec.builtins(wire.decode(kind, version or newest, data))
-
-
-def _told(event: StoredEvent[object]) -> Mapping[str, object]:
-    """Return an event and what its frame says about it."""
-    entry = registry.lookup(event.kind)
-    return {
-        "sequence": event.sequence,
-        "entity": event.coordinate.entity,
-        "scope": event.coordinate.scope,
-        "version": event.version,
-        "kind": f"{event.kind:#06x}",
-        "event": None if entry is None else entry.cls.__qualname__,
-        "payload_version": event.payload_version,
-        "event_id": str(event.event_id),
-        "correlation_id": str(event.correlation_id),
-        "causation_id": None if event.causation_id is None else str(event.causation_id),
-        "recorded_at": event.recorded_at.isoformat(),
-        "event_hash": event.event_hash.hex(),
-        "payload": codec.builtins(event.payload),
-    }
 
 
 def _bytes(text: str) -> bytes:

@@ -45,6 +45,7 @@ def application() -> typer.Typer:
         schemas,
         signatures,
         stores,
+        tail,
         versions,
     )
 
@@ -87,6 +88,7 @@ def application() -> typer.Typer:
     app.command()(moving.dump)
     app.command("import")(moving.import_)
     app.command()(moving.export)
+    app.command()(tail.tail)
     app.command()(decode.decode)
     app.add_typer(signatures.keys, name="key", no_args_is_help=True)
     app.add_typer(signatures.receipts, name="receipt", no_args_is_help=True)

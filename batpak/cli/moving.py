@@ -127,7 +127,7 @@ def export(
     if form is ExportFormat.RUST:
         if destination is None:
             raise typer.BadParameter("rust-0.7 is a directory: say which")
-        with Store.open_read_only(store) as opened, _busy(f"exporting {store}"):
+        with Store.observe(store) as opened, _busy(f"exporting {store}"):
             report = export_rust(opened.query(region, after=after, form=RAW), destination)
         _told(report, str(destination), as_json)
         return

@@ -33,7 +33,7 @@ def events_in(place: Path, region: Region, after: int | None) -> Generator[Itera
         with RustSource.open(place) as source:
             yield _in(source.events(after=after), region, None)
     else:
-        with Store.open_read_only(place) as store:
+        with Store.observe(place) as store:
             found = store.query(region, after=after, form=RAW)
             yield imported.of_store(found, store.store_id)
 

@@ -48,7 +48,7 @@ def check(store: Path, retired: Mapping[int, str]) -> Readable:
     """Read every event of a store with the classes that are imported.
 
     Args:
-        store: Its directory; it is opened for reading.
+        store: Its directory; it may be open for writing.
         retired: Kinds that were given up: their events are counted, and not read.
 
     Raises:
@@ -57,7 +57,7 @@ def check(store: Path, retired: Mapping[int, str]) -> Readable:
     read: Counter[tuple[int, int]] = Counter()
     gone: Counter[int] = Counter()
     failed: dict[tuple[int, int], Trouble] = {}
-    with Store.open_read_only(store) as reader:
+    with Store.observe(store) as reader:
         for event in reader.query(form=RAW):
             kind, version = int(event.kind), event.payload_version
             if kind in retired and registry.lookup(kind) is None:

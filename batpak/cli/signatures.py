@@ -108,10 +108,10 @@ def make(
     """Write a proof that a store has an event, for `batpak proof verify`.
 
     It discloses the payload of that event, and of those behind it, up to the note, all but the
-    payloads. Nothing is changed; the store must not be open for writing meanwhile.
+    payloads. Nothing is locked or changed; the store may be open for writing meanwhile.
     """
     taken = CheckpointNote.parse(_read(note, NOTE_BYTES_MAX).decode(errors="replace"))
-    with Store.open_read_only(store) as reader:
+    with Store.observe(store) as reader:
         proof = reader.prove(reader.get(sequence, form=Form.RAW), taken)
     data = proof.to_bytes()
     try:

@@ -13,6 +13,8 @@ from rich.text import Text
 
 from batpak.cli import original
 from batpak.cli.trusted import Keys, keys_of
+from batpak.config import StoreConfig
+from batpak.errors import StoreLocked
 from batpak.note import CheckpointNote
 from batpak.platform import REAL
 from batpak.report import Finding, NoteFault, VerifyReport
@@ -48,8 +50,8 @@ def verify(
 ) -> None:
     """Recompute every checksum, hash and link of a store. Exit code 3: damage was found.
 
-    Nothing is changed. The store must not be open for writing meanwhile. It may be one of the Rust
-    original.
+    Nothing is changed. A store that is open for writing is verified as far as it goes now. It may
+    be one of the Rust original.
     """
     if is_rust(path):
         if since is not None or key:
@@ -60,7 +62,12 @@ def verify(
     note = None if since is None else CheckpointNote.parse(since.read(NOTE_CHARS_MAX))
     if key and note is None:
         raise typer.BadParameter("--key says who has signed the note of --since")
-    report = verify_path(path, REAL, note, keys_of(key) if key else None)
+    believed = keys_of(key) if key else None
+    try:
+        report = verify_path(path, REAL, note, believed)
+    except StoreLocked:
+        with Store.observe(path, StoreConfig(trusted=tuple(believed or ()))) as observer:
+            report = observer.verify(since=note)
     if as_json:
         typer.echo(json.dumps(_plain(report), indent=2))
     else:
@@ -78,7 +85,11 @@ def stat(
     if is_rust(path):
         original.stat(path, as_json=as_json)
         return
-    with Store.open_read_only(path) as store:
+    try:
+        store = Store.open_read_only(path)
+    except StoreLocked:  # somebody is writing: what a crash has left is not of interest
+        store = Store.observe(path)
+    with store:
         stats, report = store.stats(), store.open_report
     if as_json:
         found = {"path": report.path, "store_id": str(report.store_id), **asdict(stats)}

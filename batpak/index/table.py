@@ -70,6 +70,11 @@ class Table:
         """
         self._parts[part.segment_id - self._parts[0].segment_id] = part
 
+    def adopt(self, parts: list[Part], tail: Tail) -> None:
+        """Have other parts, the last of which is `tail`: whoever only looks has looked again."""
+        self._heads = {}
+        self._parts, self.tail = parts, tail
+
     def head(self, entity: str) -> EntityHead:
         """Where an entity stands, as its next event has to continue it."""
         head = self.tail.heads.get(entity)

@@ -287,6 +287,18 @@ class Chain:
         item = found.batch_index + 1
         self.item = item if item < found.batch_count else 0
 
+    def return_to(self, last: Placed, durable_through: int) -> None:
+        """Go back to the end of a unit, behind which another one was begun.
+
+        Args:
+            last: The last event of that unit.
+            durable_through: Its stamp.
+        """
+        self.sequence, self.chain_head = last.sequence + 1, last.event_hash
+        self.wall_ms, self.counter, self.id_hi = last.wall_ms, last.counter, last.id_hi
+        self.durable_through = durable_through
+        self.item = 0
+
 
 def _opt(body: bytes, at: int) -> tuple[bytes | None, bytes, int] | None:
     """What begins at `at`: the key, opt as it is hashed, and where the payload begins.

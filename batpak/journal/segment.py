@@ -254,6 +254,16 @@ class Segments:
         self._files.pop().close()
         self.add(segment)
 
+    def renew(self, segment: Segment) -> None:
+        """Put another view of a file in its place."""
+        at = segment.segment_id - self._files[0].segment_id
+        segment.in_use, segment.files_max = self._in_use, self._files_max
+        self._files[at] = segment
+
+    def take_over(self, others: Segments) -> None:
+        """Take the files of somebody else, who has looked again, in the place of all of these."""
+        self._in_use, self._files = others._in_use, others._files
+
     def __len__(self) -> int:
         return len(self._files)
 

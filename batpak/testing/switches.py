@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from batpak.testing.reading import READING
 from batpak.testing.switch import NEVER, Switch, edit, lines, one
 from batpak.testing.tampering import TAMPERING
 
 SWITCHES: Final[dict[str, Switch]] = {
+    **READING,
     **TAMPERING,
     # ------------------------------------------------------------------------ what is durable when
     "no-dirsync-create": one(
@@ -405,63 +407,6 @@ SWITCHES: Final[dict[str, Switch]] = {
         "event ids follow the wall clock back",
         "commit.stage:Stage._event",
         ("if id_hi <= tip.id_hi:", NEVER),
-    ),
-    # ------------------------------------------------------------------------------------ consumers
-    "passed-before-synced": one(
-        "a checkpoint is saved before the log is durable",
-        "read.checkpoint:Checkpoints.save",
-        ("if lane.tip.durable < lane.tip.sequence:", NEVER),
-    ),
-    "handled-before-synced": one(
-        "a worker with a checkpoint is given what is not durable",
-        "read.worker:durable_bound",
-        ("return min(lane.tip.durable, visible)", "return visible"),
-    ),
-    "saved-before-handled": one(
-        "a worker saves its place before the batch is handled",
-        "read.worker:CursorWorker._step",
-        ("self._done = 0", "self._done = 0; cursor.commit()"),
-    ),
-    "reaction-again": one(
-        "a reaction that is stored already is stored again",
-        "read.reactor:key_of",
-        ("source.event_id.bytes", "id(source)"),
-    ),
-    # -------------------------------------------------------------------------- from other stores
-    "imported-again": one(
-        "an event that is imported again is another one",
-        "upkeep.intake:Intake._draft",
-        ("event.repeat), checked", "self._present + self._imported), checked"),
-    ),
-    "import-in-halves": one(
-        "what was one batch in the source is imported one by one",
-        "upkeep.intake:_batches",
-        ("if batch and (", "if batch and (True or "),
-    ),
-    "cause-of-another": one(
-        "an imported cause is found under the key of a repetition",
-        "upkeep.intake:Intake._linked",
-        ("self._key(cause)", "self._key(cause, 1)"),
-    ),
-    "hidden-shown": one(
-        "an event that was cancelled in the Rust original is read",
-        "upkeep.rust.source:RustSource._read",
-        ("and number not in hidden", ""),
-    ),
-    "rust-crc-ignored": one(
-        "a frame of the Rust original is read with a wrong checksum",
-        "journal.v1.frame:body_at",
-        ("if crc32(body) != checksum:", NEVER),
-    ),
-    "rust-hash-ignored": one(
-        "a payload of the Rust original is read with a wrong hash",
-        "journal.v1.frame:_payload",
-        ('data = b""\n        if content_hash(data) == due:', 'data = b""\n        if data:'),
-    ),
-    "rust-torn-anywhere": one(
-        "damage in a file of the Rust original ends the file",
-        "upkeep.rust.scan:Scan._torn",
-        ("if not is_end or", "if"),
     ),
     # ------------------------------------------------------------------------------------ processes
     "lock-not-watched": one(

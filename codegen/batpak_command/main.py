@@ -38,6 +38,7 @@ Stores:
   repair    Say what of a damaged store would be given up; with consent, do it.
   stat      Say what is in a store.
   dump      Print events in their order, those of the library itself included.
+  tail      Print the last events of a store, and those that come.
   decode    Print an event of a store, or a payload, as JSON.
   import    Bring the events of another store over, each of them once.
   export    Write events as JSON Lines, or as a store of the Rust original.

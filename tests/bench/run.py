@@ -37,6 +37,7 @@ from tests.bench.rows import (
     guard,
     moves,
     moving,
+    observe,
     opening,
     outcome,
     project,
@@ -71,6 +72,7 @@ class Row(Enum):
     MOVES = "moves"
     PROJECT = "project"
     FEEDS = "feeds"
+    OBSERVE = "observe"
     WORKER = "worker"
     IMPORT = "import"
 
@@ -94,6 +96,7 @@ SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
     Row.MOVES: moves.lines,
     Row.PROJECT: project.lines,
     Row.FEEDS: feeds.lines,
+    Row.OBSERVE: observe.lines,
     Row.WORKER: workers.lines,
     Row.IMPORT: moving.lines,
 }

@@ -8,6 +8,7 @@
     consumers     consumers
     copies        copies                          workload, oracle
     repairs       repairs                         workload, oracle
+    observe       observe                         workload, oracle
     model         model                           pair (store and model), drawn (what is asked)
     trace         trace                           workload
     rot           rot                             golden (the stores), damage (what must be said)
@@ -46,6 +47,7 @@ from tests.proof import (
     killread,
     model,
     moving,
+    observe,
     processes,
     repairs,
     rot,
@@ -57,8 +59,8 @@ from tests.proof import (
 from tests.proof.family import Job, Size
 
 _ROOMS: Final = (
-    crash, sweep, killread, interrupt, consumers, copies, repairs, model, trace, rot, files, tamper,
-    fuzz, kill, inject, processes, exits, walks, moving,
+    crash, sweep, killread, interrupt, consumers, copies, repairs, observe, model, trace, rot,
+    files, tamper, fuzz, kill, inject, processes, exits, walks, moving,
 )  # fmt: skip
 JOBS: Final[list[Job]] = [job for room in _ROOMS for job in room.JOBS]
 FAMILIES: Final = {

@@ -122,7 +122,7 @@ def forks(tally: Tally, size: Size, *, durability: Durability) -> None:
     with tally.case("every call is tried"):
         public = {name for name in dir(Store) if callable(getattr(Store, name))}
         missed = {name for name in public if not name.startswith("_")} - set(CALLS)
-        assert missed == {"open", "open_read_only", "close"}, f"{missed}"
+        assert missed == {"open", "open_read_only", "observe", "close"}, f"{missed}"
     config = StoreConfig(durability=durability, limits=SMALL.limits)
     for _ in range(14 if size is Size.LONG else 1):  # one child has not the time for all of them
         number = 25 if size is Size.LONG else 20

@@ -22,6 +22,7 @@ from batpak.outcome import ErrorKind, OutcomeError, OutcomeFailure, Release
 from batpak.read.checkpoint import CheckpointInvalid
 from batpak.read.subscription import EndReason, SubscriptionEnded
 from batpak.read.worker import WorkerFailed
+from batpak.recovery.sight import RolledBack
 
 ID = UUID(int=7)
 SAMPLES: list[e.BatpakError] = [
@@ -57,6 +58,7 @@ SAMPLES: list[e.BatpakError] = [
     e.IllegalHistory("shop.orders.Order", "OrderShipped", 1, "Draft"),
     OutcomeFailure(OutcomeError(ErrorKind.NOT_FOUND, "no such seat", 9, Release(("seat",)))),
     CheckpointInvalid("mailer", f.CheckpointFault.AHEAD, "it stands at 7, the log ends at 5"),
+    RolledBack("/shop.store", 5, 7),
     WorkerFailed("mailer", 5, 2, OSError(5, "Input/output error")),
     e.SigningError(f.SigningFault.SIGNER, "nothing was signed", 7),
 ]

@@ -1,0 +1,76 @@
+"""`batpak tail`: the last events of a store, and those that come. A writer may be running."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batpak import codec
+from batpak.cli.events import told
+from batpak.event import StoredEvent
+from batpak.observer import Observer
+from batpak.recovery.sight import RolledBack
+from batpak.store import Store
+from batpak.wire import Form
+
+INTERRUPTED: int = 130  # exit code
+SHOWN: int = 10
+
+
+def tail(
+    path: Annotated[Path, typer.Argument(help="The directory of the store.")],
+    *,
+    number: Annotated[
+        int, typer.Option("--number", "-n", help="How many of the last events.", min=0)
+    ] = SHOWN,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait for those that come; Ctrl-C ends it.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a line, with all that is known.")
+    ] = False,
+) -> None:
+    """Print the last events of a store, and those that come.
+
+    Payloads are plain values, as they are stored; no generated code is needed. Nothing is locked
+    or changed; the store may be open for writing meanwhile.
+    """
+    try:
+        with Store.observe(path) as observer:
+            end = observer.frontier().visible
+            last = list(observer.query(limit=number, reverse=True, form=Form.DICT))
+            for event in reversed(last):
+                _print(event, as_json=as_json)
+            if follow:
+                end = _follow(observer, end, as_json=as_json)
+        while follow:  # some events were taken back
+            with Store.observe(path) as observer:
+                end = _follow(observer, end, as_json=as_json)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _follow(observer: Observer, end: int, *, as_json: bool) -> int:
+    """Print what comes behind an end of the log. Return where to begin anew."""
+    cursor = observer.cursor_guaranteed(form=Form.DICT, after=end - 1 if end else None)
+    try:
+        for event in cursor.follow():
+            _print(event, as_json=as_json)
+    except RolledBack as gone:
+        typer.echo(f"batpak: {gone}", err=True)
+        return gone.kept
+    return cursor.position
+
+
+def _print(event: StoredEvent[object], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(told(event), ensure_ascii=False))
+        return
+    found = told(event)
+    name = found["event"] or found["kind"]
+    payload = json.dumps(codec.builtins(event.payload), ensure_ascii=False)
+    stamp = event.recorded_at.isoformat(timespec="milliseconds")
+    typer.echo(f"{event.sequence}  {stamp}  {event.coordinate.entity}  {name}  {payload}")

@@ -1,0 +1,86 @@
+"""Observer: a reader of a store that another process is writing. It locks and changes nothing.
+
+with Store.observe("orders") as observer:
+    for event in observer.cursor_guaranteed().follow():
+        ...
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from batpak.journal.head import Head
+from batpak.opened import Opened
+from batpak.override import override
+from batpak.read.lookout import Lookout
+from batpak.reader import ReadOnlyStore
+from batpak.report import Frontier
+from batpak.upkeep.verify import Look, look
+from batpak.waits import Wanted
+
+LOOKS_MAX: Final = 100  # at names and HEAD, until they are of one moment
+
+
+class Observer(ReadOnlyStore):
+    """A store that may be written meanwhile, for reading. Made by `Store.observe`.
+
+    What it reads it reads as the log was at its last look: `refresh` looks, and so does whatever
+    waits: `wait_for`, the `follow` of a cursor, subscriptions, watchers. It shows units that are
+    whole, in the moment in which they are written; `frontier().durable` says which of them are
+    known to be durable. In the rare case that something shown is taken back, it ends: everything
+    raises RolledBack from then on.
+
+    Any thread may use it at any time. Iterators belong to one thread at a time.
+    """
+
+    def __init__(self, opened: Opened, lookout: Lookout) -> None:
+        super().__init__(opened)
+        self._lookout = lookout
+
+    def refresh(self) -> Frontier:
+        """Look for what has come since; how far the log has come now.
+
+        Raises:
+            RolledBack: What was shown is not there any more.
+            CorruptStore, FutureVersion: What has come is damaged, or newer than this code.
+            StorageFailed: The system refused.
+        """
+        self._alive()
+        self._lookout.look()
+        return self._frontier()
+
+    @override
+    def _frontier(self) -> Frontier:
+        durable, bound = self._lookout.sight.durable, self._table.bound
+        return Frontier(bound, min(durable, bound), bound, self._appliers.applied())
+
+    @override
+    def _hope(self, wanted: Wanted) -> None:
+        if wanted.applier is None:
+            return  # the writer may write it
+        if not self._appliers.has(wanted.applier):
+            super()._hope(wanted)
+
+    @override
+    def _look(self) -> Look:
+        """Names and HEAD of one moment, which nobody holds still: HEAD shows whether it is one."""
+        directory = self._opened.directory
+        self._lookout.look()
+        seen = look(directory, self._table.bound)
+        for _ in range(LOOKS_MAX):
+            state, newest = seen.state, max(seen.found.segments, default=0)
+            is_newest = not isinstance(state, Head) or state.segment_id == newest
+            if is_newest and state == look(directory).state:
+                break
+            seen = look(directory, self._table.bound)
+        return seen
+
+    @override
+    def _alive(self) -> None:
+        super()._alive()
+        self._lookout.require()
+
+    @override
+    def _end(self) -> None:
+        super()._end()
+        self._lookout.stop(self._opened.config.limits.close_timeout_s)

@@ -1,0 +1,382 @@
+"""The log of a directory as somebody sees it who holds no lock, and changes nothing.
+
+    take    HEAD, then file after file by number: what a reader's open does, of files that move
+    look    what has come since: the rest of the newest file, then the files behind it
+
+Each look makes sure first that what was seen last is still where it was. If it is not, or anything
+does not fit, everything is taken anew: the log has to go through the last event that was shown.
+Damage is believed only when it is met again.
+Reference: docs/reference/file-format.md, "Observers".
+"""
+
+from __future__ import annotations
+
+import errno
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeVar, final
+
+from batpak.digest import HASH_BYTES
+from batpak.disk.seam import Directory
+from batpak.errors import CorruptStore, StorageError, StorageFailed
+from batpak.faults import Damage
+from batpak.index import sidx
+from batpak.index.row import Part
+from batpak.index.table import Table
+from batpak.index.tail import Tail
+from batpak.journal import head, header, layout
+from batpak.journal.head import Head
+from batpak.journal.header import Ends, Header
+from batpak.journal.segment import Segment, Segments, Tip
+from batpak.record import EVENT_HASH_AT
+from batpak.recovery import decide, footer
+from batpak.recovery.decide import Recorded, Refuse
+from batpak.recovery.footer import FOOTER_BYTES_MIN, NewLock
+from batpak.recovery.growing import Growing, Moved, Shown
+from batpak.recovery.restore import refusal
+
+T = TypeVar("T")
+
+UNSEALED_MAX: Final = 2  # files whose footer is waited for
+DAMAGED_MAX: Final = 3  # times that damage is met before it is believed
+MOVED_MAX: Final = 100  # likewise, that files have changed under the hand
+
+
+@final
+class RolledBack(StorageError):
+    """Events that an observer has shown are not in the log any more. The observer has ended.
+
+    The disk refused a write, and the writer took it back, before it was acknowledged to anybody; or
+    the log was cut by a repair, or replaced by an older copy. What is below `kept` is as it was.
+    """
+
+    code = "rolled-back"
+
+    def __init__(self, path: str, kept: int, shown: int) -> None:
+        self.path, self.kept, self.shown = path, kept, shown
+        super().__init__(
+            f"{path}: events {kept}..{shown - 1} were shown, and are not in the log any more",
+            hint=f"observe the store again, and go on behind event {kept - 1}"
+            if kept
+            else "observe the store again, from its first event on",
+        )
+
+
+class Picture(NamedTuple):
+    """A log, taken at once."""
+
+    segments: Segments
+    table: Table
+    newest: Header
+    growing: Growing | None  # None: the newest file is complete, and there is none behind it yet
+    due: Shown  # at the end
+    state: Head
+
+
+class Sight:
+    """The log of a directory, as far as it was seen. One thread looks at a time; any number read.
+
+    Args:
+        directory: Of the store.
+        lock: Makes a lock.
+        files_max: How many files are kept open.
+
+    Raises:
+        StorageFailed: There is no store here, or the system refused.
+        CorruptStore: Something durable is damaged.
+        FutureVersion: Something is newer than this code.
+        InvalidArgument: The store is of format version 1.
+    """
+
+    def __init__(self, directory: Directory, lock: NewLock, files_max: int) -> None:
+        self._directory, self._lock, self._files_max = directory, lock, files_max
+        self._shown: Shown | None = None
+        self.durable = 0
+        """How many events are known to be durable: what is stored says so, a moment later."""
+        self._is_whole = False  # else a look was cut short: what it has left is not gone on from
+        picture = self._patiently(self._take)
+        self.segments, self.table = picture.segments, picture.table
+        self.store_id = picture.state.store_id
+        self.clean = picture.state.state == head.CLEAN
+        self._newest, self._growing = picture.newest, picture.growing
+        self._unsealed: list[tuple[Growing, Recorded]] = []
+        """Files that are complete; their footer is not in them yet."""
+        self._show(picture.due, picture.state.next_sequence)
+        self._is_whole = True
+
+    @property
+    def tip(self) -> Tip:
+        """The end of what was seen."""
+        sequence, chain_head = self._shown or (0, b"")
+        end = 0 if self._growing is None else self._growing.unit
+        return Tip(sequence, chain_head, 0, -1, 0, end, self.durable)
+
+    def look(self) -> bool:
+        """Take in what has come; whether anything has.
+
+        Raises:
+            RolledBack: What was shown is not there any more.
+            CorruptStore: Something durable is damaged.
+            FutureVersion: Something is newer than this code.
+            StorageFailed: The system refused.
+        """
+        before = self.table.bound, self.durable
+        self._patiently(self._go_on)
+        return before != (self.table.bound, self.durable)
+
+    def _patiently(self, act: Callable[[], T]) -> T:
+        """Act until no file has moved meanwhile; believe damage when it is met again."""
+        damaged = 0
+        for _ in range(MOVED_MAX):
+            try:
+                return act()
+            except Moved:
+                continue
+            except CorruptStore:
+                damaged += 1
+                if damaged == DAMAGED_MAX:
+                    raise
+        path, why = self._directory.path, "its files change faster than they can be read"
+        raise StorageFailed("observe", path, errno.EAGAIN, why)
+
+    def _show(self, due: Shown, durable: int = 0) -> None:
+        self._shown = due
+        self.table.bound = due[0]
+        stamp = 0 if self._growing is None else self._growing.durable
+        self.durable = min(due[0], max(self.durable, durable, stamp))
+
+    # ------------------------------------------------------------------------------ all at once
+
+    def _take(self) -> Picture:
+        """Take everything, from HEAD and the first file on.
+
+        HEAD is read first: whatever it says was so before any file is read.
+        """
+        state = self._head()
+        segments = Segments(self._files_max)
+        parts: list[Part] = []
+        newest = self._ends(1)
+        if newest is None:
+            raise self._missing(1)
+        if newest.header.store_id != state.store_id:
+            foreign = Refuse(layout.HEAD, 0, Damage.HEAD, "belongs to another store")
+            raise refusal(self._directory, foreign)
+        self._require_link(newest.header, 1, None)
+        while True:
+            number = _after(newest.header)
+            ends = self._ends(number)
+            if ends is None:
+                break
+            self._require_link(ends.header, number, newest.header)
+            recorded = decide.recorded(newest.header.segment_id, ends.header, state)
+            if recorded is None:  # the link was looked at
+                raise Moved
+            parts.append(self._seal(newest, recorded, state, segments))
+            newest = ends
+        if newest.header.segment_id < state.segment_id:
+            raise self._missing(number)
+        closed = decide.recorded(newest.header.segment_id, None, state)
+        if closed is not None and closed.frames_end >= FOOTER_BYTES_MIN:
+            parts.append(self._seal(newest, closed, state, segments))
+            tail = Tail(number, closed.next_sequence, 0, self._lock)
+            due, growing = (closed.next_sequence, closed.chain_head), None
+        else:
+            growing = Growing(self._directory, newest, self._lock)
+            segments.add(growing.segment)
+            growing.read()
+            tail, due = growing.tail, growing.due
+        table = Table(segments, parts, tail)
+        table.bound = due[0]
+        picture = Picture(segments, table, newest.header, growing, due, state)
+        if not _goes_through(picture, (state.next_sequence, state.chain_head)):
+            detail = f"the log does not go through event {state.next_sequence} as HEAD records it"
+            raise refusal(self._directory, Refuse(layout.HEAD, 0, Damage.HEAD, detail))
+        return picture
+
+    def _head(self) -> Head:
+        try:
+            return head.read(self._directory)
+        except StorageFailed as error:
+            if error.errno != errno.ENOENT or self._shown is not None:
+                raise
+        ends = self._ends(1)
+        if ends is not None and ends.size > ends.start:
+            bad = Refuse(layout.HEAD, 0, Damage.HEAD, "is missing, and there are events")
+            raise refusal(self._directory, bad)
+        path, text = self._directory.path, "there is no store here"
+        raise StorageFailed("open", path, errno.ENOENT, text)
+
+    def _ends(self, number: int) -> Ends | None:
+        """Both ends of a file. None: there is none of this number."""
+        try:
+            return header.read(self._directory, layout.segment_name(number), sidx.TAIL_BYTES)
+        except StorageFailed as error:
+            if error.errno != errno.ENOENT:
+                raise
+            return None
+
+    def _missing(self, number: int) -> CorruptStore:
+        detail = "is missing, and HEAD names it, or one behind it"
+        return refusal(
+            self._directory, Refuse(layout.segment_name(number), 0, Damage.LAYOUT, detail)
+        )
+
+    def _require_link(self, current: Header, number: int, before: Header | None) -> None:
+        bad = decide.link(current, number, before)
+        if bad is not None:
+            raise refusal(self._directory, bad)
+
+    def _seal(self, ends: Ends, recorded: Recorded, state: Head, segments: Segments) -> Part:
+        """Take in a file whose end is recorded, by its footer; without one, by its frames."""
+        segment = _complete(self._directory, ends.header, ends.start, recorded)
+        part = self._by_footer(segment, ends, recorded)
+        if part is None:
+            ends = self._same(ends.header)  # it may have grown since, and got a footer
+            part = self._by_footer(segment, ends, recorded)
+        refused = decide.sealed(ends, recorded, state)
+        if refused is not None:
+            raise refusal(self._directory, refused)
+        segments.add(segment)
+        segment.data(recorded.frames_end)  # opened while it has its name, which it may lose
+        return footer.in_memory(segment, recorded, self._lock)[0] if part is None else part
+
+    def _by_footer(self, segment: Segment, ends: Ends, recorded: Recorded) -> Part | None:
+        try:
+            return footer.read(segment, ends, recorded, self._lock)
+        except sidx.BadFooter:
+            return None
+
+    def _same(self, due: Header) -> Ends:
+        """Both ends of a file that was there before.
+
+        Raises:
+            Moved: It is another one, or there is none.
+        """
+        ends = self._ends(due.segment_id)
+        if ends is None or ends.header != due:
+            raise Moved
+        return ends
+
+    # ----------------------------------------------------------------------------- bit by bit
+
+    def _go_on(self) -> None:
+        if self._is_whole:
+            self._is_whole = False
+            self._follow()
+        else:
+            self._take_anew()
+        self._is_whole = True
+
+    def _follow(self) -> None:
+        while True:
+            if self._growing is not None:
+                self._growing.read()
+                self._show(self._growing.due)
+            number = _after(self._newest)
+            ends = self._ends(number)
+            if ends is None:
+                break
+            self._require_link(ends.header, number, self._newest)
+            self._turn(ends)
+        self._seal_unsealed()
+        if self.durable < self.table.bound:
+            self._ask_head()
+
+    def _turn(self, ends: Ends) -> None:
+        """Go on in the next file."""
+        old, first = self._growing, ends.header.first_sequence
+        recorded = decide.recorded(self._newest.segment_id, ends.header, None)
+        if old is not None and recorded is not None:
+            old.finish(recorded)
+            self._show(old.due)
+            self._unsealed.append((old, recorded))
+        if self._shown != (first, decide.before_any(ends.header)):
+            raise Moved
+        growing = Growing(self._directory, ends, self._lock)
+        self.segments.add(growing.segment)
+        if old is None:  # the last part is only imagined
+            self.table.adopt([*self.table.parts[:-1], growing.tail], growing.tail)
+        else:
+            self.table.rotate(growing.tail)
+        self._newest, self._growing = ends.header, growing
+        self._show(growing.due)
+
+    def _seal_unsealed(self) -> None:
+        """Read complete files from the disk, and no more from memory, once they have a footer."""
+        unsealed = self._unsealed
+        while unsealed:
+            old, recorded = unsealed[0]
+            ends = self._same(old.header)
+            segment = _complete(self._directory, old.header, ends.start, recorded)
+            part = self._by_footer(segment, ends, recorded)
+            if part is None and len(unsealed) <= UNSEALED_MAX:
+                return
+            if part is None:
+                part = footer.in_memory(segment, recorded, self._lock)[0]
+            self.segments.renew(segment)
+            segment.data(recorded.frames_end)  # as in `_seal`
+            self.table.sealed(part)
+            del unsealed[0]
+
+    def _ask_head(self) -> None:
+        """HEAD says what was durable when a writer opened the store, and when it closed it."""
+        state = head.read(self._directory)
+        if state.store_id == self.store_id and state.next_sequence <= self.table.bound:
+            self.durable = max(self.durable, state.next_sequence)
+
+    def _take_anew(self) -> None:
+        """Take everything once more, and make sure that it is the same log."""
+        picture, shown = self._take(), self._shown
+        if shown is not None and not _goes_through(picture, shown):
+            raise RolledBack(self._directory.path, self._kept(picture), shown[0])
+        self.segments.take_over(picture.segments)
+        self.table.adopt([*picture.table.parts], picture.table.tail)
+        self._newest, self._growing, self._unsealed = picture.newest, picture.growing, []
+        self._show(picture.due, picture.state.next_sequence)
+
+    def _kept(self, picture: Picture) -> int:
+        """How many of the events that were shown are still in the log."""
+        tail, found = self.table.tail, picture.table
+        if not _goes_through(picture, (tail.first, decide.before_any(self._newest))):
+            return 0
+        tail.ready()
+
+        def is_gone(row: int) -> bool:
+            place = found.with_id(tail.ids[row])
+            return place is None or place[0].first + place[1] != tail.first + row
+
+        rows = range(self.table.bound - tail.first)
+        return tail.first + bisect_left(rows, True, key=is_gone)
+
+
+def _after(newest: Header) -> int:
+    """The number of the file behind one, which may stand for several."""
+    last = newest.segment_id if not newest.replaces else newest.replaces[-1].segment_id
+    return last + 1
+
+
+def _complete(directory: Directory, current: Header, start: int, recorded: Recorded) -> Segment:
+    return Segment(directory, current, start, recorded.frames_end, trusted=False)
+
+
+def _goes_through(picture: Picture, at: Shown) -> bool:
+    """Whether a log has had so many events, the last of them with that hash."""
+    sequence, chain_head = at
+    if sequence >= picture.due[0]:
+        return at == picture.due
+    if not sequence:
+        return True
+    part, row = picture.table.locate(sequence - 1)
+    try:
+        found = _hash_of(picture.segments, part, row)
+    except (CorruptStore, IndexError):
+        if not part.distrust():
+            raise
+        found = _hash_of(picture.segments, part, row)
+    return found == chain_head
+
+
+def _hash_of(segments: Segments, part: Part, row: int) -> bytes:
+    offsets = part.offsets
+    body = segments.of(part.segment_id).record(offsets[row], offsets[row + 1], part.block_crcs)
+    return body[EVENT_HASH_AT : EVENT_HASH_AT + HASH_BYTES]
