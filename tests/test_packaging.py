@@ -151,7 +151,7 @@ def test_wheel_and_sdist_are_the_same_bytes_wherever_they_are_built(tmp_path: Pa
     first = built(one, tmp_path / "a")
     second = built(two, tmp_path / "b")
 
-    sdist, wheel = first
+    wheel, sdist = first
     assert [path.name for path in first] == [path.name for path in second]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     with tarfile.open(sdist) as archive:
