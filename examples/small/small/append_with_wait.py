@@ -42,7 +42,7 @@ def main(folder: Path) -> None:
         stop.set()
         try:
             store.append(
-                ADA, Ordered(item="red cup", cents=950), wait_for=Watermark.APPLIED, timeout_s=0.02
+                ADA, Ordered(item="red cup", cents=950), wait_for=Watermark.APPLIED, timeout_s=0.1
             )
         except WaitTimeout as late:
             print(f"while the index is stuck: {late.state}, and not applied yet")
