@@ -160,3 +160,26 @@ def test_every_relative_link_leads_to_a_file(page: Path) -> None:
     missing = [link for link in links if link and not (page.parent / link).exists()]
 
     assert missing == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent != ROOT], ids=name)
+def test_a_link_of_the_site_stays_on_the_site(page: Path) -> None:
+    links = [link["path"] for link in LINK.finditer(page.read_text(encoding="utf-8"))]
+
+    outside = [
+        link
+        for link in links
+        if link and not (page.parent / link).resolve().is_relative_to(ROOT / "docs")
+    ]
+
+    assert outside == []  # name the file in code instead: the site has only pages
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    listed = re.findall(r": (\S+\.md)$", nav, re.MULTILINE)
+
+    pages = {str(page.relative_to(ROOT / "docs")) for page in PAGES if page.parent != ROOT}
+
+    assert set(listed) == {page for page in pages if not re.match(r"adr/\d", page)}
+    assert len(listed) == len(set(listed))

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 
 import pytest
 
 import batpak.outcome  # noqa: F401  its exception is no name of `batpak`
-from batpak import BatpakError
+from batpak import BatpakError, Limits, StoreConfig
 
 ROOT = Path(__file__).parents[1]
 SOURCES = [*ROOT.glob("batpak/**/*.py"), *ROOT.glob("codegen/**/*.py")]
@@ -80,3 +81,21 @@ def test_every_page_and_section_cited_in_the_code_exists() -> None:
     ]
 
     assert missing == []
+
+
+@pytest.mark.parametrize("settings", [StoreConfig(), Limits()], ids=lambda one: type(one).__name__)
+def test_every_setting_is_in_the_reference_with_its_default(settings: StoreConfig | Limits) -> None:
+    page = (ROOT / "docs/reference/config.md").read_text(encoding="utf-8")
+
+    _, _, table = page.partition(f"| Field of `{type(settings).__name__}` |")
+    rows = re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", table.partition("\n\n")[0], re.MULTILINE)
+
+    assert dict(rows) == {
+        name: default(getattr(settings, name)) for name in settings.__struct_fields__
+    }
+
+
+def default(value: object) -> str:
+    if isinstance(value, Enum):
+        return value.name
+    return f"{type(value).__name__}()" if "batpak" in type(value).__module__ else repr(value)

@@ -1,0 +1,1 @@
+"""An agent at a desk: every call of a tool is judged, stored, and provable to a third party."""
