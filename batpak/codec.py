@@ -7,7 +7,7 @@ timestamp extension.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import msgspec
 
@@ -70,6 +70,7 @@ _SIZED: Final = {  # first byte -> (bytes of the size, bytes behind the sized pa
     0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0),
 }  # fmt: skip
 _NO_NESTING: Final = bytes(set(range(0x100)) - set(range(0x80, 0xA0)) - set(range(0xDC, 0xE0)))
+_NO_ARRAY: Final = bytes(set(range(0x100)) - set(range(0x90, 0xA0)) - {0xDC, 0xDD})
 _COUNTED: Final = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}  # -> per item
 
 
@@ -91,8 +92,21 @@ def check_one(data: bytes) -> None:
         DecodeError, ValueError, TypeError, OverflowError, RecursionError: It does not.
     """
     check_depth(data)
-    if encode_in_order(_decode_any(data)) != data:  # else no key is twice: one would be missing
+    value = _decode_any(data)
+    keys_may_be_arrays = data.translate(None, _NO_ARRAY) != b""
+    if (
+        encode_in_order(value) != data  # else no key is twice: one would be missing
+        or (keys_may_be_arrays and not _has_plain_keys(value))
+    ):
         _walk(data)
+
+
+def _has_plain_keys(value: object) -> bool:
+    """Whether no key of a map is an array. How deep values are nested is known."""
+    if isinstance(value, dict):
+        mapping = cast("dict[object, object]", value)
+        return tuple not in map(type, mapping) and all(map(_has_plain_keys, mapping.values()))
+    return not isinstance(value, list) or all(map(_has_plain_keys, cast("list[object]", value)))
 
 
 def builtins(value: object) -> object:

@@ -298,6 +298,7 @@ def test_an_event_that_comes_twice_is_stored_once(target: Store) -> None:
         (made(3, payload=b"\xc1"), PayloadInvalid),
         (made(3, payload=b"\x81\xa1n\x01\x00"), PayloadInvalid),
         (made(3, payload=b"\x82\xa1n\x01\xa1n\x02"), PayloadInvalid),
+        (made(3, payload=b"\x81\x91\x01\x02"), PayloadInvalid),
         (made(3, payload=b"\x91" * 80 + b"\x01"), PayloadInvalid),
         (made(3, kind=Counted.KIND, payload=b"\xa1x"), PayloadInvalid),
         (made(3, kind=Counted.KIND, payload=b"\x81\xa1n\x01", payload_version=2), PayloadInvalid),
