@@ -123,6 +123,8 @@ if TYPE_CHECKING:
     from batpak.region import KindFilter, Region
     from batpak.report import (
         Busy,
+        CompactionOutcome,
+        CompactionReport,
         Finding,
         Frontier,
         Health,
@@ -175,7 +177,7 @@ __all__ = [  # noqa: RUF022  in reading order
     "RebuildReport", "ProjectionCache", "CachedState", "NoCache", "MemoryCache", "FileCache",
     # how it is
     "OpenReport", "Mode", "Torn", "VerifyReport", "Finding", "CheckpointNote", "NoteFault",
-    "Health", "HealthState", "Stats", "Diagnostics",
+    "Health", "HealthState", "Stats", "Diagnostics", "CompactionReport", "CompactionOutcome",
     # how far it has come
     "Frontier", "Watermark", "Applier",
     # what goes wrong, by group
@@ -249,8 +251,8 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "reader": "StoreReader",
     "region": "KindFilter Region",
     "report": """
-        Busy Finding Frontier Health HealthState Mode NoteFault OpenReport Stats Torn VerifyReport
-        Watermark WriterPressure""",
+        Busy CompactionOutcome CompactionReport Finding Frontier Health HealthState Mode NoteFault
+        OpenReport Stats Torn VerifyReport Watermark WriterPressure""",
     "signing.signing_key": "SigningKey",
     "signing.verdict": "Invalid InvalidReason Signed TrustVerdict Unsigned",
     "signing.verify_key": "VerifyKey",

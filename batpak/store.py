@@ -10,10 +10,10 @@ from typing import Final
 
 from batpak import wire
 from batpak.append import Cause
-from batpak.appends import Appends
 from batpak.commit.lane import Lane
 from batpak.commit.request import Request
 from batpak.commit.unit import Unit
+from batpak.compactions import Compactions
 from batpak.config import StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.diagnostics import Diagnostics, percentile_us
@@ -36,7 +36,7 @@ from batpak.workers import Workers
 _SYSTEM: Final = Coordinate("batpak:store", "batpak:lifecycle")
 
 
-class Store(Appends, Workers):
+class Store(Compactions, Workers):
     """A store, for reading and writing. Made by `Store.open`."""
 
     def __init__(self, opened: Opened, lane: Lane, config: StoreConfig) -> None:
@@ -182,11 +182,14 @@ class Store(Appends, Workers):
 
     @override
     def _end(self) -> None:
+        self._compaction.stop()
         try:
             self._lane.close(self._last_unit if self._config.lifecycle_events else None)
         finally:
             if self._lane.closed:
                 super()._end()
+            else:
+                self._compaction.resume()
 
     def _last_unit(self, tip: Tip) -> Unit:
         fact = CloseCompleted(written=tip.sequence, durable=tip.durable)

@@ -38,7 +38,7 @@ FRONT = """
     Projection DictProjection RawProjection Freshness Projected ProjectionWatcher RebuildReport
     ProjectionCache CachedState NoCache MemoryCache FileCache
     OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Health HealthState
-    Stats Diagnostics
+    Stats Diagnostics CompactionReport CompactionOutcome
     Frontier Watermark Applier
     BatpakError
     UsageError InvalidArgument InvalidCoordinate CoordinateFault InvalidKind KindFault KindMismatch

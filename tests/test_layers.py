@@ -18,8 +18,8 @@ LINES_MAX = 500
 # One table per package, top floor first, floors parted by "/". A module imports from lower floors
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
-    "batpak": """cli testing aio / store / appends / flow reader workers / feeds / projections
-        / waits / opened queries / read upkeep / commit / recovery / journal index
+    "batpak": """cli testing aio / store / compactions / appends / flow reader workers / feeds
+        / projections / waits / opened queries / read upkeep / commit / recovery / journal index
         / pipeline machine abi
         / snapshot / edge_table / guard append_receipt / typestate append proof
         / note claim / event / record system / diagnostics / wire meaning / region / payload
@@ -34,13 +34,14 @@ FLOORS = {
     "batpak.cli": """main / schemas pictures stores signatures decode demo versions
         / kinds manner readable trusted / generated""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
-        / worker / cursor / checkpoint / fetch lossy_ops page projection source witness""",
-    "batpak.upkeep": "verify stats",
-    "batpak.recovery": "restore / footer / decide",
+        / worker / cursor / checkpoint removed
+        / fetch lossy_ops page projection source witness""",
+    "batpak.upkeep": "verify stats compaction / removals output / groups",
+    "batpak.recovery": "restore / footer ends / decide",
     "batpak.commit": """lane / line rotation / sealer / stage ticket applier / waiters
         / unit worker / request limit""",
-    "batpak.journal": "active scan head / segment chain / frame / header / layout",
-    "batpak.index": "query / table sealed / sidx / tail / row",
+    "batpak.journal": "active scan head rewritten / segment chain / frame / header / layout",
+    "batpak.index": "query merged / table sealed / sidx / tail / row",
     "batpak.guard": "gates trace / bypass / receipt / jury / stamp / proposal verdict",
     "batpak_codegen": """commands / versions / console stamp scaffold numbering plain page changelog
         canary captures unsealed

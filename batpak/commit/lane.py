@@ -30,7 +30,7 @@ from batpak.commit.limit import Limit
 from batpak.commit.line import Line, too_late
 from batpak.commit.rotation import Rotation
 from batpak.commit.stage import Plan, Stage
-from batpak.commit.unit import Answer, Call, Unit
+from batpak.commit.unit import Answer, Call, Unit, each
 from batpak.commit.waiters import Waiters
 from batpak.commit.worker import Worker
 from batpak.config import Durability, StoreConfig
@@ -225,7 +225,7 @@ class Lane(Line):
             if plan.tip.end > rotation.active.reserved:
                 rotation.active.reserve_for(plan.tip.end)
         except Exception as error:  # noqa: BLE001  nothing was changed; likewise
-            self._answer(group, _each(error, group))
+            self._answer(group, each(error, group))
             return
         self._step = STAGED
         self._intent = plan
@@ -349,7 +349,7 @@ class Lane(Line):
             self._leave_open(plan, worse)
             return
         failure = layout.failed("write", rotation.newest.path, error)
-        self._answer(plan.units, _each(failure, plan.units))
+        self._answer(plan.units, each(failure, plan.units))
         self._intent = None
 
     def _leave_open(self, plan: Plan, error: OSError) -> None:
@@ -357,7 +357,7 @@ class Lane(Line):
         self._stop(error)
         first, stop = self.tip.durable, plan.tip.sequence
         failure = DurabilityUnknown(min(first, stop - 1), stop - 1, error)
-        self._answer(plan.units, _each(failure, plan.units))
+        self._answer(plan.units, each(failure, plan.units))
         self._intent = None
 
     # ------------------------------------------------------------------------------------ syncs
@@ -418,6 +418,11 @@ class Lane(Line):
         """Have called, once the lane is free, what those who were woken want to have called."""
         if self._waiters.due:
             self._called.append(Unit((), 0, callbacks=self._waiters.due))
+
+    def settle_files(self) -> None:
+        """Have every complete file sealed, and make sure that the directory is still ours."""
+        self.hold(self._require_lock)
+        self._rotation.seal_all()
 
     # ------------------------------------------------------------------------------------ close
 
@@ -490,10 +495,3 @@ class Lane(Line):
         """Close the files and let go of the lock, which is its giver's to release."""
         self.ended = self._closed = True
         self._rotation.abandon()
-
-
-def _each(error: BaseException, units: Sequence[Unit]) -> list[BaseException]:
-    """One failure for everybody, each with an exception of its own to raise."""
-    if not isinstance(error, BatpakError):
-        return [error] * len(units)
-    return [error, *(copy.copy(error) for _ in units[1:])]

@@ -389,8 +389,8 @@ class Stage:
         receipt = AppendReceipt(
             store_id=self._store_id,
             coordinate=Coordinate(parts.entity, parts.scope),
-            head=parts.head,
-            content_hash=content_hash(parts.payload),
+            head=_as_appended(parts.head),
+            content_hash=content_hash(parts.payload) if parts.head[0] == EVENT else parts.payload,
             extensions={} if parts.opt is None else dict(parts.opt[1] or ()),
             durability=durable,
             replayed=True,
@@ -447,6 +447,11 @@ def next_id_hi(last: int) -> int:
     if last & _COUNTER_OF_ID == _COUNTER_OF_ID:  # the counter is full: borrow from the next ms
         return ((last >> 16) + 1) << 16 | _UUID_7
     return last + 1
+
+
+def _as_appended(head: bytes) -> bytes:
+    """The header of an event as its receipt had it: before it was dropped or erased, if it was."""
+    return bytes([EVENT]) + head[1:]
 
 
 def _batch_count(head: bytes) -> int:

@@ -45,8 +45,20 @@ class Link(NamedTuple):
     chain_head: bytes  # event_hash of its last event
 
 
+class Ending(NamedTuple):
+    """Where a file ends that was written in one piece: it says so itself."""
+
+    frames_end: int
+    next_sequence: int
+    chain_head: bytes
+
+
 class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The map, key for key. The four last ones belong to rewritten and forked logs."""
+    """The map, key for key. The last one belongs to forked logs.
+
+    A file that compaction has written stands for others: `replaces` has how each of those ended,
+    from its own number on without a gap, and `sealed` how it ends itself.
+    """
 
     version: int
     store_id: bytes
@@ -56,9 +68,14 @@ class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     salt: bytes
     prev: Link | None
     replaces: list[Link] | None
-    sealed: tuple[int, int, bytes] | None
+    sealed: Ending | None
     epoch: int
     origin: tuple[bytes, int, bytes] | None
+
+    @property
+    def last_id(self) -> int:
+        """The number behind which the log goes on in another file."""
+        return self.segment_id if self.replaces is None else self.replaces[-1].segment_id
 
 
 class _Version(Struct):
@@ -80,6 +97,9 @@ def encode(
     first_sequence: int,
     salt: bytes,
     prev: Link | None,
+    replaces: list[Link] | None = None,
+    sealed: Ending | None = None,
+    epoch: int = 0,
 ) -> bytes:
     """The bytes of a new segment's header. Its length is the offset of the first frame."""
     body = codec.encode(
@@ -91,9 +111,9 @@ def encode(
             first_sequence=first_sequence,
             salt=salt,
             prev=prev,
-            replaces=None,
-            sealed=None,
-            epoch=0,
+            replaces=replaces,
+            sealed=sealed,
+            epoch=epoch,
             origin=None,
         )
     )
@@ -180,9 +200,8 @@ def decode(data: bytes | memoryview, path: str) -> tuple[Header, int]:
         raise _corrupt(path, f"the header is not as described: {error}") from error
     if codec.encode(header) != body or not _is_plausible(header):
         raise _corrupt(path, "the header is not as this format writes it")
-    if header.replaces is not None or header.sealed is not None or header.epoch or header.origin:
-        # Right bytes of this format, made by a release that can rewrite or fork a log.
-        raise FutureVersion(f"{path}: retention epoch or origin", max(header.epoch, 1), 0)
+    if header.origin:  # right bytes of this format, made by a release that can fork a log
+        raise FutureVersion(f"{path}: origin", 1, 0)
     return header, end + _CRC.size
 
 
@@ -194,6 +213,22 @@ def _is_plausible(header: Header) -> bool:
         and len(header.salt) == SALT_BYTES
         and min(header.segment_id - 1, header.created_ns, header.first_sequence, header.epoch) >= 0
         and (prev is None or len(prev.chain_head) == digest.HASH_BYTES)
+        and (header.replaces is None) == (header.sealed is None)
+        and (header.replaces is None or _stands_for(header, header.replaces))
+    )
+
+
+def _stands_for(header: Header, replaced: list[Link]) -> bool:
+    """Whether a file can be the one that compaction made of these."""
+    sealed, numbers = header.sealed, [link.segment_id for link in replaced]
+    return (
+        sealed is not None
+        and bool(numbers)
+        and numbers == list(range(header.segment_id, header.segment_id + len(numbers)))
+        and all(len(link.chain_head) == digest.HASH_BYTES for link in replaced)
+        and sealed.chain_head == replaced[-1].chain_head
+        and sealed.next_sequence >= header.first_sequence
+        and min(sealed.frames_end, *(link.frames_end for link in replaced)) >= 0
     )
 
 

@@ -241,7 +241,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     "leftovers-stay": one(
         "files of an interrupted replacement are not removed",
         "recovery.restore:_reopen",
-        ("for name in found.leftovers:", "for name in ():"),
+        ("for name in (*leftovers, *replaced):", "for name in ():"),
     ),
     "reader-writes": one(
         "a read-only open changes a file",
@@ -264,7 +264,7 @@ SWITCHES: Final[dict[str, Switch]] = {
         (
             edit(
                 "journal.segment:Segments._confirmed",
-                ("if record.unpack_what(body, record.KIND_AT)[2] != sequence:", NEVER),
+                ("if record.unpack_what(body, record.TYPE_AT)[3] != sequence:", NEVER),
             ),
             edit(
                 "journal.segment:Segments.head",

@@ -75,6 +75,7 @@ CALLS: Final[dict[str, Callable[[Store], object]]] = {
     "pressure": lambda store: store.pressure(),
     "sync": lambda store: store.sync(),
     "checkpoint": lambda store: store.checkpoint(),
+    "compact": lambda store: store.compact(),
     "get": lambda store: store.get(0),
     "entries": lambda store: list(store.entries()),
     "query": lambda store: list(store.query()),
