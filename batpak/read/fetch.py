@@ -88,6 +88,7 @@ class Fetch:
                         if named is not None and not body.startswith(named, ENTITY_AT):
                             raise self._unconfirmed(part, row, "it is another entity's")
                         if type_ != EVENT and form is not STORED:
+                            self._confirm(part, row)
                             if type_ == DROPPED:
                                 raise self._unconfirmed(part, row, "it is a stub")
                             yield self._erased(body, what, form)
@@ -195,6 +196,7 @@ class Fetch:
         if sequence != part.first + row:
             raise self._unconfirmed(part, row, f"it is event {sequence}")
         if type_ != EVENT and form is not STORED:
+            self._confirm(part, row)
             if type_ == DROPPED:
                 raise EventNotFound(sequence, dropped=True)
             return self._erased(body, what, form)

@@ -453,11 +453,9 @@ def _reopen(
 ) -> None:
     """The last acts: no leftovers, and a HEAD whose "closed" does not outlive this run.
 
-    What compaction has replaced goes once it is durable that it was.
+    By now it is durable that compaction has replaced what goes: the directory was synced since, by
+    the copy of the newest file if the log was not closed, else by the close.
     """
-    if replaced:
-        with layout.asking("sync", directory.path):
-            directory.sync()
     for name in (*leftovers, *replaced):
         with layout.asking("remove", directory.path), suppress(FileNotFoundError):
             directory.unlink(name)

@@ -243,6 +243,37 @@ SWITCHES: Final[dict[str, Switch]] = {
         "recovery.restore:_reopen",
         ("for name in (*leftovers, *replaced):", "for name in ():"),
     ),
+    # --------------------------------------------------------------------------------- compaction
+    "rewritten-unsynced": one(
+        "a file that stands for others gets its name before its data is durable",
+        "journal.rewritten:Rewritten.finish",
+        ("self._file.sync(data_only=False)", "pass"),
+    ),
+    "replaced-go-early": one(
+        "the files that another one stands for go before its name is durable",
+        "upkeep.compaction:Compaction._commit",
+        ("self._directory.sync()", "pass"),
+    ),
+    "replaced-stay": one(
+        "the files of a compaction that was cut short are not removed",
+        "recovery.ends:ends_of",
+        ("replaced.insert(0, layout.segment_name(number))", "pass"),
+    ),
+    "replaced-are-read": one(
+        "the files of a compaction that was cut short count as well",
+        "recovery.decide:is_leftover",
+        ("return before is not None and", "return False and before is not None and"),
+    ),
+    "removal-unannounced": one(
+        "events are removed, and the log does not say so",
+        "upkeep.compaction:Compaction._carry_out",
+        ("if not announced:", NEVER),
+    ),
+    "swap-loses-appends": one(
+        "what was completed while files were written anew is not read any more",
+        "index.table:Table.merged",
+        ("part, *known[stop:]]", "part, known[-1]]"),
+    ),
     "reader-writes": one(
         "a read-only open changes a file",
         "recovery.restore:_Restoration._rebuild",
