@@ -98,6 +98,7 @@ if TYPE_CHECKING:
     from batpak.read.causes import CausalEnd, CausalPath, Impact, Impacts
     from batpak.read.checkpoint import CheckpointInvalid, CursorCheckpoint
     from batpak.read.cursor import Cursor
+    from batpak.read.gap import Gap
     from batpak.read.lossy_ops import LossyOps
     from batpak.read.page import Page
     from batpak.read.projection import (
@@ -170,7 +171,7 @@ __all__ = [  # noqa: RUF022  in reading order
     "CausalPath", "CausalEnd", "Impact", "Impacts",
     # followed, and handled
     "Subscription", "Notification", "Overflow", "LossyOps",
-    "Cursor", "CursorCheckpoint", "CursorWorker", "Step", "OnFailure", "RestartPolicy",
+    "Cursor", "Gap", "CursorCheckpoint", "CursorWorker", "Step", "OnFailure", "RestartPolicy",
     "AtLeastOnce", "ObservedOnce", "Reactor", "ReactionBatch", "WorkerState", "WorkerHealth",
     # folded into states, and kept
     "Projection", "DictProjection", "RawProjection", "Freshness", "Projected", "ProjectionWatcher",
@@ -240,6 +241,7 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "read.causes": "CausalEnd CausalPath Impact Impacts",
     "read.checkpoint": "CheckpointInvalid CursorCheckpoint",
     "read.cursor": "Cursor",
+    "read.gap": "Gap",
     "read.lossy_ops": "LossyOps",
     "read.page": "Page",
     "read.projection": "DictProjection Freshness Projected Projection RawProjection RebuildReport",

@@ -14,6 +14,7 @@ from batpak.feeds import Feeds
 from batpak.payload import EventPayload
 from batpak.read.checkpoint import Checkpoint, Checkpoints, CursorCheckpoint
 from batpak.read.cursor import Cursor
+from batpak.read.gap import CAPACITY, capacity_of
 from batpak.read.parking import parking
 from batpak.read.reactor import Reactor, reactions, region_of_reactor, storing
 from batpak.read.witness import AtLeastOnce
@@ -52,6 +53,7 @@ class Workers(Feeds):
         restart: RestartPolicy = ...,
         backoff_s: float = 0.0,
         on_failure: OnFailure = OnFailure.STOP,
+        gap_capacity: int = CAPACITY,
     ) -> CursorWorker: ...
 
     @overload
@@ -67,6 +69,7 @@ class Workers(Feeds):
         restart: RestartPolicy = ...,
         backoff_s: float = 0.0,
         on_failure: OnFailure = OnFailure.STOP,
+        gap_capacity: int = CAPACITY,
     ) -> CursorWorker: ...
 
     def cursor_worker(
@@ -81,6 +84,7 @@ class Workers(Feeds):
         restart: RestartPolicy = RestartPolicy.once(),  # noqa: B008  immutable
         backoff_s: float = 0.0,
         on_failure: OnFailure = OnFailure.STOP,
+        gap_capacity: int = CAPACITY,
     ) -> CursorWorker:
         """Have the events of a region handled, in order, on a thread of their own.
 
@@ -99,6 +103,7 @@ class Workers(Feeds):
             restart: How often a batch is delivered again when the handler has raised.
             backoff_s: How long to wait before that.
             on_failure: What happens when that was of no use.
+            gap_capacity: How many gaps `take_gaps` gives at most; 0: none is looked for.
 
         Raises:
             InvalidArgument: An argument is malformed.
@@ -123,6 +128,7 @@ class Workers(Feeds):
             restart,
             backoff_s,
             on_failure,
+            gap_capacity,
         )
 
     def react(
@@ -185,7 +191,9 @@ class Workers(Feeds):
         restart: RestartPolicy,
         backoff_s: float,
         on_failure: OnFailure,
+        gap_capacity: int = CAPACITY,
     ) -> CursorWorker:
+        gap_capacity = capacity_of(gap_capacity)
         if not is_count(batch_size) or not 1 <= batch_size <= BATCH_MAX:
             raise InvalidArgument("batch_size", f"must be 1..{BATCH_MAX}")
         if not isinstance(restart, RestartPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]  callers may lie
@@ -216,6 +224,7 @@ class Workers(Feeds):
                 checkpoint=checkpoint,
                 alive=self._alive,
                 bound=bound,
+                gap_capacity=gap_capacity,
             ),
             deliver,
             batch_size=batch_size,

@@ -33,7 +33,7 @@ FRONT = """
     StoredEvent IndexEntry EventHeader Form Page Ancestry AncestryEnd CausalPath CausalEnd Impact
     Impacts
     Subscription Notification Overflow LossyOps
-    Cursor CursorCheckpoint CursorWorker Step OnFailure RestartPolicy
+    Cursor Gap CursorCheckpoint CursorWorker Step OnFailure RestartPolicy
     AtLeastOnce ObservedOnce Reactor ReactionBatch WorkerState WorkerHealth
     Projection DictProjection RawProjection Freshness Projected ProjectionWatcher RebuildReport
     ProjectionCache CachedState NoCache MemoryCache FileCache

@@ -34,7 +34,7 @@ FLOORS = {
     "batpak.cli": """main / schemas pictures stores signatures decode demo versions
         / kinds manner readable trusted / generated""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
-        / worker / cursor / checkpoint removed
+        / worker / cursor / checkpoint removed gap
         / fetch lossy_ops page projection source witness""",
     "batpak.upkeep": "verify stats compaction / removals output / groups",
     "batpak.recovery": "restore / footer ends / decide",

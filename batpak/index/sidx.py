@@ -227,6 +227,8 @@ def _named(prefix: str, names: list[str], codes: array[int]) -> Iterable[tuple[s
 
 def placed(codes: array[int], count: int) -> tuple[array[int], array[int]]:
     """The rows of each code: counted, then placed, without one large sort."""
+    if count == 1:
+        return array("I", (0, len(codes))), array("I", range(len(codes)))
     counts = [0] * count
     for code in codes:
         counts[code] += 1

@@ -7,7 +7,7 @@ gets the name of the first of those. Its header says where it ends, so that is w
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from batpak.digest import crc32
@@ -83,24 +83,21 @@ class Rewritten:
         self._waiting, self._written = [data], 0
         self._crc = self._filled = 0  # of the block that is not full
 
-    def add(self, records: Iterable[bytes]) -> None:
+    def add(self, records: Sequence[bytes]) -> None:
         """Write frames behind those that are there.
 
         Raises:
             OSError: The system refused.
         """
         waiting, start, at = self._waiting, self.seed, self.end
-        due = self._written + layout.COPY_BYTES
         for record in records:
             length = len(record)
             crc = crc32(record, crc32(pack_place(at, length), start))
-            waiting.append(pack_prefix(length, crc))
-            waiting.append(record)
+            waiting += (pack_prefix(length, crc), record)
             at += length + PREFIX_BYTES
-            if at >= due:
-                self._flush()
-                waiting, due = self._waiting, at + layout.COPY_BYTES
         self.end = at
+        if at - self._written >= layout.COPY_BYTES:
+            self._flush()
 
     def _flush(self) -> None:
         data = b"".join(self._waiting)

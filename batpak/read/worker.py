@@ -37,6 +37,7 @@ from batpak.event import Q, StoredEvent
 from batpak.index.table import Table
 from batpak.platform import Platform
 from batpak.read.cursor import Cursor
+from batpak.read.gap import Gap
 
 log: Final = logging.getLogger("batpak.worker")
 
@@ -177,6 +178,15 @@ class CursorWorker:
     def lag(self) -> int:
         """How many visible events it has not looked at."""
         return self._cursor.lag
+
+    @property
+    def gaps_lost(self) -> int:
+        """How many gaps had to make room for others before they were taken."""
+        return self._cursor.gaps_lost
+
+    def take_gaps(self) -> list[Gap]:
+        """What compaction removed before this worker came to it. See `Cursor.take_gaps`."""
+        return self._cursor.take_gaps()
 
     @property
     def delivered(self) -> int:

@@ -7,6 +7,7 @@ with its hash in its place. Nothing is held but a bounded piece of the frames, a
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
@@ -15,7 +16,7 @@ from typing import Final
 from msgspec import Struct
 
 from batpak import record
-from batpak.digest import HASH_BYTES, content_hash, crc32
+from batpak.digest import HASH_BYTES, content_hash
 from batpak.disk.seam import Directory
 from batpak.errors import CorruptStore, StoreClosed
 from batpak.faults import Damage
@@ -24,17 +25,17 @@ from batpak.index.sealed import Sealed
 from batpak.index.sidx import pieces
 from batpak.index.table import Table
 from batpak.journal import frame, layout
-from batpak.journal.frame import Frame, pack_place, unpack_prefix
+from batpak.journal.frame import Frame, unpack_prefix
 from batpak.journal.rewritten import Rewritten, header_of
 from batpak.journal.segment import Segment, Segments, block_crcs
 from batpak.platform import Platform
-from batpak.record import EVENT, EVENT_HASH_AT, SEQUENCE_AT, TYPE_AT, WALL_MS_AT
+from batpak.record import EVENT, EVENT_HASH_AT, TYPE_AT, WALL_MS_AT
 from batpak.recovery import decide, footer
 from batpak.recovery.decide import Recorded
 from batpak.upkeep.groups import Source, offsets_of
 
 ENDING: Final = 3  # pieces of a footer that say where its columns are
-STEP: Final = 4096  # rows whose blocks are checked at once
+STEP: Final = 1024  # rows that are copied at once
 SALT_BYTES: Final = 8
 
 
@@ -116,7 +117,8 @@ class Builder:
             sealed = fresh.header.sealed
             if sealed is None or offsets[-1] != sealed.frames_end:
                 raise _Misled
-            fresh.add(self._told(group, tell))
+            for records in self._told(group, tell):
+                fresh.add(records)
             fresh.end_frames()
             recorded = Recorded(fresh.end, links[-1].chain_head, stop)
             segment = Segment(
@@ -136,15 +138,17 @@ class Builder:
             raise
         return Output(fresh, segment, part, epoch)
 
-    def _told(self, group: Sequence[Source], tell: Callable[[int], None]) -> Iterator[bytes]:
-        """The records of a group, as they are to be."""
+    def _told(
+        self, group: Sequence[Source], tell: Callable[[int], None]
+    ) -> Iterator[Sequence[bytes]]:
+        """The records of a group, as they are to be, some at a time."""
         size = 0
         for source in group:
-            for some in _steps(source):
+            for rows in _steps(source):
                 self._go_on()
-                for one in _records(source, some):
-                    size += len(one) + frame.PREFIX_BYTES
-                    yield one
+                records = _records(source, rows)
+                yield records
+                size += sum(map(len, records)) + frame.PREFIX_BYTES * len(records)
                 tell(size)
 
     def _finish(
@@ -188,67 +192,75 @@ class Builder:
         Raises:
             CorruptStore: It is not. The file is not used.
         """
-        data, seed = fresh.read_back(), fresh.seed
-        whole = block_crcs(data, recorded.frames_end) == fresh.block_crcs
+        data = fresh.read_back()
         head, store_id = decide.before_any(fresh.header), fresh.header.store_id
-        places = pairwise(offsets)
+        if block_crcs(data, recorded.frames_end) != fresh.block_crcs:
+            raise self._spoilt(fresh, 0)
+        first = 0
         for source in group:
-            segment, types, part = source.segment, source.types, source.part
-            mapped = segment.data(segment.end)
-            for row, (begin, end) in enumerate(pairwise(part.offsets)):
-                at, stop = next(places)
-                body, was = data[at + 8 : stop], mapped[begin + 8 : end]
-                length, crc = unpack_prefix(data, at)
-                right = (
-                    length == len(body)
-                    and crc32(body, crc32(pack_place(at, length), seed)) == crc
-                    and (body == was or _is_stub_of(body, was, types[row], store_id, head))
-                )
-                if not (right and whole):
-                    detail = "it did not come back from the disk as it was written"
-                    path = layout.path_of(self._directory, fresh.name + layout.TEMPORARY)
-                    raise CorruptStore(path, at, Damage.FRAME, detail)
-                head = body[EVENT_HASH_AT : EVENT_HASH_AT + HASH_BYTES]
+            mapped = source.segment.data(source.segment.end)
+            for rows in _steps(source):
+                old = source.part.offsets[rows.start : rows.stop + 1]
+                new = offsets[first : first + len(old)]
+                bodies = [data[begin + 8 : end] for begin, end in pairwise(new)]
+                were = [mapped[begin + 8 : end] for begin, end in pairwise(old)]
+                if bodies != were:
+                    types = source.types[rows.start : rows.stop]
+                    for at, (body, was) in enumerate(zip(bodies, were, strict=True)):
+                        if at:
+                            head = _event_hash(bodies[at - 1])
+                        if body != was and not _is_stub_of(body, was, types[at], store_id, head):
+                            raise self._spoilt(fresh, new[at])
+                head = _event_hash(bodies[-1])
+                first += len(rows)
         if head != recorded.chain_head:
             detail = "the last event is not the one that is recorded"
             raise CorruptStore(group[-1].segment.path, recorded.frames_end, Damage.CHAIN, detail)
 
+    def _spoilt(self, fresh: Rewritten, at: int) -> CorruptStore:
+        path = layout.path_of(self._directory, fresh.name + layout.TEMPORARY)
+        detail = "it did not come back from the disk as it was written"
+        return CorruptStore(path, at, Damage.FRAME, detail)
+
 
 def _steps(source: Source) -> Iterator[range]:
-    """The rows of a file, some at a time, checked."""
+    """The rows of a file, a bounded piece of it at a time, checked."""
     part, segment = source.part, source.segment
-    offsets = part.offsets
-    for first in range(0, len(part), STEP):
-        rows = range(first, min(first + STEP, len(part)))
+    offsets, first = part.offsets, 0
+    while first < len(part):
+        most = min(first + STEP, len(part))
+        stop = bisect_right(offsets, offsets[first] + layout.COPY_BYTES, first + 1, most + 1) - 1
+        rows = range(first, max(stop, first + 1))
+        first = rows.stop
         if not segment.check_run(offsets[rows.start], offsets[rows.stop], part.block_crcs):
             for row in rows:
                 segment.check_frame(offsets[row], offsets[row + 1])
         yield rows
 
 
-def _records(source: Source, rows: range) -> Iterator[bytes]:
+def _records(source: Source, rows: range) -> list[bytes]:
     """The records of some rows, as they are to be.
 
     Raises:
         _Misled: The footer led somewhere else.
     """
-    part, types, sizes = source.part, source.types, source.part.sizes
     data = source.segment.data(source.segment.end)
-    sequence = part.first + rows.start
-    for row, (begin, end) in zip(
-        rows, pairwise(part.offsets[rows.start : rows.stop + 1]), strict=True
-    ):
-        body = data[begin + 8 : end]
-        if body[SEQUENCE_AT : SEQUENCE_AT + 8] != sequence.to_bytes(8, "big"):
-            raise _Misled
-        sequence += 1
-        if body[TYPE_AT] == types[row]:
-            yield body
-            continue
-        payload = record.decode_parts(body).payload
-        if body[TYPE_AT] != EVENT or len(payload) != sizes[row]:
-            raise _Misled
-        yield record.stub_of(body, len(payload), types[row], content_hash(payload))
+    places = list(pairwise(source.part.offsets[rows.start : rows.stop + 1]))
+    records = [data[begin + 8 : end] for begin, end in places]
+    lengths = [unpack_prefix(data, begin)[0] for begin, _ in places]
+    if lengths != list(map(len, records)):  # then each frame ends where the next one begins
+        raise _Misled
+    if source.changed:
+        types, sizes = source.types, source.part.sizes
+        for at, row in enumerate(rows):
+            body = records[at]
+            if body[TYPE_AT] != types[row]:
+                payload = record.decode_parts(body).payload
+                if body[TYPE_AT] != EVENT or len(payload) != sizes[row]:
+                    raise _Misled
+                hashed = content_hash(payload)
+                records[at] = record.stub_of(body, len(payload), types[row], hashed)
+    return records
 
 
 def _is_stub_of(body: bytes, was: bytes, stub: int, store_id: bytes, head: bytes) -> bool:
@@ -261,6 +273,10 @@ def _is_stub_of(body: bytes, was: bytes, stub: int, store_id: bytes, head: bytes
         and left.content_hash == whole.content_hash
         and left.event_hash == whole.event_hash == left.expected_hash(store_id, head)
     )
+
+
+def _event_hash(body: bytes) -> bytes:
+    return body[EVENT_HASH_AT : EVENT_HASH_AT + HASH_BYTES]
 
 
 def _wall_ms(source: Source, row: int) -> int:

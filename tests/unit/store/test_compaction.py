@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,8 +31,11 @@ from batpak.errors import (
 )
 from batpak.event import StoredEvent
 from batpak.journal import frame, header
+from batpak.payload import EventPayload
 from batpak.read.ancestry import AncestryEnd
 from batpak.read.causes import CausalEnd
+from batpak.read.gap import Gap
+from batpak.read.worker import Step
 from batpak.record import DROPPED, ENTITY_AT, stub_of
 from batpak.region import Region
 from batpak.report import CompactionOutcome
@@ -445,6 +448,71 @@ def test_a_kept_state_is_not_used_once_events_were_removed(sim: SimPlatform) -> 
         assert next(watched).state == Total(1707, 59)
     with Store.open("store", replace(TINY, projection_cache=cache), platform=sim) as store:
         assert store.project(Sum(), USER.entity) == Total(1707, 59)
+
+
+# ------------------------------------------------------------------------------------------- gaps
+
+
+def test_what_a_cursor_had_not_reached_shows_as_gaps(store: Store) -> None:
+    fill(store, 30)
+    cursor = store.cursor_guaranteed(Region(kinds=Said))
+    assert [event.sequence for event in cursor.poll_batch(6)] == list(range(6))
+    late, narrow = store.cursor_guaranteed(), store.cursor_guaranteed(Region(scope="none"))
+
+    store.compact(retain=lambda event: event.sequence not in (0, 2, 7, 9, 10, 24))
+    store.compact(tombstone=lambda event: event.sequence in (11, 12), min_segments=1)
+
+    cursor.rewind()
+    assert len(cursor.poll_batch(100)) == 22
+    assert cursor.take_gaps() == [
+        Gap(0, 0, 1, 1),
+        Gap(2, 2, 1, 3),
+        Gap(7, 7, 1, 8),
+        Gap(9, 12, 4, 13),
+        Gap(24, 24, 1, 25),
+    ]
+    assert cursor.take_gaps() == []
+    while late.poll() is not None:
+        pass
+    assert late.take_gaps()[3:] == [Gap(9, 10, 2, 11), Gap(24, 24, 1, 25)]
+    assert narrow.poll() is None
+    assert (narrow.take_gaps(), narrow.gaps_lost) == ([], 0)
+
+
+def test_gaps_are_kept_as_far_as_there_is_room(store: Store) -> None:
+    fill(store, 30)
+    few = store.cursor_guaranteed(gap_capacity=2)
+    off = store.cursor_guaranteed(gap_capacity=0)
+
+    store.compact(retain=lambda event: event.sequence % 2 == 0)
+
+    for cursor in (few, off):
+        cursor.poll_batch(1000)
+    assert few.take_gaps() == [Gap(21, 21, 1, 22), Gap(23, 23, 1, 24)]
+    assert few.gaps_lost == 10
+    assert off.take_gaps() == []
+    for wrong in (-1, True, 1 << 21):
+        with pytest.raises(InvalidArgument, match="gap_capacity"):
+            store.cursor_guaranteed(gap_capacity=wrong)
+
+
+def test_a_worker_tells_its_gaps_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    handled: list[int] = []
+
+    def handle(events: Sequence[StoredEvent[EventPayload]], _: object) -> Step:
+        handled.extend(event.sequence for event in events)
+        return Step.STOP if handled[-1] >= 29 or len(handled) == 5 else Step.CONTINUE
+
+    with Store.open(tmp_path / "store", TINY) as store:
+        fill(store, 30)
+        store.cursor_worker(Region.all(), handle, checkpoint_id="c", batch_size=5).join(10)
+        store.compact(retain=lambda event: event.sequence not in (4, 6, 7))
+        worker = store.cursor_worker(Region.all(), handle, checkpoint_id="c")
+        worker.join(10)
+
+        assert handled == [n for n in range(handled[-1] + 1) if n not in (6, 7)]
+        assert worker.take_gaps() == [Gap(6, 7, 2, 8)]
+        assert worker.gaps_lost == 0
 
 
 # ---------------------------------------------------------------------------------- trouble
