@@ -31,6 +31,7 @@ from tests.bench.line import Line
 from tests.bench.rounds import Plan
 from tests.bench.rows import (
     append,
+    compacting,
     feeds,
     growth,
     guard,
@@ -57,6 +58,7 @@ class Row(Enum):
     SCAN = "scan"
     OPEN = "open"
     CRASH = "crash"
+    COMPACT = "compact"
     STALL = "stall"
     DISK = "disk"
     GROWTH = "growth"
@@ -76,6 +78,7 @@ SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
     Row.THREADS: threads.loose,
     Row.OPEN: opening.opening,
     Row.CRASH: opening.crashed,
+    Row.COMPACT: compacting.lines,
     Row.STALL: append.stall,
     Row.DISK: append.disk,
     Row.GROWTH: growth.lines,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import threading
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +18,7 @@ import pytest
 from msgspec.structs import replace
 
 from batpak.cache.memory import MemoryCache
-from batpak.config import Durability, StoreConfig
+from batpak.config import Durability, Limits, StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.digest import content_hash
 from batpak.errors import (
@@ -641,3 +642,19 @@ def test_a_compaction_of_a_store_that_was_closed_with_a_large_file(tmp_path: Pat
     with Store.open_read_only(tmp_path / "store") as reader:
         assert reader.open_report.clean
         assert [event for event in reader.query() if event.kind == Said.KIND] == before
+
+
+def test_memory_does_not_grow_with_the_files(tmp_path: Path) -> None:
+    size, config = 200_000, replace(TINY, limits=Limits(segment_max_bytes=1 << 20))
+    with Store.open(tmp_path / "store", config) as store:
+        for n in range(80):
+            store.append(USER, Said(text=f"{n}" + "x" * size))
+        tracemalloc.start()
+        try:
+            report = store.compact()
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert report.bytes_before > 75 * size
+    assert peak < 30 * size
