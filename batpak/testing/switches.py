@@ -249,6 +249,11 @@ SWITCHES: Final[dict[str, Switch]] = {
         "journal.rewritten:Rewritten.finish",
         ("self._file.sync(data_only=False)", "pass"),
     ),
+    "no-read-back": one(
+        "a file that stands for others is not looked at before it does",
+        "upkeep.output:Builder._written",
+        ("self._read_back(group, fresh, offsets, recorded)", "pass"),
+    ),
     "replaced-go-early": one(
         "the files that another one stands for go before its name is durable",
         "upkeep.compaction:Compaction._commit",

@@ -9,17 +9,22 @@ event, a recovery that is not the same twice.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from typing import Final
 
 from batpak.config import Durability
+from batpak.errors import CorruptStore
+from batpak.journal import header
 from batpak.store import Store
 from batpak.testing.crash import CrashModel
+from batpak.testing.disk import Call
+from batpak.testing.image import ROOT, Operation
 from batpak.testing.platform import SimPlatform
 from tests.proof.family import SEED, Job, Size, Tally
 from tests.proof.oracle import Due, due, hold, prefix_of, seen, whole
-from tests.proof.workload import PROGRAMS, Diary, keyed, played
+from tests.proof.workload import PROGRAMS, Diary, config_of, keyed, played
 
 LIMIT: Final = {Size.DEFAULT: 330, Size.LONG: 27_000}  # distinct images of one job
 LIMITS: Final = {  # of programs whose images are large, or many
@@ -114,6 +119,40 @@ def cut_twice(tally: Tally, size: Size) -> None:
                     assert texts == whole(found, diary), "gone with the power"
 
 
+def lied_to(tally: Tally, size: Size) -> None:
+    """A disk keeps another byte than it was given: the file is not used, and no event changes."""
+    for number in range(24 if size is Size.DEFAULT else 2_000):
+        sim = SimPlatform(seed=SEED)
+        config = config_of(Durability.OS)
+        with Store.open("store", config, platform=sim) as store:
+            diary = Diary(sim, config)
+            for n in range(9):
+                diary.store(store, 1900 + n)
+            found = seen(store)
+            sim.disk.before = partial(_spoil, sim, number)
+            tally.count("bytes")
+            with tally.case(number):
+                with suppress(CorruptStore):
+                    store.compact()
+                    raise AssertionError("what the disk made of it is taken for the log")
+                assert seen(store) == found, "another event"
+                assert store.verify().ok, "damage"
+            sim.disk.before = lambda _: None
+
+
+def _spoil(sim: SimPlatform, number: int, call: Call) -> None:
+    """Change one byte of a file that is about to be read back, here or there among its frames."""
+    if call.kind == "open" and call.path.endswith(".fbat.tmp"):
+        data = sim.files()[call.path]
+        (shelf,) = sim.disk.names(ROOT).values()
+        inode = sim.disk.names(shelf)[call.path.rpartition("/")[2]]
+        end = header.decode(data, call.path)[0].sealed
+        assert end is not None
+        at = 8 + (number * 7919) % (end.frames_end - 8)
+        spoilt = bytes([data[at] ^ 0x10])
+        sim.disk.change(Operation("write", call.path, inode, at, spoilt))
+
+
 JOBS: Final = (
     [
         Job(
@@ -129,5 +168,8 @@ JOBS: Final = (
         Job("crash", f"keyed, run again {durability.name}", partial(stores_once, durability))
         for durability in Durability
     ]
-    + [Job("crash", "compacted, cut twice", cut_twice)]
+    + [
+        Job("crash", "compacted, cut twice", cut_twice),
+        Job("crash", "compacted, by a disk that lies", lied_to),
+    ]
 )

@@ -49,6 +49,7 @@ NOTICED_BY: Final[dict[str, tuple[str, str]]] = {
     "torn-is-gone": ("crash", "batches OS by position"),
     "leftovers-stay": ("crash", "rotations COMMIT by position"),
     "rewritten-unsynced": ("crash", "compacted COMMIT by position"),
+    "no-read-back": ("crash", "compacted, by a disk that lies"),
     "replaced-go-early": ("crash", "compacted COMMIT by position"),
     "replaced-stay": ("crash", "compacted COMMIT by position"),
     "replaced-are-read": ("crash", "compacted COMMIT by position"),
