@@ -321,7 +321,7 @@ def _constraints(
     candidates, tests = _constraints_of(table, region, part, low, high)
     types = part.types
     if types is not None and not dropped:
-        tests = [lambda row: types[row] != DROPPED, *tests]
+        tests.insert(0, lambda row: types[row] != DROPPED)
     return candidates, tests
 
 

@@ -126,7 +126,8 @@ class Chain:
         self, store_id: bytes, *, hashed: bool, sequence: int = 0, chain_head: bytes = ZERO_HASH
     ) -> None:
         self.store_id, self.hashed = store_id, hashed
-        self.sequence, self.chain_head = sequence, chain_head
+        self.sequence: int = sequence
+        self.chain_head = chain_head
         self.wall_ms, self.counter, self.id_hi = 0, -1, 0
         self.durable_through = 0
         self.stubs = False

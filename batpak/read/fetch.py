@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from batpak import record, wire
 from batpak.coordinate import Coordinate
@@ -272,9 +272,11 @@ class Fetch:
     def _decode(self, what: int, body: bytes, size: int, form: Form[Q], part: Part, row: int) -> Q:
         """Decode the first payload of a kind and version."""
         try:
-            decode: Decode = bytes
-            if form is not STORED:
-                decode = wire.decoder(what >> 16, what & 0xFFFF, form, part.first + row)
+            decode = (
+                cast("Decode", bytes)
+                if form is STORED
+                else wire.decoder(what >> 16, what & 0xFFFF, form, part.first + row)
+            )
         except (UnknownKind, FutureVersion):
             self._confirm(part, row)
             raise

@@ -17,7 +17,7 @@ Reference: docs/reference/file-format.md, "Compaction".
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, TypeAlias
 
@@ -46,6 +46,7 @@ from batpak.upkeep.output import Builder, Output
 
 log: Final = logging.getLogger("batpak.compact")
 
+STEP: Final = 4096  # rows that are asked about at once
 PLACE: Final = Coordinate("batpak:store", "batpak:lifecycle")
 _COMPACTED: Final = int(Compacted.KIND)
 
@@ -212,7 +213,7 @@ class Compaction:
             raise StorePoisoned(self._lane.poison)
 
     @contextmanager
-    def _compacting(self) -> Iterator[None]:
+    def _compacting(self) -> Generator[None]:
         """Turn what the system refuses inside the block into StorageFailed("compact")."""
         try:
             yield
@@ -255,18 +256,21 @@ class Compaction:
     def _decide(self, source: Source, judge: Judge, stub: int) -> None:
         """Ask about every event of a file. What was announced stays, whatever is said of it."""
         types, kinds = source.types, source.part.kinds
-        rows = [row for row, one in enumerate(types) if one == EVENT]
-        for row, chosen in zip(rows, judge(source.part, rows), strict=True):
-            if chosen and kinds[row] != _COMPACTED:
-                types[row] = stub
-                source.changed = True
+        for first in range(0, len(types), STEP):
+            rows = [
+                row for row, one in enumerate(types[first : first + STEP], first) if one == EVENT
+            ]
+            for row, chosen in zip(rows, judge(source.part, rows), strict=True):
+                if chosen and kinds[row] != _COMPACTED:
+                    types[row] = stub
+                    source.changed = True
 
     # ------------------------------------------------------------------------------------- commit
 
     def _announce(self, sources: Sequence[Source], counts: dict[int, int]) -> None:
         """Say in the log what will be gone. It may be more than is gone in the end, never less."""
         changed = [source for source in sources if source.changed]
-        first, last = _changed(changed[0])[0], _changed(changed[-1])[-1]
+        first, last = min(_changed(changed[0])), max(_changed(changed[-1]))
         fact = Compacted(dropped=counts[DROPPED], erased=counts[ERASED], first=first, last=last)
         request = Request(PLACE, wire.encode(fact))
         self._lane.commit(Unit((request,), self._platform.thread_id(), request.size, durable=True))
@@ -308,8 +312,8 @@ class Compaction:
             log.warning("%s: files that are replaced stay: %s", path, error, extra={"path": path})
 
 
-def _changed(source: Source) -> list[int]:
+def _changed(source: Source) -> Iterator[int]:
     """The sequences of the events of a file that become stubs."""
     before: Sequence[int] = source.part.types or bytes([EVENT]) * len(source.types)
     pairs = enumerate(zip(source.types, before, strict=True), source.part.first)
-    return [sequence for sequence, (now, was) in pairs if now != was]
+    return (sequence for sequence, (now, was) in pairs if now != was)

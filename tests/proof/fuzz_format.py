@@ -202,15 +202,44 @@ def header_map_of(body: bytes) -> Fields:
         case {"version": int(2), "store_id": bytes(store_id), "salt": bytes(salt), "prev": prev}:
             due = (store_id, 16), (salt, 8), *(() if prev is None else ((_last_hash(prev), 32),))
             numbers = [found[key] for key in ("segment_id", "created_ns", "first_sequence")]
-            plain = [found[key] for key in ("replaces", "sealed", "origin")] == [None] * 3
             right = all(type(n) is int and n >= 0 for n in numbers) and numbers[0] > 0
-            if not right or any(len(one) != size for one, size in due) or not plain:
+            if not right or any(len(one) != size for one, size in due) or found["origin"]:
                 raise Bad("values")
+            _require_rewritten(found)
         case _:
             raise Bad("types")
-    if type(found["epoch"]) is not int or found["epoch"] or pack(found) != body:
+    if type(found["epoch"]) is not int or found["epoch"] < 0 or pack(found) != body:
         raise Bad("an epoch, or another spelling")
+    if found["origin"] is not None:
+        raise Bad("an origin")
     return found
+
+
+def _require_rewritten(found: Fields) -> None:
+    """A file stands for others and says where it ends, or neither.
+
+    Raises:
+        Bad: It says something else.
+    """
+    match found["replaces"], found["sealed"]:
+        case (None, None):
+            return
+        case [[_, *_] as ends, [int(frames_end), int(stop), bytes(head)]]:
+            hashes = [_last_hash(end) for end in ends]
+            numbers = [cast("list[Any]", end)[0] for end in ends]
+            due = list(range(found["segment_id"], found["segment_id"] + len(ends)))
+            sizes = [frames_end, stop, *(cast("list[Any]", end)[1] for end in ends)]
+            if (
+                numbers != due
+                or any(len(one) != 32 for one in hashes)
+                or hashes[-1] != head
+                or min(sizes) < 0
+                or stop < found["first_sequence"]
+                or any(type(one) is not int for one in (*numbers, *sizes))
+            ):
+                raise Bad("what it stands for")
+        case _:
+            raise Bad("what it stands for")
 
 
 def header_of(data: bytes) -> tuple[Fields, int]:
