@@ -102,6 +102,7 @@ if TYPE_CHECKING:
     from batpak.read.causes import CausalEnd, CausalPath, Impact, Impacts
     from batpak.read.checkpoint import CheckpointInvalid, CursorCheckpoint
     from batpak.read.cursor import Cursor
+    from batpak.read.gap import Gap
     from batpak.read.lossy_ops import LossyOps
     from batpak.read.page import Page
     from batpak.read.projection import (
@@ -113,6 +114,7 @@ if TYPE_CHECKING:
         RebuildReport,
     )
     from batpak.read.reactor import ReactionBatch, Reactor
+    from batpak.read.restart import OnFailure, RestartPolicy
     from batpak.read.subscription import (
         EndReason,
         Notification,
@@ -122,7 +124,7 @@ if TYPE_CHECKING:
     )
     from batpak.read.watch import ProjectionWatcher
     from batpak.read.witness import AtLeastOnce, ObservedOnce
-    from batpak.read.worker import CursorWorker, OnFailure, RestartPolicy, Step, WorkerFailed
+    from batpak.read.worker import CursorWorker, Step, WorkerFailed
     from batpak.reader import StoreReader
     from batpak.recovery.sight import RolledBack
     from batpak.region import KindFilter, Region
@@ -130,6 +132,8 @@ if TYPE_CHECKING:
         Ancestor,
         Busy,
         BusyReason,
+        CompactionOutcome,
+        CompactionReport,
         CopiedFile,
         Finding,
         ForkReport,
@@ -186,7 +190,7 @@ __all__ = [  # noqa: RUF022  in reading order
     "CausalPath", "CausalEnd", "Impact", "Impacts",
     # followed, and handled
     "Subscription", "Notification", "Overflow", "LossyOps",
-    "Cursor", "CursorCheckpoint", "CursorWorker", "Step", "OnFailure", "RestartPolicy",
+    "Cursor", "Gap", "CursorCheckpoint", "CursorWorker", "Step", "OnFailure", "RestartPolicy",
     "AtLeastOnce", "ObservedOnce", "Reactor", "ReactionBatch", "WorkerState", "WorkerHealth",
     # folded into states, and kept
     "Projection", "DictProjection", "RawProjection", "Freshness", "Projected", "ProjectionWatcher",
@@ -196,7 +200,7 @@ __all__ = [  # noqa: RUF022  in reading order
     "LeftOut",
     # how it is
     "OpenReport", "Mode", "Torn", "VerifyReport", "Finding", "CheckpointNote", "NoteFault",
-    "Health", "HealthState", "Stats", "Diagnostics",
+    "Health", "HealthState", "Stats", "Diagnostics", "CompactionReport", "CompactionOutcome",
     # copied to another place, and cut where it is damaged
     "SnapshotReport", "CopiedFile", "ForkReport", "Ancestor", "repair", "RepairReport",
     # how far it has come
@@ -265,6 +269,7 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "read.causes": "CausalEnd CausalPath Impact Impacts",
     "read.checkpoint": "CheckpointInvalid CursorCheckpoint",
     "read.cursor": "Cursor",
+    "read.gap": "Gap",
     "read.lossy_ops": "LossyOps",
     "read.page": "Page",
     "read.projection": "DictProjection Freshness Projected Projection RawProjection RebuildReport",
@@ -272,14 +277,15 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "read.subscription": "EndReason Notification Overflow Subscription SubscriptionEnded",
     "read.watch": "ProjectionWatcher",
     "read.witness": "AtLeastOnce ObservedOnce",
-    "read.worker": "CursorWorker OnFailure RestartPolicy Step WorkerFailed",
+    "read.restart": "OnFailure RestartPolicy",
+    "read.worker": "CursorWorker Step WorkerFailed",
     "reader": "StoreReader",
     "recovery.sight": "RolledBack",
     "region": "KindFilter Region",
     "report": """
-        Ancestor Busy BusyReason CopiedFile Finding ForkReport Frontier Health HealthState Mode
-        NoteFault OpenReport RepairReport SnapshotReport Stats Torn VerifyReport Watermark
-        WriterPressure""",
+        Ancestor Busy BusyReason CompactionOutcome CompactionReport CopiedFile Finding ForkReport
+        Frontier Health HealthState Mode NoteFault OpenReport RepairReport SnapshotReport Stats
+        Torn VerifyReport Watermark WriterPressure""",
     "signing.signing_key": "SigningKey",
     "signing.verdict": "Invalid InvalidReason Signed TrustVerdict Unsigned",
     "signing.verify_key": "VerifyKey",

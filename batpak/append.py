@@ -206,6 +206,15 @@ class Ledger(Protocol):
         """Where a machine keeps what it has folded. `NoCache()`: nowhere."""
         ...
 
+    @property
+    def retention_epoch(self) -> int:
+        """How often events were removed: what was folded before may be another thing now."""
+        ...
+
+    def version(self, entity: str, /) -> int:
+        """How many events an entity has had, those that were removed included."""
+        ...
+
     def append(
         self,
         coord: Coordinate,

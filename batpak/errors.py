@@ -247,13 +247,13 @@ class UnknownParent(ConflictError):
 
 @final
 class EventNotFound(ConflictError):
-    """No event has this id or sequence."""
+    """No event has this id or sequence, or compaction has `dropped` the one that had it."""
 
     code = "event-not-found"
 
-    def __init__(self, which: UUID | int) -> None:
-        self.which = which
-        super().__init__(f"no event {which} in this store")
+    def __init__(self, which: UUID | int, *, dropped: bool = False) -> None:
+        self.which, self.dropped = which, dropped
+        super().__init__(f"no event {which} in this store" + " any more" * dropped)
 
 
 # ------------------------------------------------------------- the handle cannot serve this now

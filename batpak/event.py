@@ -27,10 +27,10 @@ from batpak import digest
 from batpak.clock import Hlc
 from batpak.coordinate import Coordinate
 from batpak.ids import NO_ID, CorrelationId, EventId
-from batpak.kind import EventKind
+from batpak.kind import TOMBSTONE, EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
-from batpak.record import HEAD, decode_parts, uuid_of
+from batpak.record import ERASED, EVENT, HEAD, TYPE_AT, decode_parts, uuid_of
 
 P = TypeVar("P", bound=EventPayload)
 P_co = TypeVar("P_co", bound=EventPayload, covariant=True)
@@ -125,13 +125,15 @@ class EventHeader:
 
     @property
     def kind(self) -> EventKind:
-        """Which event it is."""
-        return EventKind.from_wire(_U16(self.head, 2)[0])
+        """Which event it is; of one whose payload was erased that of `Tombstoned`."""
+        head = self.head
+        return EventKind.from_wire(TOMBSTONE if head[0] == ERASED else _U16(head, 2)[0])
 
     @property
     def payload_version(self) -> int:
         """Of the stored payload; an older one is brought up to date while reading."""
-        return cast(int, _U16(self.head, 4)[0])
+        head = self.head
+        return 1 if head[0] == ERASED else cast(int, _U16(head, 4)[0])
 
     @property
     def flags(self) -> int:
@@ -249,8 +251,9 @@ class StoredEvent(Struct, EventHeader, Generic[Q_co], frozen=True):
 
     @property
     def content_hash(self) -> bytes:
-        """BLAKE3 of the stored payload bytes; computed when asked for."""
-        return digest.content_hash(decode_parts(self.record).payload)
+        """BLAKE3 of the stored payload bytes; computed when asked for, unless those are gone."""
+        payload = decode_parts(self.record).payload
+        return digest.content_hash(payload) if self.record[TYPE_AT] == EVENT else payload
 
     def map(self, change: Callable[[Q_co], Q]) -> StoredEvent[Q]:
         """The same event with another payload; what is said about it stays."""

@@ -11,6 +11,7 @@ from batpak.event import Q
 from batpak.payload import EventPayload
 from batpak.projections import Projections
 from batpak.read.cursor import Cursor
+from batpak.read.gap import CAPACITY, capacity_of
 from batpak.read.subscription import Overflow, Subscription
 from batpak.region import Region, region_of
 from batpak.wire import TYPED, Form, form_of
@@ -72,6 +73,7 @@ class Feeds(Projections):
         *,
         after: int | None = None,
         checkpoint_id: str | None = None,
+        gap_capacity: int = CAPACITY,
     ) -> Cursor[EventPayload]: ...
 
     @overload
@@ -82,6 +84,7 @@ class Feeds(Projections):
         form: Form[Q],
         after: int | None = None,
         checkpoint_id: str | None = None,
+        gap_capacity: int = CAPACITY,
     ) -> Cursor[Q]: ...
 
     def cursor_guaranteed(
@@ -91,6 +94,7 @@ class Feeds(Projections):
         form: Form[Any] = TYPED,
         after: int | None = None,
         checkpoint_id: str | None = None,
+        gap_capacity: int = CAPACITY,
     ) -> Cursor[Any]:
         """Pull the events of a region, in order, each once; from history into the present.
 
@@ -100,6 +104,7 @@ class Feeds(Projections):
             after: Only behind this sequence. None: from the beginning.
             checkpoint_id: Begin where this checkpoint stands, if it was ever saved; then `after`
                 does not count. `commit` saves it. Only with a store that was opened for writing.
+            gap_capacity: How many gaps `take_gaps` gives at most; 0: none is looked for.
 
         Raises:
             InvalidArgument: An argument is malformed.
@@ -107,7 +112,7 @@ class Feeds(Projections):
             StorageFailed: The system refused.
         """
         self._alive()
-        region, form = region_of(region), form_of(form)
+        region, form, gap_capacity = region_of(region), form_of(form), capacity_of(gap_capacity)
         if after is not None and not is_count(after):
             raise InvalidArgument("after", "must be a sequence, 0 or more")
         start, checkpoint, opened = 0 if after is None else after + 1, None, self._opened
@@ -126,4 +131,5 @@ class Feeds(Projections):
             start=start,
             checkpoint=checkpoint,
             alive=self._alive,
+            gap_capacity=gap_capacity,
         )

@@ -61,7 +61,7 @@ from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.report import Watermark
 from batpak.seal import SEAL
-from batpak.snapshot import EVERY, Snapshot, Snapshots
+from batpak.snapshot import EVERY, Snapshot, Snapshots, unbroken
 from batpak.typestate import (
     Edge,
     G,
@@ -196,6 +196,7 @@ class Machine(Generic[S]):
         coordinate = self._coordinate(key, start)
         entity, ledger = coordinate.entity, self._ledger
         data, version, stored = start, 0, None
+        epoch, due = self._snapshots.epoch, ledger.version(entity)
         taken = self._snapshots.newest(entity, start) if self._snapshots.kept else None
         if taken is None:
             events = ledger.stream(entity, form=RAW)
@@ -207,13 +208,13 @@ class Machine(Generic[S]):
             else:  # another history, or a part of this one
                 events = ledger.stream(entity, form=RAW)
         known = version
-        for stored in events:
+        for stored in unbroken(events, version, due, self.NAME, self.KINDS):
             version, kind = stored.version, stored.kind
             if kind in self.KINDS:  # of any other, the program need not have a class
                 event = wire.decode(kind, stored.payload_version, stored.payload, stored.sequence)
                 data = self._replayed(data, event, version)
         if stored is not None and version - known >= EVERY and self._snapshots.kept:
-            self._snapshots.keep(entity, start, Snapshot(version, stored.event_hash, data))
+            self._snapshots.keep(entity, start, Snapshot(version, stored.event_hash, data), epoch)
         return self._handle(coordinate, version, data, self._store_id)
 
     def _replay(self, key: Key, start: StateData, events: Iterable[EventPayload]) -> S:

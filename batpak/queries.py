@@ -24,7 +24,7 @@ from batpak.journal.segment import Segments
 from batpak.payload import EventPayload
 from batpak.read.fetch import Fetch
 from batpak.read.page import Page
-from batpak.record import EVENT_ID_AT
+from batpak.record import DROPPED, EVENT_ID_AT
 from batpak.region import OneKind, Region, kind_of, region_of
 from batpak.wire import TYPED, Form, Q, form_of
 
@@ -82,11 +82,16 @@ class Queries(ABC):
         if place is None:
             raise EventNotFound(which)
         part, row = place
-        if fact is not None:
+        if fact is not None and not (part.types and part.types[row] == DROPPED):
             expected, kind = kind_of("fact", fact), part.kinds[row]
             if kind != expected:
                 raise KindMismatch(expected, kind, self._fetch.entry(part, row).event_id)
-        event = self._fetch.event(part, row, form_of(form))
+        try:
+            event = self._fetch.event(part, row, form_of(form))
+        except EventNotFound:
+            found = self._fetch.body(part, row)[_ID]
+            was_it = not isinstance(which, UUID) or found == which.bytes
+            raise EventNotFound(which, dropped=was_it) from None
         if isinstance(which, UUID) and event.record[_ID] != which.bytes:
             raise EventNotFound(which)
         return event

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar, overload
 from uuid import UUID
@@ -74,6 +74,7 @@ _VERBS: Final = frozenset(
         "outbox",
         "visibility_fence",
         "pressure",
+        "compact",
         "sync",
         "import_events",
         "checkpoint",
@@ -107,10 +108,15 @@ class StoreReader(Feeds):
         """The id that the store was given when it was made."""
         return self._opened.report.store_id
 
+    @property
+    def retention_epoch(self) -> int:
+        """How often compaction has removed events or payloads from this log."""
+        return self._table.epoch
+
     # ------------------------------------------------------------------------------- entities
 
     def version(self, entity: str) -> int:
-        """How many events an entity has; 0 for an unknown one."""
+        """How many events an entity has had, removed ones included; 0 for an unknown one."""
         self._alive()
         return self._table.version(text_of("entity", entity))
 
@@ -181,8 +187,9 @@ class StoreReader(Feeds):
     def _anchor(self, event: EventId | IndexEntry) -> IndexEntry:
         self._alive()
         entry = self._entry(event)
-        if entry is None:
-            raise EventNotFound(event.event_id if isinstance(event, IndexEntry) else event)
+        if entry is None or causes.is_dropped(entry):
+            which = event.event_id if isinstance(event, IndexEntry) else event
+            raise EventNotFound(which, dropped=entry is not None)
         return entry
 
     def _entry(self, event: object) -> IndexEntry | None:
@@ -213,7 +220,8 @@ class StoreReader(Feeds):
             config = self._opened.config
             unsigned = not config.believed and config.signing is Signing.OPTIONAL
             believed = None if unsigned else config.believed
-            return verify_log(self._opened.directory, self._look(), since, believed)
+            with self._still():
+                return verify_log(self._opened.directory, self._look(), since, believed)
 
     def verify_receipt(
         self, receipt: AppendReceipt, *, accept_unsigned: bool = False
@@ -268,6 +276,10 @@ class StoreReader(Feeds):
             return self.store_id
         part, _ = self._table.locate(sequence)
         return self._opened.log.segments.store_id_of(part.segment_id)
+
+    def _still(self) -> AbstractContextManager[object]:
+        """Inside the block no file takes the name of another one."""
+        return nullcontext()
 
     def _look(self) -> Look:
         return look(self._opened.directory, self._table.bound)

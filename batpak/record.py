@@ -4,6 +4,7 @@ r"""The record: one event as bytes, without its place.
     the five parts of one MessagePack array; every fixed field sits at a constant distance
 
        head   0  u8   type              94  32  prev_hash    of the entity's previous event
+                                              1: an event; 2, 3: a stub, dropped or erased
               1  u8   flags            126  32  event_hash
               2  u16  kind             158  u64 durable_through
               4  u16  payload_version
@@ -16,7 +17,7 @@ r"""The record: one event as bytes, without its place.
     entity    str, scope str: the coordinate
     opt       nil, or [key bin | nil, extensions | nil], the extensions an array of [name, value]
               in ascending order of name, never empty
-    payload   bin, last: who knows its length takes it from the end
+    payload   bin, last: who knows its length takes it from the end; of a stub its content hash
 
 durable_through counts the events that were known durable when this one was written. It is what
 tells a torn end from damage after a crash. Fields 1..93 are covered by event_hash as they are.
@@ -39,6 +40,8 @@ MARK: Final = b"\x95\xc4\xa6"  # how every record begins
 HEAD_BYTES: Final = 166
 COVERED: Final = slice(1, 94)  # of the head
 EVENT: Final = 1
+DROPPED: Final = 2  # a stub: nobody reads the event any more
+ERASED: Final = 3  # a stub: it is read without its payload
 KEY_BYTES_MAX: Final = 255
 NO_OPT: Final = b"\xc0"
 
@@ -46,6 +49,7 @@ HEAD: Final = slice(len(MARK), len(MARK) + HEAD_BYTES)  # of the record
 ENTITY_AT: Final = HEAD.stop
 
 # Where the fields begin in a record.
+TYPE_AT: Final = 3
 FLAGS_AT: Final = 4
 KIND_AT: Final = 5
 PAYLOAD_VERSION_AT: Final = 7
@@ -84,8 +88,8 @@ pack_fields: Final = _FIELDS.pack
 unpack_head: Final = _HEAD.unpack
 """All fields of the head, in order."""
 
-unpack_what: Final = struct.Struct(">II20xQ").unpack_from
-"""Kind << 16 | payload version, the key_ref and the sequence, of a record from KIND_AT on."""
+unpack_what: Final = struct.Struct(">BxII20xQ").unpack_from
+"""Type, kind << 16 | payload version, key_ref and sequence, of a record from TYPE_AT on."""
 
 unpack_link: Final = struct.Struct(">Q80x32s").unpack_from
 """Version and event hash of a record from VERSION_AT on."""
@@ -126,3 +130,26 @@ def pack_payload(data: bytes) -> bytes:
     if size < 0x1_0000:
         return b"\xc5" + size.to_bytes(2, "big")
     return b"\xc6" + size.to_bytes(4, "big")
+
+
+def stub_of(record: bytes, size: int, stub: int, content_hash: bytes) -> bytes:
+    """The record of an event without its payload. Its event_hash stays true.
+
+    Args:
+        record: Of the event.
+        size: Bytes of its payload.
+        stub: DROPPED or ERASED.
+        content_hash: Of its payload.
+    """
+    keep = len(record) - payload_room(size)
+    return b"".join((record[:TYPE_AT], bytes([stub]), record[FLAGS_AT:keep], _BIN_32, content_hash))
+
+
+def payload_room(size: int) -> int:
+    """How many bytes of a record its payload takes, what stands before it included."""
+    return size + (2 if size < 0x100 else 3 if size < 0x1_0000 else 5)
+
+
+_BIN_32: Final = pack_payload(bytes(32))
+STUB_BYTES: Final = len(_BIN_32) + 32
+"""How many bytes of a record the hash takes that stands in the place of a payload."""

@@ -84,7 +84,9 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
     path: str
     store_id: UUID | None  # None: no header could be read
     segments: int
-    events: int  # that are as they were written
+    events: int  # that are as they were written, stubs among them
+    dropped: int = 0  # stubs of events that retention has removed
+    erased: int = 0  # stubs of events whose payload is gone
     head: bytes  # event_hash of the last event; zeros if there is none
     findings: tuple[Finding, ...]  # the first FINDINGS_MAX
     findings_count: int
@@ -263,10 +265,31 @@ class Health(Struct, frozen=True):
     cause: BaseException | None = None
 
 
+class CompactionOutcome(StrEnum):
+    """What came of a compaction."""
+
+    PERFORMED = "performed"
+    SKIPPED = "skipped"  # there was nothing to do; nothing was touched
+
+
+class CompactionReport(Struct, frozen=True, kw_only=True):
+    """What a compaction did."""
+
+    outcome: CompactionOutcome
+    segments_before: int  # files that were complete
+    segments_after: int
+    bytes_before: int  # of those files, footers included
+    bytes_after: int
+    dropped: int = 0  # events, by this run
+    erased: int = 0  # payloads, by this run
+
+
 class Stats(Struct, frozen=True, kw_only=True):
     """What is in a store."""
 
-    events: int
+    events: int  # that can be read
+    dropped: int = 0  # events that retention has removed
+    erased: int = 0  # of those that can be read: without their payload
     next_sequence: int
     entities: int
     scopes: int

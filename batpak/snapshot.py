@@ -6,14 +6,16 @@ belongs to the machine as it is now: to its table, its classes, and the code of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any, Final, NamedTuple, Union
 
 from batpak import codec, meaning
 from batpak.append import Ledger
 from batpak.cache.states import States
 from batpak.edge_table import Row, row_names
-from batpak.errors import InvalidArgument
+from batpak.errors import IllegalHistory, InvalidArgument
+from batpak.event import StoredEvent
+from batpak.system import Tombstoned
 from batpak.typestate import Edge, StateData
 
 EVERY: Final = 64  # events of one load beyond the last snapshot: fewer are as soon folded again
@@ -34,7 +36,7 @@ class Snapshots:
         cache: object = getattr(ledger, "projection_cache", None)
         if cache is None:
             raise InvalidArgument("ledger", f"a {type(ledger).__name__} has no projection_cache")
-        self._states = States(ledger.projection_cache)
+        self._states, self._ledger = States(ledger.projection_cache), ledger
         self.kept: Final = self._states.kept
         """Whether there is a cache."""
         self._begin: Final = f"{ledger.store_id.hex}/machine {len(name)}:{name}/"
@@ -45,10 +47,17 @@ class Snapshots:
         """The one that is kept of an entity, if any."""
         begin, decode = self._meaning()
         found = self._states.get(begin + _of(entity, start), decode)
+        if found is not None and found[0].epoch != self.epoch:
+            found = None  # events were removed since
         return None if found is None else Snapshot(found[0].watermark, found[0].head, found[1])
 
-    def keep(self, entity: str, start: StateData, taken: Snapshot) -> None:
-        """Keep what is known of an entity now."""
+    @property
+    def epoch(self) -> int:
+        """How often events were removed from the ledger."""
+        return self._ledger.retention_epoch
+
+    def keep(self, entity: str, start: StateData, taken: Snapshot, epoch: int) -> None:
+        """Keep what is known of an entity, as of an epoch."""
         begin, decode = self._meaning()
         version = taken.version
         self._states.put(
@@ -58,6 +67,7 @@ class Snapshots:
             watermark=version,
             head=taken.head,
             generation=version,
+            epoch=epoch,
         )
 
     def _meaning(self) -> tuple[str, Callable[[bytes], Any]]:
@@ -77,6 +87,43 @@ class Snapshots:
             decode: Callable[[bytes], Any] = codec.decoder(union).decode
             self._known = f"{self._begin}{meaning.digest_of(parts)}/", decode
         return self._known
+
+
+def unbroken(
+    events: Iterator[StoredEvent[bytes]],
+    version: int,
+    due: int,
+    machine: str,
+    kinds: Container[int],
+) -> Iterator[StoredEvent[bytes]]:
+    """The events of an entity, if all of them are there, payloads of the machine's included.
+
+    Args:
+        events: Those behind a version.
+        version: That one.
+        due: How many there have to be at least, in all.
+        machine: Its name.
+        kinds: Those of its events.
+
+    Raises:
+        IllegalHistory: One was removed: what came of it cannot be known.
+    """
+    for event in events:
+        version += 1
+        if event.version != version:
+            break
+        if event.kind == Tombstoned.KIND and _erased_kind(event.payload) in kinds:
+            raise IllegalHistory(machine, "an event that was erased", version, "it is loaded")
+        yield event
+    else:
+        if version >= due:
+            return
+        version += 1
+    raise IllegalHistory(machine, "an event that was dropped", version, "it is loaded")
+
+
+def _erased_kind(data: bytes) -> int:
+    return codec.decoder(Tombstoned).decode(data).kind
 
 
 def _of(entity: str, start: StateData) -> str:

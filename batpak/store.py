@@ -12,11 +12,11 @@ from typing import Final, cast
 
 from batpak import wire
 from batpak.append import AppendReceipt, BatchItem, Cause
-from batpak.appends import Appends
 from batpak.arguments import is_count
 from batpak.commit.lane import Lane
 from batpak.commit.request import Request
 from batpak.commit.unit import Unit
+from batpak.compactions import Compactions
 from batpak.config import OpenVerify, StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.diagnostics import Diagnostics, percentile_us
@@ -48,7 +48,7 @@ _ALL: Final = Region.all()
 _SYSTEM: Final = Coordinate("batpak:store", "batpak:lifecycle")
 
 
-class Store(Appends, Workers):
+class Store(Compactions, Workers):
     """A store, for reading and writing. Made by `Store.open`."""
 
     def __init__(self, opened: Opened, lane: Lane, config: StoreConfig) -> None:
@@ -299,7 +299,8 @@ class Store(Appends, Workers):
     def _point(self, *, cursors: bool) -> Point:
         self._writable()
         lane = self._lane
-        return lane.hold(lambda: self._noted(lane.synced(), cursors=cursors))
+        with self._still():  # no file takes the number of others meanwhile
+            return lane.hold(lambda: self._noted(lane.synced(), cursors=cursors))
 
     @override
     def close(self) -> None:
@@ -314,11 +315,14 @@ class Store(Appends, Workers):
 
     @override
     def _end(self) -> None:
+        self._compaction.stop()
         try:
             self._lane.close(self._last_unit if self._config.lifecycle_events else None)
         finally:
             if self._lane.closed:
                 super()._end()
+            else:
+                self._compaction.resume()
 
     def _last_unit(self, tip: Tip) -> Unit:
         fact = CloseCompleted(written=tip.sequence, durable=tip.durable)

@@ -29,12 +29,14 @@ from msgspec import Struct
 __all__ = [
     "BypassRecorded",
     "CloseCompleted",
+    "Compacted",
     "DenialRecorded",
     "EventParked",
     "GateAnswer",
     "GateEvaluation",
     "OpenCompleted",
     "Repaired",
+    "Tombstoned",
 ]
 
 
@@ -153,6 +155,23 @@ class EventParked(EventPayload, frozen=True, kw_only=True, gc=False):
 
 
 @final
+class Compacted(EventPayload, frozen=True, kw_only=True, gc=False):
+    """A compaction is about to remove events or payloads. What is gone was announced like this."""
+
+    KIND: ClassVar[EventKind] = EventKind.from_wire(0x0012)
+    VERSION: ClassVar[int] = 1
+
+    dropped: int
+    """events that nobody reads any more"""
+    erased: int
+    """events that are read without their payload"""
+    first: int
+    """sequence of the first of them"""
+    last: int
+    """sequence of the last of them"""
+
+
+@final
 class Repaired(EventPayload, frozen=True, kw_only=True, gc=False):
     """A damaged log was cut here, with consent. What lay behind is in quarantine."""
 
@@ -169,6 +188,20 @@ class Repaired(EventPayload, frozen=True, kw_only=True, gc=False):
     """bytes that went to quarantine, files behind that one included"""
     detail: str
     """what was damaged first"""
+
+
+@final
+class Tombstoned(EventPayload, frozen=True, kw_only=True, gc=False):
+    """What an event is read as whose payload was erased. It is never appended."""
+
+    KIND: ClassVar[EventKind] = EventKind.from_wire(0x0FFE)
+    VERSION: ClassVar[int] = 1
+
+    kind: int
+    """as which it was appended"""
+    payload_version: int
+    content_hash: bytes
+    """of the payload that is gone"""
 
 
 def check_gate_evaluation(value: object, at: str, problems: Problems) -> None:
@@ -270,6 +303,18 @@ def check_event_parked(value: EventParked, problems: Problems) -> None:
         problems.add("$.error", value.error, "text")
 
 
+@check_for(Compacted)
+def check_compacted(value: Compacted, problems: Problems) -> None:
+    if not is_int(value.dropped, 0, 9223372036854775807):
+        problems.add("$.dropped", value.dropped, "an integer of at least 0")
+    if not is_int(value.erased, 0, 9223372036854775807):
+        problems.add("$.erased", value.erased, "an integer of at least 0")
+    if not is_int(value.first, 0, 9223372036854775807):
+        problems.add("$.first", value.first, "an integer of at least 0")
+    if not is_int(value.last, 0, 9223372036854775807):
+        problems.add("$.last", value.last, "an integer of at least 0")
+
+
 @check_for(Repaired)
 def check_repaired(value: Repaired, problems: Problems) -> None:
     if not is_text(value.file):
@@ -282,3 +327,13 @@ def check_repaired(value: Repaired, problems: Problems) -> None:
         problems.add("$.size", value.size, "an integer of at least 0")
     if not is_text(value.detail):
         problems.add("$.detail", value.detail, "text")
+
+
+@check_for(Tombstoned)
+def check_tombstoned(value: Tombstoned, problems: Problems) -> None:
+    if not is_int(value.kind, 0, 65535):
+        problems.add("$.kind", value.kind, "an integer in 0..65535")
+    if not is_int(value.payload_version, 1, 65535):
+        problems.add("$.payload_version", value.payload_version, "an integer in 1..65535")
+    if not is_bytes(value.content_hash, 32, 32):
+        problems.add("$.content_hash", value.content_hash, "exactly 32 bytes")

@@ -15,15 +15,15 @@ from batpak.feeds import Feeds
 from batpak.payload import EventPayload
 from batpak.read.checkpoint import Checkpoint, Checkpoints, CursorCheckpoint
 from batpak.read.cursor import Cursor
+from batpak.read.gap import CAPACITY, capacity_of
 from batpak.read.parking import parking
 from batpak.read.reactor import Reactor, reactions, region_of_reactor, storing
+from batpak.read.restart import OnFailure, RestartPolicy
 from batpak.read.witness import AtLeastOnce
 from batpak.read.worker import (
     BATCH_MAX,
     CursorWorker,
     Deliver,
-    OnFailure,
-    RestartPolicy,
     Step,
     durable_bound,
 )
@@ -88,6 +88,7 @@ class Workers(Feeds):
         backoff_s: float = 0.0,
         on_failure: OnFailure = OnFailure.STOP,
         applied_as: str | None = None,
+        gap_capacity: int = CAPACITY,
     ) -> CursorWorker: ...
 
     @overload
@@ -104,6 +105,7 @@ class Workers(Feeds):
         backoff_s: float = 0.0,
         on_failure: OnFailure = OnFailure.STOP,
         applied_as: str | None = None,
+        gap_capacity: int = CAPACITY,
     ) -> CursorWorker: ...
 
     def cursor_worker(
@@ -119,6 +121,7 @@ class Workers(Feeds):
         backoff_s: float = 0.0,
         on_failure: OnFailure = OnFailure.STOP,
         applied_as: str | None = None,
+        gap_capacity: int = CAPACITY,
     ) -> CursorWorker:
         """Have the events of a region handled, in order, on a thread of their own.
 
@@ -139,6 +142,7 @@ class Workers(Feeds):
             on_failure: What happens when that was of no use.
             applied_as: Let `Watermark.APPLIED` wait for it, under this name: what it has committed
                 is applied. When it ends, nobody waits for it any more.
+            gap_capacity: How many gaps `take_gaps` gives at most; 0: none is looked for.
 
         Raises:
             InvalidArgument: An argument is malformed, or another applier has this name.
@@ -164,6 +168,7 @@ class Workers(Feeds):
             backoff_s,
             on_failure,
             applied_as,
+            gap_capacity,
         )
 
     def react(
@@ -230,7 +235,9 @@ class Workers(Feeds):
         backoff_s: float,
         on_failure: OnFailure,
         applied_as: str | None,
+        gap_capacity: int = CAPACITY,
     ) -> CursorWorker:
+        gap_capacity = capacity_of(gap_capacity)
         if not is_count(batch_size) or not 1 <= batch_size <= BATCH_MAX:
             raise InvalidArgument("batch_size", f"must be 1..{BATCH_MAX}")
         if not isinstance(restart, RestartPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]  callers may lie
@@ -266,6 +273,7 @@ class Workers(Feeds):
                     checkpoint=checkpoint,
                     alive=self._alive,
                     bound=bound,
+                    gap_capacity=gap_capacity,
                 ),
                 deliver,
                 batch_size=batch_size,

@@ -33,13 +33,14 @@ FRONT = """
     StoredEvent IndexEntry EventHeader Form Page Ancestry AncestryEnd CausalPath CausalEnd Impact
     Impacts
     Subscription Notification Overflow LossyOps
-    Cursor CursorCheckpoint CursorWorker Step OnFailure RestartPolicy
+    Cursor Gap CursorCheckpoint CursorWorker Step OnFailure RestartPolicy
     AtLeastOnce ObservedOnce Reactor ReactionBatch WorkerState WorkerHealth
     Projection DictProjection RawProjection Freshness Projected ProjectionWatcher RebuildReport
     ProjectionCache CachedState NoCache MemoryCache FileCache
     ImportedEvent ImportReport Origin RustSource RustReport RustPosition LeftOut
     OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Health HealthState
     SnapshotReport CopiedFile ForkReport Ancestor repair RepairReport Stats Diagnostics
+    CompactionReport CompactionOutcome
     Frontier Watermark Applier
     BatpakError
     UsageError InvalidArgument InvalidCoordinate CoordinateFault InvalidKind KindFault KindMismatch

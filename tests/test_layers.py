@@ -18,7 +18,7 @@ LINES_MAX = 500
 # One table per package, top floor first, floors parted by "/". A module imports from lower floors
 # of the table in which the two names part; names on one floor are strangers.
 FLOORS = {
-    "batpak": """cli testing aio sqlite / store / appends observer / fence outbox
+    "batpak": """cli testing aio sqlite / store / compactions / appends observer / fence outbox
         / flow reader workers / feeds / projections / waits / opened queries / upkeep / read
         / commit / recovery / journal index
         / pipeline machine abi
@@ -32,21 +32,22 @@ FLOORS = {
     "batpak.signing": "trust / signing_key / verify_key / verdict",
     "batpak.testing": """scenario / given / walk ledger samples moves / platform sabotage contract
         / crash handles threads watched / history disk switches
-        / reading tampering        / image switch / clock faults model""",
+        / reading tampering / image switch / clock faults model""",
     "batpak.cli": """main / schemas pictures stores moving care signatures decode demo tail
         versions / events kinds manner original places readable trusted / generated""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
-        / worker / cursor / checkpoint / fetch lookout lossy_ops page projection source witness
-        / alone declared""",
-    "batpak.upkeep": """doctor / repair fork / draft snapshot stats verify intake lines rust
+        / worker / cursor / checkpoint removed gap
+        / fetch lookout lossy_ops page projection source witness / alone declared restart""",
+    "batpak.upkeep": """doctor / repair fork
+        / draft snapshot stats verify intake lines rust compaction / removals output / groups
         / imported""",
     "batpak.upkeep.rust": "source export / numbers / scan / files",
-    "batpak.recovery": "sight / growing / restore / footer / decide",
+    "batpak.recovery": "sight / growing / restore / footer ends / decide",
     "batpak.commit": """lane / flight / fence line rotation / sealer stage ticket applier
         / judge waiters / unit worker / request limit""",
-    "batpak.journal": "active scan head / segment chain v1 / frame / header / layout",
+    "batpak.journal": "active scan head rewritten / segment chain v1 / frame / header / layout",
     "batpak.journal.v1": "index footer ranges / row / frame header",
-    "batpak.index": "query / table sealed / sidx / tail / row",
+    "batpak.index": "query merged / table sealed / sidx / tail / row",
     "batpak.guard": "gates trace / bypass / receipt / jury / stamp / proposal verdict",
     "batpak_codegen": """commands / versions / console stamp scaffold numbering plain page changelog
         canary captures unsealed

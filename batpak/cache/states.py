@@ -56,6 +56,7 @@ class States:
         watermark: int,
         head: bytes,
         generation: int,
+        epoch: int = 0,
         taken_ms: int = 0,
     ) -> None:
         """Keep a state, if it comes back equal from being stored.
@@ -67,6 +68,7 @@ class States:
             watermark: See `CachedState`, likewise the rest.
             head: See there.
             generation: See there.
+            epoch: See there.
             taken_ms: See there.
         """
         try:
@@ -79,6 +81,7 @@ class States:
                 watermark=watermark,
                 head=head,
                 generation=generation,
+                epoch=epoch,
                 taken_ms=taken_ms,
                 state=data,
             )

@@ -28,7 +28,7 @@ from batpak.commit.limit import Limit
 from batpak.commit.line import Line
 from batpak.commit.rotation import Rotation
 from batpak.commit.stage import Plan, Stage
-from batpak.commit.unit import Answer, Unit
+from batpak.commit.unit import Answer, Unit, each
 from batpak.commit.waiters import Waiters
 from batpak.commit.worker import Worker
 from batpak.config import Durability, StoreConfig
@@ -148,7 +148,7 @@ class Flight(Line):
             if plan.tip.end > rotation.active.reserved:
                 rotation.active.reserve_for(plan.tip.end)
         except Exception as error:  # noqa: BLE001  nothing was changed; likewise
-            self._answer(group, _each(error, group))
+            self._answer(group, each(error, group))
             return
         self._step = STAGED
         self._intent = plan
@@ -282,7 +282,7 @@ class Flight(Line):
             self._leave_open(plan, worse)
             return
         failure = layout.failed("write", rotation.newest.path, error)
-        self._answer(plan.units, _each(failure, plan.units))
+        self._answer(plan.units, each(failure, plan.units))
         self._intent = None
 
     def _leave_open(self, plan: Plan, error: OSError) -> None:
@@ -290,7 +290,7 @@ class Flight(Line):
         self._stop(error)
         first, stop = self.tip.durable, plan.tip.sequence
         failure = DurabilityUnknown(min(first, stop - 1), stop - 1, error)
-        self._answer(plan.units, _each(failure, plan.units))
+        self._answer(plan.units, each(failure, plan.units))
         if self._fence is not None:
             self._leave_fence(FenceState.UNKNOWN, failure)
         self._intent = None
@@ -353,10 +353,3 @@ class Flight(Line):
         """Have called, once the lane is free, what those who were woken want to have called."""
         if self._waiters.due:
             self._called.append(Unit((), 0, callbacks=self._waiters.due))
-
-
-def _each(error: BaseException, units: Sequence[Unit]) -> list[BaseException]:
-    """One failure for everybody, each with an exception of its own to raise."""
-    if not isinstance(error, BatpakError):
-        return [error] * len(units)
-    return [error, *(copy.copy(error) for _ in units[1:])]

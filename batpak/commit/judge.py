@@ -24,7 +24,7 @@ from batpak.ids import ID_BYTES
 from batpak.index.row import Part
 from batpak.index.table import Table
 from batpak.journal.segment import Segments
-from batpak.record import uuid_of
+from batpak.record import EVENT, uuid_of
 
 
 class Known(Struct, frozen=True):
@@ -151,13 +151,14 @@ class Judge:
             return None
         part, row = self._table.locate(sequence)
         parts = record.decode_parts(self._record(part, row))
+        is_whole = parts.head[0] == EVENT
         durable = Durability.COMMIT if sequence < before.durable else self._durability
         return known_event(
             AppendReceipt(
                 store_id=self._segments.store_id_of(part.segment_id),  # an origin's, before a fork
                 coordinate=Coordinate(parts.entity, parts.scope),
-                head=parts.head,
-                content_hash=content_hash(parts.payload),
+                head=_as_appended(parts.head),
+                content_hash=content_hash(parts.payload) if is_whole else parts.payload,
                 extensions={} if parts.opt is None else dict(parts.opt[1] or ()),
                 durability=durable,
                 replayed=True,
@@ -192,6 +193,11 @@ class Judge:
 def receipts_of(known: Sequence[Known]) -> tuple[AppendReceipt, ...]:
     """Of events that have keys."""
     return tuple(one.receipt for one in known if one.receipt is not None)
+
+
+def _as_appended(head: bytes) -> bytes:
+    """The header of an event as its receipt had it: before it was dropped or erased, if it was."""
+    return bytes([EVENT]) + head[1:]
 
 
 def _differs(request: Request, first: Known) -> frozenset[str]:

@@ -226,6 +226,11 @@ class Lane(Flight):
         if self.poison is not None:
             raise StorePoisoned(self.poison)
 
+    def settle_files(self) -> None:
+        """Have every complete file sealed, and make sure that the directory is still ours."""
+        self.hold(self._require_lock)
+        self._rotation.seal_all()
+
     # ------------------------------------------------------------------------------------ close
 
     def close(self, last: Callable[[Tip], Unit] | None) -> None:

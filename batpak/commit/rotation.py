@@ -129,6 +129,7 @@ class Rotation:
         segment = Segment(self._directory, decoded, start, start, trusted=True)
         active = ActiveFile(self._directory, segment, self._config)
         tail = Tail(number, decoded.first_sequence, start, self._platform.raw_lock)
+        tail.holds = segment
         old = Complete(self._table.tail, self.newest, self.active, tip)
         self._turn = Turn(segment, active, tail, old)
 
@@ -144,6 +145,10 @@ class Rotation:
             self._sealer.take(turn.old)
         self.active, self.newest = turn.active, turn.segment
         return replace(tip, end=turn.segment.start)
+
+    def seal_all(self) -> None:
+        """Return once every complete file has its footer, as far as that can be."""
+        self._sealer.finish()
 
     def forget(self) -> None:
         """Let go of the old file: the new end of the log was taken over."""

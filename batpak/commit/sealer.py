@@ -18,7 +18,7 @@ from batpak.index.table import Table
 from batpak.index.tail import Tail
 from batpak.journal.active import ActiveFile
 from batpak.journal.segment import Segment, Tip
-from batpak.platform import Platform
+from batpak.platform import Platform, RawLock
 from batpak.recovery import footer
 from batpak.recovery.decide import Recorded
 
@@ -47,6 +47,7 @@ class Sealer:
     def __init__(self, table: Table, platform: Platform) -> None:
         self._table, self._lock = table, platform.raw_lock
         self._waiting: deque[Complete] = deque()
+        self._sealing: RawLock = platform.raw_lock()  # held while a file is being sealed
         self._worker = Worker(platform, "batpak-seal", self._seal_all)
 
     def take(self, complete: Complete) -> None:
@@ -55,6 +56,10 @@ class Sealer:
         while len(self._waiting) > WAITING_MAX:
             self._seal_next()
         self._worker.wake()
+
+    def finish(self) -> None:
+        """Return once everything that was taken is sealed, or could not be."""
+        self._seal_all()
 
     def stop(self, timeout_s: float) -> None:
         """Seal what waits, and end the thread."""
@@ -67,21 +72,22 @@ class Sealer:
         self._worker.stop(0)
 
     def _seal_all(self) -> None:
-        while self._waiting:
+        while self._waiting or self._sealing.locked():
             self._seal_next()
 
     def _seal_next(self) -> None:
-        try:
-            complete = self._waiting.popleft()
-        except IndexError:  # another thread was quicker
-            return
-        try:
-            seal(complete, self._table, self._lock)
-        except OSError as error:  # the store is whole without; the next open makes it
-            path = complete.segment.path
-            log.warning("%s: no footer: %s", path, error, extra={"path": path})
-        finally:
-            complete.active.close()
+        with self._sealing:
+            try:
+                complete = self._waiting.popleft()
+            except IndexError:  # another thread was quicker
+                return
+            try:
+                seal(complete, self._table, self._lock)
+            except OSError as error:  # the store is whole without; the next open makes it
+                path = complete.segment.path
+                log.warning("%s: no footer: %s", path, error, extra={"path": path})
+            finally:
+                complete.active.close()
 
 
 def seal(complete: Complete, table: Table, lock: footer.NewLock) -> None:

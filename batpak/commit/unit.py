@@ -5,9 +5,10 @@ The answer is the truth and is set once; the bell only wakes whoever waits for i
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ from msgspec import Struct
 from batpak.append import AppendReceipt
 from batpak.commit.limit import Limit
 from batpak.commit.request import Request
+from batpak.errors import BatpakError
 from batpak.platform import RawLock
 
 Call: TypeAlias = Callable[[], object]
@@ -81,3 +83,10 @@ class Unit(Struct, eq=False):
                 raise
             except BaseException:  # a SystemExit would end whoever has committed the unit
                 log.exception("a callback failed")
+
+
+def each(error: BaseException, units: Sequence[Unit]) -> list[BaseException]:
+    """One failure for everybody, each with an exception of its own to raise."""
+    if not isinstance(error, BatpakError):
+        return [error] * len(units)
+    return [error, *(copy.copy(error) for _ in units[1:])]

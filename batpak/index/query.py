@@ -7,6 +7,7 @@ others, and for versions the fixed head of the frame.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from heapq import merge
@@ -17,6 +18,7 @@ from batpak.index.row import NO_ROW, Part
 from batpak.index.table import Span, Table
 from batpak.index.tail import Tail
 from batpak.kind import EventKind
+from batpak.record import DROPPED, ERASED
 from batpak.region import KindFilter, Region
 
 CHUNK: Final = 512  # candidates tested at once: who wants ten events does not pay for a segment
@@ -36,7 +38,13 @@ class Rows(NamedTuple):
 
 
 def select(
-    table: Table, region: Region, start: int, stop: int, *, reverse: bool = False
+    table: Table,
+    region: Region,
+    start: int,
+    stop: int,
+    *,
+    reverse: bool = False,
+    dropped: bool = False,
 ) -> Iterator[Rows]:
     """The rows whose events a region matches, in sequence order, as the log is at the call.
 
@@ -46,17 +54,19 @@ def select(
         start: The first sequence.
         stop: The one behind the last; the visible bound limits it.
         reverse: Newest first.
+        dropped: Those too of which only stubs are left.
     """
-    return _select(table, region, table.spans(start, stop, reverse=reverse), reverse=reverse)
+    spans = table.spans(start, stop, reverse=reverse)
+    return _select(table, region, spans, reverse=reverse, dropped=dropped)
 
 
 def _select(
-    table: Table, region: Region, spans: Iterator[Span], *, reverse: bool
+    table: Table, region: Region, spans: Iterator[Span], *, reverse: bool, dropped: bool
 ) -> Iterator[Rows]:
     for span in spans:
         part, low, high = span
-        candidates, tests = _constraints(table, region, part, low, high)
-        renew = partial(_matching, table, region, span, reverse=reverse)
+        candidates, tests = _constraints(table, region, part, low, high, dropped=dropped)
+        renew = partial(_matching, table, region, span, reverse=reverse, dropped=dropped)
         if not tests:
             if candidates:
                 yield Rows(part, candidates[::-1] if reverse else candidates, renew)
@@ -74,9 +84,11 @@ def _select(
                 yield Rows(part, some, renew)
 
 
-def _matching(table: Table, region: Region, span: Span, *, reverse: bool) -> Sequence[int]:
+def _matching(
+    table: Table, region: Region, span: Span, *, reverse: bool, dropped: bool
+) -> Sequence[int]:
     """All rows of a part that a region matches."""
-    candidates, tests = _constraints(table, region, *span)
+    candidates, tests = _constraints(table, region, *span, dropped=dropped)
     rows = [row for row in candidates if all(test(row) for test in tests)]
     return rows[::-1] if reverse else rows
 
@@ -102,6 +114,7 @@ def entity_rows(
     start: int = 0,
     stop: int | None = None,
     reverse: bool = False,
+    dropped: bool = False,
 ) -> Iterator[Rows]:
     """The rows of one entity, exactly, in version order, as the log is at the call.
 
@@ -113,9 +126,10 @@ def entity_rows(
         start: None in front of this sequence.
         stop: None at this sequence, or behind it.
         reverse: Newest first.
+        dropped: Those too of which only stubs are left.
     """
     spans = table.spans(start, table.bound if stop is None else stop, reverse=reverse)
-    return _entity_rows(table, entity, spans, first_version, last_version, reverse=reverse)
+    return _entity_rows(table, entity, spans, first_version, last_version, reverse, dropped)
 
 
 def _entity_rows(
@@ -124,11 +138,12 @@ def _entity_rows(
     spans: Iterator[Span],
     first_version: int,
     last_version: int | None,
-    *,
     reverse: bool,
+    dropped: bool,
 ) -> Iterator[Rows]:
     for span in spans:
-        ask = partial(_of_entity, table, entity, span, first_version, last_version, reverse)
+        versions = first_version, last_version
+        ask = partial(_of_entity, table, entity, span, *versions, reverse, dropped)
         rows = ask()
         if rows:
             yield Rows(span.part, rows, ask)
@@ -141,6 +156,7 @@ def _of_entity(
     first_version: int,
     last_version: int | None,
     reverse: bool,
+    dropped: bool,
 ) -> Sequence[int]:
     """The rows of one entity in a part."""
     part, low, high = span
@@ -149,7 +165,16 @@ def _of_entity(
         base = table.version_of(part, rows[0])  # they stand without a gap
         stop = len(rows) if last_version is None else max(0, last_version + 1 - base)
         rows = rows[max(0, first_version - base) : stop]
+    rows = _kept(part, rows, dropped=dropped)
     return rows[::-1] if reverse else rows
+
+
+def _kept(part: Part, rows: Sequence[int], *, dropped: bool = False) -> Sequence[int]:
+    """Those of the rows that can be read, or all of them."""
+    types = part.types
+    if types is None or dropped:
+        return rows
+    return [row for row in rows if types[row] != DROPPED]
 
 
 def of_kinds(chunks: Iterator[Rows], kinds: Collection[int]) -> Iterator[Rows]:
@@ -202,14 +227,15 @@ def _of_conversation(
 ) -> Sequence[int]:
     """The rows of a part that may belong to a conversation."""
     part, low, high = span
-    rows = list(_between(part.correlated(low_half), low, high))
+    rows: Sequence[int] = _between(part.correlated(low_half), low, high)
     if root is not None and low <= root - part.first < high:
         rows = sorted({*rows, root - part.first})
+    rows = _kept(part, rows)
     return rows[::-1] if reverse else rows
 
 
 def before(table: Table, entity: str, part: Part, row: int) -> tuple[Part, int] | None:
-    """The place of the entity's event before the one at a place."""
+    """The place of the entity's event before the one at a place, which may be of older parts."""
     if isinstance(part, Tail):
         part.catch_up()
         previous = part.previous[row]
@@ -221,11 +247,38 @@ def before(table: Table, entity: str, part: Part, row: int) -> tuple[Part, int] 
         if at:
             return part, rows[at - 1]
     for older in reversed(table.parts):
-        if older.first < part.first:
+        if older.first + len(older) <= part.first:
             last = older.last_of(entity)
             if last is not None:
                 return older, last
+        elif older.first < part.first:  # the part is in it now, with those in front of it
+            rows = older.of_entity(entity)
+            at = bisect_left(rows, part.first - older.first)
+            if at:
+                return older, rows[at - 1]
     return None
+
+
+def kind_counts(part: Part, low: int, high: int) -> Counter[int]:
+    """How many events of each kind there are in some rows of a part."""
+    types = part.types
+    if types is not None:
+        kinds = part.kinds
+        return Counter(kinds[row] for row in range(low, high) if types[row] != DROPPED)
+    if low == 0 and high == len(part):
+        return Counter(part.kind_counts())
+    return Counter(part.kinds[low:high])
+
+
+def stubs(table: Table, start: int, stop: int) -> tuple[int, int]:
+    """How many events of a range are dropped, and how many are erased."""
+    dropped = erased = 0
+    for part, low, high in table.spans(start, stop):
+        types = part.types
+        if types is not None:
+            some = bytes(types[low:high])
+            dropped, erased = dropped + some.count(DROPPED), erased + some.count(ERASED)
+    return dropped, erased
 
 
 def entities(table: Table, prefix: str | None, scope: str | None) -> Iterator[str]:
@@ -246,8 +299,10 @@ def _names(part: Part, prefix: str | None, scope: str | None, stop: int) -> list
 
 def _names_now(part: Part, prefix: str | None, scope: str | None, stop: int) -> list[str]:
     names = part.entities()
-    if scope is not None or stop < len(part):
+    rows: Sequence[int]
+    if scope is not None or stop < len(part) or part.types is not None:
         rows = range(stop) if scope is None else _between(part.of_scope(scope), 0, stop)
+        rows = _kept(part, rows)
         seen = {part.entity_codes[row] for row in rows}
         by_code = part.entity_names()
         names = sorted((by_code[code] for code in seen), key=str.encode)
@@ -260,9 +315,19 @@ def is_under(name: str, prefix: str) -> bool:
 
 
 def _constraints(
-    table: Table, region: Region, part: Part, low: int, high: int
+    table: Table, region: Region, part: Part, low: int, high: int, *, dropped: bool = False
 ) -> tuple[Sequence[int], list[Test]]:
     """The rows to look at in a part, and what each still has to pass."""
+    candidates, tests = _constraints_of(table, region, part, low, high)
+    types = part.types
+    if types is not None and not dropped:
+        tests.insert(0, lambda row: types[row] != DROPPED)
+    return candidates, tests
+
+
+def _constraints_of(
+    table: Table, region: Region, part: Part, low: int, high: int
+) -> tuple[Sequence[int], list[Test]]:
     if high - low <= NARROW and (high - low) * MANY <= len(part):
         return range(low, high), _row_tests(table, region, part)
     found: list[tuple[Sequence[int], Test | None]] = []

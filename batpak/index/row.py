@@ -67,7 +67,7 @@ class Part(Protocol):
 
     @property
     def segment_id(self) -> int:
-        """Number of the segment."""
+        """Number of the segment; below 0 if it was written anew since the log was opened."""
         ...
 
     @property
@@ -92,6 +92,11 @@ class Part(Protocol):
     @property
     def kinds(self) -> Sequence[int]:
         """(rows,)."""
+        ...
+
+    @property
+    def types(self) -> Sequence[int] | None:
+        """(rows,) what each frame is: an event or a stub. None: there are no stubs here."""
         ...
 
     @property

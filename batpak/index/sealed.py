@@ -53,6 +53,7 @@ class Sealed:
         base: Where in the file the first byte of that begins.
         rebuild: Makes the bytes behind the frames anew, from the frames.
         columns: Where views of the file are kept; who gives the file back clears it.
+        segment_id: Under which the handle knows the file, if not under its number.
     """
 
     def __init__(
@@ -63,8 +64,11 @@ class Sealed:
         columns: dict[str, memoryview],
         *,
         base: int = 0,
+        segment_id: int | None = None,
     ) -> None:
         self.segment_id, self.first = footer.toc.segment_id, footer.toc.first_sequence
+        if segment_id is not None:
+            self.segment_id = segment_id
         self.rebuilt = base > 0
         self._rows = footer.toc.rows
         self._first_id: int | None = None
@@ -79,7 +83,8 @@ class Sealed:
         """Make the footer anew, because a frame did not confirm it; False: it had been already."""
         if self.rebuilt:
             return False
-        log.warning("the footer of segment %d is wrong; made anew", self.segment_id)
+        number = self._footer.toc.segment_id
+        log.warning("the footer of segment %d is wrong; made anew", number)
         self._footer, image = self._rebuild()
         self._base = self._footer.frames_end
         self._load = lambda: image
@@ -87,7 +92,8 @@ class Sealed:
         self.rebuilt = True
         return True
 
-    def _column(self, name: str) -> memoryview:
+    def column(self, name: str) -> memoryview:
+        """A column of the footer, as `sidx` describes it."""
         column = self._columns.get(name)
         return self._touch(name) if column is None else column
 
@@ -110,7 +116,7 @@ class Sealed:
     @property
     def offsets(self) -> Sequence[int]:
         """See `Part`, likewise below."""
-        return self._column("off")
+        return self.column("off")
 
     @property
     def last_offset(self) -> int:
@@ -122,27 +128,32 @@ class Sealed:
     @property
     def sizes(self) -> Sequence[int]:
         """Bytes of each payload."""
-        return self._column("plen")
+        return self.column("plen")
 
     @property
     def kinds(self) -> Sequence[int]:
         """The kind of each row."""
-        return self._column("kind")
+        return self.column("kind")
+
+    @property
+    def types(self) -> Sequence[int] | None:
+        """What each frame is, if there are stubs among them."""
+        return self.column("type") if "type" in self._footer.columns else None
 
     @property
     def entity_codes(self) -> Sequence[int]:
         """The code of the entity of each row."""
-        return self._column("ent")
+        return self.column("ent")
 
     @property
     def scope_codes(self) -> Sequence[int]:
         """The code of the scope of each row."""
-        return self._column("sco")
+        return self.column("sco")
 
     @property
     def block_crcs(self) -> Sequence[int] | None:
         """The checksum of each block of the file."""
-        return self._column("blk_crc")
+        return self.column("blk_crc")
 
     # ----------------------------------------------------------------------------------- look-ups
 
@@ -150,13 +161,13 @@ class Sealed:
     def first_id(self) -> int:
         """The first half of the first event id."""
         if self._first_id is None:
-            self._first_id = self._column("id_hi")[0] if self._rows else NO_ID
+            self._first_id = self.column("id_hi")[0] if self._rows else NO_ID
         return self._first_id
 
     @_renewing
     def with_id(self, id_hi: int) -> int | None:
         """The row whose event id begins with these eight bytes."""
-        ids = self._column("id_hi")
+        ids = self.column("id_hi")
         row = bisect_left(ids, id_hi)
         return row if row < self._rows and ids[row] == id_hi else None
 
@@ -166,7 +177,7 @@ class Sealed:
         code = self._code("ent", entity)
         if code is None:
             return None
-        row: int = self._column("ent_rows")[self._column("ent_ptr")[code + 1] - 1]
+        row: int = self.column("ent_rows")[self.column("ent_ptr")[code + 1] - 1]
         return row
 
     @_renewing
@@ -196,7 +207,7 @@ class Sealed:
             return groups[0]
         if sum(map(len, groups)) < self._rows // 8:
             return sorted(row for group in groups for row in group)
-        codes, column = self.codes_under(prefix), self._column("ent")
+        codes, column = self.codes_under(prefix), self.column("ent")
         return array("I", [row for row, code in enumerate(column) if code in codes])
 
     @_renewing
@@ -213,16 +224,16 @@ class Sealed:
     @_renewing
     def kind_counts(self) -> dict[int, int]:
         """How many rows each kind has."""
-        pointers = self._column("kind_ptr")
+        pointers = self.column("kind_ptr")
         return {
             kind: pointers[code + 1] - pointers[code]
-            for code, kind in enumerate(self._column("kind_vals"))
+            for code, kind in enumerate(self.column("kind_vals"))
         }
 
     @_renewing
     def of_kind(self, kind: int) -> Sequence[int]:
         """The rows of a kind."""
-        kinds = self._column("kind_vals")
+        kinds = self.column("kind_vals")
         code = bisect_left(kinds, kind)
         if code == len(kinds) or kinds[code] != kind:
             return ()
@@ -231,22 +242,22 @@ class Sealed:
     @_renewing
     def entity_at(self, row: int) -> str:
         """The entity of a row."""
-        return self._name("ent", self._column("ent")[row])
+        return self._name("ent", self.column("ent")[row])
 
     @_renewing
     def scope_at(self, row: int) -> str:
         """The scope of a row."""
-        return self._name("sco", self._column("sco")[row])
+        return self._name("sco", self.column("sco")[row])
 
     @_renewing
     def entities(self) -> Sequence[str]:
         """The names of entities in byte order."""
-        return [self._name("ent", code) for code in range(len(self._column("ent_hash")))]
+        return [self._name("ent", code) for code in range(len(self.column("ent_hash")))]
 
     @_renewing
     def scopes(self) -> Sequence[str]:
         """The names of scopes in byte order."""
-        return [self._name("sco", code) for code in range(len(self._column("sco_hash")))]
+        return [self._name("sco", code) for code in range(len(self.column("sco_hash")))]
 
     def entity_names(self) -> list[str]:
         """The names of entities by code."""
@@ -268,23 +279,23 @@ class Sealed:
         return self._matching("cau_key", "cau_row", low)
 
     def _matching(self, key_name: str, row_name: str, value: int) -> Sequence[int]:
-        keys = self._column(key_name)
+        keys = self.column(key_name)
         first = bisect_left(keys, value)
         if first == len(keys) or keys[first] != value:
             return ()
-        return self._column(row_name)[first : bisect_right(keys, value, first)]
+        return self.column(row_name)[first : bisect_right(keys, value, first)]
 
     def _group(self, prefix: str, first: int, stop: int) -> memoryview:
         """The rows of a range of codes, code by code."""
-        pointers = self._column(f"{prefix}_ptr")
-        return self._column(f"{prefix}_rows")[pointers[first] : pointers[stop]]
+        pointers = self.column(f"{prefix}_ptr")
+        return self.column(f"{prefix}_rows")[pointers[first] : pointers[stop]]
 
     def _code(self, prefix: str, name: str) -> int | None:
         raw = name.encode()
-        value, hashes = sidx.hash_of(raw), self._column(f"{prefix}_hash")
+        value, hashes = sidx.hash_of(raw), self.column(f"{prefix}_hash")
         at = bisect_left(hashes, value)
         while at < len(hashes) and hashes[at] == value:
-            code: int = self._column(f"{prefix}_code")[at]
+            code: int = self.column(f"{prefix}_code")[at]
             if self._raw(prefix, code) == raw:
                 return code
             at += 1
@@ -292,14 +303,14 @@ class Sealed:
 
     def _between(self, low: str, high: str) -> range:
         """The codes of the entities whose names lie in a range."""
-        codes = range(len(self._column("ent_hash")))
+        codes = range(len(self.column("ent_hash")))
         first = bisect_left(codes, low.encode(), key=lambda code: self._raw("ent", code))
         stop = bisect_left(codes, high.encode(), first, key=lambda code: self._raw("ent", code))
         return range(first, stop)
 
     def _raw(self, prefix: str, code: int) -> bytes:
-        ends = self._column(f"{prefix}_noff")
-        return bytes(self._column(f"{prefix}_name")[ends[code] : ends[code + 1]])
+        ends = self.column(f"{prefix}_noff")
+        return bytes(self.column(f"{prefix}_name")[ends[code] : ends[code + 1]])
 
     def _name(self, prefix: str, code: int) -> str:
         return self._raw(prefix, code).decode()

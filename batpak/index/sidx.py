@@ -8,8 +8,9 @@ r"""The footer of a sealed segment: an index of its frames, in columns that are 
               [[name, type, offset, bytes, crc], …]]
 
     off       u32 × rows + 1   where frames begin; the last one is where they end
-    plen      u32 × rows       bytes of the payload
-    kind      u16 × rows
+    plen      u32 × rows       bytes of the payload; 0 of a stub
+    kind      u16 × rows       that of tombstones, if the event was erased
+    type      u8 × rows        only if some row is a stub: 1 an event, 2 dropped, 3 erased
     id_hi     u64 × rows       first half of the event id, ascending
     ent, sco  u32 × rows       code of the entity, of the scope: its place in the order of bytes
 
@@ -32,13 +33,14 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from heapq import merge
 from itertools import accumulate
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from batpak import codec, digest
 from batpak.index.tail import Tail
+from batpak.record import EVENT
 
 MAGIC: Final = b"SIDXv2\0\0"
 ALIGN: Final = 64
@@ -58,6 +60,8 @@ class BadFooter(Exception):
 
 
 Type: TypeAlias = Literal["B", "H", "I", "Q"]
+Values: TypeAlias = "array[int] | bytes"
+"""Of one column."""
 
 
 class Column(NamedTuple):
@@ -132,16 +136,32 @@ def pack(
         last_wall_ms: See there.
         block_crcs: Of its frames.
     """
+    columns = _columns(tail, block_crcs)
+    return list(pieces(columns, identity, first_wall_ms=first_wall_ms, last_wall_ms=last_wall_ms))
+
+
+def pieces(
+    named: Iterable[tuple[str, Values]],
+    identity: Identity,
+    *,
+    first_wall_ms: int,
+    last_wall_ms: int,
+) -> Iterator[bytes]:
+    """Those bytes from the columns, each asked for when those before it were taken.
+
+    The last three pieces are the table of contents and the trailer.
+    """
     start = footer_start(identity.frames_end)
-    pieces = [bytes(start - identity.frames_end)]
+    yield bytes(start - identity.frames_end)
     at = start
     columns: list[Column] = []
-    for name, values in _columns(tail, block_crcs):
+    for name, values in named:
         data = values if isinstance(values, bytes) else values.tobytes()
         type_code = "B" if isinstance(values, bytes) else values.typecode
         columns.append(Column(name, cast("Type", type_code), at, len(data), digest.crc32(data)))
         padding = -len(data) % 8
-        pieces += (data, bytes(padding))
+        yield data
+        yield bytes(padding)
         at += len(data) + padding
     toc = codec.encode(
         Toc(
@@ -158,19 +178,23 @@ def pack(
     trailer = _TRAILER.pack(
         MAGIC, identity.frames_end, start, at, len(toc), digest.crc32(toc), identity.rows
     )
-    return [*pieces, toc, trailer, _CRC.pack(digest.crc32(trailer))]
+    yield toc
+    yield trailer
+    yield _CRC.pack(digest.crc32(trailer))
 
 
-def _columns(tail: Tail, block_crcs: array[int]) -> Iterable[tuple[str, array[int] | bytes]]:
+def _columns(tail: Tail, block_crcs: array[int]) -> Iterable[tuple[str, Values]]:
     yield "off", tail.offsets
     yield "plen", tail.sizes
     yield "kind", tail.kinds
+    if tail.stubs:
+        yield "type", bytes([tail.stubs.get(row, EVENT) for row in range(len(tail.kinds))])
     yield "id_hi", tail.ids
     yield from _named("ent", tail.entity_names(), tail.entity_codes)
     yield from _named("sco", tail.scopes(), tail.scope_codes)
     kinds = sorted(set(tail.kinds))
     codes = {kind: code for code, kind in enumerate(kinds)}
-    pointers, rows = _placed(array("I", map(codes.__getitem__, tail.kinds)), len(kinds))
+    pointers, rows = placed(array("I", map(codes.__getitem__, tail.kinds)), len(kinds))
     yield "kind_vals", array("H", kinds)
     yield "kind_ptr", pointers
     yield "kind_rows", rows
@@ -182,9 +206,7 @@ def _columns(tail: Tail, block_crcs: array[int]) -> Iterable[tuple[str, array[in
     yield "blk_crc", block_crcs
 
 
-def _named(
-    prefix: str, names: list[str], codes: array[int]
-) -> Iterable[tuple[str, array[int] | bytes]]:
+def _named(prefix: str, names: list[str], codes: array[int]) -> Iterable[tuple[str, Values]]:
     """The columns of entities, or of scopes."""
     raw = [name.encode() for name in names]
     order = _sorted(zip(raw, range(len(raw)), strict=True))
@@ -192,7 +214,7 @@ def _named(
     for code, (_, old) in enumerate(order):
         code_of[old] = code
     own = array("I", map(code_of.__getitem__, codes))
-    pointers, rows = _placed(own, len(raw))
+    pointers, rows = placed(own, len(raw))
     hashed = _sorted((hash_of(name), code) for code, (name, _) in enumerate(order))
     yield prefix, own
     yield f"{prefix}_name", b"".join([name for name, _ in order])
@@ -203,8 +225,10 @@ def _named(
     yield f"{prefix}_rows", rows
 
 
-def _placed(codes: array[int], count: int) -> tuple[array[int], array[int]]:
+def placed(codes: array[int], count: int) -> tuple[array[int], array[int]]:
     """The rows of each code: counted, then placed, without one large sort."""
+    if count == 1:
+        return array("I", (0, len(codes))), array("I", range(len(codes)))
     counts = [0] * count
     for code in codes:
         counts[code] += 1
@@ -220,7 +244,7 @@ def _placed(codes: array[int], count: int) -> tuple[array[int], array[int]]:
 
 def _pairs(
     key_name: str, row_name: str, pairs: list[tuple[int, int]]
-) -> Iterable[tuple[str, array[int] | bytes]]:
+) -> Iterable[tuple[str, Values]]:
     ordered = _sorted(pairs)
     yield key_name, array("Q", [key for key, _ in ordered])
     yield row_name, array("I", [row for _, row in ordered])
@@ -342,6 +366,8 @@ def check(footer: Footer, identity: Identity) -> None:
         _require(footer, other, other_type, count + plus)
     for name in ("ent_name", "sco_name"):
         _require(footer, name, "B", footer.columns[name].bytes if name in footer.columns else -1)
+    if "type" in footer.columns:
+        _require(footer, "type", "B", identity.rows)
     _require(footer, "blk_crc", "I", -(-identity.frames_end // BLOCK))
 
 

@@ -40,6 +40,8 @@ class Table:
         self.frames: Final = frames
         self.tail = tail
         self.bound = 0
+        self.epoch = 0
+        """How often events were dropped or erased. Of parts that are asked later, or before."""
         self._parts: list[Part] = [*parts, tail]  # grown and exchanged in place, by two threads
         self._heads: dict[str, EntityHead] = {}  # of the file before the newest
 
@@ -68,7 +70,33 @@ class Table:
         The sealer calls it, perhaps while the holder of the lane rotates: so each of the two is one
         step, and neither can undo the other.
         """
-        self._parts[part.segment_id - self._parts[0].segment_id] = part
+        while True:
+            parts = self._parts
+            for at in range(len(parts) - 1, -1, -1):
+                if parts[at].segment_id == part.segment_id:
+                    parts[at] = part
+                    break
+            if self._parts is parts:
+                return
+
+    def merged(self, sources: Sequence[Part], part: Part, epoch: int) -> None:
+        """Put one part in the place of several that follow each other. Twice is harmless.
+
+        Who asks meanwhile sees the ones or the other: the list is replaced as a whole. What the
+        sealer has exchanged in the old one while the new one was made is exchanged in that as well.
+        """
+        parts = self._parts
+        known = parts.copy()
+        if part in known:
+            return
+        at = known.index(sources[0])
+        stop = at + len(sources)
+        fresh = [*known[:at], part, *known[stop:]]
+        self._parts = fresh
+        for index in range(stop, len(known)):
+            if parts[index] is not known[index]:
+                fresh[index - stop + at + 1] = parts[index]
+        self.epoch = max(self.epoch, epoch)  # last: who has read it sees the new part
 
     def adopt(self, parts: list[Part], tail: Tail) -> None:
         """Have other parts, the last of which is `tail`: whoever only looks has looked again."""

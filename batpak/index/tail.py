@@ -33,6 +33,7 @@ class Tail:
     """
 
     block_crcs: None = None
+    types: None = None  # what is being written has no stubs
 
     def __init__(
         self, segment_id: int, first: int, start: int, lock: Callable[[], RawLock]
@@ -46,6 +47,9 @@ class Tail:
         self._scope_names: list[str] = []
         self._chunk: tuple[int, list[Row]] = 0, []  # the row of its first, and what waits
         self._lock = lock()
+        self.stubs: dict[int, int] = {}  # row -> type, of a file that is read once more
+        self.holds: object = None
+        """Kept as long as somebody reads this: the file that the rows are in."""
         self._caught = 0  # rows in the columns
         self.offsets = array("I", [start])
         self.sizes = array("I")

@@ -23,18 +23,30 @@ from msgspec import Struct
 from batpak import codec
 from batpak.clock import WALL_MS_MAX
 from batpak.coordinate import Coordinate
-from batpak.digest import ZERO_HASH, content_hash
-from batpak.errors import FutureVersion, InvalidCoordinate
+from batpak.digest import HASH_BYTES, ZERO_HASH, content_hash
+from batpak.errors import InvalidCoordinate
 from batpak.event import framed_name, hash_prefix
 from batpak.faults import Damage
 from batpak.journal.frame import Fault, Frame
-from batpak.record import ENTITY_AT, EVENT, FLAGS_AT, MARK, NO_OPT, PREV_HASH_AT, pack_payload
+from batpak.kind import TOMBSTONE
+from batpak.record import (
+    DROPPED,
+    ENTITY_AT,
+    ERASED,
+    EVENT,
+    FLAGS_AT,
+    MARK,
+    NO_OPT,
+    PREV_HASH_AT,
+    pack_payload,
+)
 
 NAMES_MAX: Final = 1 << 16  # coordinates kept at hand
 
 _ID_HI_MAX: Final = (WALL_MS_MAX + 1) << 16 | 0xFFFF
 _unpack: Final = struct.Struct(">IxHH4xQQIQQQQQQQQ32s32sQ").unpack_from
 _MARK: Final = int.from_bytes(MARK, "big") << 8 | EVENT
+_STUBS: Final = {_MARK - EVENT + DROPPED: DROPPED, _MARK - EVENT + ERASED: ERASED}
 _SMALL: Final = [NO_OPT + pack_payload(bytes(size)) for size in range(0x100)]
 _NO_OPT: Final = len(NO_OPT).to_bytes(4, "big") + NO_OPT
 _COVERED: Final = slice(FLAGS_AT, PREV_HASH_AT)
@@ -57,8 +69,8 @@ class Placed(Struct, frozen=True, gc=False):
 
     offset: int  # where its frame begins, in bytes from the start of the file
     end: int  # where that ends
-    size: int  # bytes of the payload
-    kind: int
+    size: int  # bytes of the payload; none of a stub
+    kind: int  # as which it is read: that of tombstones, if it was erased
     sequence: int
     version: int
     wall_ms: int
@@ -70,6 +82,7 @@ class Placed(Struct, frozen=True, gc=False):
     names: Names
     prev_hash: bytes
     event_hash: bytes
+    type: int = EVENT
 
     @property
     def entity(self) -> str:
@@ -105,6 +118,7 @@ class Chain:
         "id_hi",
         "item",
         "sequence",
+        "stubs",
         "wall_ms",
     )
 
@@ -112,9 +126,12 @@ class Chain:
         self, store_id: bytes, *, hashed: bool, sequence: int = 0, chain_head: bytes = ZERO_HASH
     ) -> None:
         self.store_id, self.hashed = store_id, hashed
-        self.sequence, self.chain_head = sequence, chain_head
+        self.sequence: int = sequence
+        self.chain_head = chain_head
         self.wall_ms, self.counter, self.id_hi = 0, -1, 0
         self.durable_through = 0
+        self.stubs = False
+        """Whether there may be stubs: only where compaction has written the file."""
         self.item: int = 0  # position due inside the unit; 0: a unit begins
         self.count: int = 1  # of the items of that unit
         self._known: dict[bytes, Names] = {}  # by their stored form; none begins with another
@@ -153,7 +170,7 @@ class Chain:
             and id_hi & 0xF000 == 0x7000
             and id_lo >> 62 == 0b10
             and self.durable_through <= stamp <= sequence
-            and mark == _MARK
+            and (mark == _MARK or (self.stubs and mark in _STUBS))
             and payload_version
             and version
         ):
@@ -172,8 +189,13 @@ class Chain:
             if found is None:
                 return None
             key, opt, at = found
+        type_, size = EVENT, len(body) - at
+        if mark != _MARK:
+            if size != HASH_BYTES:
+                return None
+            type_, size = _STUBS[mark], 0
         if self.hashed:
-            content = content_hash(body[at:])
+            content = content_hash(body[at:]) if type_ == EVENT else body[at:]
             before = self._hash_prefix, self.chain_head, prev_hash, body[_COVERED], names.hashed
             if content_hash(b"".join((*before, opt, content))) != own_hash:
                 return None
@@ -185,8 +207,8 @@ class Chain:
         return Placed(
             offset,
             end,
-            len(body) - at,
-            kind,
+            size,
+            TOMBSTONE if type_ == ERASED else kind,
             sequence,
             version,
             wall_ms,
@@ -198,6 +220,7 @@ class Chain:
             names,
             prev_hash,
             own_hash,
+            type_,
         )
 
     def _names(self, body: bytes) -> Names | None:
@@ -251,8 +274,8 @@ class Chain:
 
     def fault(self, found: Frame) -> Fault | None:
         """What about this frame does not continue the log, or None."""
-        if found.type != EVENT:
-            raise FutureVersion(f"the frame type of event {found.sequence}", found.type, 1)
+        if found.type != EVENT and not self.stubs:
+            return Fault(Damage.FRAME, "a stub in a file that no compaction has written")
         if found.sequence != self.sequence:
             return Fault(Damage.ORDER, f"sequence {found.sequence} where {self.sequence} is due")
         if found.batch_index != self.item or (self.item and found.batch_count != self.count):
@@ -344,8 +367,8 @@ def placed(found: Frame, offset: int, end: int) -> Placed:
     return Placed(
         offset,
         end,
-        len(found.payload),
-        found.kind,
+        len(found.payload) if found.type == EVENT else 0,
+        TOMBSTONE if found.type == ERASED else found.kind,
         found.sequence,
         found.version,
         found.wall_ms,
@@ -365,6 +388,7 @@ def placed(found: Frame, offset: int, end: int) -> Placed:
         ),
         found.prev_hash,
         found.event_hash,
+        found.type,
     )
 
 

@@ -24,14 +24,24 @@ from batpak.disk.seam import Mapped
 from batpak.event import event_hash
 from batpak.faults import Damage
 from batpak.journal.header import Header
-from batpak.record import COVERED, EVENT, HEAD_BYTES, KEY_BYTES_MAX, Opt, decode_parts, unpack_head
+from batpak.record import (
+    COVERED,
+    DROPPED,
+    ERASED,
+    EVENT,
+    HEAD_BYTES,
+    KEY_BYTES_MAX,
+    Opt,
+    decode_parts,
+    unpack_head,
+)
 
 BODY_BYTES_MAX: Final = 17 << 20
 PREFIX_BYTES: Final = 8
 FRAME_BYTES_MIN: Final = 184  # names of one byte each, no opt, an empty payload
 
 _SEED: Final = struct.Struct(">5s16sQ8s")
-_STUBS: Final = (2, 3)
+_STUBS: Final = (DROPPED, ERASED)
 
 pack_place: Final = struct.Struct(">QI").pack
 """What the CRC covers before the body: the offset of the frame and the length of the body."""
@@ -39,7 +49,9 @@ pack_place: Final = struct.Struct(">QI").pack
 unpack_prefix: Final = struct.Struct(">II").unpack_from
 """Length and CRC."""
 
-_pack_prefix: Final = struct.Struct(">II").pack
+pack_prefix: Final = struct.Struct(">II").pack
+"""Likewise, to be written."""
+
 _crc32: Final = digest.crc32
 
 
@@ -103,6 +115,11 @@ class Frame(Struct, frozen=True, gc=False):
         """The first eight bytes of the event id as a number: ascending with sequence."""
         return int.from_bytes(self.event_id[:8], "big")
 
+    @property
+    def content_hash(self) -> bytes:
+        """Of the payload, also where that is gone."""
+        return digest.content_hash(self.payload) if self.type == EVENT else self.payload
+
     def expected_hash(self, store_id: bytes, log_prev: bytes) -> bytes:
         """The event_hash that this frame has to have behind that predecessor."""
         return event_hash(
@@ -113,7 +130,7 @@ class Frame(Struct, frozen=True, gc=False):
             self.entity.encode(),
             self.scope.encode(),
             codec.encode(self.opt),
-            digest.content_hash(self.payload),
+            self.content_hash,
         )
 
 
@@ -131,7 +148,7 @@ def encode(record: bytes, offset: int, segment_seed: int) -> bytes:
     """One frame for one place: bytes `offset` and on of the segment with this seed."""
     length = len(record)
     crc = _crc32(record, _crc32(pack_place(offset, length), segment_seed))
-    return _pack_prefix(length, crc) + record
+    return pack_prefix(length, crc) + record
 
 
 def body_at(
@@ -183,6 +200,8 @@ def decode(body: bytes) -> Frame | Fault:
     found = Frame(*fields)
     if found.type != EVENT and found.type not in _STUBS:
         return Fault(Damage.FRAME, f"there is no frame type {found.type}")
+    if found.type != EVENT and len(found.payload) != digest.HASH_BYTES:
+        return Fault(Damage.FRAME, "a stub has something else than a hash for its payload")
     if not found.payload_version or not found.version:
         return Fault(Damage.FRAME, "a payload version or an entity version is 0")
     return found

@@ -53,8 +53,20 @@ class Origin(NamedTuple):
     chain_head: bytes  # event_hash of the one before it
 
 
+class Ending(NamedTuple):
+    """Where a file ends that was written in one piece: it says so itself."""
+
+    frames_end: int
+    next_sequence: int
+    chain_head: bytes
+
+
 class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The map, key for key. `replaces`, `sealed` and `epoch` belong to rewritten logs."""
+    """The map, key for key.
+
+    A file that compaction has written stands for others: `replaces` has how each of those ended,
+    from its own number on without a gap, and `sealed` how it ends itself.
+    """
 
     version: int
     store_id: bytes
@@ -64,9 +76,14 @@ class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     salt: bytes
     prev: Link | None
     replaces: list[Link] | None
-    sealed: tuple[int, int, bytes] | None
+    sealed: Ending | None
     epoch: int
     origin: Origin | None
+
+    @property
+    def last_id(self) -> int:
+        """The number behind which the log goes on in another file."""
+        return self.segment_id if self.replaces is None else self.replaces[-1].segment_id
 
 
 class _Version(Struct):
@@ -88,6 +105,9 @@ def encode(
     first_sequence: int,
     salt: bytes,
     prev: Link | None,
+    replaces: list[Link] | None = None,
+    sealed: Ending | None = None,
+    epoch: int = 0,
     origin: Origin | None = None,
 ) -> bytes:
     """The bytes of a new segment's header. Its length is the offset of the first frame."""
@@ -100,9 +120,9 @@ def encode(
             first_sequence=first_sequence,
             salt=salt,
             prev=prev,
-            replaces=None,
-            sealed=None,
-            epoch=0,
+            replaces=replaces,
+            sealed=sealed,
+            epoch=epoch,
             origin=origin,
         )
     )
@@ -189,9 +209,6 @@ def decode(data: bytes | memoryview, path: str) -> tuple[Header, int]:
         raise _corrupt(path, f"the header is not as described: {error}") from error
     if codec.encode(header) != body or not _is_plausible(header):
         raise _corrupt(path, "the header is not as this format writes it")
-    if header.replaces is not None or header.sealed is not None or header.epoch:
-        # Right bytes of this format, made by a release that can rewrite a log.
-        raise FutureVersion(f"{path}: retention epoch", max(header.epoch, 1), 0)
     return header, end + _CRC.size
 
 
@@ -208,6 +225,22 @@ def _is_plausible(header: Header) -> bool:
             or (len(origin.store_id), len(origin.chain_head), origin.first_sequence)
             == (STORE_ID_BYTES, digest.HASH_BYTES, header.first_sequence)
         )
+        and (header.replaces is None) == (header.sealed is None)
+        and (header.replaces is None or _stands_for(header, header.replaces))
+    )
+
+
+def _stands_for(header: Header, replaced: list[Link]) -> bool:
+    """Whether a file can be the one that compaction made of these."""
+    sealed, numbers = header.sealed, [link.segment_id for link in replaced]
+    return (
+        sealed is not None
+        and bool(numbers)
+        and numbers == list(range(header.segment_id, header.segment_id + len(numbers)))
+        and all(len(link.chain_head) == digest.HASH_BYTES for link in replaced)
+        and sealed.chain_head == replaced[-1].chain_head
+        and sealed.next_sequence >= header.first_sequence
+        and min(sealed.frames_end, *(link.frames_end for link in replaced)) >= 0
     )
 
 

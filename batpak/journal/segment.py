@@ -10,8 +10,10 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from msgspec import Struct
 
@@ -56,13 +58,21 @@ class Segment:
         start: Of the first frame, in bytes.
         end: Of the last published frame, in bytes.
         trusted: Whether this process wrote or verified everything below `end`.
+        segment_id: Under which the handle knows it, if not under its number.
     """
 
     def __init__(
-        self, directory: Directory, header: Header, start: int, end: int, *, trusted: bool
+        self,
+        directory: Directory,
+        header: Header,
+        start: int,
+        end: int,
+        *,
+        trusted: bool,
+        segment_id: int | None = None,
     ) -> None:
         self.header, self.start, self.end = header, start, end
-        self.segment_id = header.segment_id
+        self.segment_id = header.segment_id if segment_id is None else segment_id
         self.name = layout.segment_name(header.segment_id)
         self.path = layout.path_of(directory, self.name)
         self.seed = frame.seed(header)
@@ -76,6 +86,7 @@ class Segment:
         self._directory = directory
         self._file: ReadFile | None = None
         self._mapped: Mapped = b""
+        self._pinned: Mapped | None = None
 
     def data(self, end: int) -> Mapped:
         """The file, mapped, at least up to `end`.
@@ -107,8 +118,19 @@ class Segment:
         """
         return memoryview(self._map_anew())
 
+    def pin(self) -> None:
+        """Keep the file for whoever still reads this, whatever becomes of its name.
+
+        Raises:
+            StorageFailed: The system refused.
+            StoreClosed: The log was closed.
+        """
+        self._pinned = self._map_anew()
+
     def _map_anew(self) -> Mapped:
         try:
+            if self._pinned is not None:
+                return self._pinned
             if not self.closed:
                 with layout.asking("read", self.path):
                     return self._open().map()
@@ -121,7 +143,7 @@ class Segment:
         """Read through the map that the writer writes to."""
         self._mapped = mapped
 
-    def pin(self) -> ReadFile:
+    def opened_again(self) -> ReadFile:
         """The file, opened once more: whatever its name leads to later, this is what it was.
 
         Raises:
@@ -241,13 +263,21 @@ class Segments:
 
     def __init__(self, files_max: int = FILES_MAX) -> None:
         self._files: list[Segment] = []
+        self._known: dict[int, Segment] = {}
+        self._retired: WeakValueDictionary[int, Segment] = WeakValueDictionary()
+        self._merges = 0
         self._in_use: deque[Segment] = deque()
         self._files_max = files_max
 
     def add(self, segment: Segment) -> None:
         """Take in the file that comes next. Those already there serve reads meanwhile."""
-        segment.in_use, segment.files_max = self._in_use, self._files_max
+        self.adopt(segment)
         self._files.append(segment)
+
+    def adopt(self, segment: Segment) -> None:
+        """Know a file: one more, or one that will take the place of others."""
+        segment.in_use, segment.files_max = self._in_use, self._files_max
+        self._known[segment.segment_id] = segment
 
     def renew_newest(self, segment: Segment) -> None:
         """Put another view of the newest file in its place: another inode has its name."""
@@ -256,13 +286,34 @@ class Segments:
 
     def renew(self, segment: Segment) -> None:
         """Put another view of a file in its place."""
-        at = segment.segment_id - self._files[0].segment_id
-        segment.in_use, segment.files_max = self._in_use, self._files_max
+        at = self._files.index(self.of(segment.segment_id))
+        self.adopt(segment)
         self._files[at] = segment
 
     def take_over(self, others: Segments) -> None:
         """Take the files of somebody else, who has looked again, in the place of all of these."""
-        self._in_use, self._files = others._in_use, others._files
+        self._in_use, self._files, self._known = others._in_use, others._files, others._known
+
+    def fresh_id(self) -> int:
+        """Under which a file is to be known that takes the number of another one."""
+        self._merges += 1
+        return -self._merges
+
+    def merged(self, sources: Sequence[Segment], segment: Segment) -> None:
+        """Put one file in the place of several that follow each other. Twice is harmless.
+
+        Those are pinned, and there for whoever still reads them, but for nobody else.
+        """
+        files = self._files
+        if segment in files:
+            return
+        at = files.index(sources[0])
+        self._files = [*files[:at], segment, *files[at + len(sources) :]]
+        for old in sources:
+            self._retired[old.segment_id] = old
+            self._known.pop(old.segment_id, None)
+            with suppress(ValueError, IndexError):  # another thread opens or closes files meanwhile
+                self._in_use.remove(old)
 
     def __len__(self) -> int:
         return len(self._files)
@@ -277,8 +328,9 @@ class Segments:
         return self._files[-1]
 
     def of(self, segment_id: int) -> Segment:
-        """The file with a number."""
-        return self._files[segment_id - self._files[0].segment_id]
+        """The file with a number, as the index knows it."""
+        segment = self._known.get(segment_id)
+        return self._retired[segment_id] if segment is None else segment
 
     def store_id_of(self, segment_id: int) -> UUID:
         """Whose the events of a file are: this store's, or one's that it was forked from."""
@@ -308,7 +360,7 @@ class Segments:
         if not known or end > segment.end or length < record.ENTITY_AT:
             raise segment.corrupt(offset, Fault(Damage.FRAME, "there is no frame here"))
         body = segment.record(offset, end, None)
-        if record.unpack_what(body, record.KIND_AT)[2] != sequence:
+        if record.unpack_what(body, record.TYPE_AT)[3] != sequence:
             raise segment.corrupt(offset, Fault(Damage.ORDER, "another event"))
         return body
 

@@ -8,8 +8,8 @@ from typing import Generic
 from msgspec import Struct
 
 from batpak.digest import ZERO_HASH
-from batpak.errors import BatpakError
-from batpak.event import Q, StoredEvent
+from batpak.errors import BatpakError, EventNotFound
+from batpak.event import IndexEntry, Q, StoredEvent
 from batpak.index.query import before
 from batpak.index.row import Part
 from batpak.index.table import Table
@@ -22,6 +22,7 @@ class AncestryEnd(StrEnum):
 
     GENESIS = "genesis"  # at the first event of the entity
     LIMIT = "limit"  # as asked
+    DROPPED = "dropped"  # the parent was; what is left of it is in `stub`, its link verified
     LINK_MISMATCH = "link-mismatch"  # the parent is there, and is another than the child says
     UNREADABLE = "unreadable"  # the parent cannot be read
     NO_ANCHOR = "no-anchor"  # there is no such event to begin with
@@ -33,6 +34,7 @@ class Ancestry(Struct, Generic[Q], frozen=True):
     events: tuple[StoredEvent[Q], ...]
     end: AncestryEnd
     detail: BaseException | None = None  # what was wrong, where something was
+    stub: IndexEntry | None = None  # what is left of a parent that was dropped
 
 
 def walk(
@@ -57,6 +59,12 @@ def walk(
             return Ancestry(tuple(events), AncestryEnd.UNREADABLE)
         try:
             event = fetch.event(*place, form)
+        except EventNotFound:
+            stub = fetch.entry(*place)
+            end = AncestryEnd.DROPPED
+            if events and stub.event_hash != events[-1].prev_hash:
+                end = AncestryEnd.LINK_MISMATCH
+            return Ancestry(tuple(events), end, stub=stub)
         except BatpakError as error:
             return Ancestry(tuple(events), AncestryEnd.UNREADABLE, error)
         if events:

@@ -16,12 +16,14 @@ from batpak.ids import EventId
 from batpak.index.table import Table
 from batpak.override import override
 from batpak.read.fetch import Fetch
+from batpak.record import DROPPED
 
 
 class CausalEnd(StrEnum):
     """Why a path ended."""
 
     ROOT = "root"  # nothing caused the last entry
+    DROPPED = "dropped"  # what caused the last entry was dropped
     LIMIT = "limit"
 
 
@@ -41,12 +43,17 @@ class Impact(Struct, frozen=True):
 
 
 def find(fetch: Fetch, table: Table, event_id: EventId) -> IndexEntry | None:
-    """The entry of an event, if it is visible."""
+    """The entry of an event, if it is visible; also of one that was dropped."""
     place = table.with_id(event_id.int >> 64)
     if place is None:
         return None
     entry = fetch.entry(*place)
     return entry if entry.event_id == event_id else None
+
+
+def is_dropped(entry: IndexEntry) -> bool:
+    """Whether nobody reads the event any more: only a stub is left."""
+    return entry.head[0] == DROPPED
 
 
 def why(fetch: Fetch, table: Table, anchor: IndexEntry, limit: int) -> CausalPath:
@@ -59,19 +66,22 @@ def why(fetch: Fetch, table: Table, anchor: IndexEntry, limit: int) -> CausalPat
         if cause is None:
             return CausalPath(tuple(entries), CausalEnd.ROOT)
         entry = find(fetch, table, cause)
+        if entry is not None and is_dropped(entry):
+            return CausalPath(tuple(entries), CausalEnd.DROPPED)
     return CausalPath(tuple(entries), CausalEnd.LIMIT)
 
 
 class Impacts(Iterator[Impact]):
     """What an event has caused, in sequence order. `truncated` says whether the limit cut it off.
 
-    Shows the log as it was when it was asked for.
+    Shows the log as it was when it was asked for. A chain of causes ends in front of an event that
+    was dropped; `dropped` counts those.
     """
 
     def __init__(
         self, fetch: Fetch, table: Table, anchor: IndexEntry, limit: int, max_depth: int | None
     ) -> None:
-        self.truncated = False
+        self.truncated, self.dropped = False, 0
         self._fetch, self._table, self._bound = fetch, table, table.bound
         self._left, self._max_depth = limit, max_depth
         self._waiting: list[tuple[int, int, EventId]] = []
@@ -96,5 +106,12 @@ class Impacts(Iterator[Impact]):
         low = parent.int & (1 << 64) - 1
         for part, _, stop in self._table.spans(0, self._bound):
             for row in part.caused_by(low):
-                if row < stop and self._fetch.entry(part, row).is_caused_by(parent):
+                if row >= stop:
+                    continue
+                entry = self._fetch.entry(part, row)
+                if not entry.is_caused_by(parent):
+                    continue
+                if is_dropped(entry):
+                    self.dropped += 1
+                else:
                     heappush(self._waiting, (part.first + row, depth, parent))

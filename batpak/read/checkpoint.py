@@ -48,7 +48,7 @@ from batpak.journal import layout
 from batpak.platform import Platform
 from batpak.read.fetch import Fetch
 from batpak.region import Region
-from batpak.wire import RAW, Form
+from batpak.wire import Form
 
 MAGIC: Final = b"FBCK"
 VERSION: Final = 1
@@ -373,7 +373,7 @@ class Checkpoints:
     def _hash_before(self, position: int) -> bytes:
         if not position:
             return ZERO_HASH
-        return self._fetch.event(*self._table.locate(position - 1), RAW).event_hash
+        return self._fetch.event_hash(*self._table.locate(position - 1))
 
     def _match(self, saved: Saved, checkpoint_id: str) -> None:
         bound = self._table.bound

@@ -8,11 +8,12 @@ from uuid import UUID
 from batpak.append import AppendReceipt
 from batpak.event import StoredEvent
 from batpak.index.table import Table
-from batpak.read.fetch import Fetch
+from batpak.read.fetch import STORED, Fetch
 from batpak.signing.verdict import InvalidReason
-from batpak.wire import RAW
 
-_AFTER_TYPE: Final = slice(1, None)  # an event whose payload was dropped may have another type
+_AFTER_TYPE: Final = slice(1, None)  # an event whose payload is gone has another type
+_KIND: Final = slice(2, 4)
+_PAYLOAD_VERSION: Final = slice(4, 6)
 
 
 def contradiction(
@@ -40,8 +41,8 @@ def contradiction(
             (InvalidReason.SEQUENCE, one.sequence),
             (InvalidReason.VERSION, one.version),
             (InvalidReason.COORDINATE, one.coordinate),
-            (InvalidReason.KIND, one.kind),
-            (InvalidReason.CONTENT, (one.content_hash, one.payload_version)),
+            (InvalidReason.KIND, one.head[_KIND]),
+            (InvalidReason.CONTENT, (one.content_hash, one.head[_PAYLOAD_VERSION])),
             (InvalidReason.PREV, one.prev_hash),
             (InvalidReason.EVENT_HASH, one.event_hash),
             (InvalidReason.EXTENSIONS, one.extensions),
@@ -56,10 +57,10 @@ def _event_of(fetch: Fetch, table: Table, receipt: AppendReceipt) -> StoredEvent
     """The event that a receipt is about: that of its id, else that of its hash in its place."""
     place = table.with_id(receipt.event_id.int >> 64)
     if place is not None:
-        event = fetch.event(*place, RAW)
+        event = fetch.event(*place, STORED)
         if event.event_id == receipt.event_id:
             return event
     if receipt.sequence >= table.bound:
         return None
-    event = fetch.event(*table.locate(receipt.sequence), RAW)
+    event = fetch.event(*table.locate(receipt.sequence), STORED)
     return event if event.event_hash == receipt.event_hash else None

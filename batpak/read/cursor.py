@@ -6,7 +6,8 @@ read is its own business until `commit`; `rewind` goes back to there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from types import TracebackType
 from typing import Generic, Self
@@ -18,10 +19,13 @@ from batpak.errors import BatpakError, InvalidArgument, StoreClosed
 from batpak.event import Q, StoredEvent
 from batpak.index import query
 from batpak.index.table import Table
+from batpak.kind import EventKind
 from batpak.platform import Platform
 from batpak.read.alone import Alone
 from batpak.read.checkpoint import Checkpoint
 from batpak.read.fetch import Fetch
+from batpak.read.gap import CAPACITY, Gap, Gaps
+from batpak.read.removed import removed
 from batpak.region import Region
 from batpak.wire import Form
 
@@ -40,6 +44,7 @@ class Cursor(Generic[Q]):
         checkpoint: Where `commit` saves the position. None: nowhere.
         alive: Refuses if the handle does not read any more. Its owner is held as long as this.
         bound: Where the log ends for this cursor. None: for every reader.
+        gap_capacity: How many gaps are kept; 0: none is looked for.
     """
 
     def __init__(
@@ -55,13 +60,15 @@ class Cursor(Generic[Q]):
         checkpoint: Checkpoint | None,
         alive: Callable[[], None],
         bound: Callable[[], int] | None = None,
+        gap_capacity: int = CAPACITY,
     ) -> None:
         self._fetch, self._table, self._waiters, self._platform = fetch, table, waiters, platform
         self._region, self._form, self._checkpoint, self._alive = region, form, checkpoint, alive
         self._bound = self._visible if bound is None else bound
         self._position = self._committed = start
         self._events: Iterator[StoredEvent[Q]] | None = None  # from the position up to `_stop`
-        self._stop = start
+        self._stop = self._passed = start
+        self._gaps = Gaps(gap_capacity)
         self._alone = Alone("this cursor", platform.thread_id)
         self._teller: Worker | None = None
         self._closed = False
@@ -105,6 +112,19 @@ class Cursor(Generic[Q]):
         for part, some, _ in rows:
             return part.first + some[0]
         return self._position
+
+    @property
+    def gaps_lost(self) -> int:
+        """How many gaps had to make room for others before they were taken."""
+        return self._gaps.lost
+
+    def take_gaps(self) -> list[Gap]:
+        """What compaction removed before this cursor came to it, oldest first; each gap once.
+
+        Only what the region matches counts. Of an erased event a cursor of every kind is given the
+        tombstone, so it is no gap.
+        """
+        return self._gaps.take()
 
     def _visible(self) -> int:
         return self._table.bound
@@ -203,7 +223,25 @@ class Cursor(Generic[Q]):
                 self._events, self._position = None, self._stop
         if found:
             self._position = max(self._position, found[-1].sequence + 1)
+        if not self._gaps.capacity or not self._table.epoch:
+            self._passed = self._position
+        elif self._passed < self._position:
+            self._pass_by([one.sequence for one in found])
         return found
+
+    def _pass_by(self, delivered: Sequence[int]) -> None:
+        """Note what is missing in front of each event that is delivered, and behind the last."""
+        gaps, begin = self._gaps, self._passed
+        self._passed = self._position
+        everything = frozenset[EventKind]()
+        gone = removed(self._fetch, self._table, self._region, everything, begin, self._position)
+        missing = sorted(set(gone) - set(delivered))
+        for place in delivered:
+            stop = bisect_left(missing, place)
+            gaps.pass_by(missing[:stop])
+            gaps.close(place)
+            del missing[:stop]
+        gaps.pass_by(missing)
 
     # ------------------------------------------------------------------------------------ progress
 
@@ -225,6 +263,7 @@ class Cursor(Generic[Q]):
     def rewind(self) -> None:
         """Go back to what was committed last, or to the start."""
         self._events, self._position = None, self._committed
+        self._passed = self._committed
 
     def seek(self, position: int) -> None:
         """Go on from a position: what is in front of it is not read again.
@@ -238,6 +277,7 @@ class Cursor(Generic[Q]):
         if not is_count(position) or position > self._table.bound:
             raise InvalidArgument("position", "must be a sequence of the log, or the next one")
         self._events, self._position = None, position
+        self._passed = position
 
     # ---------------------------------------------------------------------------------------- ends
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from batpak import record, wire
 from batpak.coordinate import Coordinate
 from batpak.disk.seam import Mapped
-from batpak.errors import CorruptStore, FutureVersion, StoreClosed, UnknownKind
+from batpak.errors import CorruptStore, EventNotFound, FutureVersion, StoreClosed, UnknownKind
 from batpak.event import IndexEntry, Q, StoredEvent
 from batpak.faults import Damage
 from batpak.index.query import Rows
@@ -16,11 +16,15 @@ from batpak.index.row import Part
 from batpak.index.table import Table
 from batpak.journal.frame import Fault
 from batpak.journal.segment import Segment, Segments
-from batpak.record import ENTITY_AT, HEAD, KIND_AT, unpack_what
+from batpak.kind import TOMBSTONE
+from batpak.record import DROPPED, ENTITY_AT, EVENT, HEAD, TYPE_AT, unpack_what
+from batpak.system import Tombstoned
 from batpak.wire import FORMS, RAW, Decode, Form
 
 STEP: Final = 512  # rows read before the next blocks are looked at
 DENSE: Final = 8  # one row in so many: then blocks are checked ahead, not frames
+STORED: Final[Form[bytes]] = Form("STORED")
+"""As RAW, but of stubs it gives what is stored: for those who look at headers only."""
 COORDINATES_MAX: Final = 1 << 16  # kept, so that equal ones are not validated again
 
 
@@ -30,7 +34,7 @@ class Fetch:
     def __init__(self, segments: Segments, table: Table) -> None:
         self.closed = False
         self._segments, self._table = segments, table
-        self._decoders: dict[Form[Any], dict[int, Decode]] = {form: {} for form in FORMS}
+        self._decoders: dict[Form[Any], dict[int, Decode]] = {form: {} for form in (*FORMS, STORED)}
         self._coordinates: dict[tuple[str, str], Coordinate] = {}
 
     # ----------------------------------------------------------------------------- many events
@@ -78,12 +82,19 @@ class Fetch:
                         body = mapped[start + 8 : end]
                         if len(body) < ENTITY_AT:
                             raise self._unconfirmed(part, row, "it is too short for an event")
-                        what, key_ref, sequence = unpack_what(body, KIND_AT)
+                        type_, what, key_ref, sequence = unpack_what(body, TYPE_AT)
                         if sequence != first + row:
                             raise self._unconfirmed(part, row, f"it is event {sequence}")
                         if named is not None and not body.startswith(named, ENTITY_AT):
                             raise self._unconfirmed(part, row, "it is another entity's")
-                        if key_ref and form is not RAW:
+                        if type_ != EVENT and form is not STORED:
+                            self._confirm(part, row)
+                            if type_ == DROPPED:
+                                raise self._unconfirmed(part, row, "it is a stub")
+                            yield self._erased(body, what, form)
+                            last = row
+                            continue
+                        if key_ref and form not in (RAW, STORED):
                             raise self._encrypted(part, row, key_ref)
                         try:
                             payload = decoders[what](body[-size:])
@@ -143,19 +154,27 @@ class Fetch:
     # ------------------------------------------------------------------------------- one event
 
     def event(self, part: Part, row: int, form: Form[Q]) -> StoredEvent[Q]:
-        """One event. Raises as `events`."""
+        """One event. Raises as `events`.
+
+        Raises:
+            EventNotFound: It was dropped.
+        """
         try:
             return self._event(part, row, form)
         except _Unconfirmed:
             return self._event(part, row, form)
 
     def body(self, part: Part, row: int) -> bytes:
-        """The record of a row, checked, and confirmed to be the one that was asked for.
+        """The record of a row, or the stub, checked, and confirmed to be the one asked for.
 
         Raises:
             CorruptStore, StorageFailed, StoreClosed: It cannot be read.
         """
-        return self.event(part, row, RAW).record
+        return self.event(part, row, STORED).record
+
+    def event_hash(self, part: Part, row: int) -> bytes:
+        """The hash of the event of a row, whether it can be read or not. Raises as `body`."""
+        return self.event(part, row, STORED).event_hash
 
     def _event(self, part: Part, row: int, form: Form[Q]) -> StoredEvent[Q]:
         if self.closed:
@@ -173,10 +192,15 @@ class Fetch:
         body: bytes = mapped[start + 8 : end]
         if len(body) < ENTITY_AT:
             raise self._unconfirmed(part, row, "it is too short for an event")
-        what, key_ref, sequence = unpack_what(body, KIND_AT)
+        type_, what, key_ref, sequence = unpack_what(body, TYPE_AT)
         if sequence != part.first + row:
             raise self._unconfirmed(part, row, f"it is event {sequence}")
-        if key_ref and form is not RAW:
+        if type_ != EVENT and form is not STORED:
+            self._confirm(part, row)
+            if type_ == DROPPED:
+                raise EventNotFound(sequence, dropped=True)
+            return self._erased(body, what, form)
+        if key_ref and form not in (RAW, STORED):
             raise self._encrypted(part, row, key_ref)
         try:
             payload = self._decoders[form][what](body[-size:])
@@ -186,12 +210,21 @@ class Fetch:
             raise self._undecodable(part, row, body, size, error) from error
         return StoredEvent(payload, body)
 
+    def _erased(self, body: bytes, what: int, form: Form[Q]) -> StoredEvent[Q]:
+        """An event whose payload was erased: what is left of it is a payload of its own kind."""
+        content = record.decode_parts(body).payload
+        left = Tombstoned(kind=what >> 16, payload_version=what & 0xFFFF, content_hash=content)
+        stored = wire.encode(left)
+        payload: Q = wire.decoder(TOMBSTONE, stored.version, form, None)(stored.data)
+        return StoredEvent(payload, body)
+
     def entry(self, part: Part, row: int) -> IndexEntry:
-        """What the index, and the fixed head of the frame, know of a row."""
+        """What the index, and the fixed head of the frame, know of a row; also of a stub."""
         body = self.body(part, row)
         parts = record.decode_parts(body)
         coordinate = self._coordinate(parts.entity, parts.scope)
-        return IndexEntry(body[HEAD], coordinate, len(parts.payload))
+        size = len(parts.payload) if body[TYPE_AT] == EVENT else 0
+        return IndexEntry(body[HEAD], coordinate, size)
 
     def entries(
         self,
@@ -239,7 +272,11 @@ class Fetch:
     def _decode(self, what: int, body: bytes, size: int, form: Form[Q], part: Part, row: int) -> Q:
         """Decode the first payload of a kind and version."""
         try:
-            decode = wire.decoder(what >> 16, what & 0xFFFF, form, part.first + row)
+            decode = (
+                cast("Decode", bytes)
+                if form is STORED
+                else wire.decoder(what >> 16, what & 0xFFFF, form, part.first + row)
+            )
         except (UnknownKind, FutureVersion):
             self._confirm(part, row)
             raise
@@ -260,7 +297,7 @@ class Fetch:
             return self._unconfirmed(part, row, str(bad))
         if len(payload) != size:
             return self._unconfirmed(part, row, f"its payload is not of {size} bytes")
-        what, _, sequence = unpack_what(body, KIND_AT)
+        _, what, _, sequence = unpack_what(body, TYPE_AT)
         return wire.decode_failed(error, what >> 16, what & 0xFFFF, sequence)
 
 

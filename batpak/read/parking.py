@@ -22,7 +22,6 @@ from batpak.index.table import Table
 from batpak.read.fetch import Fetch
 from batpak.read.worker import Park
 from batpak.system import EventParked
-from batpak.wire import RAW
 
 log: Final = logging.getLogger("batpak.worker")
 
@@ -36,7 +35,7 @@ def parking(
     """What records that an event is passed; durable on return."""
 
     def park(sequence: int, error: BaseException) -> None:
-        event = fetch.event(*table.locate(sequence), RAW)
+        event = fetch.entry(*table.locate(sequence))
         place = Coordinate(PARKED + checkpoint_id, event.coordinate.scope)
         if event.coordinate.entity == place.entity:
             raise error  # else each record would be followed by the next, for ever

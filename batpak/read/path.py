@@ -5,15 +5,14 @@ from __future__ import annotations
 from uuid import UUID
 
 from batpak import record
-from batpak.digest import ZERO_HASH, content_hash
+from batpak.digest import ZERO_HASH
 from batpak.errors import InvalidArgument, TooLarge
 from batpak.index import query
 from batpak.index.table import Table
 from batpak.note import CheckpointNote
 from batpak.proof import HASHED, PROOF_BYTES_MAX, PROOF_EVENTS_MAX, Link, Proof
-from batpak.read.fetch import Fetch
+from batpak.read.fetch import STORED, Fetch
 from batpak.region import Region
-from batpak.wire import RAW
 
 
 def prove(fetch: Fetch, table: Table, store_id: UUID, sequence: int, note: CheckpointNote) -> Proof:
@@ -35,12 +34,14 @@ def prove(fetch: Fetch, table: Table, store_id: UUID, sequence: int, note: Check
         raise TooLarge("number of events from the event to the note", count, PROOF_EVENTS_MAX)
     before = ZERO_HASH
     if sequence:
-        before = fetch.event(*table.locate(sequence - 1), RAW).event_hash
+        before = fetch.event_hash(*table.locate(sequence - 1))
     head, size, links = before, 0, list[Link]()
-    rows = query.select(table, Region.all(), sequence, note.events)
-    for event in fetch.events(rows, RAW):
+    rows = query.select(table, Region.all(), sequence, note.events, dropped=True)
+    for event in fetch.events(rows, STORED):
         parts = record.decode_parts(event.record)
-        digest = content_hash(parts.payload)
+        digest = event.content_hash
+        if not links and event.record[record.TYPE_AT] != record.EVENT:
+            raise InvalidArgument("event", "its payload was removed, and cannot be proved")
         content = digest if links else parts.payload
         size += len(event.record) - len(parts.payload) + len(content)  # what it takes, or more
         if size > PROOF_BYTES_MAX:

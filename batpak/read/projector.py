@@ -20,8 +20,8 @@ from batpak.errors import CorruptStore, InvalidArgument
 from batpak.index.table import Table
 from batpak.read.fetch import Fetch
 from batpak.read.projection import CONSISTENT, Fold, Freshness, Projected, RebuildReport, S, fold
+from batpak.read.removed import removed
 from batpak.read.source import Source, identity, relevant, source_of
-from batpak.wire import RAW
 
 log: Final = logging.getLogger("batpak.projection")
 
@@ -61,7 +61,7 @@ class Projector:
     ) -> Projected[S] | None:
         """The state now; None: no event is relevant. See `Projections.project`."""
         source = _checked(projection, source, freshness)
-        bound = self._table.bound
+        epoch, bound = self._table.epoch, self._table.bound
         if upto is not None:
             if not is_count(upto):
                 raise InvalidArgument("upto", "must be a sequence, 0 or more")
@@ -80,7 +80,7 @@ class Projector:
             or bound - kept.row.watermark >= BEHIND
             or freshness.max_age_s is not None
         ):
-            self._keep(key, decode, found, bound)
+            self._keep(key, decode, found, bound, epoch)
         return found
 
     def changed(
@@ -94,7 +94,7 @@ class Projector:
         source = self.check(projection, source, since, freshness)
         table = self._table
         rows = relevant(table, source, projection.KINDS, since, table.bound)
-        if next(rows, None) is None:
+        if next(rows, None) is None and not self._newest(projection, source, since, table.bound):
             return None
         found = self.project(projection, source, freshness)
         if found is not None and found.generation <= since:  # it was stale
@@ -114,7 +114,7 @@ class Projector:
     def rebuild(self, projection: Fold[S, Q], source: Source) -> RebuildReport[S]:
         """Fold everything, compare, replace. See `Projections.rebuild_projection`."""
         source = _checked(projection, source, CONSISTENT)
-        bound = self._table.bound
+        epoch, bound = self._table.epoch, self._table.bound
         keyed = self._key(projection, source)
         before: Projected[S] | None = None
         if keyed is not None:
@@ -135,7 +135,7 @@ class Projector:
             if after is None:
                 self._states.forget(keyed[0])
             else:
-                self._keep(*keyed, after, bound)
+                self._keep(*keyed, after, bound, epoch)
         return report
 
     # --------------------------------------------------------------------------------- the fold
@@ -153,7 +153,17 @@ class Projector:
         state, last = fold(projection, state, events)
         if last is not None:
             generation = last.sequence + 1
+        if self._table.epoch and state is not None:
+            generation = max(generation, self._newest(projection, source, generation, bound))
         return None if state is None else Projected(state, generation), last is not None
+
+    def _newest(self, projection: Fold[S, Q], source: Source, start: int, stop: int) -> int:
+        """One past the newest event of a range that would be relevant, had it not been removed.
+
+        0: there is none. A stub keeps kind and place, so a generation never goes back.
+        """
+        gone = removed(self._fetch, self._table, source, projection.KINDS, start, stop)
+        return 1 + max(gone, default=-1)
 
     # ---------------------------------------------------------------------------- what is kept
 
@@ -206,7 +216,7 @@ class Projector:
         row, state = found
         is_ours = (
             0 < row.generation <= row.watermark <= bound
-            and row.epoch == 0  # nothing is dropped yet
+            and row.epoch == self._table.epoch  # nothing was removed since
             and self._head(row.watermark) == row.head
         )
         if not is_ours:
@@ -216,7 +226,7 @@ class Projector:
         return _Kept(row, state)
 
     def _keep(
-        self, key: str, decode: Callable[[bytes], S], found: Projected[S], bound: int
+        self, key: str, decode: Callable[[bytes], S], found: Projected[S], bound: int, epoch: int
     ) -> None:
         head = self._head(bound)
         if head is not None:
@@ -227,6 +237,7 @@ class Projector:
                 watermark=bound,
                 head=head,
                 generation=found.generation,
+                epoch=epoch,
                 taken_ms=self._now_ms(),
             )
 
@@ -234,7 +245,7 @@ class Projector:
         """The hash of the event in front of a sequence, which is over all before it."""
         part, row = self._table.locate(watermark - 1)
         try:
-            return self._fetch.event(part, row, RAW).event_hash
+            return self._fetch.event_hash(part, row)
         except CorruptStore:  # whoever needs that event is told
             return None
 

@@ -17,13 +17,11 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from enum import Enum, StrEnum
+from enum import Enum
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias, final
 
-from msgspec import Struct
-
-from batpak.arguments import is_count, seconds_of
+from batpak.arguments import seconds_of
 from batpak.commit.applier import Applier
 from batpak.commit.fence import FenceError
 from batpak.commit.lane import Lane
@@ -43,11 +41,12 @@ from batpak.faults import FenceState
 from batpak.index.table import Table
 from batpak.platform import Platform
 from batpak.read.cursor import Cursor
+from batpak.read.gap import Gap
+from batpak.read.restart import RestartPolicy
 
 log: Final = logging.getLogger("batpak.worker")
 
 BATCH_MAX: Final = 4096
-RESTARTS_MAX: Final = 1_000_000
 
 
 class Step(Enum):
@@ -56,42 +55,6 @@ class Step(Enum):
     CONTINUE = "continue"  # commit, and go on; what returning None means
     STOP = "stop"  # commit, and end
     STOP_ROLLBACK = "stop-rollback"  # end; the batch is delivered again to whoever comes next
-
-
-class OnFailure(StrEnum):
-    """What happens when the restart budget is used up."""
-
-    STOP = "stop"
-    PARK = "park"  # event by event; one that still fails is recorded as parked, and passed
-
-
-@final
-class RestartPolicy(Struct, frozen=True):
-    """How often a worker may begin again from what was committed last."""
-
-    max_restarts: int
-    within_s: float | None = None  # counted over so long; None: over its whole life
-
-    @staticmethod
-    def never() -> RestartPolicy:
-        """Not at all."""
-        return RestartPolicy(0)
-
-    @staticmethod
-    def once() -> RestartPolicy:
-        """One time."""
-        return RestartPolicy(1)
-
-    @staticmethod
-    def bounded(max_restarts: int, within_s: float) -> RestartPolicy:
-        """So often in so many seconds; what is longer ago is forgotten."""
-        return RestartPolicy(max_restarts, within_s)
-
-    def __post_init__(self) -> None:
-        if not is_count(self.max_restarts) or self.max_restarts > RESTARTS_MAX:
-            raise InvalidArgument("max_restarts", f"must be 0..{RESTARTS_MAX:,}")
-        if self.within_s is not None:
-            seconds_of("within_s", self.within_s)
 
 
 @final
@@ -187,6 +150,15 @@ class CursorWorker:
     def lag(self) -> int:
         """How many visible events it has not looked at."""
         return self._cursor.lag
+
+    @property
+    def gaps_lost(self) -> int:
+        """How many gaps had to make room for others before they were taken."""
+        return self._cursor.gaps_lost
+
+    def take_gaps(self) -> list[Gap]:
+        """What compaction removed before this worker came to it. See `Cursor.take_gaps`."""
+        return self._cursor.take_gaps()
 
     @property
     def delivered(self) -> int:

@@ -22,6 +22,7 @@ The same facts give the same verdict. Reference: docs/reference/file-format.md, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
@@ -87,14 +88,18 @@ class Facts(NamedTuple):
     goes_on: bool = False  # there is a whole frame right behind the recorded end
 
 
-def recorded(number: int, after: Header | None, state: Head | None) -> Recorded | None:
+def recorded(current: Header, after: Header | None, state: Head | None) -> Recorded | None:
     """Where a file ends, if that is known.
 
     Args:
-        number: Of the file.
+        current: The header of the file. One that compaction has written says it itself.
         after: The header of the next file.
         state: HEAD, where there is no next file. It counts if it names this one.
     """
+    number = current.segment_id
+    if current.sealed is not None:
+        end = current.sealed
+        return Recorded(end.frames_end, end.chain_head, end.next_sequence)
     if after is not None and after.prev is not None:
         return Recorded(after.prev.frames_end, after.prev.chain_head, after.first_sequence)
     named = state is not None and state.segment_id == number
@@ -169,11 +174,20 @@ def names(found: layout.Listing, is_alone: bool) -> Found | Refuse:
         return Refuse(layout.HEAD, 0, Damage.HEAD, "is missing, and there are events")
     if not numbers:
         return Refuse(layout.segment_name(1), 0, Damage.LAYOUT, "is missing, and there is a HEAD")
-    for due, number in enumerate(numbers, start=1):
-        if number != due:
-            before = f" (there is {layout.segment_name(number)})"
-            return Refuse(layout.segment_name(due), 0, Damage.LAYOUT, f"is missing{before}")
+    if numbers[0] != 1:
+        return missing(1, numbers[0])
     return Found.STORE
+
+
+def missing(due: int, number: int) -> Refuse:
+    """That there is no file of one number, where the next one that is there has another."""
+    before = f" (there is {layout.segment_name(number)})"
+    return Refuse(layout.segment_name(due), 0, Damage.LAYOUT, f"is missing{before}")
+
+
+def is_leftover(number: int, before: Header | None) -> bool:
+    """Whether a file is one that the file before it stands for: a compaction was cut short."""
+    return before is not None and number <= before.last_id
 
 
 def link(header: Header, number: int, before: Header | None) -> Refuse | None:
@@ -188,16 +202,23 @@ def link(header: Header, number: int, before: Header | None) -> Refuse | None:
         if origin is not None and origin.chain_head != ZERO_HASH:
             return Refuse(file, 0, Damage.LAYOUT, "is the first file, and continues another log")
         return None
+    if number != before.last_id + 1:
+        return missing(before.last_id + 1, number)
     previous = layout.segment_name(before.segment_id)
     if header.store_id != before.store_id and origin is None:
         return Refuse(file, 0, Damage.LAYOUT, f"belongs to another store than {previous}")
-    if header.prev is None or header.prev.segment_id != before.segment_id:
+    if header.prev is None or header.prev.segment_id != before.last_id:
         return Refuse(file, 0, Damage.LAYOUT, f"does not name {previous} as the file before it")
     if origin is not None and (
         header.store_id == before.store_id
         or (origin.store_id, origin.chain_head) != (before.store_id, header.prev.chain_head)
     ):
         return Refuse(file, 0, Damage.LAYOUT, f"is of a fork, and of another one than {previous}")
+    if before.replaces is not None and before.sealed is not None:
+        due = before.replaces[-1], before.sealed.next_sequence
+        if (header.prev, header.first_sequence) != due:
+            detail = f"does not go on where {previous} says that the files ended it stands for"
+            return Refuse(file, 0, Damage.LAYOUT, detail)
     return None
 
 
@@ -224,6 +245,18 @@ def head_place(
     if state.segment_id < newest - (state.state == head.OPEN or is_empty):
         detail = f"names segment {state.segment_id}, and the newest is {newest}"
         return Refuse(layout.HEAD, 0, Damage.HEAD, detail)
+    return None
+
+
+def head_age(state: Head, headers: Iterable[Header]) -> Refuse | None:
+    """Judge whether HEAD names a file that was written anew since.
+
+    Compaction touches no file before HEAD names a later one.
+    """
+    for header in headers:
+        if header.replaces is not None and header.segment_id <= state.segment_id <= header.last_id:
+            detail = f"names segment {state.segment_id}, which was written anew: it is an older one"
+            return Refuse(layout.HEAD, 0, Damage.HEAD, detail)
     return None
 
 

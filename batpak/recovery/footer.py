@@ -39,7 +39,7 @@ def identity(segment: Segment, recorded: Recorded) -> Identity:
     first = segment.header.first_sequence
     return Identity(
         store_id=segment.header.store_id,
-        segment_id=segment.segment_id,
+        segment_id=segment.header.segment_id,
         first_sequence=first,
         rows=recorded.next_sequence - first,
         chain_head=recorded.chain_head,
@@ -71,6 +71,7 @@ def over_file(
         lambda: segment.data(size),
         lambda: rebuild(segment, recorded, lock),
         segment.columns,
+        segment_id=segment.segment_id,
     )
 
 
@@ -78,10 +79,7 @@ def over_pieces(segment: Segment, pieces: list[bytes], recorded: Recorded, lock:
     """The index over a footer that was just written behind the frames."""
     ending = b"".join(pieces[-3:])  # the table of contents and the trailer
     size = recorded.frames_end + sum(map(len, pieces))
-    read_back = sidx.read(ending, size)
-    if isinstance(read_back, int):  # it was given whole
-        raise sidx.BadFooter("its table of contents is longer than it says")
-    return over_file(segment, read_back, size, recorded, lock)
+    return over_file(segment, parsed(ending, size), size, recorded, lock)
 
 
 def in_memory(segment: Segment, recorded: Recorded, lock: NewLock) -> tuple[Sealed, list[bytes]]:
@@ -93,13 +91,14 @@ def in_memory(segment: Segment, recorded: Recorded, lock: NewLock) -> tuple[Seal
     """
     pieces = made(segment, recorded, lock)
     image = b"".join(pieces)
-    footer = _parsed(image, recorded)
+    footer = parsed(image, recorded.frames_end + len(image))
     part = Sealed(
         footer,
         lambda: image,
         lambda: rebuild(segment, recorded, lock),
         {},
         base=recorded.frames_end,
+        segment_id=segment.segment_id,
     )
     return part, pieces
 
@@ -112,11 +111,12 @@ def rebuild(segment: Segment, recorded: Recorded, lock: NewLock) -> tuple[Footer
         StorageFailed: The system refused.
     """
     image = b"".join(made(segment, recorded, lock))
-    return _parsed(image, recorded), image
+    return parsed(image, recorded.frames_end + len(image)), image
 
 
-def _parsed(image: bytes, recorded: Recorded) -> Footer:
-    footer = sidx.read(image, recorded.frames_end + len(image))
+def parsed(ending: bytes, size: int) -> Footer:
+    """A footer that was just written, from its last three pieces at least, and a file's size."""
+    footer = sidx.read(ending, size)
     if isinstance(footer, int):  # it was given whole
         raise sidx.BadFooter("its table of contents is longer than it says")
     return footer
@@ -132,6 +132,7 @@ def made(segment: Segment, recorded: Recorded, lock: NewLock) -> list[bytes]:
         sequence=header.first_sequence,
         chain_head=before_any(header),
     )
+    chain.stubs = header.replaces is not None
     data = segment.whole()
     end = min(recorded.frames_end, len(data))
     walk = Scan(data, segment.start, end, segment.seed, chain)
@@ -175,6 +176,8 @@ def pack(segment: Segment, tail: Tail, recorded: Recorded) -> list[bytes]:
 def take(tail: Tail, unit: Unit) -> None:
     """Add the events of one unit to an index, as the commit that wrote them did."""
     for found in unit:
+        if found.type != record.EVENT:
+            tail.stubs[tail.count] = found.type
         tail.publish(_change(tail, found))
 
 

@@ -29,8 +29,8 @@ from batpak.journal.segment import Segment
 from batpak.record import EVENT_HASH_AT, STAMP_AT
 from batpak.recovery import decide, footer
 from batpak.recovery.decide import Facts, Recorded, Refuse
+from batpak.recovery.ends import refusal
 from batpak.recovery.footer import NewLock
-from batpak.recovery.restore import refusal
 
 T = TypeVar("T")
 
@@ -66,6 +66,7 @@ class Growing:
         self._directory = directory
         self.segment = Segment(directory, ends.header, ends.start, ends.start, trusted=True)
         self.tail = Tail(ends.header.segment_id, ends.header.first_sequence, ends.start, lock)
+        self.tail.holds = self.segment
         self._chain = Chain(
             ends.header.store_id,
             hashed=True,

@@ -4,6 +4,7 @@
     2  judge names, links and HEAD                         `decide`
     3  sealed files: their footers; without one, their frames
        the newest file: scan it into the index             facts
+       what compaction has replaced is not looked at
     4  judge what the scan has found                       `decide`
     5  writing only: quarantine what is torn, copy the newest file of a store that was not closed
        to a new inode, remove leftovers, write HEAD as "open"
@@ -18,7 +19,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from typing import Final
@@ -29,9 +30,9 @@ from msgspec.structs import replace
 from batpak import registry
 from batpak.digest import HASH_BYTES
 from batpak.disk.seam import Directory
-from batpak.errors import CorruptStore, StorageFailed
+from batpak.errors import StorageFailed
 from batpak.faults import Damage
-from batpak.index import sidx
+from batpak.index import query, sidx
 from batpak.index.row import Part
 from batpak.index.sealed import Sealed
 from batpak.index.table import Table
@@ -47,6 +48,7 @@ from batpak.platform import Platform
 from batpak.record import EVENT_HASH_AT
 from batpak.recovery import decide, footer
 from batpak.recovery.decide import Facts, Found, Recorded, Refuse, TornAt
+from batpak.recovery.ends import ends_of, refusal
 from batpak.recovery.footer import FOOTER_BYTES_MIN
 from batpak.report import Torn
 
@@ -72,8 +74,8 @@ class Recovered(Struct):
     def unknown_kinds(self) -> dict[int, int]:
         """Kinds that no imported class reads, and how many events have them."""
         counts: Counter[int] = Counter()
-        for part in self.table.parts:
-            counts.update(part.kind_counts())
+        for part, low, high in self.table.spans(0, self.table.bound):
+            counts.update(query.kind_counts(part, low, high))
         return {
             kind: count for kind, count in sorted(counts.items()) if registry.lookup(kind) is None
         }
@@ -110,18 +112,12 @@ def restore(
         _create(directory, platform, unfinished=kind is Found.UNFINISHED)
         found = layout.listing(directory)
     state = head.read(directory)
-    ends = _ends(directory, found, state)
+    ends, replaced = ends_of(directory, found, state)
     restoration = _Restoration(directory, platform, state, ends, found, files_max)
     recovered = restoration.run(writable=writable)
     if writable:
-        _reopen(directory, platform, recovered, found)
+        _reopen(directory, platform, recovered, found, replaced)
     return replace(recovered, clean=True) if kind is Found.NOTHING else recovered
-
-
-def refusal(directory: Directory, verdict: Refuse) -> CorruptStore:
-    """A verdict as the exception that callers see."""
-    path = layout.path_of(directory, verdict.file)
-    return CorruptStore(path, verdict.offset, verdict.reason, verdict.detail)
 
 
 def _create(directory: Directory, platform: Platform, *, unfinished: bool) -> None:
@@ -144,23 +140,6 @@ def _create(directory: Directory, platform: Platform, *, unfinished: bool) -> No
     chain_head = decide.before_any(first.header)
     state = Head(store_id, head.OPEN, 1, first.start, 0, chain_head, platform.wall_ns())
     head.write(directory, state)
-
-
-def _ends(directory: Directory, found: layout.Listing, state: Head) -> list[Ends]:
-    """Both ends of every file, the headers judged with what they name."""
-    ends: list[Ends] = []
-    for number in found.segments:
-        current = header.read(directory, layout.segment_name(number), sidx.TAIL_BYTES)
-        bad = decide.link(current.header, number, ends[-1].header if ends else None)
-        if bad is not None:
-            raise refusal(directory, bad)
-        ends.append(current)
-    newest = ends[-1]
-    is_empty = newest.size == newest.start
-    bad = decide.head_place(state, newest.header, newest.header.segment_id, is_empty=is_empty)
-    if bad is not None:
-        raise refusal(directory, bad)
-    return ends
 
 
 class _Restoration:
@@ -201,11 +180,11 @@ class _Restoration:
         ends = self._ends
         for index in range(len(ends) - 1):
             after = ends[index + 1].header
-            recorded = decide.recorded(ends[index].header.segment_id, after, self._state)
+            recorded = decide.recorded(ends[index].header, after, self._state)
             if recorded is not None:  # a header names the file before it, or was refused
                 self._seal(ends[index], recorded, writable=writable)
         newest = ends[-1]
-        recorded = decide.recorded(newest.header.segment_id, None, self._state)
+        recorded = decide.recorded(newest.header, None, self._state)
         if recorded is not None and recorded.frames_end >= FOOTER_BYTES_MIN:
             self._require_end(newest, recorded)
             self._seal(newest, recorded, writable=writable)
@@ -218,6 +197,7 @@ class _Restoration:
             act()
         self._acts.clear()  # they hold files
         table.bound = tip.sequence
+        table.epoch = max(one.header.epoch for one in ends)
         return Recovered(
             store_id=self._state.store_id,
             segments=self._segments,
@@ -317,7 +297,9 @@ class _Restoration:
             self._acts.append(partial(layout.replace, self._directory, name, data))
             decoded, start = header.decode(data, name)
             self._segments.add(Segment(self._directory, decoded, start, start, trusted=True))
-        return Tail(number, recorded.next_sequence, start, self._lock)
+        tail = Tail(number, recorded.next_sequence, start, self._lock)
+        tail.holds = self._segments.newest
+        return tail
 
     # --------------------------------------------------------------------- the one that grows
 
@@ -328,6 +310,7 @@ class _Restoration:
         self._segments.add(segment)
         data = segment.whole()
         tail = Tail(segment.segment_id, current.first_sequence, start, self._lock)
+        tail.holds = segment
         table = Table(self._segments, self._parts, tail)
         facts = self._scan(segment, data, recorded, table)
         verdict = decide.frames(facts)
@@ -341,10 +324,10 @@ class _Restoration:
             if not writable:
                 _log_torn(segment, self._torn)
         if writable:
-            self._acts.append(partial(self._clear, segment, data, content_end))
+            self._acts.append(partial(self._clear, segment, tail, data, content_end))
         return table
 
-    def _clear(self, segment: Segment, data: memoryview, content_end: int) -> None:
+    def _clear(self, segment: Segment, tail: Tail, data: memoryview, content_end: int) -> None:
         """Give the newest file its end: torn bytes are kept elsewhere, and the rest is cut off."""
         directory, end = self._directory, segment.end
         if self._torn is not None:
@@ -358,6 +341,7 @@ class _Restoration:
             self._cut(segment.name, end)
         again = Segment(directory, segment.header, segment.start, end, trusted=True)
         self._segments.renew_newest(again)
+        tail.holds = again
 
     def _scan(
         self, segment: Segment, data: memoryview, recorded: Recorded | None, table: Table
@@ -462,10 +446,18 @@ def _log_torn(segment: Segment, torn: Torn) -> None:
 
 
 def _reopen(
-    directory: Directory, platform: Platform, recovered: Recovered, found: layout.Listing
+    directory: Directory,
+    platform: Platform,
+    recovered: Recovered,
+    found: layout.Listing,
+    replaced: Sequence[str],
 ) -> None:
-    """The last acts: no leftovers, and a HEAD whose "closed" does not outlive this run."""
-    for name in found.leftovers:
+    """The last acts: no leftovers, and a HEAD whose "closed" does not outlive this run.
+
+    By now it is durable that compaction has replaced what goes: the directory was synced since, by
+    the copy of the newest file if the log was not closed, else by the close.
+    """
+    for name in (*found.leftovers, *replaced):
         with layout.asking("remove", directory.path), suppress(FileNotFoundError):
             directory.unlink(name)
     unsaved = layout.consumers(directory).leftovers if found.has_cursors else ()
@@ -475,7 +467,8 @@ def _reopen(
             for name in unsaved:
                 with layout.asking("remove", shelf.path), suppress(FileNotFoundError):
                     shelf.unlink(name)
-    recovered.removed_files = (*found.leftovers, *(f"{layout.CURSORS}/{one}" for one in unsaved))
+    unsaved = tuple(f"{layout.CURSORS}/{name}" for name in unsaved)
+    recovered.removed_files = (*found.leftovers, *replaced, *unsaved)
     tip = recovered.tip
     number = recovered.segments.newest.segment_id
     state = Head(

@@ -31,9 +31,9 @@ from batpak.journal.segment import Segment, Segments, Tip
 from batpak.record import EVENT_HASH_AT
 from batpak.recovery import decide, footer
 from batpak.recovery.decide import Recorded, Refuse
+from batpak.recovery.ends import refusal
 from batpak.recovery.footer import FOOTER_BYTES_MIN, NewLock
 from batpak.recovery.growing import Growing, Moved, Shown
-from batpak.recovery.restore import refusal
 
 T = TypeVar("T")
 
@@ -163,19 +163,19 @@ class Sight:
             raise refusal(self._directory, foreign)
         self._require_link(newest.header, 1, None)
         while True:
-            number = _after(newest.header)
+            number = newest.header.last_id + 1
             ends = self._ends(number)
             if ends is None:
                 break
             self._require_link(ends.header, number, newest.header)
-            recorded = decide.recorded(newest.header.segment_id, ends.header, state)
+            recorded = decide.recorded(newest.header, ends.header, state)
             if recorded is None:  # the link was looked at
                 raise Moved
             parts.append(self._seal(newest, recorded, state, segments))
             newest = ends
         if newest.header.segment_id < state.segment_id:
             raise self._missing(number)
-        closed = decide.recorded(newest.header.segment_id, None, state)
+        closed = decide.recorded(newest.header, None, state)
         if closed is not None and closed.frames_end >= FOOTER_BYTES_MIN:
             parts.append(self._seal(newest, closed, state, segments))
             tail = Tail(number, closed.next_sequence, 0, self._lock)
@@ -272,7 +272,7 @@ class Sight:
             if self._growing is not None:
                 self._growing.read()
                 self._show(self._growing.due)
-            number = _after(self._newest)
+            number = self._newest.last_id + 1
             ends = self._ends(number)
             if ends is None:
                 break
@@ -285,7 +285,7 @@ class Sight:
     def _turn(self, ends: Ends) -> None:
         """Go on in the next file."""
         old, first = self._growing, ends.header.first_sequence
-        recorded = decide.recorded(self._newest.segment_id, ends.header, None)
+        recorded = decide.recorded(self._newest, ends.header, None)
         if old is not None and recorded is not None:
             old.finish(recorded)
             self._show(old.due)
@@ -347,12 +347,6 @@ class Sight:
 
         rows = range(self.table.bound - tail.first)
         return tail.first + bisect_left(rows, True, key=is_gone)
-
-
-def _after(newest: Header) -> int:
-    """The number of the file behind one, which may stand for several."""
-    last = newest.segment_id if not newest.replaces else newest.replaces[-1].segment_id
-    return last + 1
 
 
 def _complete(directory: Directory, current: Header, start: int, recorded: Recorded) -> Segment:

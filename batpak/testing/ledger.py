@@ -56,6 +56,16 @@ class MemoryLedger:
         """None: what is in memory is as soon folded again."""
         return self._cache
 
+    @property
+    def retention_epoch(self) -> int:
+        """0: nothing is ever removed."""
+        return 0
+
+    def version(self, entity: str) -> int:
+        """How many events an entity has."""
+        with self._lock:
+            return self._model.version(entity)
+
     def append(
         self,
         coord: Coordinate,

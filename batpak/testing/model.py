@@ -39,7 +39,9 @@ from batpak.event import EventHeader
 from batpak.faults import KeyFault, ParentFault
 from batpak.ids import EventId, operation_key
 from batpak.kind import EventKind
+from batpak.record import ERASED, stub_of
 from batpak.region import Region
+from batpak.system import Tombstoned
 
 E = TypeVar("E", bound=BatpakError)
 
@@ -132,6 +134,8 @@ class Model:
         self.events: list[ModelEvent] = []
         self.durable = 0
         """How many of them a power cut has to leave."""
+        self.removed: dict[int, ModelEvent | None] = {}
+        """What compaction has changed: sequence -> as which it is read now; None: not at all."""
 
     # ------------------------------------------------------------------------------------ writing
 
@@ -214,7 +218,8 @@ class Model:
             if isinstance(item.caused_by, PriorItem):
                 parent = added[item.caused_by.index]
             elif item.caused_by is not None:
-                parent = self.get(_id_of(item.caused_by))
+                cause = _id_of(item.caused_by)
+                parent = next(one for one in self.events if one.event_id == cause)
             added.append(self._event(item, parent, len(added), len(asked.items), one))
             self.events.append(added[-1])
         return added
@@ -229,7 +234,7 @@ class Model:
         talk = item.correlation_id
         if talk is None:
             talk = given.event_id if parent is None else parent.correlation_id
-        before = self.stream(entity)
+        before = self._all_of(entity)
         prev_hash = before[-1].event_hash if before else ZEROS
         fields = _FIELDS.pack(
             1, item.flags, kind, payload_version, 0, index, count, given.hlc.wall_ms,
@@ -280,7 +285,27 @@ class Model:
         if left not in self.survivals():
             raise ValueError(f"{left} events are left, where {self.survivals()} may be")
         del self.events[left:]
+        self.removed = {one: left_over for one, left_over in self.removed.items() if one < left}
         self.sync()
+
+    # --------------------------------------------------------------------------------- compaction
+
+    def drop(self, sequence: int) -> None:
+        """Nobody reads this event any more; everything else stays."""
+        self.removed.setdefault(sequence, None)
+
+    def erase(self, sequence: int) -> None:
+        """This event is read as a tombstone from now on, unless it is dropped already."""
+        one = self.events[sequence]
+        left = Tombstoned(
+            kind=int(one.kind),
+            payload_version=one.payload_version,
+            content_hash=content_hash(one.data),
+        )
+        stub = stub_of(one.record, len(one.data), ERASED, left.content_hash)
+        data = codec.encode(left)
+        seen = replace(one, kind=Tombstoned.KIND, payload_version=1, data=data, record=stub)
+        self.removed.setdefault(sequence, seen)
 
     # ------------------------------------------------------------------------------------ reading
 
@@ -301,7 +326,7 @@ class Model:
         """See `StoreReader.query`."""
         found = [
             one
-            for one in self.events
+            for one in self._readable()
             if (region is None or region.matches(one.coordinate, one.kind, one.version))
             and (after is None or one.sequence > after)
             and (before is None or one.sequence < before)
@@ -310,11 +335,19 @@ class Model:
 
     def stream(self, entity: str) -> list[ModelEvent]:
         """The events of one entity, in order; see `StoreReader.stream`."""
+        return [one for one in self._readable() if one.coordinate.entity == entity]
+
+    def _all_of(self, entity: str) -> list[ModelEvent]:
+        """Those that are not read any more as well."""
         return [one for one in self.events if one.coordinate.entity == entity]
 
+    def _readable(self) -> list[ModelEvent]:
+        read = [self.removed.get(one.sequence, one) for one in self.events]
+        return [one for one in read if one is not None]
+
     def version(self, entity: str) -> int:
-        """How many events an entity has."""
-        return len(self.stream(entity))
+        """How many events an entity has had."""
+        return len(self._all_of(entity))
 
     def get(self, which: UUID | int) -> ModelEvent:
         """One event, by id or by sequence.
@@ -324,7 +357,10 @@ class Model:
         """
         for one in self.events:
             if which in (one.event_id, one.sequence):
-                return one
+                seen = self.removed.get(one.sequence, one)
+                if seen is None:
+                    raise EventNotFound(which, dropped=True)
+                return seen
         raise EventNotFound(which)
 
     def entities(self, region: Region | None = None) -> list[str]:

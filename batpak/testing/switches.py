@@ -299,7 +299,43 @@ SWITCHES: Final[dict[str, Switch]] = {
     "leftovers-stay": one(
         "files of an interrupted replacement are not removed",
         "recovery.restore:_reopen",
-        ("for name in found.leftovers:", "for name in ():"),
+        ("for name in (*found.leftovers, *replaced):", "for name in ():"),
+    ),
+    # --------------------------------------------------------------------------------- compaction
+    "rewritten-unsynced": one(
+        "a file that stands for others gets its name before its data is durable",
+        "journal.rewritten:Rewritten.finish",
+        ("self._file.sync(data_only=False)", "pass"),
+    ),
+    "no-read-back": one(
+        "a file that stands for others is not looked at before it does",
+        "upkeep.output:Builder._written",
+        ("self._read_back(group, fresh, offsets, recorded)", "pass"),
+    ),
+    "replaced-go-early": one(
+        "the files that another one stands for go before its name is durable",
+        "upkeep.compaction:Compaction._commit",
+        ("self._directory.sync()", "pass"),
+    ),
+    "replaced-stay": one(
+        "the files of a compaction that was cut short are not removed",
+        "recovery.ends:ends_of",
+        ("replaced.insert(0, layout.segment_name(number))", "pass"),
+    ),
+    "replaced-are-read": one(
+        "the files of a compaction that was cut short count as well",
+        "recovery.decide:is_leftover",
+        ("return before is not None and", "return False and before is not None and"),
+    ),
+    "removal-unannounced": one(
+        "events are removed, and the log does not say so",
+        "upkeep.compaction:Compaction._carry_out",
+        ("if not announced:", NEVER),
+    ),
+    "swap-loses-appends": one(
+        "what was completed while files were written anew is not read any more",
+        "index.table:Table.merged",
+        ("part, *known[stop:]]", "part, known[-1]]"),
     ),
     "unsaved-stay": one(
         "checkpoints of an interrupted save are not removed",
@@ -327,7 +363,7 @@ SWITCHES: Final[dict[str, Switch]] = {
         (
             edit(
                 "journal.segment:Segments._confirmed",
-                ("if record.unpack_what(body, record.KIND_AT)[2] != sequence:", NEVER),
+                ("if record.unpack_what(body, record.TYPE_AT)[3] != sequence:", NEVER),
             ),
             edit(
                 "journal.segment:Segments.head",

@@ -148,11 +148,13 @@ class _Repair:
         kept: _Kept | None = None
         chain = Chain(b"", hashed=True)
         for number in self._seen.found.segments:
+            if decide.is_leftover(number, None if kept is None else kept.header):
+                continue
             ends = self._ends(number)
             if ends is None or not self._continues(ends, number, kept):
                 break
             current = ends.header
-            chain.store_id = current.store_id
+            chain.store_id, chain.stubs = current.store_id, current.replaces is not None
             data = self._bytes(number)
             start = Recorded(ends.start, chain.chain_head, chain.sequence)
             walk = Scan(data, ends.start, len(data), frame.seed(current), chain)
@@ -180,7 +182,7 @@ class _Repair:
         if kept is None:
             return True
         due = _tip(kept)
-        recorded = decide.recorded(kept.header.segment_id, ends.header, None)
+        recorded = decide.recorded(kept.header, ends.header, None)
         return recorded == Recorded(due.end, due.chain_head, due.sequence)
 
     def _take(self, unit: Unit) -> bool:

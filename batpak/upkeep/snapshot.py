@@ -87,7 +87,7 @@ def take(
     point = Point(state, [], _checkpoints(directory) if cursors else {})
     try:
         for segment in segments:
-            file, size = segment.pin(), segment.end
+            file, size = segment.opened_again(), segment.end
             point.files.append(Pinned(segment.name, segment.path, file, size))
             if segment.segment_id in with_footer:
                 with layout.asking("measure", segment.path):

@@ -24,13 +24,13 @@ def stats_of(directory: Directory, table: Table) -> Stats:
     scopes: set[str] = set()
     for part, low, high in table.spans(0, bound):
         scopes.update(part.scopes())
-        if low == 0 and high == len(part):
-            kinds.update(part.kind_counts())
-        else:
-            kinds.update(part.kinds[low:high])
+        kinds.update(query.kind_counts(part, low, high))
+    dropped, erased = query.stubs(table, 0, bound)
     found = layout.listing(directory)
     return Stats(
         events=query.count(table, Region.all(), 0, bound),
+        dropped=dropped,
+        erased=erased,
         next_sequence=bound,
         entities=sum(1 for _ in query.entities(table, None, None)),
         scopes=len(scopes),

@@ -6,6 +6,7 @@
     entities   version and link to the entity's previous event
     HEAD       the log passes through what it records
     cursors    each checkpoint is whole, of this store and this log, and not ahead of it
+    removals   whatever is gone was announced by a record in the log
 
 Behind a damaged place the walk goes on at the next whole frame. What is not known there (the heads
 of entities) is taken from the frames as they come, so one damaged event is one finding.
@@ -36,12 +37,14 @@ from batpak.note import CheckpointNote
 from batpak.platform import REAL, Platform
 from batpak.read import checkpoint
 from batpak.read.checkpoint import CheckpointInvalid, Saved, contradiction
+from batpak.record import DROPPED, ERASED, EVENT
 from batpak.recovery import decide, footer
 from batpak.recovery.decide import Found, Refuse, TornAt
 from batpak.recovery.footer import FOOTER_BYTES_MIN
 from batpak.report import FINDINGS_MAX, Finding, NoteFault, Torn, VerifyReport
 from batpak.signing.verdict import Signed
 from batpak.signing.verify_key import VerifyKey
+from batpak.upkeep.removals import COMPACTED, Removals
 
 
 class Look(NamedTuple):
@@ -151,6 +154,7 @@ class _Verification:
 
     def __init__(self, directory: Directory, seen: Look, since: CheckpointNote | None) -> None:
         self._directory, self._seen, self._since = directory, seen, since
+        self._removals = Removals()
         self._derived: list[Finding] = []
         self._passed: dict[int, bytes | None] = {
             one.position - 1: None for one in seen.checkpoints.values() if isinstance(one, Saved)
@@ -170,28 +174,32 @@ class _Verification:
         self._names()
         headers = self._headers()
         numbers = list(headers)
-        newest = headers[max(headers)].header if headers else None
-        store_id = None if newest is None else newest.store_id
-        if newest is not None:
-            self._place_of_head(headers, newest)
+        store_id = headers[max(headers)].header.store_id if headers else None
+        if headers:
+            self._place_of_head(headers)
         for number, ends in headers.items():
             current = ends.header
             segment = Segment(self._directory, current, ends.start, ends.start, trusted=True)
             try:
                 self._enter(current)
                 is_newest = number == max(self._seen.found.segments)
-                after = headers.get(number + 1)
-                self._walk(segment, None if after is None else after.header, is_newest=is_newest)
-                self._footer(segment, ends, None if after is None else after.header, is_newest)
+                next_one = headers.get(current.last_id + 1)
+                after = None if next_one is None else next_one.header
+                self._walk(segment, after, is_newest=is_newest)
+                self._footer(segment, ends, after, is_newest)
             finally:
                 segment.close()
         if store_id is not None:
             self._consumers(store_id)
+        for file, offset, fault, sequence in self._removals.unrecorded():
+            self._add(file, offset, fault, sequence)
         return VerifyReport(
             path=self._directory.path,
             store_id=None if store_id is None else UUID(bytes=store_id),
             segments=len(numbers),
             events=self._events,
+            dropped=self._removals.count(DROPPED),
+            erased=self._removals.count(ERASED),
             head=self._chain.chain_head,
             findings=tuple(self._findings),
             findings_count=self._count,
@@ -217,7 +225,8 @@ class _Verification:
 
     def _footer(self, segment: Segment, ends: Ends, after: Header | None, is_newest: bool) -> None:
         """Compare the footer of a sealed file with one made from its frames."""
-        recorded = decide.recorded(segment.segment_id, after, self._state if is_newest else None)
+        state = self._state if is_newest else None
+        recorded = decide.recorded(segment.header, after, state)
         if recorded is None or ends.size <= recorded.frames_end:
             return  # it grows, or an open makes one
         if is_newest and recorded.frames_end < FOOTER_BYTES_MIN:
@@ -273,30 +282,35 @@ class _Verification:
     def _headers(self) -> dict[int, Ends]:
         """Every header that can be read, with the offset of its first frame."""
         headers: dict[int, Ends] = {}
+        before: Header | None = None
         for number in self._seen.found.segments:
+            if decide.is_leftover(number, before):
+                continue  # of a compaction that was cut short; the next writable open removes it
             name = layout.segment_name(number)
             try:
                 headers[number] = header.read(self._directory, name, sidx.TAIL_BYTES)
             except CorruptStore as error:
                 self._add(name, error.offset, Fault(error.reason, error.detail))
                 continue
-            before = headers.get(number - 1)
             current = headers[number].header
             is_other = current.segment_id != number
             if is_other or number == 1 or before is not None:
-                bad = decide.link(current, number, None if before is None else before.header)
+                bad = decide.link(current, number, before)
                 if bad is not None:
                     self._refused(bad)
             if is_other:  # no frame in it belongs here
                 del headers[number]
+            else:
+                before = current
         return headers
 
-    def _place_of_head(self, headers: dict[int, Ends], last: Header) -> None:
+    def _place_of_head(self, headers: dict[int, Ends]) -> None:
         if self._state is not None:
-            newest = max(self._seen.found.segments)
+            newest, known = max(self._seen.found.segments), [one.header for one in headers.values()]
             ends = headers.get(newest)
             is_empty = ends is not None and ends.size == ends.start
-            bad = decide.head_place(self._state, last, newest, is_empty=is_empty)
+            bad = decide.head_place(self._state, known[-1], newest, is_empty=is_empty)
+            bad = bad or decide.head_age(self._state, known)
             if bad is not None:
                 self._refused(bad)
 
@@ -306,6 +320,7 @@ class _Verification:
         """Go on where the header says, if what was seen before does not lead there."""
         chain, due = self._chain, (current.first_sequence, decide.before_any(current))
         chain.store_id = current.store_id
+        chain.stubs = current.replaces is not None
         if (chain.sequence, chain.chain_head, chain.item) != (*due, 0):
             chain.sequence, chain.chain_head = due
             chain.item = 0
@@ -318,7 +333,7 @@ class _Verification:
     def _walk(self, segment: Segment, after: Header | None, *, is_newest: bool) -> None:
         """Check the frames of one file; behind damage, go on at the next whole frame."""
         chain, data = self._chain, segment.whole()
-        recorded = decide.recorded(segment.segment_id, after, self._state if is_newest else None)
+        recorded = decide.recorded(segment.header, after, self._state if is_newest else None)
         end = len(data) if recorded is None else min(recorded.frames_end, len(data))
         until = self._seen.next_sequence if is_newest else None
         bound = decide.bound(self._state, segment.header.segment_id)
@@ -326,12 +341,12 @@ class _Verification:
         while until is None or chain.sequence < until:
             walk = Scan(data, offset, end, segment.seed, chain, mark=bound)
             for unit in walk:
-                self._take(segment, unit)
+                self._take(segment, unit, data)
                 if until is not None and chain.sequence >= until:
                     return
             stop = walk.stop
             if isinstance(stop.why, Fault):
-                self._take(segment, walk.open_unit)
+                self._take(segment, walk.open_unit, data)
                 self._add(segment.name, stop.offset, stop.why, chain.sequence)
                 offset = self._over(segment, data, stop.offset)
                 is_whole = False
@@ -353,16 +368,20 @@ class _Verification:
             if not isinstance(verdict, Refuse):
                 return
             self._refused(verdict, chain.sequence)
-            self._take(segment, walk.open_unit)
+            self._take(segment, walk.open_unit, data)
             is_whole = False
             resumed = self._resume(segment, data, stop.offset, end)
             if resumed is None:
                 return
             offset = resumed
 
-    def _take(self, segment: Segment, unit: list[Placed]) -> None:
-        """Check the links inside entities."""
+    def _take(self, segment: Segment, unit: list[Placed], data: memoryview) -> None:
+        """Check the links inside entities; see what was removed, and what says so."""
         for found in unit:
+            if found.type != EVENT:
+                self._removals.take(found.type, found.sequence, found.offset, segment.name)
+            elif found.kind == COMPACTED:
+                self._removals.record(bytes(data[found.end - found.size : found.end]))
             head_of = self._heads.get(found.entity)
             if head_of is None and self._all_seen:
                 head_of = (0, ZERO_HASH)

@@ -31,6 +31,7 @@ from tests.bench.line import Line
 from tests.bench.rounds import Plan
 from tests.bench.rows import (
     append,
+    compacting,
     copies,
     feeds,
     growth,
@@ -64,6 +65,7 @@ class Row(Enum):
     OPEN = "open"
     CRASH = "crash"
     SNAPSHOT = "snapshot"
+    COMPACT = "compact"
     STALL = "stall"
     DISK = "disk"
     GROWTH = "growth"
@@ -88,6 +90,7 @@ SINGLE: dict[Row, Callable[[Plan], list[Line]]] = {
     Row.OPEN: opening.opening,
     Row.CRASH: opening.crashed,
     Row.SNAPSHOT: copies.lines,
+    Row.COMPACT: compacting.lines,
     Row.STALL: append.stall,
     Row.DISK: append.disk,
     Row.GROWTH: growth.lines,

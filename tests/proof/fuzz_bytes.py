@@ -114,10 +114,7 @@ def _require_reason(error: Exception, reason: Damage, body: bytes | None, *, who
         assert whole, f"a wrong checksum, and taken for a newer version: {error}"
         if body is not None:
             fields = cast("dict[str, Any]", due(unpack, body) or {"version": 1 << 32})
-            later = [fields.get(name) for name in ("replaces", "sealed", "epoch")]
-            assert fields["version"] > header.VERSION or any(
-                one not in (None, 0) for one in later
-            ), f"{fields}"
+            assert fields["version"] > header.VERSION, f"{fields}"
 
 
 # -------------------------------------------------------------------------------- frame and record

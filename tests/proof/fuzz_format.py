@@ -204,13 +204,13 @@ def header_map_of(body: bytes) -> Fields:
             numbers = [found[key] for key in ("segment_id", "created_ns", "first_sequence")]
             if found["origin"] is not None:
                 due += _origin(found["origin"], found["first_sequence"])
-            plain = [found[key] for key in ("replaces", "sealed")] == [None] * 2
             right = all(type(n) is int and n >= 0 for n in numbers) and numbers[0] > 0
-            if not right or any(len(one) != size for one, size in due) or not plain:
+            if not right or any(len(one) != size for one, size in due):
                 raise Bad("values")
+            _require_rewritten(found)
         case _:
             raise Bad("types")
-    if type(found["epoch"]) is not int or found["epoch"] or pack(found) != body:
+    if type(found["epoch"]) is not int or found["epoch"] < 0 or pack(found) != body:
         raise Bad("an epoch, or another spelling")
     return found
 
@@ -223,6 +223,33 @@ def _origin(origin: object, first_sequence: object) -> tuple[tuple[bytes, int], 
             return (theirs, 16), (last, 32)
         case _:
             raise Bad("no origin")
+
+
+def _require_rewritten(found: Fields) -> None:
+    """A file stands for others and says where it ends, or neither.
+
+    Raises:
+        Bad: It says something else.
+    """
+    match found["replaces"], found["sealed"]:
+        case (None, None):
+            return
+        case [[_, *_] as ends, [int(frames_end), int(stop), bytes(head)]]:
+            hashes = [_last_hash(end) for end in ends]
+            numbers = [cast("list[Any]", end)[0] for end in ends]
+            due = list(range(found["segment_id"], found["segment_id"] + len(ends)))
+            sizes = [frames_end, stop, *(cast("list[Any]", end)[1] for end in ends)]
+            if (
+                numbers != due
+                or any(len(one) != 32 for one in hashes)
+                or hashes[-1] != head
+                or min(sizes) < 0
+                or stop < found["first_sequence"]
+                or any(type(one) is not int for one in (*numbers, *sizes))
+            ):
+                raise Bad("what it stands for")
+        case _:
+            raise Bad("what it stands for")
 
 
 def header_of(data: bytes) -> tuple[Fields, int]:

@@ -19,7 +19,7 @@ from batpak.testing.crash import CrashModel
 from batpak.testing.disk import Call
 from batpak.testing.platform import SimPlatform
 from tests.proof.family import SEED, Job, Size, Tally
-from tests.proof.oracle import due, prefix_of, seen
+from tests.proof.oracle import due, prefix_of, seen, whole
 from tests.proof.workload import PROGRAMS, Diary, config_of, played
 
 STEP: Final = 7  # by default every so many calls
@@ -47,15 +47,16 @@ class Reading(Diary):
             return
         with sim.pause(), self.tally.case(call):
             self.tally.count("looks")
-            visible = reader.count()
+            visible = reader.frontier().visible
             assert visible >= self._seen, f"{self._seen} events were visible, now {visible}"
             if visible == self._seen:
                 return
             self._seen = visible
-            assert len(seen(reader).texts) == visible
+            found = seen(reader)
+            assert len(found.texts) + found.dropped + found.own == visible
             if self.config.durability is Durability.COMMIT:
                 with Store.open_read_only("store", platform=sim.crash(CrashModel.SYNCED)) as after:
-                    assert after.count() >= visible, "it was visible, and is gone"
+                    assert after.frontier().visible >= visible, "it was visible, and is gone"
 
 
 def visible_is_durable(program: str, mapped: bool, tally: Tally, _size: Size) -> None:
@@ -67,18 +68,18 @@ def visible_is_durable(program: str, mapped: bool, tally: Tally, _size: Size) ->
 
 def kill_read_cut(program: str, durability: Durability, tally: Tally, size: Size) -> None:
     """What a recovery after a kill shows survives a power cut that follows it."""
-    whole = played(program, durability, mapped=False, seed=SEED)
-    moments = range(0, len(whole.sim.operations) + 1, 1 if size is Size.LONG else STEP)
+    diary = played(program, durability, mapped=False, seed=SEED)
+    moments = range(0, len(diary.sim.operations) + 1, 1 if size is Size.LONG else STEP)
     for at in moments:
-        killed = whole.sim.crash(CrashModel.KILL, at)
+        killed = diary.sim.crash(CrashModel.KILL, at)
         with tally.case(f"killed after {at} operations"):
-            wanted = due(whole, at, killed=True)
-            store = Store.open("store", whole.config, platform=killed)
+            wanted = due(diary, at, killed=True)
+            store = Store.open("store", diary.config, platform=killed)
             found = seen(store)
-            assert prefix_of(wanted.units, found.texts) >= wanted.least
+            assert prefix_of(wanted.units, whole(found, diary)) >= wanted.least
             for model in CrashModel:
                 tally.count("states")
-                with Store.open("store", whole.config, platform=killed.crash(model)) as again:
+                with Store.open("store", diary.config, platform=killed.crash(model)) as again:
                     assert seen(again) == found, f"read, and gone after {model.name}"
             killed.disk.locks.clear()
             store.close()

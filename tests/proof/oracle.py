@@ -22,21 +22,33 @@ class Seen(NamedTuple):
 
     texts: list[str]
     records: list[bytes]
+    dropped: int = 0  # events that compaction has taken out
+    own: int = 0  # events that the store wrote about itself
 
 
 def seen(store: StoreReader) -> Seen:
-    """What is there, held against itself: dense sequences, versions without a gap, in every way."""
+    """What is there, held against itself: dense sequences, versions without a gap, in every way.
+
+    What compaction has dropped has left its number and its version, and nothing else.
+    """
     events = list(store.query())
-    versions: dict[str, int] = {}
+    versions: dict[str, list[int]] = {}
     for event in events:
-        entity = event.coordinate.entity
-        versions[entity] = versions.get(entity, 0) + 1
-        assert event.version == versions[entity], f"version {event.version} of {entity}"
-    assert [event.sequence for event in events] == list(range(len(events))), "a gap"
-    assert {entity: store.version(entity) for entity in versions} == versions, "other versions"
+        versions.setdefault(event.coordinate.entity, []).append(event.version)
+    dropped = store.stats().dropped
+    sequences = [event.sequence for event in events]
+    assert sequences == sorted(set(sequences)), "out of order"
+    assert len(events) + dropped == max(sequences, default=-1) + 1, "a gap"
+    missing = sum(store.version(entity) - len(some) for entity, some in versions.items())
+    assert missing == dropped, "other versions"
+    for entity, some in versions.items():
+        due = range(1, store.version(entity) + 1)
+        assert some == sorted(set(some)), f"versions of {entity}"
+        assert set(some) <= set(due), f"versions of {entity}"
     said = [(text_of(one.payload), one.record) for one in events]
     told = [(text, record) for text, record in said if text is not None]
-    return Seen([text for text, _ in told], [record for _, record in told])
+    own = len(said) - len(told)
+    return Seen([text for text, _ in told], [record for _, record in told], dropped, own)
 
 
 def text_of(payload: EventPayload) -> str | None:
@@ -58,6 +70,17 @@ def prefix_of(units: list[list[str]], texts: list[str]) -> int:
         found += len(unit)
     assert found == len(texts), "more than was ever written"
     return len(units)
+
+
+def whole(found: Seen, diary: Diary, after: SimPlatform | None = None) -> list[str]:
+    """The texts with those that were dropped: all of these are gone, or none."""
+    gone = diary.dropped if found.dropped else []
+    assert found.dropped == len(gone), "half of a compaction"
+    assert not set(gone) & set(found.texts), "dropped, and there"
+    origin = None if after is None or after.boots != 1 else after.origin
+    if origin is not None and diary.gone_at is not None and origin.at >= diary.gone_at:
+        assert gone, "what was dropped is back"
+    return sorted([*found.texts, *gone], key=lambda text: tuple(map(int, text.split()[:2])))
 
 
 class Due(NamedTuple):
@@ -93,8 +116,8 @@ def hold(after: SimPlatform, diary: Diary, wanted: Due, *, thorough: bool) -> No
     """
     with Store.open("store", diary.config, platform=after) as store:
         found = seen(store)
-        whole = prefix_of(wanted.units, found.texts)
-        assert whole >= wanted.least, f"{wanted.least} units were told, {whole} are there"
+        there = prefix_of(wanted.units, whole(found, diary, after))
+        assert there >= wanted.least, f"{wanted.least} units were told, {there} are there"
         require_tidy(store, after, diary)
         if thorough:
             assert store.verify().ok, "verify finds damage after an honest crash"
@@ -126,6 +149,8 @@ def require_tidy(store: Store, after: SimPlatform, diary: Diary) -> None:
         assert torn.quarantine is not None, "torn bytes are not kept"
         assert len(files[f"store/{torn.quarantine}"]) == torn.bytes, "not all of them are kept"
     assert not [name for name in files if name.endswith(".tmp")], "a leftover stays"
+    segments = sum(name.startswith("store/0") for name in files)
+    assert segments == store.open_report.segments, "a file that was replaced stays"
     origin, first = after.origin, after.boots == 1 and not diary.refused
     if first and origin is not None and origin.model is CrashModel.KILL:
         assert torn is None, "torn, though every write was a whole one"

@@ -78,6 +78,7 @@ CALLS: Final[dict[str, Callable[[Store], object]]] = {
     "import_events": lambda store: store.import_events([], namespace="mine"),
     "sync": lambda store: store.sync(),
     "checkpoint": lambda store: store.checkpoint(),
+    "compact": lambda store: store.compact(),
     "get": lambda store: store.get(0),
     "entries": lambda store: list(store.entries()),
     "query": lambda store: list(store.query()),

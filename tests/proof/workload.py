@@ -16,12 +16,16 @@ from batpak.append import BatchItem
 from batpak.config import Durability, Limits, StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.errors import StorageFailed, StorePoisoned
+from batpak.event import StoredEvent
 from batpak.fence import VisibilityFence
 from batpak.guard.proposal import Proposal
+from batpak.payload import EventPayload
 from batpak.pipeline import Pipeline
+from batpak.report import CompactionReport
 from batpak.store import Store
 from batpak.testing.faults import Part, Partial
 from batpak.testing.platform import SimPlatform
+from batpak.wire import Form
 from tests.facts import Said
 
 LARGE: Final = 270_000  # bytes: a file with such an event has a footer also if it is the last one
@@ -50,6 +54,8 @@ class Diary:
         self.durable: list[tuple[int, int]] = []  # likewise, and known to be durable
         self.refused: dict[int, int] = {}  # unit -> after so many operations its refusal was told
         self._left: list[VisibilityFence] = []  # open: likewise
+        self.dropped: list[str] = []  # what a compaction was asked to drop
+        self.gone_at: int | None = None  # after so many operations it had answered
         self._killed: list[Store] = []  # kept, since whoever collects one would end it in order
 
     def open(self) -> Store:
@@ -117,6 +123,32 @@ class Diary:
         for number, ticket in enumerate(tickets, first):
             assert isinstance(ticket.exception(), StorageFailed), "it was not refused"
             self.refused[number] = len(self.sim.operations)
+
+    def compact(self, store: Store) -> None:
+        """Make one file of all that are complete."""
+        self.sim.run_background()
+        self.rewrite(store.compact)
+
+    def rewrite(self, compact: Callable[[], CompactionReport]) -> None:
+        """Do what changes files and no event but those that are dropped."""
+        report = compact()
+        if report.dropped:
+            self.gone_at = len(self.sim.operations)
+
+    def drop(self, store: Store, *sizes: int) -> None:
+        """Drop the texts of so many bytes from the files that are complete; once in a program."""
+        meanwhile = [1500, 2900, 35]
+
+        def retain(event: StoredEvent[EventPayload]) -> bool:
+            payload = event.payload
+            if meanwhile:  # others go on, and files are completed
+                self.store(store, meanwhile.pop())
+            if not isinstance(payload, Said) or payload.text.count("x") not in sizes:
+                return True
+            self.dropped.append(payload.text)
+            return False
+
+        self.rewrite(partial(store.compact, retain=retain, form=Form.TYPED))
 
     def sync(self, store: Store) -> None:
         store.sync()
@@ -274,6 +306,25 @@ def refused(diary: Diary) -> None:
         diary.store(store, 10, 10)
 
 
+def compacted(diary: Diary) -> None:
+    """Files are merged, merged again, and lose some of their events, while others are added."""
+    store = diary.open()
+    for n in range(4):
+        diary.store(store, 1900 + n)
+        diary.store(store, 10, 20)
+    diary.compact(store)
+    for _ in range(3):
+        diary.store(store, 2500, 30)
+    diary.drop(store, 20, 1901, 1903)
+    diary.store(store, 40)
+    diary.close(store)
+    with diary.open() as store:
+        for _ in range(2):
+            diary.store(store, 3000)
+        diary.compact(store)
+        diary.store(store, 50)
+
+
 def mixed(diary: Diary) -> None:
     """Some of everything."""
     store = diary.open()
@@ -304,6 +355,7 @@ PROGRAMS: Final[dict[str, Program]] = {
         bypassed,
         fenced,
         refused,
+        compacted,
         mixed,
     )
 }

@@ -155,6 +155,10 @@ class Nothing:
 
     store_id = UUID(int=1)
     projection_cache = NoCache()
+    retention_epoch = 0
+
+    def version(self, _entity: str) -> int:
+        return 0
 
     def append(self, *_: object, **__: object) -> AppendReceipt:
         return TAKEN

@@ -289,7 +289,7 @@ def outcome(image: bytes, good: bytes, identity: Identity) -> str:
     part = Sealed(footer, lambda: bytes(end) + image, lambda: (right, good), {})
     whole = Sealed(right, lambda: bytes(end) + good, lambda: (right, good), {})
     for name in right.columns:
-        assert bytes(part._column(name)) == bytes(whole._column(name)), name
+        assert bytes(part.column(name)) == bytes(whole.column(name)), name
     return "made anew" if part.rebuilt else "the same"
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from batpak import codec
+from batpak import codec, digest, record
 from batpak.faults import Damage
 from batpak.journal import frame
 from batpak.journal.frame import BODY_BYTES_MAX, FRAME_BYTES_MIN, Fault, Frame, Why
@@ -170,8 +170,16 @@ def test_a_key_and_extensions_have_one_spelling(opt: Opt | None, is_ours: bool) 
 
 
 @pytest.mark.parametrize("stub", [2, 3])
-def test_a_stub_of_a_later_release_is_a_frame(stub: int) -> None:
-    found = frame.decode(with_head(0, bytes([stub])))
+def test_a_stub_is_a_frame_with_a_hash_for_its_payload(stub: int) -> None:
+    body = with_head(0, bytes([stub]))
+    whole = frame.decode(with_head(0, b"\1"))
+    assert isinstance(whole, Frame)
+    content = digest.content_hash(whole.payload)
 
+    found = frame.decode(record.stub_of(body, len(whole.payload), stub, content))
+
+    assert isinstance(frame.decode(body), Fault)
     assert isinstance(found, Frame)
     assert found.type == stub
+    assert found.content_hash == whole.content_hash == content
+    assert found.event_hash == whole.event_hash

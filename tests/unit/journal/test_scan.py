@@ -15,7 +15,6 @@ import pytest
 from msgspec.structs import replace
 
 from batpak import codec
-from batpak.errors import FutureVersion
 from batpak.faults import Damage
 from batpak.journal import frame, header, scan
 from batpak.journal.chain import Chain
@@ -188,12 +187,15 @@ def test_another_spelling_of_the_same_frame_is_a_fault() -> None:
     assert isinstance(frame.decode(body + b"\xc0"), Fault)
 
 
-def test_a_stub_of_a_later_release_is_a_future_version_and_no_damage() -> None:
+def test_a_stub_stops_a_scan_where_no_compaction_has_written() -> None:
     vectors = json.loads((FIXTURE / "vectors.json").read_text())
     stub = bytes.fromhex(vectors["stub_of_sequence_1"])
 
-    with pytest.raises(FutureVersion):
-        walk(DATA[:347] + stub)
+    found = walk(DATA[:347] + stub)[0].stop
+
+    assert found.offset == 347
+    assert isinstance(found.why, Fault)
+    assert found.why.reason is Damage.FRAME
 
 
 def rest(tail: bytes, sequence: int = 4) -> scan.Rest:

@@ -11,13 +11,13 @@ from typing import Final
 import pytest
 
 from batpak.clock import WALL_MS_MAX
-from batpak.digest import ZERO_HASH
-from batpak.errors import FutureVersion
+from batpak.digest import ZERO_HASH, content_hash
 from batpak.faults import Damage
 from batpak.journal import chain, frame
 from batpak.journal.chain import Chain, Placed, link_fault, placed
 from batpak.journal.frame import Fault, Frame
-from batpak.record import ENTITY_AT
+from batpak.kind import TOMBSTONE
+from batpak.record import DROPPED, ENTITY_AT, ERASED, stub_of
 from tests.unit.journal.logs import MS, STORE_ID, Item, Log, log_of
 from tests.unit.journal.ways import LongWay, judged, outcome
 
@@ -141,8 +141,8 @@ def test_an_event_one_beyond_what_may_come_next_is_out_of_order(
         ({"version": 0}, Damage.FRAME),
         ({"payload_version": 0}, Damage.FRAME),
         ({"type": 0}, Damage.FRAME),
-        ({"type": 2}, None),
-        ({"type": 3}, None),
+        ({"type": 2}, Damage.FRAME),
+        ({"type": 3}, Damage.FRAME),
         ({"type": 4}, Damage.FRAME),
     ],
 )
@@ -157,17 +157,38 @@ def test_a_head_that_no_event_has_is_not_ordinary(
     assert (long.reason if isinstance(long, Fault) else long) is reason
 
 
-@pytest.mark.parametrize("stub", [2, 3])
-def test_a_stub_of_a_later_release_is_named_with_its_type(stub: int) -> None:
-    log, known = base()
-    found = frame.decode(log.record(Item(), {**later(2), "type": stub}))
-    assert isinstance(found, Frame)
+@pytest.mark.parametrize("hashed", [True, False])
+@pytest.mark.parametrize("size", [0, 32, 300])
+@pytest.mark.parametrize("stub", [DROPPED, ERASED])
+def test_a_stub_goes_both_ways_alike_where_there_may_be_any(
+    stub: int, size: int, hashed: bool
+) -> None:
+    log, known = base(hashed=hashed)
+    item = Item(payload=bytes(size), key=b"k")
+    body = stub_of(log.record(item, later(2)), size, stub, content_hash(item.payload))
 
-    with pytest.raises(FutureVersion) as caught:
-        known.fault(found)
+    refused, fault = judged(known, body)
+    known.stubs = True
+    short, long = judged(known, body)
 
-    assert (caught.value.found, caught.value.supported) == (stub, 1)
-    assert "event 2" in caught.value.what
+    assert refused is None
+    assert isinstance(fault, Fault)
+    assert fault.reason is Damage.FRAME
+    assert short == long
+    assert isinstance(short, Placed)
+    assert (short.type, short.size, short.kind == TOMBSTONE) == (stub, 0, stub == ERASED)
+
+
+@pytest.mark.parametrize("stub", [DROPPED, ERASED])
+def test_a_stub_with_another_hash_is_damage(stub: int) -> None:
+    log, known = base(hashed=True)
+    known.stubs = True
+
+    short, long = judged(known, stub_of(log.record(Item(), later(2)), 4, stub, bytes(32)))
+
+    assert short is None
+    assert isinstance(long, Fault)
+    assert long.reason is Damage.CHAIN
 
 
 @pytest.mark.parametrize(("before", "index", "count"), PLACES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from batpak.errors import FutureVersion
 from batpak.journal import frame
 from batpak.journal.chain import Chain, Placed, placed
 from batpak.journal.frame import Fault, Frame, Why
@@ -27,22 +26,14 @@ def outcome(
 ) -> tuple[list[list[Placed]], list[Placed], Why | Fault | str]:
     scanned = Scan(data, log.start, len(data), log.seed, cls(STORE_ID, hashed=hashed))
     units: list[list[Placed]] = []
-    try:
-        units.extend(scanned)
-    except FutureVersion as error:
-        return units, [], str(error)
+    units.extend(scanned)
     return units, scanned.open_unit, scanned.stop.why
 
 
-def judged(known: Chain, body: bytes) -> tuple[Placed | None, Placed | Fault | None]:
-    """What the short way and the long way make of a record. None: not ordinary; of the future."""
+def judged(known: Chain, body: bytes) -> tuple[Placed | None, Placed | Fault]:
+    """What the short way and the long way make of a record. None: not ordinary."""
     found = frame.decode(body)
-    verdict: Placed | Fault | None
     if not isinstance(found, Frame):
-        verdict = found
-    else:
-        try:
-            verdict = known.fault(found) or placed(found, 7, 9)
-        except FutureVersion:
-            verdict = None
+        return known.follow(body, 7, 9), found
+    verdict = known.fault(found) or placed(found, 7, 9)
     return known.follow(body, 7, 9), verdict

@@ -7,6 +7,7 @@ other way (a store that does not open after an honest crash).
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from batpak.digest import ZERO_HASH
 from batpak.faults import Damage
@@ -14,7 +15,7 @@ from batpak.journal import head, layout
 from batpak.journal.chain import Chain
 from batpak.journal.frame import Fault, Why
 from batpak.journal.head import Head
-from batpak.journal.header import Ends, Header, Link
+from batpak.journal.header import Ending, Ends, Header, Link
 from batpak.journal.scan import Rest, RestKind, Scan, Stop
 from batpak.recovery import decide
 from batpak.recovery.decide import Facts, Found, Open, Recorded, Refuse, TornAt
@@ -156,19 +157,21 @@ def written(
 
 
 def test_a_file_ends_where_the_next_one_says() -> None:
-    after = a_header(3, Link(2, 400, LOWER))
+    current, after = a_header(2, None), a_header(3, Link(2, 400, LOWER))
 
-    assert decide.recorded(2, after, None) == Recorded(400, LOWER, 7)
-    assert decide.recorded(2, after, written(state=head.CLEAN)) == Recorded(400, LOWER, 7)
-    assert decide.recorded(2, a_header(3, None), written(state=head.CLEAN)) is None
+    assert decide.recorded(current, after, None) == Recorded(400, LOWER, 7)
+    assert decide.recorded(current, after, written(state=head.CLEAN)) == Recorded(400, LOWER, 7)
+    assert decide.recorded(current, a_header(3, None), written(state=head.CLEAN)) is None
 
 
 def test_the_newest_file_ends_where_a_head_that_says_closed_names_it() -> None:
-    assert decide.recorded(2, None, written(state=head.CLEAN)) == Recorded(500, HASH, 9)
-    assert decide.recorded(1, None, written(state=head.CLEAN)) is None
-    assert decide.recorded(3, None, written(state=head.CLEAN)) is None
-    assert decide.recorded(2, None, written(state=head.OPEN)) is None
-    assert decide.recorded(2, None, None) is None
+    found = decide.recorded(a_header(2, None), None, written(state=head.CLEAN))
+
+    assert found == Recorded(500, HASH, 9)
+    assert decide.recorded(a_header(1, None), None, written(state=head.CLEAN)) is None
+    assert decide.recorded(a_header(3, None), None, written(state=head.CLEAN)) is None
+    assert decide.recorded(a_header(2, None), None, written(state=head.OPEN)) is None
+    assert decide.recorded(a_header(2, None), None, None) is None
 
 
 def test_head_is_a_lower_bound_of_the_file_that_it_names() -> None:
@@ -315,13 +318,15 @@ def test_names_that_a_store_can_have(
         (names(1, 2, has_head=False), "HEAD", Damage.HEAD),
         (names(has_head=True), "000001.fbat", Damage.LAYOUT),
         (names(2, has_head=True), "000001.fbat", Damage.LAYOUT),
-        (names(1, 3, has_head=True), "000002.fbat", Damage.LAYOUT),
     ],
 )
 def test_a_missing_name_refuses_and_is_named(
     listing: layout.Listing, file: str, reason: Damage
 ) -> None:
     assert said(decide.names(listing, is_alone=False)) == (file, 0, reason)
+
+
+BEHIND = ("HEAD", 0, Damage.HEAD)
 
 
 def a_header(
@@ -342,6 +347,50 @@ def a_header(
     )
 
 
+def rewritten() -> Header:
+    """Segment 1, as compaction has made it of 1 to 3."""
+    ends = [Link(1, 300, LOWER), Link(2, 400, LOWER), Link(3, 500, HASH)]
+    sealed = Ending(900, 7, HASH)
+    return replace(a_header(1, None), replaces=ends, sealed=sealed)
+
+
+def test_a_rewritten_file_says_itself_where_it_ends() -> None:
+    after = a_header(4, Link(3, 500, HASH))
+
+    assert decide.recorded(rewritten(), after, None) == Recorded(900, HASH, 7)
+    assert decide.recorded(rewritten(), None, written(state=head.CLEAN)) == Recorded(900, HASH, 7)
+
+
+def test_a_file_that_another_one_stands_for_is_a_leftover() -> None:
+    found = [number for number in range(1, 6) if decide.is_leftover(number, rewritten())]
+
+    assert found == [1, 2, 3]
+    assert not decide.is_leftover(1, None)
+    assert not decide.is_leftover(2, a_header(1, None))
+    assert decide.link(a_header(4, Link(3, 500, HASH)), 4, rewritten()) is None
+
+
+def test_a_missing_number_refuses_and_is_named() -> None:
+    after_a_gap = a_header(3, Link(1, 500, HASH))
+    after_a_rewritten = a_header(5, Link(3, 500, HASH))
+
+    assert said(decide.link(after_a_gap, 3, a_header(1, None))) == (
+        "000002.fbat", 0, Damage.LAYOUT,
+    )  # fmt: skip
+    assert said(decide.link(after_a_rewritten, 5, rewritten())) == (
+        "000004.fbat", 0, Damage.LAYOUT,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("segment", "verdict"), [(1, BEHIND), (3, BEHIND), (4, None)])
+def test_a_head_that_names_a_file_which_was_rewritten_since_is_an_older_one(
+    segment: int, verdict: tuple[str, int, Damage] | None
+) -> None:
+    headers = [rewritten(), a_header(4, Link(3, 500, HASH))]
+
+    assert said(decide.head_age(written(segment=segment), headers)) == verdict
+
+
 def test_headers_that_follow_each_other_fit() -> None:
     first, second = a_header(1, None), a_header(2, Link(1, 500, HASH))
 
@@ -357,6 +406,10 @@ def test_headers_that_follow_each_other_fit() -> None:
         (a_header(2, None), 2, a_header(1, None)),
         (a_header(3, Link(3, 500, HASH)), 3, a_header(2, None)),
         (a_header(3, Link(1, 500, HASH)), 3, a_header(2, None)),
+        (a_header(4, Link(3, 500, HASH), first=9), 4, rewritten()),
+        (a_header(4, Link(3, 501, HASH)), 4, rewritten()),
+        (a_header(4, Link(3, 500, LOWER)), 4, rewritten()),
+        (a_header(4, Link(1, 500, HASH)), 4, rewritten()),
         (a_header(2, Link(1, 500, HASH), b"o" * 16), 2, a_header(1, None)),
         (a_header(2, Link(1, 500, HASH), b"t" * 16), 2, a_header(1, None)),
         (a_header(1, Link(1, 500, HASH)), 1, None),
@@ -368,6 +421,10 @@ def test_headers_that_follow_each_other_fit() -> None:
         "no link",
         "link to a later one",
         "link to an earlier one",
+        "another event than a rewritten file ends with",
+        "another end than a rewritten file stands for",
+        "another hash than a rewritten file stands for",
+        "link to a file that was rewritten",
         "store of a lower id",
         "store of a higher id",
         "first with link",
@@ -384,7 +441,6 @@ def test_the_first_frame_of_a_log_continues_zeros_and_of_a_file_the_one_before()
 
 
 MISSING = ("000004.fbat", 0, Damage.LAYOUT)
-BEHIND = ("HEAD", 0, Damage.HEAD)
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,9 @@ from batpak.kind import EventKind
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.read.reactor import ReactionBatch, Reactor
+from batpak.read.restart import OnFailure, RestartPolicy
 from batpak.read.witness import AtLeastOnce
-from batpak.read.worker import OnFailure, RestartPolicy, WorkerFailed
+from batpak.read.worker import WorkerFailed
 from batpak.region import Region
 from batpak.store import Store
 from batpak.testing import sample

@@ -40,8 +40,9 @@ from batpak.errors import (
 from batpak.event import StoredEvent
 from batpak.kind import EventKind
 from batpak.payload import EventPayload
+from batpak.read.restart import OnFailure, RestartPolicy
 from batpak.read.witness import AtLeastOnce, ObservedOnce
-from batpak.read.worker import CursorWorker, OnFailure, RestartPolicy, Step, WorkerFailed
+from batpak.read.worker import CursorWorker, Step, WorkerFailed
 from batpak.region import KindFilter, Region
 from batpak.report import Watermark
 from batpak.seal import Seal

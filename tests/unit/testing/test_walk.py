@@ -160,6 +160,7 @@ class WithoutVersion(ParcelMachine):
         class Blind:
             stream, store_id = ledger.stream, ledger.store_id
             projection_cache = ledger.projection_cache
+            retention_epoch, version = ledger.retention_epoch, ledger.version
 
             @staticmethod
             def append(coord: Any, payload: Any, **more: Any) -> Any:  # noqa: ANN401  as a ledger
@@ -176,6 +177,7 @@ class WithoutKey(ParcelMachine):
         class Forgetful:
             stream, store_id = ledger.stream, ledger.store_id
             projection_cache = ledger.projection_cache
+            retention_epoch, version = ledger.retention_epoch, ledger.version
 
             @staticmethod
             def append(coord: Any, payload: Any, **more: Any) -> Any:  # noqa: ANN401  likewise
@@ -192,6 +194,7 @@ class StoresTwice(ParcelMachine):
         class Doubling:
             stream, store_id = ledger.stream, ledger.store_id
             projection_cache = ledger.projection_cache
+            retention_epoch, version = ledger.retention_epoch, ledger.version
 
             @staticmethod
             def append(coord: Any, payload: Any, **more: Any) -> Any:  # noqa: ANN401  likewise

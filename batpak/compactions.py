@@ -1,0 +1,116 @@
+"""Compactions: a log in fewer files, without what nobody is to read any more. A part of Store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, overload
+
+from batpak.appends import Appends
+from batpak.arguments import count_of, require_callable
+from batpak.commit.lane import Lane
+from batpak.config import StoreConfig
+from batpak.errors import InvalidArgument
+from batpak.event import Q, StoredEvent
+from batpak.index.query import Rows
+from batpak.index.row import Part
+from batpak.opened import Opened
+from batpak.override import override
+from batpak.record import DROPPED, ERASED
+from batpak.report import CompactionReport
+from batpak.upkeep.compaction import Compaction, Judge, Plan, Progress
+from batpak.wire import RAW, Form, form_of
+
+
+class Compactions(Appends):
+    """What a handle can do about the files of its log."""
+
+    def __init__(self, opened: Opened, lane: Lane, config: StoreConfig) -> None:
+        super().__init__(opened, lane, config)
+        log = opened.log
+        self._compaction = Compaction(
+            opened.directory, log.segments, log.table, lane, opened.platform
+        )
+
+    @overload
+    def compact(
+        self,
+        *,
+        retain: Callable[[StoredEvent[bytes]], bool] | None = None,
+        tombstone: Callable[[StoredEvent[bytes]], bool] | None = None,
+        min_segments: int = 2,
+        progress: Progress | None = None,
+    ) -> CompactionReport: ...
+
+    @overload
+    def compact(
+        self,
+        *,
+        retain: Callable[[StoredEvent[Q]], bool] | None = None,
+        tombstone: Callable[[StoredEvent[Q]], bool] | None = None,
+        min_segments: int = 2,
+        form: Form[Q],
+        progress: Progress | None = None,
+    ) -> CompactionReport: ...
+
+    def compact(
+        self,
+        *,
+        retain: Callable[[StoredEvent[Any]], bool] | None = None,
+        tombstone: Callable[[StoredEvent[Any]], bool] | None = None,
+        min_segments: int = 2,
+        form: Form[Any] = RAW,
+        progress: Progress | None = None,
+    ) -> CompactionReport:
+        """Make complete files fewer, and drop or erase events if asked to. Appends go on meanwhile.
+
+        With neither function files are merged, and nothing else changes. An event that is dropped
+        is gone from every read; one that is erased is read as a `Tombstoned`. Sequences, versions,
+        keys and hashes stay, so what was noted before still holds. The file that grows is left
+        alone: what is in there a later run takes.
+
+        Args:
+            retain: False: the event is dropped.
+            tombstone: True: its payload is erased. Not together with `retain`.
+            min_segments: With fewer complete files nothing is done.
+            form: Of the payloads that those functions see. They are called for every event of the
+                complete files, in order, and for no event twice; what they raise ends the run
+                before anything is changed.
+            progress: Told now and then how many bytes of events are written, of how many.
+
+        Raises:
+            InvalidArgument: An argument is malformed.
+            StorageFailed: The system refused. The log is as it was, or as it was to be.
+            CorruptStore, UnknownKind, FutureVersion, DecodeFailed: An event cannot be read.
+            StoreClosed, StorePoisoned, DurabilityUnknown, ForkedStoreError: This handle writes no
+                more.
+        """
+        self._writable()
+        form = form_of(form)
+        if retain is not None and tombstone is not None:
+            raise InvalidArgument("tombstone", "give `retain` or `tombstone`, not both")
+        given = {"retain": retain, "tombstone": tombstone, "progress": progress}
+        for name, function in given.items():
+            if function is not None:
+                require_callable(name, function)
+        if not count_of("min_segments", min_segments):
+            raise InvalidArgument("min_segments", "must be 1 or more")
+
+        judge, stub = None, DROPPED
+        if retain is not None:
+            judge = self._judge(lambda event: not retain(event), form)
+        elif tombstone is not None:
+            judge, stub = self._judge(tombstone, form), ERASED
+        return self._compaction.run(Plan(judge, stub, min_segments, progress))
+
+    def _judge(self, chosen: Callable[[StoredEvent[Q]], bool], form: Form[Q]) -> Judge:
+        def judge(part: Part, rows: Sequence[int]) -> Iterator[bool]:
+            chunk = [Rows(part, rows, lambda: rows)] if rows else []
+            events = self._fetch.events(iter(chunk), form, handle=self)
+            return (bool(chosen(event)) for event in events)
+
+        return judge
+
+    @override
+    def _still(self) -> AbstractContextManager[object]:
+        return self._compaction.names_stay

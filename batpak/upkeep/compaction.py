@@ -1,0 +1,319 @@
+"""Compaction: complete files become fewer, and lose what nobody is to read any more.
+
+    settle    every complete file has its footer
+    decide    what each event is to be: kept, dropped, erased                the caller's functions
+    build     NAME.tmp: header, frames, footer; synced, and read back
+    announce  an event says what will be gone, durably
+    commit    NAME.tmp becomes the first of the files that it stands for     the one step
+    swap      readers go over to it, on the lane; those who have begun keep what they read
+    clear     the other files go, the last one first
+
+A crash before the commit leaves the old files, one after it the new one: its header names those it
+stands for, and an open takes those for leftovers. What is kept is copied byte for byte; only the
+length and the checksum before it are new, because its place is.
+Reference: docs/reference/file-format.md, "Compaction".
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+
+from batpak import wire
+from batpak.commit.lane import Lane
+from batpak.commit.request import Request
+from batpak.commit.unit import Unit
+from batpak.coordinate import Coordinate
+from batpak.disk.seam import Directory
+from batpak.errors import InvalidArgument, StorageFailed, StoreClosed, StorePoisoned
+from batpak.index.row import Part
+from batpak.index.sealed import Sealed
+from batpak.index.table import Table
+from batpak.journal import layout
+from batpak.journal.frame import Why
+from batpak.journal.segment import Segment, Segments
+from batpak.platform import Platform
+from batpak.record import DROPPED, ERASED, EVENT
+from batpak.recovery import decide, footer
+from batpak.report import CompactionOutcome, CompactionReport
+from batpak.system import Compacted
+from batpak.upkeep.groups import Source, grouped
+from batpak.upkeep.output import Builder, Output
+
+log: Final = logging.getLogger("batpak.compact")
+
+STEP: Final = 4096  # rows that are asked about at once
+PLACE: Final = Coordinate("batpak:store", "batpak:lifecycle")
+_COMPACTED: Final = int(Compacted.KIND)
+
+Judge: TypeAlias = Callable[[Part, Sequence[int]], Iterator[bool]]
+"""Says of rows of a part, one after the other, whether they are to become stubs."""
+
+Progress: TypeAlias = Callable[[int, int], object]
+"""Is told how many bytes of frames are written, of how many."""
+
+
+class Plan(Struct, frozen=True):
+    """What one run is asked to do."""
+
+    judge: Judge | None = None
+    stub: int = DROPPED  # what the rows become that are chosen
+    min_segments: int = 2
+    progress: Progress | None = None
+
+
+class Compaction:
+    """Rewrites the complete files of a store that is open for writing. One run at a time.
+
+    Args:
+        directory: Of the store.
+        segments: All of its log.
+        table: The index of that.
+        lane: Where it is written.
+        platform: The world.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        segments: Segments,
+        table: Table,
+        lane: Lane,
+        platform: Platform,
+    ) -> None:
+        self._directory, self._segments, self._table = directory, segments, table
+        self._lane, self._platform = lane, platform
+        self._builder = Builder(directory, segments, table, platform, self._require_open)
+        self._running = platform.raw_lock()
+        self._committing = platform.raw_lock()
+        self.names_stay = platform.raw_lock()
+        """Held by who reads files by their names, one after the other."""
+        self._thread: int | None = None  # that runs it
+        self._stopped = False
+        self._unsure: OSError | None = None  # why it is not known whether a commit is durable
+
+    def run(self, plan: Plan) -> CompactionReport:
+        """Do it; or wait until the run of another thread is over, and then do it.
+
+        Raises:
+            StorageFailed: The system refused; what was not committed is as it was.
+            CorruptStore: An event cannot be read, or came back from the disk as another one.
+            StoreClosed, StorePoisoned, DurabilityUnknown: This handle writes no more.
+            InvalidArgument: Called from inside a run, by its own functions.
+            As the functions of the plan raise; nothing is changed then.
+        """
+        me = self._platform.thread_id()
+        if self._thread == me:
+            raise InvalidArgument("thread", "re-entrant: this thread is compacting already")
+        with self._running:
+            self._thread = me
+            try:
+                return self._run(plan)
+            finally:
+                self._thread = None
+
+    def stop(self) -> None:
+        """Commit nothing from now on. On return nothing is being committed."""
+        self._stopped = True
+        if self._thread != self._platform.thread_id():
+            with self._committing:
+                return
+
+    def resume(self) -> None:
+        """The handle was not closed after all."""
+        self._stopped = False
+
+    # ------------------------------------------------------------------------------------ one run
+
+    def _run(self, plan: Plan) -> CompactionReport:
+        self._require_open()
+        if self._unsure is not None:
+            raise self._failed(self._unsure)
+        self._lane.settle_files()
+        sources = self._sources()
+        before = [source.segment for source in sources]
+        size = self._size(before)
+        groups: list[list[Source]] = []
+        if len(sources) >= plan.min_segments:
+            if plan.judge is not None:
+                for source in sources:
+                    self._decide(source, plan.judge, plan.stub)
+            for source in sources:
+                source.measure()
+            groups = grouped(sources)
+        if not groups:
+            return CompactionReport(
+                outcome=CompactionOutcome.SKIPPED,
+                segments_before=len(before),
+                segments_after=len(before),
+                bytes_before=size,
+                bytes_after=size,
+            )
+        counts = self._carry_out(groups, plan)
+        gone = sum(len(group) - 1 for group in groups)
+        after = list(self._segments)[: len(before) - gone]
+        report = CompactionReport(
+            outcome=CompactionOutcome.PERFORMED,
+            segments_before=len(before),
+            segments_after=len(after),
+            bytes_before=size,
+            bytes_after=self._size(after),
+            dropped=counts[DROPPED],
+            erased=counts[ERASED],
+        )
+        log.info(
+            "compacted %s: %d files became %d",
+            self._directory.path,
+            report.segments_before,
+            report.segments_after,
+            extra={
+                "path": self._directory.path,
+                "dropped": report.dropped,
+                "erased": report.erased,
+            },
+        )
+        return report
+
+    def _carry_out(self, groups: Sequence[Sequence[Source]], plan: Plan) -> dict[int, int]:
+        """Write every group anew; how many events became stubs, by what those are."""
+        every = [source for group in groups for source in group]
+        counts = {stub: sum(one.count()[stub] for one in every) for stub in (DROPPED, ERASED)}
+        total, done = sum(source.size for source in every), 0
+        announced = not any(counts.values())
+
+        def tell(size: int) -> None:
+            if plan.progress is not None:
+                plan.progress(min(done + size, total), total)
+
+        tell(0)
+        for group in groups:
+            with self._compacting():
+                output = self._builder.build(group, tell)
+                try:
+                    if not announced:
+                        self._announce(every, counts)
+                        announced = True
+                    self._commit(group, output)
+                except BaseException:
+                    if not self._stopped:  # else another handle may be writing under that name
+                        output.fresh.abandon()
+                    raise
+            done += sum(source.size for source in group)
+            tell(0)
+        return counts
+
+    def _require_open(self) -> None:
+        if self._stopped or self._lane.closed:
+            raise StoreClosed
+        if self._lane.poison is not None:
+            raise StorePoisoned(self._lane.poison)
+
+    @contextmanager
+    def _compacting(self) -> Generator[None]:
+        """Turn what the system refuses inside the block into StorageFailed("compact")."""
+        try:
+            yield
+        except OSError as error:
+            self._require_open()
+            raise self._failed(error) from error
+        except StorageFailed as error:
+            self._require_open()
+            raise StorageFailed("compact", error.path, error.errno, str(error)) from error
+
+    def _failed(self, error: OSError) -> StorageFailed:
+        return layout.failed("compact", self._directory.path, error)
+
+    def _size(self, segments: Sequence[Segment]) -> int:
+        found = layout.listing(self._directory).segments
+        return sum(found.get(one.header.segment_id, 0) for one in segments)
+
+    # -------------------------------------------------------------------------- what is to become
+
+    def _sources(self) -> list[Source]:
+        """Every complete file."""
+        files, parts = list(self._segments), self._table.parts
+        sources: list[Source] = []
+        for segment, after, part in zip(files, files[1:], parts, strict=False):
+            links = segment.header.replaces
+            if links is None:
+                links = [] if after.header.prev is None else [after.header.prev]
+            index = part if isinstance(part, Sealed) else self._index(segment, after)
+            types = bytearray(index.types or bytes([EVENT]) * len(index))
+            sources.append(Source(segment, part, index, links, types))
+        return sources
+
+    def _index(self, segment: Segment, after: Segment) -> Sealed:
+        """That of a file whose footer could not be written."""
+        recorded = decide.recorded(segment.header, after.header, None)
+        if recorded is None:
+            raise segment.missing(segment.end, Why.END)
+        return footer.in_memory(segment, recorded, self._platform.raw_lock)[0]
+
+    def _decide(self, source: Source, judge: Judge, stub: int) -> None:
+        """Ask about every event of a file. What was announced stays, whatever is said of it."""
+        types, kinds = source.types, source.part.kinds
+        for first in range(0, len(types), STEP):
+            rows = [
+                row for row, one in enumerate(types[first : first + STEP], first) if one == EVENT
+            ]
+            for row, chosen in zip(rows, judge(source.part, rows), strict=True):
+                if chosen and kinds[row] != _COMPACTED:
+                    types[row] = stub
+                    source.changed = True
+
+    # ------------------------------------------------------------------------------------- commit
+
+    def _announce(self, sources: Sequence[Source], counts: dict[int, int]) -> None:
+        """Say in the log what will be gone. It may be more than is gone in the end, never less."""
+        changed = [source for source in sources if source.changed]
+        first, last = min(_changed(changed[0])), max(_changed(changed[-1]))
+        fact = Compacted(dropped=counts[DROPPED], erased=counts[ERASED], first=first, last=last)
+        request = Request(PLACE, wire.encode(fact))
+        self._lane.commit(Unit((request,), self._platform.thread_id(), request.size, durable=True))
+
+    def _commit(self, group: Sequence[Source], output: Output) -> None:
+        """Put the new file in the place of the old ones: on the disk, then for readers."""
+        with self.names_stay, self._committing:
+            self._require_open()
+            self._lane.settle_files()  # nobody else has taken the directory over
+            for source in group:
+                source.segment.pin()
+            output.fresh.publish()
+            try:
+                self._directory.sync()
+            except OSError as error:
+                self._unsure = error
+            self._lane.hold(lambda: self._swap(group, output))
+            if self._unsure is not None:
+                raise self._unsure
+            self._clear(group)
+
+    def _swap(self, group: Sequence[Source], output: Output) -> None:
+        """From here on whoever asks is answered from the new file. Twice is harmless."""
+        self._segments.adopt(output.segment)
+        self._table.merged([source.known for source in group], output.part, output.epoch)
+        self._segments.merged([source.segment for source in group], output.segment)
+
+    def _clear(self, group: Sequence[Source]) -> None:
+        """Remove the other files. What cannot be removed the next open removes."""
+        numbers = {link.segment_id for source in group for link in source.links}
+        numbers.discard(group[0].segment.header.segment_id)
+        try:
+            there = layout.listing(self._directory).segments
+            for number in sorted(numbers & there.keys(), reverse=True):
+                self._directory.unlink(layout.segment_name(number))
+            self._directory.sync()
+        except (OSError, StorageFailed) as error:
+            path = self._directory.path
+            log.warning("%s: files that are replaced stay: %s", path, error, extra={"path": path})
+
+
+def _changed(source: Source) -> Iterator[int]:
+    """The sequences of the events of a file that become stubs."""
+    before: Sequence[int] = source.part.types or bytes([EVENT]) * len(source.types)
+    pairs = enumerate(zip(source.types, before, strict=True), source.part.first)
+    return (sequence for sequence, (now, was) in pairs if now != was)
