@@ -220,7 +220,7 @@ class Flight(Line):
         self.tip = tip
         table.bound = tip.sequence
         self._answer(plan.units, plan.answers)
-        if self._fence is not None:
+        if self._fence is not None and plan.data:  # else it was who only serves the line
             self._leave_fence(FenceState.COMMITTED, plan.answers[0])
         waiters = self._waiters
         if waiters.anybody:

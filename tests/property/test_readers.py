@@ -1,8 +1,8 @@
 """No reader ever sees an event before the one ahead of it, nor skips one, however it is written.
 
-Histories of writers, of every way to write, of reopened stores, are drawn; between any two acts
-every kind of reader takes some of what is there. And threads do the same at once. What a reader
-should have is worked out from the list of what was acknowledged, by the region alone.
+Histories of writers, of every way to write, of reopened and of compacted stores are drawn; between
+any two acts every kind of reader takes some of what is there. And threads do the same at once. What
+a reader should have is worked out from the list of what was acknowledged, by the region alone.
 Would slip through without it: a bound that is published before its rows, a batch seen in two parts,
 a cursor that passes what was committed while it looked, a place that is lost with a file.
 """
@@ -24,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batpak.append import AppendReceipt, BatchItem
+from batpak.commit.fence import FenceError
 from batpak.config import Durability, Limits, StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.event import StoredEvent
@@ -61,7 +62,28 @@ def queued(store: Store, items: list[Item]) -> list[AppendReceipt]:
     return [ticket.result() for ticket in tickets]
 
 
-WRITES: Final[list[Write]] = [singly, together, queued]
+def fenced(store: Store, items: list[Item]) -> list[AppendReceipt]:
+    with store.visibility_fence() as fence:
+        for item in items:
+            fence.append(*item)
+        return list(fence.commit())
+
+
+WRITES: Final[list[Write]] = [singly, together, queued, fenced]
+
+
+def take_back(store: Store) -> None:
+    """Stage something in a fence, and let nobody see it."""
+    with store.visibility_fence() as fence:
+        fence.append(PLACES[0], Counted(n=-1))
+        fence.cancel()
+
+
+def merge(store: Store) -> None:
+    store.compact(min_segments=1)
+
+
+ASIDE: Final = [take_back, merge]  # what no reader is to notice
 
 
 class Log:
@@ -120,6 +142,7 @@ class Reader:
 acts = st.one_of(
     st.tuples(st.sampled_from(WRITES), st.lists(ITEMS, min_size=1, max_size=8)),
     st.tuples(st.integers(0, len(REGIONS) - 1), st.integers(1, 7)),
+    st.sampled_from(ASIDE),
     st.just("reopen"),
 )
 
@@ -127,7 +150,7 @@ acts = st.one_of(
 @settings(deadline=None)
 @given(st.lists(acts, max_size=30))
 def test_whoever_looks_whenever_sees_all_there_is_in_order(
-    history: list[tuple[Write, list[Item]] | tuple[int, int] | str],
+    history: list[tuple[Write, list[Item]] | tuple[int, int] | Callable[[Store], None] | str],
 ) -> None:
     log = Log()
     readers = [Reader(f"reader-{n}", region) for n, region in enumerate(REGIONS)]
@@ -142,6 +165,8 @@ def test_whoever_looks_whenever_sees_all_there_is_in_order(
                     store = Store.open(Path(folder, "s"), CONFIG)
                     for reader in readers:
                         reader.open(store)
+                elif not isinstance(act, tuple):
+                    act(store)
                 elif isinstance(act[0], int):
                     readers[act[0]].look(log, act[1])
                 else:
@@ -170,7 +195,12 @@ def write_some(store: Store, me: int, number: int) -> None:
     place = PLACES[me % len(PLACES)]
     for n in range(number):
         items: list[Item] = [(place, Counted(n=n)), (PLACES[n % 6], Said(text="x" * n))]
-        WRITES[n % len(WRITES)](store, items[: 1 + n % 2])
+        while True:
+            try:
+                WRITES[n % len(WRITES)](store, items[: 1 + n % 2])
+                break
+            except FenceError:  # of another thread
+                sleep(0)
 
 
 class Threads:
@@ -249,6 +279,8 @@ def test_readers_beside_writers_see_one_event_behind_the_other(tmp_path: Path, n
                 ]
                 for writer in writers:
                     writer.start()
+                while any(writer.is_alive() for writer in writers):
+                    merge(store)
                 for writer in writers:
                     writer.join()
                 written = store.frontier().visible

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from batpak.append import BatchItem, PriorItem, RawPayload
 from batpak.commit.fence import FenceError
 from batpak.commit.ticket import interrupted_receipt
+from batpak.commit.unit import Unit
 from batpak.config import Durability, Limits, StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.diagnostics import WorkerState
@@ -117,6 +118,18 @@ def test_a_fence_is_one_unit_in_one_write_with_one_sync(store: Store, sim: SimPl
     assert [call.kind for call in sim.trace[done:]] == ["reserve", "write", "sync"]
     assert [one.sequence for one in receipts] == list(range(20))
     assert {one.durability for one in receipts} == {Durability.COMMIT}
+
+
+def test_who_only_serves_the_line_does_not_end_an_open_fence(store: Store) -> None:
+    with store.visibility_fence() as fence:
+        ticket = fence.append(USER, Counted(n=1))
+        store._lane.commit(Unit((), threading.get_ident()))  # as the thread that drains the line
+        assert fence.state is FenceState.ACTIVE
+        assert not ticket.done()
+        fence.commit()
+
+    assert numbers(store) == [1]
+    assert ticket.result().sequence == 0
 
 
 def test_a_subscription_is_told_in_order_after_the_tickets(store: Store) -> None:
