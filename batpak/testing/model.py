@@ -374,7 +374,8 @@ def unstamped(record: bytes) -> bytes:
 
 
 def _promised(number: int) -> _Promised:
-    return _Promised(bytes(46) + number.to_bytes(16, "big") + bytes(104))
+    unlike_any = b"\xff" * 8 + number.to_bytes(8, "big")  # no id has it, and nobody asks for it
+    return _Promised(bytes(46) + unlike_any + bytes(104))
 
 
 def _moved(item: BatchItem, count: int) -> BatchItem:

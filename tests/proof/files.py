@@ -166,8 +166,8 @@ def exchanged(tally: Tally, size: Size) -> None:
         for far in (f"{len(names) + 2:06d}.fbat", "999999.fbat", "1000000.fbat"):
             tally.count("mutations", 2)
             with tally.case(f"{name} as {far}"):
-                refused(golden, put(files, far, files[name]), following)
-                refused(golden, put(put(files, name, None), far, files[name]), name)
+                refused(golden, put(files, far, files[name]), following, far)
+                refused(golden, put(put(files, name, None), far, files[name]), name, far)
         tally.count("mutations")
         with tally.case(f"{name} as {following}"):
             refused(golden, put(files, following, files[name]), following)

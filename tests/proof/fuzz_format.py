@@ -86,13 +86,18 @@ class Event(NamedTuple):
         """It as bytes, without its place."""
         return pack([self.head, self.entity, self.scope, self.opt, self.payload])
 
+    @property
+    def content_hash(self) -> bytes:
+        """Of its payload, which a stub has instead of that."""
+        return hashed(self.payload) if self.type == 1 else self.payload
+
     def hash_behind(self, store_id: bytes, log_prev: bytes) -> bytes:
         """The event hash that it has to have there."""
         entity, scope, opt = self.entity.encode(), self.scope.encode(), pack(self.opt)
         return hashed(
             b"batpak.event.v2\0", store_id, log_prev, self.prev_hash, self.head[1:94],
             len(entity).to_bytes(2, "big"), entity, len(scope).to_bytes(2, "big"), scope,
-            len(opt).to_bytes(4, "big"), opt, hashed(self.payload),
+            len(opt).to_bytes(4, "big"), opt, self.content_hash,
         )  # fmt: skip
 
 
@@ -114,6 +119,8 @@ def event_of(body: bytes) -> Event:
             raise Bad("not five parts")
     if found.type not in (1, 2, 3) or not found.payload_version or not found.version:
         raise Bad("a type that there is not, or a version 0")
+    if found.type != 1 and len(found.payload) != 32:
+        raise Bad("a stub has something else than a hash for its payload")
     return found
 
 

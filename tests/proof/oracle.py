@@ -150,7 +150,7 @@ def require_tidy(store: Store, after: SimPlatform, diary: Diary) -> None:
         assert len(files[f"store/{torn.quarantine}"]) == torn.bytes, "not all of them are kept"
     assert not [name for name in files if name.endswith(".tmp")], "a leftover stays"
     segments = sum(name.startswith("store/0") for name in files)
-    assert segments == store.open_report.segments, "a file that was replaced stays"
+    assert segments == len(store._opened.log.segments), "a file that was replaced stays"
     origin, first = after.origin, after.boots == 1 and not diary.refused
     if first and origin is not None and origin.model is CrashModel.KILL:
         assert torn is None, "torn, though every write was a whole one"
