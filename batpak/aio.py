@@ -219,7 +219,8 @@ async def wait_for(
                 return await asyncio.to_thread(store.wait_for, mark, at, timeout_s=rest_s)
             with suppress(TimeoutError):
                 patience_s = PATIENCE_S if rest_s is None else min(PATIENCE_S, rest_s)
-                await asyncio.wait_for(moved.wait(), patience_s)
+                async with asyncio.timeout(patience_s):  # `asyncio.wait_for` can lose a cancel
+                    await moved.wait()
         finally:
             leave()
 
@@ -261,7 +262,8 @@ async def follow(cursor: Cursor[Q]) -> AsyncIterator[StoredEvent[Q]]:
             if not cursor.is_live:
                 return
             with suppress(TimeoutError):
-                await asyncio.wait_for(ready.wait(), PATIENCE_S)
+                async with asyncio.timeout(PATIENCE_S):  # likewise
+                    await ready.wait()
         else:
             yield found
 

@@ -294,6 +294,37 @@ def test_a_wait_ends_with_the_store_and_one_that_is_cancelled_leaves_nothing(
         asyncio.run(main())
 
 
+async def followed(store: Store) -> None:
+    with store.cursor_guaranteed(Region(entity="nobody")) as cursor:
+        async for _ in aio.follow(cursor):
+            pass
+
+
+async def waited(store: Store) -> None:
+    await aio.wait_for(store, Watermark.VISIBLE, 1_000_000)
+
+
+@pytest.mark.parametrize("ask", [followed, waited])
+def test_a_cancel_that_comes_with_a_wake_is_not_lost(
+    tmp_path: Path, ask: Callable[[Store], Coroutine[object, object, None]]
+) -> None:
+    async def main() -> None:
+        for rounds in range(6):
+            task = asyncio.ensure_future(ask(store))
+            await asyncio.sleep(0.01)
+            await asyncio.to_thread(store.append, USER, FACT)
+            store._opened.waiters.tell()  # the wake is in the queue of the loop
+            for _ in range(rounds):
+                await asyncio.sleep(0)
+            task.cancel()
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert task.cancelled()
+
+    with Store.open(tmp_path / "s", FAST) as store:
+        asyncio.run(main())
+
+
 def test_following_gives_each_event_once_and_ends_with_the_store(tmp_path: Path) -> None:
     async def main() -> list[int]:
         seen: list[int] = []
