@@ -8,6 +8,9 @@ Who sleeps for a part of the log gives keys, and is found under them: a publicat
 keys of its events and never goes through those who sleep for something else. An event of a region
 has one key of the region at least; what else the region asks is asked after the wake. Nothing is
 swallowed here: a wake takes nobody off the list, and an interrupted publication is published again.
+
+Nothing here is locked, so that a signal handler may append wherever it finds its thread. Each list
+is a dict that is changed by single steps.
 """
 
 from __future__ import annotations
@@ -51,12 +54,11 @@ class Waiters:
 
     def __init__(self, platform: Platform, *, grows: bool = True) -> None:
         self._platform, self.grows = platform, grows
-        self._joining = platform.raw_lock()  # never taken by who wakes: that may be the lane
-        self.calls: deque[Call] = deque()
+        self.calls: dict[Call, None] = {}
         """Of those who want to know of everything. The lane looks before it calls anything here."""
-        self.staying: deque[Call] = deque()
+        self.staying: dict[Call, None] = {}
         """Of those who want to know of everything, each time, until they leave."""
-        self.keyed: dict[Key, tuple[Call, ...]] = {}
+        self.keyed: dict[Key, dict[Call, None]] = {}
         """Of the others, under each of their keys."""
         self.due: deque[Call] = deque()
         """What is to be called when the lane is free, put there by those who were woken."""
@@ -70,43 +72,52 @@ class Waiters:
         """Have a function called by the next wake, on the thread that moved something.
 
         The lane is held then: it may do no more than wake somebody, or put something among what
-        is `due`. It may not raise. With keys it is called by every wake, until it leaves.
+        is `due`. It may not raise. With keys it may be called by every wake, until it leaves; after
+        a call it joins again if it still sleeps, which is harmless if it was never taken off.
 
         Args:
             call: The function.
             keys: It is enough to be told of events that have one of them. None: of everything.
         """
         if not keys:
-            self.calls.append(call)
+            self.calls[call] = None
             return
         keyed = self.keyed
-        with self._joining:
-            for key in keys:
-                keyed[key] = (*keyed.get(key, ()), call)
+        for key in keys:
+            while True:
+                calls = keyed.setdefault(key, {})
+                calls[call] = None
+                if keyed.get(key) is calls:  # else who left last has taken them away
+                    break
 
     def leave(self, call: Call, keys: frozenset[Key] = ANY) -> None:
         """Take a function back. Twice is harmless."""
         if not keys:
-            with suppress(ValueError):
-                self.calls.remove(call)
+            self.calls.pop(call, None)
             return
         keyed = self.keyed
-        with self._joining:
-            for key in keys:
-                rest = tuple(one for one in keyed.get(key, ()) if one is not call)
-                if rest:
-                    keyed[key] = rest
-                else:
-                    keyed.pop(key, None)
+        for key in keys:
+            calls = keyed.get(key)
+            if calls is not None:
+                calls.pop(call, None)
+                if not calls:
+                    self._drop(key)
+
+    def _drop(self, key: Key) -> None:
+        """Forget a key that nobody sleeps under. Who came meanwhile is woken, and comes again."""
+        late = list(self.keyed.pop(key, ()))
+        for call in late:
+            call()
+        if late:
+            self.call_due()
 
     def stay(self, call: Call) -> None:
         """Have a function called by each wake until it goes. As `join` otherwise."""
-        self.staying.append(call)
+        self.staying[call] = None
 
     def go(self, call: Call) -> None:
         """Take back a function that has stayed."""
-        with suppress(ValueError):
-            self.staying.remove(call)
+        self.staying.pop(call, None)
 
     def wake(self) -> None:
         """Call everybody who has joined until now, or stays."""
@@ -152,18 +163,15 @@ class Waiters:
         Unit((), 0, callbacks=self.due).call()
 
     def _wake_unkeyed(self) -> None:
-        for stayer in self.staying.copy():
+        for stayer in list(self.staying):
             stayer()
         calls = self.calls
-        for _ in range(len(calls)):
-            try:
-                call = calls.popleft()
-            except IndexError:  # another thread has called the last one
-                return
-            call()
+        for call in list(calls):
+            if calls.pop(call, self) is None:  # else another thread has called it
+                call()
 
     def _wake_keyed(self, key: Key) -> None:
-        for call in self.keyed.get(key, ()):
+        for call in list(self.keyed.get(key, ())):
             call()
 
     def until(
