@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, final
 
 from batpak.commit.request import Request
 from batpak.commit.unit import Call, Unit
@@ -29,14 +29,21 @@ PATIENCE_S: Final = 1.0  # between two looks of somebody who was not woken
 LONG_PATIENCE_S: Final = 30.0  # likewise, of those with keys, for whom a look may be long
 EVENTS_MAX: Final = 64  # published at once, whose keys are looked up; of more, everybody is told
 
-Key: TypeAlias = int | str | tuple[str]
+
+@final
+class Own:
+    """A key under which one feed is found by itself, and by no event."""
+
+
+Key: TypeAlias = int | str | tuple[str, ...] | Own
 """A kind, the prefix of an entity, or a scope in a tuple of its own."""
 
-ANY: Final[frozenset[Key]] = frozenset()  # of who wants to know of everything
+EVERY: Final[Key] = ()
+ANY: Final[frozenset[Key]] = frozenset({EVERY})  # of who wants to know of everything
 
 
 def keys_of(region: Region) -> frozenset[Key]:
-    """Keys of which each event of a region has one; none: it may be any event."""
+    """Keys of which each event of a region has one."""
     if region.entity is not None:
         return frozenset({region.entity})
     if region.kinds.kinds is not None:
@@ -77,13 +84,13 @@ class Waiters:
 
         Args:
             call: The function.
-            keys: It is enough to be told of events that have one of them. None: of everything.
+            keys: It is enough to be told of events that have one of them.
         """
-        if not keys:
-            self.calls[call] = None
-            return
         keyed = self.keyed
         for key in keys:
+            if key == EVERY:
+                self.calls[call] = None
+                continue
             while True:
                 calls = keyed.setdefault(key, {})
                 calls[call] = None
@@ -92,11 +99,11 @@ class Waiters:
 
     def leave(self, call: Call, keys: frozenset[Key] = ANY) -> None:
         """Take a function back. Twice is harmless."""
-        if not keys:
-            self.calls.pop(call, None)
-            return
         keyed = self.keyed
         for key in keys:
+            if key == EVERY:
+                self.calls.pop(call, None)
+                continue
             calls = keyed.get(key)
             if calls is not None:
                 calls.pop(call, None)
@@ -153,9 +160,12 @@ class Waiters:
                 self._wake_keyed(prefix)
             at = entity.find(":", at + 1)
 
-    def tell(self) -> None:
-        """Wake everybody, and call what is due then. Not on the lane."""
-        self.wake()
+    def tell(self, own: Own | None = None) -> None:
+        """Wake everybody, or one feed alone, and call what is due then. Not on the lane."""
+        if own is None:
+            self.wake()
+        else:
+            self._wake_keyed(own)
         self.call_due()
 
     def call_due(self) -> None:
@@ -189,7 +199,10 @@ class Waiters:
         """
         if reached():
             return True
-        now, patience = self._platform.monotonic_ns, LONG_PATIENCE_S if keys else PATIENCE_S
+        now, patience = (
+            self._platform.monotonic_ns,
+            PATIENCE_S if EVERY in keys else LONG_PATIENCE_S,
+        )
         end = None if timeout_s is None else now() + timeout_s * 1e9
         bell = self._platform.raw_lock()
         bell.acquire()

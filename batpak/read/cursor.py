@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Generic, Self
 
 from batpak.arguments import count_of, is_count, require_callable, seconds_of
-from batpak.commit.waiters import Waiters
+from batpak.commit.waiters import Own, Waiters, keys_of
 from batpak.commit.worker import Worker
 from batpak.errors import BatpakError, InvalidArgument, StoreClosed
 from batpak.event import Q, StoredEvent
@@ -66,6 +66,8 @@ class Cursor(Generic[Q]):
         self._region, self._form, self._checkpoint, self._alive = region, form, checkpoint, alive
         self._bound = self._visible if bound is None else bound
         self._position = self._committed = start
+        self._own = Own()
+        self._keys = keys_of(region) | {self._own}
         self._events: Iterator[StoredEvent[Q]] | None = None  # from the position up to `_stop`
         self._stop = self._passed = start
         self._gaps = Gaps(gap_capacity)
@@ -186,7 +188,11 @@ class Cursor(Generic[Q]):
         began, rest_s = now(), idle_s
         while not self._closed:
             found = self._take(1)
-            if found or not self.is_live or not self._waiters.until(self._has_news, rest_s):
+            if (
+                found
+                or not self.is_live
+                or not self._waiters.until(self._has_news, rest_s, self._keys)
+            ):
                 return found
             if idle_s is not None:  # what has come may be of another region
                 rest_s = max(0.0, idle_s - (now() - began) / 1e9)
@@ -314,7 +320,7 @@ class Cursor(Generic[Q]):
         """End it: `follow` and its callbacks too; others get its checkpoint. Twice is harmless."""
         self._closed = True
         self._hush()
-        self._waiters.tell()
+        self._waiters.tell(self._own)
         if self._checkpoint is not None:
             self._checkpoint.release()
 

@@ -20,7 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batpak.arguments import require_callable
-from batpak.commit.waiters import Waiters, keys_of
+from batpak.commit.waiters import Own, Waiters, keys_of
 from batpak.errors import InvalidArgument, StoreClosed, UnavailableError
 from batpak.event import IndexEntry
 from batpak.index import query
@@ -128,7 +128,8 @@ class Subscription(Iterator[Notification]):
         self._table, self._fetch, self._waiters = table, fetch, waiters
         self._alive = alive  # holds the handle as well
         self._region, self._capacity, self._overflow = region, capacity, overflow
-        self._keys = keys_of(region)
+        self._own = Own()
+        self._keys = keys_of(region) | {self._own}
         self._buffer: _Buffer = _Buffer(table.bound, [])
         self._ended: tuple[EndReason, int] | None = None
         self._alone = Alone("this subscription", thread_id)
@@ -321,7 +322,7 @@ class Subscription(Iterator[Notification]):
         A subscription that was only dropped leaves nothing behind either.
         """
         self._end(EndReason.CLOSED)
-        self._waiters.tell()
+        self._waiters.tell(self._own)
 
     def _end(self, reason: EndReason) -> None:
         if self._ended is None:

@@ -223,6 +223,18 @@ def test_a_signal_handler_may_join_and_leave_at_any_line_of_the_same() -> None:
         assert not waiters.keyed
 
 
+def test_to_join_those_of_a_key_does_not_copy_them() -> None:
+    waiters, keys = Waiters(REAL), keys_of(REGIONS["room"])
+    calls = [partial(str, n) for n in range(3)]
+    waiters.join(calls[0], keys)
+    among = waiters.keyed["room"]
+    waiters.join(calls[1], keys)
+    waiters.join(calls[2], keys)
+    waiters.leave(calls[1], keys)
+    assert waiters.keyed["room"] is among
+    assert list(among) == [calls[0], calls[2]]
+
+
 def test_what_is_due_is_called_when_that_is_asked_for_once() -> None:
     waiters, called = Waiters(REAL), list[str]()
     waiters.join(partial(waiters.due.append, partial(called.append, "due")))

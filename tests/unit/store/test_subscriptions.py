@@ -34,6 +34,7 @@ from batpak import (
     Subscription,
     SubscriptionEnded,
 )
+from batpak.commit.waiters import Key
 from tests.facts import FAST, USER, Counted, Said
 
 OTHER = Coordinate("other:1", "acme")
@@ -366,6 +367,22 @@ def test_a_callback_is_told_of_the_end_too(tmp_path: Path) -> None:
         assert called == ["closed"]
         subscription.on_ready(lambda: called.append("closed already"))
     assert called == ["closed", "closed already", "store closed"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_close_wakes_its_own_sleepers_and_nobody_else(store: Store) -> None:
+    waiters, woken = store._opened.waiters, list[str]()
+    waiters.join(lambda: woken.append("who waits for everything"))
+    kind = frozenset[Key]({int(Counted.KIND)})
+    waiters.join(lambda: woken.append("who waits for the same"), kind)
+    region = Region(kinds=Counted)
+    subscription, cursor = store.subscribe_lossy(region), store.cursor_guaranteed(region)
+    receiving = Sleeper(lambda: list(subscription))
+    following = Sleeper(lambda: list(cursor.follow()))
+    subscription.close()
+    cursor.close()
+    assert (receiving.woken(), following.woken()) == ([], [])
+    assert woken == []
 
 
 def test_what_a_callback_raises_is_logged_and_the_append_is_fine(
