@@ -15,15 +15,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
+from weakref import WeakSet
 
 from batpak.append import AppendReceipt, BatchItem, Cause
 from batpak.arguments import require_some, seconds_of, timeout_of
 from batpak.commit.fence import FenceError
 from batpak.commit.ticket import R, Ticket, remember
+from batpak.commit.waiters import LONG_PATIENCE_S, PATIENCE_S
 from batpak.coordinate import Coordinate
-from batpak.errors import StoreClosed, WaitTimeout
+from batpak.errors import InvalidArgument, StoreClosed, WaitTimeout
 from batpak.event import Q, StoredEvent
 from batpak.faults import FenceState, WriteState
 from batpak.payload import EventPayload
@@ -36,7 +38,9 @@ from batpak.report import Busy, BusyReason, Frontier, Watermark
 from batpak.store import Store
 from batpak.waits import mark_of
 
-PATIENCE_S: Final = 1.0  # between two looks of a task that was not woken
+ANOTHER: Final = "one task follows a cursor; make another one for this"
+
+_awaited: Final = WeakSet[Cursor[Any]]()  # the cursors for which a task sleeps
 
 
 async def append(
@@ -219,7 +223,7 @@ async def wait_for(
                 return await asyncio.to_thread(store.wait_for, mark, at, timeout_s=rest_s)
             with suppress(TimeoutError):
                 patience_s = PATIENCE_S if rest_s is None else min(PATIENCE_S, rest_s)
-                async with asyncio.timeout(patience_s):  # `asyncio.wait_for` can lose a cancel
+                async with asyncio.timeout(patience_s):  # 3.11's `wait_for` can lose a cancel
                     await moved.wait()
         finally:
             leave()
@@ -247,13 +251,11 @@ async def follow(cursor: Cursor[Q]) -> AsyncIterator[StoredEvent[Q]]:
     event is taken from the cursor only to be given at once.
 
     Raises:
-        As the `poll` of the cursor.
+        InvalidArgument: Another task waits for the same cursor.
+        As the `poll` of the cursor otherwise.
     """
     require_some("cursor", cursor, Cursor)
-    ready = asyncio.Event()
-    cursor.on_ready(_setter(ready))
     while not cursor.closed:
-        ready.clear()
         try:
             found = cursor.poll()
         except StoreClosed:
@@ -261,9 +263,13 @@ async def follow(cursor: Cursor[Q]) -> AsyncIterator[StoredEvent[Q]]:
         if found is None:
             if not cursor.is_live:
                 return
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE_S):  # likewise
-                    await ready.wait()
+            if cursor in _awaited:
+                raise InvalidArgument("cursor", "another task waits for it", hint=ANOTHER)
+            _awaited.add(cursor)
+            try:
+                await _ready(cursor)
+            finally:
+                _awaited.discard(cursor)
         else:
             yield found
 
@@ -288,11 +294,21 @@ async def notifications(subscription: Subscription) -> AsyncIterator[Notificatio
         if found is None:
             if not subscription.is_live:
                 return
-            ready = asyncio.Event()
-            subscription.on_ready(_setter(ready))
-            await ready.wait()
+            await _ready(subscription)
         else:
             yield found
+
+
+async def _ready(feed: Cursor[Q] | Subscription) -> None:
+    """Sleep until it may have something, and leave nothing behind."""
+    ready = asyncio.Event()
+    leave = feed.on_ready(_setter(ready))
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONG_PATIENCE_S):
+                await ready.wait()
+    finally:
+        leave()
 
 
 def _longer(late: WaitTimeout, waited_s: float, state: WriteState | None = None) -> WaitTimeout:

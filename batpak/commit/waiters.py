@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final, TypeAlias, final
 
 from batpak.commit.request import Request
@@ -183,6 +184,35 @@ class Waiters:
     def _wake_keyed(self, key: Key) -> None:
         for call in list(self.keyed.get(key, ())):
             call()
+
+    def once(self, so: Callable[[], bool], call: Call, keys: frozenset[Key]) -> Call:
+        """Have a function called once when something is so; now, if it is. Not on the lane.
+
+        Whoever moved something calls it, after the lane is free. What it raises is logged.
+
+        Returns:
+            What takes it back. Twice is harmless, and so is afterwards.
+        """
+        left = {call: None}
+
+        def look() -> None:
+            self.leave(woken, keys)
+            if left and not so():
+                self.join(woken, keys)
+                if left and not so():  # in between; from here on a wake is not missed
+                    return
+                self.leave(woken, keys)
+            if left.pop(call, self) is None:
+                call()
+
+        def forget() -> None:
+            left.clear()
+            self.leave(woken, keys)
+
+        woken = partial(self.due.append, look)  # on the lane
+        woken()
+        self.call_due()
+        return forget
 
     def until(
         self,

@@ -21,6 +21,7 @@ from batpak.cache.memory import MemoryCache
 from batpak.commit.fence import FenceError
 from batpak.commit.ticket import interrupted_receipt
 from batpak.config import Durability, Limits
+from batpak.coordinate import Coordinate
 from batpak.errors import InvalidArgument, StoreClosed, VersionConflict, WaitTimeout
 from batpak.event import StoredEvent
 from batpak.faults import WriteState
@@ -353,6 +354,45 @@ def test_following_gives_each_event_once_and_ends_with_the_store(tmp_path: Path)
 
     with Store.open(tmp_path / "s", FAST) as store:
         assert asyncio.run(main()) == list(range(51))
+
+
+def test_streams_cost_no_threads_wake_for_their_own_and_leave_nothing(tmp_path: Path) -> None:
+    async def read(entity: str) -> None:
+        async for event in aio.follow(store.cursor_guaranteed(Region(entity=entity))):
+            looked.append((entity, event.sequence))  # noqa: PERF401  one at a time
+
+    async def main() -> None:
+        tasks = [asyncio.create_task(read(f"user:{n}")) for n in range(20)]
+        await asyncio.sleep(0.01)
+        assert threading.active_count() == before
+        assert (len(waiters.keyed), len(waiters.calls), len(waiters.staying)) == (40, 0, 0)
+        await aio.append(store, USER, FACT)
+        await asyncio.sleep(0.01)
+        assert looked == [("user:1", 1)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert not waiters.keyed
+
+    looked: list[tuple[str, int]] = []
+    with Store.open(tmp_path / "s", FAST) as store:
+        store.submit(Coordinate("user:x", "acme"), FACT).result()
+        waiters, before = store._opened.waiters, threading.active_count()
+        asyncio.run(main())
+
+
+def test_two_tasks_do_not_wait_for_one_cursor(tmp_path: Path) -> None:
+    async def main() -> None:
+        with store.cursor_guaranteed() as cursor:
+            first = asyncio.ensure_future(anext(aio.follow(cursor)))
+            await asyncio.sleep(0.01)
+            with pytest.raises(InvalidArgument, match="another task"):
+                await anext(aio.follow(cursor))
+            await aio.append(store, USER, FACT)
+            assert (await first).sequence == 0
+
+    with Store.open(tmp_path / "s", FAST) as store:
+        asyncio.run(main())
 
 
 async def received(feed: Subscription) -> list[int]:

@@ -357,6 +357,17 @@ def test_a_callback_is_called_once_without_the_lane_when_something_came(store: S
     assert called == [1, 2]
 
 
+def test_a_callback_that_was_taken_back_is_not_called_and_not_kept(store: Store) -> None:
+    called: list[str] = []
+    leave = store.subscribe_lossy().on_ready(lambda: called.append("taken back"))
+    assert store._opened.waiters.keyed
+    leave()
+    leave()
+    assert not store._opened.waiters.anybody
+    count(store, 1)
+    assert called == []
+
+
 def test_a_callback_is_told_of_the_end_too(tmp_path: Path) -> None:
     called: list[str] = []
     with Store.open(tmp_path / "s", FAST) as store:
