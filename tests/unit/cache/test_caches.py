@@ -402,10 +402,10 @@ def test_a_signal_handler_may_use_the_memory_that_its_thread_is_using() -> None:
         def trace(
             frame: FrameType,
             event: str,
-            _arg: object,
+            _arg: Any,  # noqa: ANN401
             left: list[int] = left,
             cache: MemoryCache = cache,
-        ) -> Callable[..., object] | None:
+        ) -> Any:  # noqa: ANN401  of the kind that `settrace` takes
             if frame.f_code not in codes:
                 return None
             if event == "line":

@@ -10,9 +10,9 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
 from functools import partial
 from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -192,10 +192,10 @@ def test_a_signal_handler_may_join_and_leave_at_any_line_of_the_same() -> None:
         def trace(
             frame: FrameType,
             event: str,
-            _arg: object,
+            _arg: Any,  # noqa: ANN401
             left: list[int] = left,
             act: Call = interrupt,
-        ) -> Callable[..., object] | None:
+        ) -> Any:  # noqa: ANN401  of the kind that `settrace` takes
             if frame.f_code not in lines.values():
                 return None
             if event == "line":
