@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from typing import Any, Final
 from uuid import UUID
 from weakref import WeakSet
@@ -39,6 +40,8 @@ from batpak.store import Store
 from batpak.waits import mark_of
 
 ANOTHER: Final = "one task follows a cursor; make another one for this"
+
+IN_A_ROW: Final = 32  # given before others have their turn
 
 _awaited: Final = WeakSet[Cursor[Any]]()  # the cursors for which a task sleeps
 
@@ -255,6 +258,7 @@ async def follow(cursor: Cursor[Q]) -> AsyncIterator[StoredEvent[Q]]:
         As the `poll` of the cursor otherwise.
     """
     require_some("cursor", cursor, Cursor)
+    given = count(1)
     while not cursor.closed:
         try:
             found = cursor.poll()
@@ -272,6 +276,20 @@ async def follow(cursor: Cursor[Q]) -> AsyncIterator[StoredEvent[Q]]:
                 _awaited.discard(cursor)
         else:
             yield found
+            await _breathe(next(given))
+
+
+async def commit(cursor: Cursor[Q]) -> None:
+    """Take what was read so far for done. See `Cursor.commit`.
+
+    With a checkpoint another thread waits for the disk: nobody uses the cursor meanwhile. If the
+    await is cancelled, the position is saved all the same.
+
+    Raises:
+        As the `commit` of the cursor.
+    """
+    require_some("cursor", cursor, Cursor)
+    await asyncio.to_thread(cursor.commit)
 
 
 async def notifications(subscription: Subscription) -> AsyncIterator[Notification]:
@@ -284,6 +302,7 @@ async def notifications(subscription: Subscription) -> AsyncIterator[Notificatio
         As `Subscription.recv` otherwise.
     """
     require_some("subscription", subscription, Subscription)
+    given = count(1)
     while True:
         try:
             found = subscription.recv(0)
@@ -297,6 +316,13 @@ async def notifications(subscription: Subscription) -> AsyncIterator[Notificatio
             await _ready(subscription)
         else:
             yield found
+            await _breathe(next(given))
+
+
+async def _breathe(given: int) -> None:
+    """Let others have the loop now and then, however much there is to give."""
+    if given % IN_A_ROW == 0:
+        await asyncio.sleep(0)
 
 
 async def _ready(feed: Cursor[Q] | Subscription) -> None:

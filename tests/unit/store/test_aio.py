@@ -136,6 +136,7 @@ def test_what_is_no_store_and_nothing_of_one_is_refused_with_its_name(tmp_path: 
             ("store", lambda wrong: aio.project(wrong, Sum(), USER.entity)),
             ("projection", lambda wrong: aio.project(store, wrong, USER.entity)),
             ("cursor", lambda wrong: first(aio.follow(wrong))),
+            ("cursor", aio.commit),
             ("subscription", lambda wrong: first(aio.notifications(wrong))),
         ):
             ask = cast("Callable[[object], Coroutine[object, object, object]]", ask)
@@ -379,6 +380,50 @@ def test_streams_cost_no_threads_wake_for_their_own_and_leave_nothing(tmp_path: 
         store.submit(Coordinate("user:x", "acme"), FACT).result()
         waiters, before = store._opened.waiters, threading.active_count()
         asyncio.run(main())
+
+
+def test_a_stream_with_much_to_give_lets_others_have_the_loop(tmp_path: Path) -> None:
+    async def main() -> None:
+        turns = [0]
+
+        async def other() -> None:
+            while True:
+                turns[0] += 1
+                await asyncio.sleep(0)
+
+        beside = asyncio.create_task(other())
+        most = 3 * aio.IN_A_ROW
+        for stream in (aio.follow(store.cursor_guaranteed()), aio.notifications(feed)):
+            turns[0] = 0
+            for _ in range(most + 1):
+                await anext(cast("AsyncIterator[object]", stream))
+            assert turns[0] == 3
+        beside.cancel()
+
+    with Store.open(tmp_path / "s", FAST) as store:
+        feed = store.subscribe_lossy()
+        store.append_batch([BatchItem(USER, FACT)] * (4 * aio.IN_A_ROW))
+        asyncio.run(main())
+
+
+def test_a_task_saves_its_place_and_the_loop_waits_for_no_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        with store.cursor_guaranteed(checkpoint_id="mine") as cursor:
+            async for event in aio.follow(cursor):
+                await aio.commit(cursor)
+                if event.sequence == 1:
+                    break
+            assert (cursor.committed, cursor.is_committed) == (2, True)
+
+    with Store.open(tmp_path / "s", FAST) as store:
+        store.append_batch([BatchItem(USER, FACT)] * 3)
+        threads = syncing_threads(store, monkeypatch)
+        asyncio.run(main())
+        assert [one.position for one in store.cursor_checkpoints()] == [2]
+        assert threads
+        assert threading.get_ident() not in threads
 
 
 def test_two_tasks_do_not_wait_for_one_cursor(tmp_path: Path) -> None:
