@@ -15,15 +15,18 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from itertools import count
+from typing import Any, Final
 from uuid import UUID
+from weakref import WeakSet
 
 from batpak.append import AppendReceipt, BatchItem, Cause
 from batpak.arguments import require_some, seconds_of, timeout_of
 from batpak.commit.fence import FenceError
 from batpak.commit.ticket import R, Ticket, remember
+from batpak.commit.waiters import LONG_PATIENCE_S, PATIENCE_S
 from batpak.coordinate import Coordinate
-from batpak.errors import StoreClosed, WaitTimeout
+from batpak.errors import InvalidArgument, StoreClosed, WaitTimeout
 from batpak.event import Q, StoredEvent
 from batpak.faults import FenceState, WriteState
 from batpak.payload import EventPayload
@@ -36,7 +39,11 @@ from batpak.report import Busy, BusyReason, Frontier, Watermark
 from batpak.store import Store
 from batpak.waits import mark_of
 
-PATIENCE_S: Final = 1.0  # between two looks of a task that was not woken
+ANOTHER: Final = "one task follows a cursor; make another one for this"
+
+IN_A_ROW: Final = 32  # given before others have their turn
+
+_awaited: Final = WeakSet[Cursor[Any]]()  # the cursors for which a task sleeps
 
 
 async def append(
@@ -219,7 +226,8 @@ async def wait_for(
                 return await asyncio.to_thread(store.wait_for, mark, at, timeout_s=rest_s)
             with suppress(TimeoutError):
                 patience_s = PATIENCE_S if rest_s is None else min(PATIENCE_S, rest_s)
-                await asyncio.wait_for(moved.wait(), patience_s)
+                async with asyncio.timeout(patience_s):  # 3.11's `wait_for` can lose a cancel
+                    await moved.wait()
         finally:
             leave()
 
@@ -246,13 +254,12 @@ async def follow(cursor: Cursor[Q]) -> AsyncIterator[StoredEvent[Q]]:
     event is taken from the cursor only to be given at once.
 
     Raises:
-        As the `poll` of the cursor.
+        InvalidArgument: Another task waits for the same cursor.
+        As the `poll` of the cursor otherwise.
     """
     require_some("cursor", cursor, Cursor)
-    ready = asyncio.Event()
-    cursor.on_ready(_setter(ready))
+    given = count(1)
     while not cursor.closed:
-        ready.clear()
         try:
             found = cursor.poll()
         except StoreClosed:
@@ -260,10 +267,29 @@ async def follow(cursor: Cursor[Q]) -> AsyncIterator[StoredEvent[Q]]:
         if found is None:
             if not cursor.is_live:
                 return
-            with suppress(TimeoutError):
-                await asyncio.wait_for(ready.wait(), PATIENCE_S)
+            if cursor in _awaited:
+                raise InvalidArgument("cursor", "another task waits for it", hint=ANOTHER)
+            _awaited.add(cursor)
+            try:
+                await _ready(cursor)
+            finally:
+                _awaited.discard(cursor)
         else:
             yield found
+            await _breathe(next(given))
+
+
+async def commit(cursor: Cursor[Q]) -> None:
+    """Take what was read so far for done. See `Cursor.commit`.
+
+    With a checkpoint another thread waits for the disk: nobody uses the cursor meanwhile. If the
+    await is cancelled, the position is saved all the same.
+
+    Raises:
+        As the `commit` of the cursor.
+    """
+    require_some("cursor", cursor, Cursor)
+    await asyncio.to_thread(cursor.commit)
 
 
 async def notifications(subscription: Subscription) -> AsyncIterator[Notification]:
@@ -276,6 +302,7 @@ async def notifications(subscription: Subscription) -> AsyncIterator[Notificatio
         As `Subscription.recv` otherwise.
     """
     require_some("subscription", subscription, Subscription)
+    given = count(1)
     while True:
         try:
             found = subscription.recv(0)
@@ -286,11 +313,28 @@ async def notifications(subscription: Subscription) -> AsyncIterator[Notificatio
         if found is None:
             if not subscription.is_live:
                 return
-            ready = asyncio.Event()
-            subscription.on_ready(_setter(ready))
-            await ready.wait()
+            await _ready(subscription)
         else:
             yield found
+            await _breathe(next(given))
+
+
+async def _breathe(given: int) -> None:
+    """Let others have the loop now and then, however much there is to give."""
+    if given % IN_A_ROW == 0:
+        await asyncio.sleep(0)
+
+
+async def _ready(feed: Cursor[Q] | Subscription) -> None:
+    """Sleep until it may have something, and leave nothing behind."""
+    ready = asyncio.Event()
+    leave = feed.on_ready(_setter(ready))
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONG_PATIENCE_S):
+                await ready.wait()
+    finally:
+        leave()
 
 
 def _longer(late: WaitTimeout, waited_s: float, state: WriteState | None = None) -> WaitTimeout:

@@ -1,29 +1,36 @@
 """Meaning: what a cached state depends on besides the log, as a digest that changes with it.
 
     shapes    of the payload classes that it is folded from, former versions included, and its own
-    code      of the functions that fold it, and of what those call by name
+    code      of the functions that fold it, and of what those call by name; what is bound to them,
+              as defaults and in closures
 
-A digest that changes needlessly, as with another version of Python, costs one replay. What no
-digest sees is said in words: a `VERSION` that goes up.
+A digest that changes needlessly, as with another version of Python, costs one replay. What is bound
+and cannot be digested is `Unclear`: no state is kept then. What no digest sees is said in words: a
+`VERSION` that goes up.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from enum import Enum
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Final, cast
 
 import msgspec
 
-from batpak import registry
+from batpak import codec, registry
 from batpak.digest import joined_hash
 from batpak.ids import framed
 
 _PLAIN: Final = (bool, int, float, complex, str, bytes, Decimal, type(None), type(...))
 _METHODS: Final = (FunctionType, staticmethod, classmethod, property)
+
+
+class Unclear(Exception):
+    """Something that a state depends on has no digest: it may mean anything."""
 
 
 def digest_of(parts: Iterable[str]) -> str:
@@ -82,6 +89,9 @@ def code(*owners: object) -> Iterator[str]:
     """The code of functions, methods and classes, and of what they call by name.
 
     What they reach in other ways, as through an attribute or a variable, is not seen.
+
+    Raises:
+        Unclear: What is bound to one of them has no stored form.
     """
     seen: set[object] = set()
     for owner in owners:
@@ -101,6 +111,13 @@ def _code(owner: object, seen: set[object]) -> Iterator[str]:
         yield from _text(owner.__code__)
         for name in _names(owner.__code__):
             yield from _global(owner.__globals__.get(name), seen)
+        yield from _bound(owner.__defaults__ or (), seen)
+        for name, value in sorted((owner.__kwdefaults__ or {}).items()):
+            yield name
+            yield from _bound((value,), seen)
+        for cell in owner.__closure__ or ():
+            with suppress(ValueError):  # nothing is in it yet
+                yield from _bound((cell.cell_contents,), seen)
     elif isinstance(owner, type):
         for base in reversed(owner.__mro__):
             if not _is_of_a_library(base.__module__):
@@ -115,6 +132,23 @@ def _global(value: object, seen: set[object]) -> Iterator[str]:
         yield from _code(value, seen)
     elif isinstance(value, _PLAIN):
         yield repr(value)
+
+
+def _bound(values: Iterable[object], seen: set[object]) -> Iterator[str]:
+    """What is bound to a function, and so belongs to its code."""
+    for value in values:
+        yield type(value).__qualname__
+        if isinstance(value, FunctionType | MethodType | type):
+            yield from _code(value, seen)
+        elif isinstance(value, ModuleType):
+            yield value.__name__
+        elif isinstance(value, _PLAIN):
+            yield repr(value)
+        else:
+            try:
+                yield codec.encode(value).hex()
+            except (TypeError, ValueError, OverflowError, RecursionError) as error:
+                raise Unclear(type(value).__qualname__) from error
 
 
 def _names(of: CodeType) -> Iterator[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 from typing import final
 
 from batpak.arguments import is_count, require, text_of
 from batpak.cache.row import CachedState
 from batpak.errors import InvalidArgument
-from batpak.platform import REAL
 
 
 @final
@@ -26,8 +26,7 @@ class MemoryCache:
         if not is_count(max_entries) or not max_entries:
             raise InvalidArgument("max_entries", "must be 1 or more")
         self._most = max_entries
-        self._rows: OrderedDict[str, CachedState] = OrderedDict()
-        self._lock = REAL.raw_lock()
+        self._rows: OrderedDict[str, CachedState] = OrderedDict()  # changed by single steps only
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -35,30 +34,27 @@ class MemoryCache:
     def get(self, key: str, /) -> CachedState | None:
         """What is kept under a key."""
         text_of("key", key)
-        with self._lock:
-            row = self._rows.get(key)
-            if row is not None:
-                self._rows.move_to_end(key)
-            return row
+        row = self._rows.get(key)
+        with suppress(KeyError):  # it is not there, or not any more
+            self._rows.move_to_end(key)
+        return row
 
     def put(self, key: str, row: CachedState, /) -> None:
         """Keep a state; if there are too many, forget the one that nobody asked for longest."""
         text_of("key", key)
         require("row", row, CachedState)
-        with self._lock:
-            self._rows[key] = row
-            self._rows.move_to_end(key)
-            if len(self._rows) > self._most:
-                self._rows.popitem(last=False)
+        rows = self._rows
+        rows[key] = row
+        with suppress(KeyError):  # likewise
+            rows.move_to_end(key)
+            while len(rows) > self._most:
+                rows.popitem(last=False)
 
     def delete(self, prefix: str, /) -> int:
         """Forget every key that begins so."""
         text_of("prefix", prefix)
-        with self._lock:
-            found = [key for key in self._rows if key.startswith(prefix)]
-            for key in found:
-                del self._rows[key]
-            return len(found)
+        found = [key for key in list(self._rows) if key.startswith(prefix)]
+        return sum(self._rows.pop(key, None) is not None for key in found)
 
     def sync(self) -> None:
         """Nothing happens: memory does not outlive a process."""

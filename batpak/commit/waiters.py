@@ -8,6 +8,9 @@ Who sleeps for a part of the log gives keys, and is found under them: a publicat
 keys of its events and never goes through those who sleep for something else. An event of a region
 has one key of the region at least; what else the region asks is asked after the wake. Nothing is
 swallowed here: a wake takes nobody off the list, and an interrupted publication is published again.
+
+Nothing here is locked, so that a signal handler may append wherever it finds its thread. Each list
+is a dict that is changed by single steps.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final, TypeAlias
+from functools import partial
+from typing import Final, TypeAlias, final
 
 from batpak.commit.request import Request
 from batpak.commit.unit import Call, Unit
@@ -26,14 +30,21 @@ PATIENCE_S: Final = 1.0  # between two looks of somebody who was not woken
 LONG_PATIENCE_S: Final = 30.0  # likewise, of those with keys, for whom a look may be long
 EVENTS_MAX: Final = 64  # published at once, whose keys are looked up; of more, everybody is told
 
-Key: TypeAlias = int | str | tuple[str]
+
+@final
+class Own:
+    """A key under which one feed is found by itself, and by no event."""
+
+
+Key: TypeAlias = int | str | tuple[str, ...] | Own
 """A kind, the prefix of an entity, or a scope in a tuple of its own."""
 
-ANY: Final[frozenset[Key]] = frozenset()  # of who wants to know of everything
+EVERY: Final[Key] = ()
+ANY: Final[frozenset[Key]] = frozenset({EVERY})  # of who wants to know of everything
 
 
 def keys_of(region: Region) -> frozenset[Key]:
-    """Keys of which each event of a region has one; none: it may be any event."""
+    """Keys of which each event of a region has one."""
     if region.entity is not None:
         return frozenset({region.entity})
     if region.kinds.kinds is not None:
@@ -51,12 +62,11 @@ class Waiters:
 
     def __init__(self, platform: Platform, *, grows: bool = True) -> None:
         self._platform, self.grows = platform, grows
-        self._joining = platform.raw_lock()  # never taken by who wakes: that may be the lane
-        self.calls: deque[Call] = deque()
+        self.calls: dict[Call, None] = {}
         """Of those who want to know of everything. The lane looks before it calls anything here."""
-        self.staying: deque[Call] = deque()
+        self.staying: dict[Call, None] = {}
         """Of those who want to know of everything, each time, until they leave."""
-        self.keyed: dict[Key, tuple[Call, ...]] = {}
+        self.keyed: dict[Key, dict[Call, None]] = {}
         """Of the others, under each of their keys."""
         self.due: deque[Call] = deque()
         """What is to be called when the lane is free, put there by those who were woken."""
@@ -70,43 +80,52 @@ class Waiters:
         """Have a function called by the next wake, on the thread that moved something.
 
         The lane is held then: it may do no more than wake somebody, or put something among what
-        is `due`. It may not raise. With keys it is called by every wake, until it leaves.
+        is `due`. It may not raise. With keys it may be called by every wake, until it leaves; after
+        a call it joins again if it still sleeps, which is harmless if it was never taken off.
 
         Args:
             call: The function.
-            keys: It is enough to be told of events that have one of them. None: of everything.
+            keys: It is enough to be told of events that have one of them.
         """
-        if not keys:
-            self.calls.append(call)
-            return
         keyed = self.keyed
-        with self._joining:
-            for key in keys:
-                keyed[key] = (*keyed.get(key, ()), call)
+        for key in keys:
+            if key == EVERY:
+                self.calls[call] = None
+                continue
+            while True:
+                calls = keyed.setdefault(key, {})
+                calls[call] = None
+                if keyed.get(key) is calls:  # else who left last has taken them away
+                    break
 
     def leave(self, call: Call, keys: frozenset[Key] = ANY) -> None:
         """Take a function back. Twice is harmless."""
-        if not keys:
-            with suppress(ValueError):
-                self.calls.remove(call)
-            return
         keyed = self.keyed
-        with self._joining:
-            for key in keys:
-                rest = tuple(one for one in keyed.get(key, ()) if one is not call)
-                if rest:
-                    keyed[key] = rest
-                else:
-                    keyed.pop(key, None)
+        for key in keys:
+            if key == EVERY:
+                self.calls.pop(call, None)
+                continue
+            calls = keyed.get(key)
+            if calls is not None:
+                calls.pop(call, None)
+                if not calls:
+                    self._drop(key)
+
+    def _drop(self, key: Key) -> None:
+        """Forget a key that nobody sleeps under. Who came meanwhile is woken, and comes again."""
+        late = list(self.keyed.pop(key, ()))
+        for call in late:
+            call()
+        if late:
+            self.call_due()
 
     def stay(self, call: Call) -> None:
         """Have a function called by each wake until it goes. As `join` otherwise."""
-        self.staying.append(call)
+        self.staying[call] = None
 
     def go(self, call: Call) -> None:
         """Take back a function that has stayed."""
-        with suppress(ValueError):
-            self.staying.remove(call)
+        self.staying.pop(call, None)
 
     def wake(self) -> None:
         """Call everybody who has joined until now, or stays."""
@@ -142,9 +161,12 @@ class Waiters:
                 self._wake_keyed(prefix)
             at = entity.find(":", at + 1)
 
-    def tell(self) -> None:
-        """Wake everybody, and call what is due then. Not on the lane."""
-        self.wake()
+    def tell(self, own: Own | None = None) -> None:
+        """Wake everybody, or one feed alone, and call what is due then. Not on the lane."""
+        if own is None:
+            self.wake()
+        else:
+            self._wake_keyed(own)
         self.call_due()
 
     def call_due(self) -> None:
@@ -152,19 +174,45 @@ class Waiters:
         Unit((), 0, callbacks=self.due).call()
 
     def _wake_unkeyed(self) -> None:
-        for stayer in self.staying.copy():
+        for stayer in list(self.staying):
             stayer()
         calls = self.calls
-        for _ in range(len(calls)):
-            try:
-                call = calls.popleft()
-            except IndexError:  # another thread has called the last one
-                return
-            call()
+        for call in list(calls):
+            if calls.pop(call, self) is None:  # else another thread has called it
+                call()
 
     def _wake_keyed(self, key: Key) -> None:
-        for call in self.keyed.get(key, ()):
+        for call in list(self.keyed.get(key, ())):
             call()
+
+    def once(self, so: Callable[[], bool], call: Call, keys: frozenset[Key]) -> Call:
+        """Have a function called once when something is so; now, if it is. Not on the lane.
+
+        Whoever moved something calls it, after the lane is free. What it raises is logged.
+
+        Returns:
+            What takes it back. Twice is harmless, and so is afterwards.
+        """
+        left = {call: None}
+
+        def look() -> None:
+            self.leave(woken, keys)
+            if left and not so():
+                self.join(woken, keys)
+                if left and not so():  # in between; from here on a wake is not missed
+                    return
+                self.leave(woken, keys)
+            if left.pop(call, self) is None:
+                call()
+
+        def forget() -> None:
+            left.clear()
+            self.leave(woken, keys)
+
+        woken = partial(self.due.append, look)  # on the lane
+        woken()
+        self.call_due()
+        return forget
 
     def until(
         self,
@@ -181,7 +229,10 @@ class Waiters:
         """
         if reached():
             return True
-        now, patience = self._platform.monotonic_ns, LONG_PATIENCE_S if keys else PATIENCE_S
+        now, patience = (
+            self._platform.monotonic_ns,
+            PATIENCE_S if EVERY in keys else LONG_PATIENCE_S,
+        )
         end = None if timeout_s is None else now() + timeout_s * 1e9
         bell = self._platform.raw_lock()
         bell.acquire()

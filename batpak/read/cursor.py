@@ -13,8 +13,7 @@ from types import TracebackType
 from typing import Generic, Self
 
 from batpak.arguments import count_of, is_count, require_callable, seconds_of
-from batpak.commit.waiters import Waiters
-from batpak.commit.worker import Worker
+from batpak.commit.waiters import Own, Waiters, keys_of
 from batpak.errors import BatpakError, InvalidArgument, StoreClosed
 from batpak.event import Q, StoredEvent
 from batpak.index import query
@@ -66,11 +65,12 @@ class Cursor(Generic[Q]):
         self._region, self._form, self._checkpoint, self._alive = region, form, checkpoint, alive
         self._bound = self._visible if bound is None else bound
         self._position = self._committed = start
+        self._own = Own()
+        self._keys = keys_of(region) | {self._own}
         self._events: Iterator[StoredEvent[Q]] | None = None  # from the position up to `_stop`
         self._stop = self._passed = start
         self._gaps = Gaps(gap_capacity)
         self._alone = Alone("this cursor", platform.thread_id)
-        self._teller: Worker | None = None
         self._closed = False
 
     # ------------------------------------------------------------------------------- how it stands
@@ -186,7 +186,11 @@ class Cursor(Generic[Q]):
         began, rest_s = now(), idle_s
         while not self._closed:
             found = self._take(1)
-            if found or not self.is_live or not self._waiters.until(self._has_news, rest_s):
+            if (
+                found
+                or not self.is_live
+                or not self._waiters.until(self._has_news, rest_s, self._keys)
+            ):
                 return found
             if idle_s is not None:  # what has come may be of another region
                 rest_s = max(0.0, idle_s - (now() - began) / 1e9)
@@ -281,40 +285,32 @@ class Cursor(Generic[Q]):
 
     # ---------------------------------------------------------------------------------------- ends
 
-    def on_ready(self, call: Callable[[], None]) -> None:
-        """Have a function called whenever there may be something to poll, and at the end of all.
+    def on_ready(self, callback: Callable[[], None]) -> Callable[[], object]:
+        """Have a function called once when there may be something to poll; now, if there may be.
 
-        A thread of its own calls it, at once if there is something now; never inside a commit, so
-        it may use the store. The last call is when the store closes. What it raises is logged.
-        `close` ends it.
+        As `Subscription.on_ready`: whoever published calls it, after the lane is free, and it may
+        use the store. The end of the cursor or of the store counts as something. What it raises is
+        logged.
+
+        Returns:
+            What takes it back, called or not.
+
+        Raises:
+            InvalidArgument: It cannot be called.
         """
-        require_callable("call", call)
-        self._open()
-        self._hush()
+        require_callable("callback", callback)
+        return self._waiters.once(self._may_have, callback, self._keys)
 
-        def tell() -> None:
-            ended = self._fetch.closed
-            if ended or self._bound() > self._position:
-                call()
-            if ended:
-                self._hush()
-
-        self._teller = teller = Worker(self._platform, "batpak-cursor", tell)
-        teller.wake()  # before anybody else may: there is to be one thread
-        self._waiters.stay(teller.wake)
-        teller.wake()
-
-    def _hush(self) -> None:
-        teller, self._teller = self._teller, None
-        if teller is not None:
-            self._waiters.go(teller.wake)
-            teller.stop(0)
+    def _may_have(self) -> bool:
+        try:
+            return self._has_news()
+        except BatpakError:  # `poll` says which
+            return True
 
     def close(self) -> None:
         """End it: `follow` and its callbacks too; others get its checkpoint. Twice is harmless."""
         self._closed = True
-        self._hush()
-        self._waiters.tell()
+        self._waiters.tell(self._own)
         if self._checkpoint is not None:
             self._checkpoint.release()
 

@@ -7,8 +7,9 @@ before that one too. Otherwise, and whenever there is trouble, all events are fo
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from types import MemberDescriptorType
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -37,6 +38,14 @@ class _Kept(Struct, Generic[S]):
     state: S
 
 
+class _Meaning(NamedTuple):
+    """What a class of projections says of its states."""
+
+    prefix: str  # of their keys
+    decode: Callable[[bytes], Any] | None  # None: they are not kept
+    slots: Sequence[MemberDescriptorType]  # where its instances have attributes beside their dict
+
+
 class Projector:
     """Folds what one handle reads. Safe to share between threads."""
 
@@ -50,7 +59,7 @@ class Projector:
     ) -> None:
         self._fetch, self._table, self._states = fetch, table, states
         self._store_id, self._wall_ns = store_id, wall_ns
-        self._known: dict[type, tuple[str, Callable[[bytes], Any]]] = {}
+        self._known: dict[type, _Meaning] = {}
 
     def project(
         self,
@@ -179,8 +188,14 @@ class Projector:
             if projection.STATE is None:
                 return None
             known = self._known[cls] = self._meaning(projection, projection.STATE)
-        prefix, decode = known
-        own = vars(projection)
+        prefix, decode, slots = known
+        if decode is None:
+            return None
+        own = vars(projection) | {
+            slot.__name__: slot.__get__(projection)
+            for slot in slots
+            if hasattr(projection, slot.__name__)
+        }
         if own:
             try:
                 data = codec.encode(own)
@@ -189,24 +204,33 @@ class Projector:
             prefix = f"{prefix}{meaning.digest_of((data.hex(),))}/"
         return prefix + identity(source), decode
 
-    def _meaning(
-        self, projection: Fold[S, Q], state: type[Struct]
-    ) -> tuple[str, Callable[[bytes], Any]]:
+    def _meaning(self, projection: Fold[S, Q], state: type[Struct]) -> _Meaning:
         """How the keys of a projection begin, and what reads its states back."""
-        kinds = projection.KINDS or registry.kinds()
-        digest = meaning.digest_of(
-            (
-                "batpak/projection/1",
-                str(projection.VERSION),
-                repr(projection.FORM),
-                *map(str, sorted(projection.KINDS)),
-                *meaning.shapes(kinds),
-                *meaning.shape(state),
-                *meaning.code(type(projection)),
+        name, kinds = projection.NAME, projection.KINDS or registry.kinds()
+        try:
+            decode = codec.decoder(state).decode
+            digest = meaning.digest_of(
+                (
+                    "batpak/projection/1",
+                    str(projection.VERSION),
+                    repr(projection.FORM),
+                    *map(str, sorted(projection.KINDS)),
+                    *meaning.shapes(kinds),
+                    *meaning.shape(state),
+                    *meaning.code(type(projection)),
+                )
             )
-        )
-        name = projection.NAME
-        return f"{self._store_id}/{len(name)}:{name}/{digest}/", codec.decoder(state).decode
+        except (TypeError, NameError, meaning.Unclear) as error:  # as of a type that nothing reads
+            what = type(error).__name__
+            log.warning("states of %s are not kept: %s: %s", name, what, error)
+            return _Meaning("", None, ())
+        slots = [
+            member
+            for base in type(projection).__mro__
+            for member in vars(base).values()
+            if isinstance(member, MemberDescriptorType)
+        ]
+        return _Meaning(f"{self._store_id}/{len(name)}:{name}/{digest}/", decode, slots)
 
     def _usable(self, key: str, decode: Callable[[bytes], S], bound: int) -> _Kept[S] | None:
         """What is kept under a key, if it is of this log and not ahead of it."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from functools import partial
 from itertools import count, islice
 from types import TracebackType
 from typing import Final, Self, final
@@ -20,8 +19,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batpak.arguments import require_callable
-from batpak.commit.waiters import Waiters, keys_of
-from batpak.errors import InvalidArgument, StoreClosed, UnavailableError
+from batpak.commit.waiters import Own, Waiters, keys_of
+from batpak.errors import BatpakError, InvalidArgument, StoreClosed, UnavailableError
 from batpak.event import IndexEntry
 from batpak.index import query
 from batpak.index.table import Table
@@ -128,7 +127,8 @@ class Subscription(Iterator[Notification]):
         self._table, self._fetch, self._waiters = table, fetch, waiters
         self._alive = alive  # holds the handle as well
         self._region, self._capacity, self._overflow = region, capacity, overflow
-        self._keys = keys_of(region)
+        self._own = Own()
+        self._keys = keys_of(region) | {self._own}
         self._buffer: _Buffer = _Buffer(table.bound, [])
         self._ended: tuple[EndReason, int] | None = None
         self._alone = Alone("this subscription", thread_id)
@@ -276,41 +276,30 @@ class Subscription(Iterator[Notification]):
         except StoreClosed:  # a file that nobody has asked before
             return 0
 
-    def on_ready(self, callback: Callable[[], None]) -> None:
+    def on_ready(self, callback: Callable[[], None]) -> Callable[[], object]:
         """Have a function called once when `recv` has an answer, at once if it has one already.
 
         It is called by whichever thread has published the event, after that has let go of the
         lane, and may use the store. It is for event loops, and should do no more than wake one:
         an append waits for it. What it raises is logged.
 
+        Returns:
+            What takes it back, called or not.
+
         Raises:
             InvalidArgument: It cannot be called.
         """
         require_callable("callback", callback)
-        waiters, keys, left = self._waiters, self._keys, [callback]
-
-        def look() -> None:
-            waiters.leave(woken, keys)
-            if left and not self._has_answer():
-                waiters.join(woken, keys)
-                if not self._has_answer():  # in between; from here on a wake is not missed
-                    return
-                waiters.leave(woken, keys)
-            if left:
-                left.pop()()
-
-        woken = partial(waiters.due.append, look)  # on the lane
-        woken()
-        waiters.call_due()
+        return self._waiters.once(self._has_answer, callback, self._keys)
 
     def _has_answer(self) -> bool:
+        try:
+            self._alive()
+        except BatpakError:  # that is one
+            return True
         buffer = self._buffer
         return bool(
-            self._ended is not None
-            or self._fetch.closed
-            or buffer.held
-            or buffer.is_over
-            or self._unseen(buffer)
+            self._ended is not None or buffer.held or buffer.is_over or self._unseen(buffer)
         )
 
     # ------------------------------------------------------------------------------------- end
@@ -321,7 +310,7 @@ class Subscription(Iterator[Notification]):
         A subscription that was only dropped leaves nothing behind either.
         """
         self._end(EndReason.CLOSED)
-        self._waiters.tell()
+        self._waiters.tell(self._own)
 
     def _end(self, reason: EndReason) -> None:
         if self._ended is None:

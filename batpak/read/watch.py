@@ -12,7 +12,7 @@ from typing import Final, Generic, Self, final
 
 from batpak.arguments import timeout_of
 from batpak.commit.applier import Applier
-from batpak.commit.waiters import Waiters
+from batpak.commit.waiters import EVERY, Own, Waiters
 from batpak.errors import InvalidArgument, StoreClosed
 from batpak.index.table import Table
 from batpak.override import override
@@ -48,6 +48,7 @@ class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
         self._fetch, self._table, self._waiters = fetch, table, waiters
         self._now: Final = platform.monotonic_ns
         self._alone = Alone("this watcher", platform.thread_id)
+        self._own = Own()
         self._generation = since
         self._looked = 0
         self._given = 0  # how far what was given goes
@@ -92,7 +93,7 @@ class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
             if end is None and not self._waiters.grows:
                 raise InvalidArgument("timeout_s", "None would be for ever: this handle only reads")
             rest = None if end is None else max(0.0, (end - self._now()) / 1e9)
-            if not self._waiters.until(self._has_moved, rest):
+            if not self._waiters.until(self._has_moved, rest, frozenset({EVERY, self._own})):
                 return None
         return None
 
@@ -108,7 +109,7 @@ class ProjectionWatcher(Iterator[Projected[S]], Generic[S]):
         self._closed = True
         if self._applier is not None:
             self._applier.close()
-        self._waiters.tell()
+        self._waiters.tell(self._own)
 
     @override
     def __iter__(self) -> Self:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import errno
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -389,3 +391,40 @@ def test_a_state_is_a_fresh_object_each_time() -> None:
     assert other is not None
     assert one[1] == other[1]
     assert one[1] is not other[1]
+
+
+def test_a_signal_handler_may_use_the_memory_that_its_thread_is_using() -> None:
+    """Each line is interrupted by a use of the same cache; no lock is taken."""
+    codes = {getattr(MemoryCache, name).__code__ for name in ("get", "put", "delete")}
+    for turn in range(1, 25):
+        cache, left = MemoryCache(2), [turn]
+
+        def trace(
+            frame: FrameType,
+            event: str,
+            _arg: Any,  # noqa: ANN401
+            left: list[int] = left,
+            cache: MemoryCache = cache,
+        ) -> Any:  # noqa: ANN401  of the kind that `settrace` takes
+            if frame.f_code not in codes:
+                return None
+            if event == "line":
+                left[0] -= 1
+                if left[0] == 0:
+                    sys.settrace(None)
+                    cache.put("c", row())
+                    cache.delete("a")
+                    cache.put("d", row())
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            cache.put("a", row())
+            cache.put("b", row())
+            cache.get("a")
+            cache.delete("b")
+        finally:
+            sys.settrace(before)
+        assert len(cache) <= 2
+        assert cache.get("b") is None

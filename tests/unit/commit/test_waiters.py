@@ -7,15 +7,18 @@ is not found under the keys of an event that it waits for.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from functools import partial
+from types import FrameType
+from typing import Any
 
 import pytest
 
 from batpak import wire
 from batpak.commit.request import Request
-from batpak.commit.unit import Unit
+from batpak.commit.unit import Call, Unit
 from batpak.commit.waiters import EVENTS_MAX, Waiters, keys_of
 from batpak.coordinate import Coordinate
 from batpak.payload import EventPayload
@@ -170,6 +173,66 @@ def test_who_has_left_is_called_under_none_of_its_keys() -> None:
     assert set(called) == {"stays"}
     waiters.leave(stays, keys)
     assert not waiters.keyed
+
+
+def test_a_signal_handler_may_join_and_leave_at_any_line_of_the_same() -> None:
+    """Each line of `join` and `leave` is interrupted by both; no lock is taken, and nobody lost."""
+    keys = keys_of(REGIONS["said or counted"])
+    lines = {name: getattr(Waiters, name).__code__ for name in ("join", "leave", "_drop")}
+    for turn in range(1, 40):
+        waiters, called, left = Waiters(REAL), list[str](), [turn]
+        stays, other = partial(called.append, "stays"), partial(called.append, "other")
+
+        def interrupt(waiters: Waiters = waiters, other: Call = other, stays: Call = stays) -> None:
+            waiters.join(other, keys)
+            waiters.join(stays, keys)
+            waiters.leave(other, keys)
+            waiters.wake()
+
+        def trace(
+            frame: FrameType,
+            event: str,
+            _arg: Any,  # noqa: ANN401
+            left: list[int] = left,
+            act: Call = interrupt,
+        ) -> Any:  # noqa: ANN401  of the kind that `settrace` takes
+            if frame.f_code not in lines.values():
+                return None
+            if event == "line":
+                left[0] -= 1
+                if left[0] == 0:
+                    sys.settrace(None)
+                    act()
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            mine = partial(called.append, "mine")
+            waiters.join(mine, keys)
+            waiters.leave(mine, keys)
+        finally:
+            sys.settrace(before)
+        if left[0] <= 0:  # it was interrupted
+            waiters.wake()
+            assert called.count("stays") > 1
+            called.clear()
+        waiters.leave(stays, keys)
+        waiters.wake()
+        assert not called
+        assert not waiters.keyed
+
+
+def test_to_join_those_of_a_key_does_not_copy_them() -> None:
+    waiters, keys = Waiters(REAL), keys_of(REGIONS["room"])
+    calls = [partial(str, n) for n in range(3)]
+    waiters.join(calls[0], keys)
+    among = waiters.keyed["room"]
+    waiters.join(calls[1], keys)
+    waiters.join(calls[2], keys)
+    waiters.leave(calls[1], keys)
+    assert waiters.keyed["room"] is among
+    assert list(among) == [calls[0], calls[2]]
 
 
 def test_what_is_due_is_called_when_that_is_asked_for_once() -> None:

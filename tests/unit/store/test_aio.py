@@ -21,6 +21,7 @@ from batpak.cache.memory import MemoryCache
 from batpak.commit.fence import FenceError
 from batpak.commit.ticket import interrupted_receipt
 from batpak.config import Durability, Limits
+from batpak.coordinate import Coordinate
 from batpak.errors import InvalidArgument, StoreClosed, VersionConflict, WaitTimeout
 from batpak.event import StoredEvent
 from batpak.faults import WriteState
@@ -135,6 +136,7 @@ def test_what_is_no_store_and_nothing_of_one_is_refused_with_its_name(tmp_path: 
             ("store", lambda wrong: aio.project(wrong, Sum(), USER.entity)),
             ("projection", lambda wrong: aio.project(store, wrong, USER.entity)),
             ("cursor", lambda wrong: first(aio.follow(wrong))),
+            ("cursor", aio.commit),
             ("subscription", lambda wrong: first(aio.notifications(wrong))),
         ):
             ask = cast("Callable[[object], Coroutine[object, object, object]]", ask)
@@ -294,6 +296,37 @@ def test_a_wait_ends_with_the_store_and_one_that_is_cancelled_leaves_nothing(
         asyncio.run(main())
 
 
+async def followed(store: Store) -> None:
+    with store.cursor_guaranteed(Region(entity="nobody")) as cursor:
+        async for _ in aio.follow(cursor):
+            pass
+
+
+async def waited(store: Store) -> None:
+    await aio.wait_for(store, Watermark.VISIBLE, 1_000_000)
+
+
+@pytest.mark.parametrize("ask", [followed, waited])
+def test_a_cancel_that_comes_with_a_wake_is_not_lost(
+    tmp_path: Path, ask: Callable[[Store], Coroutine[object, object, None]]
+) -> None:
+    async def main() -> None:
+        for rounds in range(6):
+            task = asyncio.ensure_future(ask(store))
+            await asyncio.sleep(0.01)
+            await asyncio.to_thread(store.append, USER, FACT)
+            store._opened.waiters.tell()  # the wake is in the queue of the loop
+            for _ in range(rounds):
+                await asyncio.sleep(0)
+            task.cancel()
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert task.cancelled()
+
+    with Store.open(tmp_path / "s", FAST) as store:
+        asyncio.run(main())
+
+
 def test_following_gives_each_event_once_and_ends_with_the_store(tmp_path: Path) -> None:
     async def main() -> list[int]:
         seen: list[int] = []
@@ -322,6 +355,89 @@ def test_following_gives_each_event_once_and_ends_with_the_store(tmp_path: Path)
 
     with Store.open(tmp_path / "s", FAST) as store:
         assert asyncio.run(main()) == list(range(51))
+
+
+def test_streams_cost_no_threads_wake_for_their_own_and_leave_nothing(tmp_path: Path) -> None:
+    async def read(entity: str) -> None:
+        async for event in aio.follow(store.cursor_guaranteed(Region(entity=entity))):
+            looked.append((entity, event.sequence))  # noqa: PERF401  one at a time
+
+    async def main() -> None:
+        tasks = [asyncio.create_task(read(f"user:{n}")) for n in range(20)]
+        await asyncio.sleep(0.01)
+        assert threading.active_count() == before
+        assert (len(waiters.keyed), len(waiters.calls), len(waiters.staying)) == (40, 0, 0)
+        await aio.append(store, USER, FACT)
+        await asyncio.sleep(0.01)
+        assert looked == [("user:1", 1)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert not waiters.keyed
+
+    looked: list[tuple[str, int]] = []
+    with Store.open(tmp_path / "s", FAST) as store:
+        store.submit(Coordinate("user:x", "acme"), FACT).result()
+        waiters, before = store._opened.waiters, threading.active_count()
+        asyncio.run(main())
+
+
+def test_a_stream_with_much_to_give_lets_others_have_the_loop(tmp_path: Path) -> None:
+    async def main() -> None:
+        turns = [0]
+
+        async def other() -> None:
+            while True:
+                turns[0] += 1
+                await asyncio.sleep(0)
+
+        beside = asyncio.create_task(other())
+        most = 3 * aio.IN_A_ROW
+        for stream in (aio.follow(store.cursor_guaranteed()), aio.notifications(feed)):
+            turns[0] = 0
+            for _ in range(most + 1):
+                await anext(cast("AsyncIterator[object]", stream))
+            assert turns[0] == 3
+        beside.cancel()
+
+    with Store.open(tmp_path / "s", FAST) as store:
+        feed = store.subscribe_lossy()
+        store.append_batch([BatchItem(USER, FACT)] * (4 * aio.IN_A_ROW))
+        asyncio.run(main())
+
+
+def test_a_task_saves_its_place_and_the_loop_waits_for_no_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        with store.cursor_guaranteed(checkpoint_id="mine") as cursor:
+            async for event in aio.follow(cursor):
+                await aio.commit(cursor)
+                if event.sequence == 1:
+                    break
+            assert (cursor.committed, cursor.is_committed) == (2, True)
+
+    with Store.open(tmp_path / "s", FAST) as store:
+        store.append_batch([BatchItem(USER, FACT)] * 3)
+        threads = syncing_threads(store, monkeypatch)
+        asyncio.run(main())
+        assert [one.position for one in store.cursor_checkpoints()] == [2]
+        assert threads
+        assert threading.get_ident() not in threads
+
+
+def test_two_tasks_do_not_wait_for_one_cursor(tmp_path: Path) -> None:
+    async def main() -> None:
+        with store.cursor_guaranteed() as cursor:
+            first = asyncio.ensure_future(anext(aio.follow(cursor)))
+            await asyncio.sleep(0.01)
+            with pytest.raises(InvalidArgument, match="another task"):
+                await anext(aio.follow(cursor))
+            await aio.append(store, USER, FACT)
+            assert (await first).sequence == 0
+
+    with Store.open(tmp_path / "s", FAST) as store:
+        asyncio.run(main())
 
 
 async def received(feed: Subscription) -> list[int]:

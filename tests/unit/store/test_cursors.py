@@ -241,40 +241,50 @@ def test_one_thread_at_a_time_uses_a_cursor(tmp_path: Path) -> None:
         waiting.join(5)
 
 
-def test_who_asked_is_told_whenever_there_is_something_and_at_the_end(tmp_path: Path) -> None:
-    told = threading.Semaphore(0)
+def test_who_asked_is_told_once_and_at_the_end_too(tmp_path: Path) -> None:
+    told: list[str] = []
     with Store.open(tmp_path / "store", FAST) as store:
-        fill(store, 1)
-        cursor = store.cursor_guaranteed()
-        cursor.on_ready(told.release)
-        assert told.acquire(timeout=5)  # there was something
+        fill(store, 1, 1)
+        cursor = store.cursor_guaranteed(Region(kinds=Counted))
+        leave = cursor.on_ready(lambda: told.append("there was something"))
+        assert told == ["there was something"]
+        leave()
         assert cursor.poll() is not None
-        for _ in range(20):
-            while told.acquire(blocking=False):
-                pass
-            fill(store, 1)
-            assert told.acquire(timeout=5)
-            assert cursor.poll() is not None
+        leave = cursor.on_ready(lambda: told.append("taken back"))
+        leave()
+        leave()
+        cursor.on_ready(lambda: told.append("something came"))
+        store.append(USER, Said(text="of no interest"))
+        assert told[1:] == []
+        fill(store, 2, 1)
+        assert told[1:] == ["something came"]
+        assert len(cursor.poll_batch(5)) == 2
         with pytest.raises(InvalidArgument):
             cursor.on_ready(None)  # type: ignore[arg-type]  # refused
-        while told.acquire(blocking=False):
-            pass
-    assert told.acquire(timeout=5)
+        cursor.on_ready(lambda: told.append("closed"))
+        cursor.close()
+        assert told[2:] == ["closed"]
+        store.cursor_guaranteed(Region(entity="nobody")).on_ready(lambda: told.append("end"))
+        assert told[3:] == ["end"]
+        ended = store.cursor_guaranteed(after=store.count() - 1)
+        ended.on_ready(lambda: told.append("end of all"))
+        assert not store._opened.waiters.staying
+    assert told[4:] == ["end of all"]
+    assert not store._opened.waiters.keyed
 
 
 def test_a_callback_that_appends_does_not_stand_in_its_own_way(tmp_path: Path) -> None:
     with Store.open(tmp_path / "store", FAST) as store:
-        cursor, done = store.cursor_guaranteed(), threading.Event()
+        cursor = store.cursor_guaranteed()
 
         def answer() -> None:
             if cursor.poll() is not None and store.count() < 10:
+                cursor.on_ready(answer)
                 fill(store, 1)
-            elif store.count() >= 10:
-                done.set()
 
         cursor.on_ready(answer)
         fill(store, 1)
-        assert done.wait(5)
+        assert store.count() == 10
         cursor.close()
         cursor.close()
 
@@ -291,7 +301,7 @@ def test_a_closed_cursor_gives_nothing_and_leaves_the_place_of_its_successor_alo
     with store.cursor_guaranteed(checkpoint_id="mine") as next_one:
         next_one.poll_batch(4)
         next_one.commit()
-        for act in (closed.poll, closed.commit, lambda: closed.on_ready(lambda: None)):
+        for act in (closed.poll, closed.commit):
             with pytest.raises(InvalidArgument, match="cursor: is closed"):
                 act()
 

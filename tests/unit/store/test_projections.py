@@ -738,3 +738,123 @@ def test_the_config_says_where_states_are_kept(tmp_path: Path) -> None:
 
     with Store.open(tmp_path / "store", StoreConfig(projection_cache=cache)) as store:
         assert store.projection_cache is cache
+
+
+def scaled(how: str, rate: Any) -> Projection[Total]:  # noqa: ANN401  also what has no stored form
+    """A fold that depends on a value in one of the ways in which code depends on values."""
+
+    class Scaled(Projection[Total]):
+        NAME = "scaled"
+        KINDS: ClassVar[frozenset[EventKind]] = frozenset({Counted.KIND})
+
+        @override
+        def initial(self) -> Total:
+            return Total()
+
+    class Closed(Scaled):
+        @override
+        def apply(self, state: Total, _event: StoredEvent[EventPayload], /) -> Total:
+            return Total(state.sum + int(rate))
+
+    class Default(Scaled):
+        @override
+        def apply(
+            self,
+            state: Total,
+            _event: StoredEvent[EventPayload],
+            /,
+            rate: Any = rate,  # noqa: ANN401
+        ) -> Total:
+            return Total(state.sum + int(rate))
+
+    class Keyword(Scaled):
+        @override
+        def apply(
+            self,
+            state: Total,
+            _event: StoredEvent[EventPayload],
+            /,
+            *,
+            rate: Any = rate,  # noqa: ANN401
+        ) -> Total:
+            return Total(state.sum + int(rate))
+
+    class Slot(Scaled):
+        __slots__ = ("rate",)
+
+        def __init__(self) -> None:
+            self.rate = rate
+
+        @override
+        def apply(self, state: Total, _event: StoredEvent[EventPayload], /) -> Total:
+            return Total(state.sum + int(self.rate))
+
+    ways: dict[str, type[Any]] = {
+        "closure": Closed,
+        "default": Default,
+        "keyword": Keyword,
+        "slot": Slot,
+    }
+    made: Projection[Total] = ways[how]()
+    return made
+
+
+class Strange:
+    """No digest sees what it means."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+
+    def __int__(self) -> int:
+        return self._n
+
+
+@pytest.mark.parametrize("how", ["closure", "default", "keyword", "slot"])
+def test_a_kept_state_is_not_that_of_a_fold_with_another_value_bound_to_it(
+    tmp_path: Path, how: str
+) -> None:
+    cache = MemoryCache()
+    with Store.open(tmp_path / "s", replace(FAST, projection_cache=cache)) as store:
+        store.append(USER, Counted(n=1))
+        for rate in (1, 10, Strange(3), Strange(4)):
+            found = store.project(scaled(how, rate), USER.entity)
+            assert found == Total(int(rate))
+        assert len(cache) == 2
+
+
+class Sum2(Struct):
+    n: int = 0
+
+
+class Odd(Struct):
+    """Python takes this for a type; nothing reads it back."""
+
+    x: dict[str, int] | Sum2 | None = None
+
+
+class Ahead(Struct):
+    x: Nowhere | None = None  # type: ignore[name-defined]  # noqa: F821  on purpose
+
+
+@pytest.mark.parametrize("state", [Odd, Ahead])
+def test_a_state_that_nothing_reads_back_is_not_kept_and_that_is_logged(
+    tmp_path: Path, state: type[Struct], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Unread(Projection[Struct]):
+        STATE: ClassVar[type[Struct] | None] = state
+
+        @override
+        def initial(self) -> Struct:
+            return state()
+
+        @override
+        def apply(self, state: Struct, _event: StoredEvent[EventPayload], /) -> Struct:
+            return state
+
+    cache = MemoryCache()
+    with Store.open(tmp_path / "s", replace(FAST, projection_cache=cache)) as store:
+        store.append(USER, Counted(n=1))
+        for _ in range(2):
+            assert store.project(Unread(), USER.entity) == state()
+    assert len(cache) == 0
+    assert ["not kept" in one.message for one in caplog.records] == [True]

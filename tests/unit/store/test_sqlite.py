@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -163,6 +163,44 @@ def test_a_commit_inside_the_block_is_found_out(
         go_on_after_a_commit()
     with pytest.raises(InvalidArgument, match="not that of this block"):
         Effects(database).first(WITNESS.once(event))
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("in between")])
+def test_an_effect_is_not_lost_by_a_commit_inside_the_block(
+    database: sqlite3.Connection, event: EventHeader, error: Exception | None
+) -> None:
+    """Behind the commit another transaction begins, by itself or not."""
+
+    def commit_and_go_on() -> None:
+        with Effects(database) as effects:
+            assert effects.first(WITNESS.once(event))
+            database.commit()
+            if not database.isolation_level:
+                database.execute("BEGIN")
+            add(database)
+            if error is not None:
+                raise error
+
+    with pytest.raises(InvalidArgument if error is None else RuntimeError):
+        commit_and_go_on()
+
+    assert not database.in_transaction
+    assert total(database) == 0
+    assert add_once(database, WITNESS.once(event))
+    assert not add_once(database, WITNESS.once(event))
+    assert total(database) == 1
+
+
+def test_what_is_no_connection_and_no_effect_is_refused(database: sqlite3.Connection) -> None:
+    given: Any = "x"
+    with pytest.raises(InvalidArgument, match="connection"):
+        Effects(given)
+    with Effects(database) as effects:
+        with pytest.raises(InvalidArgument, match="once"):
+            effects.first(given)
+        given = 3
+        with pytest.raises(InvalidArgument, match="checkpoint_id"):
+            effects.forget(given)
 
 
 def test_what_is_forgotten_is_first_again_and_nothing_else_is(

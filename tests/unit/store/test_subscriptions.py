@@ -34,6 +34,7 @@ from batpak import (
     Subscription,
     SubscriptionEnded,
 )
+from batpak.commit.waiters import Key
 from tests.facts import FAST, USER, Counted, Said
 
 OTHER = Coordinate("other:1", "acme")
@@ -356,6 +357,17 @@ def test_a_callback_is_called_once_without_the_lane_when_something_came(store: S
     assert called == [1, 2]
 
 
+def test_a_callback_that_was_taken_back_is_not_called_and_not_kept(store: Store) -> None:
+    called: list[str] = []
+    leave = store.subscribe_lossy().on_ready(lambda: called.append("taken back"))
+    assert store._opened.waiters.keyed
+    leave()
+    leave()
+    assert not store._opened.waiters.anybody
+    count(store, 1)
+    assert called == []
+
+
 def test_a_callback_is_told_of_the_end_too(tmp_path: Path) -> None:
     called: list[str] = []
     with Store.open(tmp_path / "s", FAST) as store:
@@ -366,6 +378,22 @@ def test_a_callback_is_told_of_the_end_too(tmp_path: Path) -> None:
         assert called == ["closed"]
         subscription.on_ready(lambda: called.append("closed already"))
     assert called == ["closed", "closed already", "store closed"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_close_wakes_its_own_sleepers_and_nobody_else(store: Store) -> None:
+    waiters, woken = store._opened.waiters, list[str]()
+    waiters.join(lambda: woken.append("who waits for everything"))
+    kind = frozenset[Key]({int(Counted.KIND)})
+    waiters.join(lambda: woken.append("who waits for the same"), kind)
+    region = Region(kinds=Counted)
+    subscription, cursor = store.subscribe_lossy(region), store.cursor_guaranteed(region)
+    receiving = Sleeper(lambda: list(subscription))
+    following = Sleeper(lambda: list(cursor.follow()))
+    subscription.close()
+    cursor.close()
+    assert (receiving.woken(), following.woken()) == ([], [])
+    assert woken == []
 
 
 def test_what_a_callback_raises_is_logged_and_the_append_is_fine(
