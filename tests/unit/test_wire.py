@@ -258,7 +258,7 @@ def test_what_a_class_reads_and_nothing_else_does_is_not_taken(again: bytes, pro
     sent = ParcelSent(parcel_id=ParcelId(UUID(int=1)), carrier=Carrier.DHL, sent_at=NOON)
     stored = wire.encode(sent)
     data = bytes([stored.data[0] + 1]) + stored.data[1:] + again
-    assert wire.decode(stored.kind, stored.version, data)
+    assert wire.decode(stored.kind, stored.version, data) == sent
 
     with pytest.raises(PayloadInvalid, match=f"event 7 of the source: .*{problem}"):
         wire.check_stored(stored.kind, data, stored.version, 7)

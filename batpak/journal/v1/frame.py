@@ -274,13 +274,13 @@ def _bytes(stored: object) -> bytes:
     """The bytes that are stored as such, or as an array of small integers.
 
     Raises:
-        TypeError, ValueError: They are neither.
+        DecodeError, TypeError, ValueError: They are neither.
     """
     if type(stored) is bytes:
         return stored
     if type(stored) is list:
         return bytes(cast("list[int]", stored))
-    raise TypeError(f"bytes are stored as a {type(stored).__name__}")
+    raise codec.DecodeError(f"bytes are stored as a {type(stored).__name__}")
 
 
 def _as_maps(value: object, name: str) -> object:
