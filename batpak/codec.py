@@ -6,6 +6,7 @@ timestamp extension.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final, TypeVar, cast
 
@@ -71,6 +72,7 @@ _SIZED: Final = {  # first byte -> (bytes of the size, bytes behind the sized pa
 }  # fmt: skip
 _NO_NESTING: Final = bytes(set(range(0x100)) - set(range(0x80, 0xA0)) - set(range(0xDC, 0xE0)))
 _NO_ARRAY: Final = bytes(set(range(0x100)) - set(range(0x90, 0xA0)) - {0xDC, 0xDD})
+_NESTED: Final = frozenset({dict, list})  # what is decoded has no subclasses of these
 _COUNTED: Final = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}  # -> per item
 
 
@@ -96,17 +98,20 @@ def check_one(data: bytes) -> None:
     keys_may_be_arrays = data.translate(None, _NO_ARRAY) != b""
     if (
         encode_in_order(value) != data  # else no key is twice: one would be missing
-        or (keys_may_be_arrays and not _has_plain_keys(value))
+        or (keys_may_be_arrays and type(value) in _NESTED and not _has_plain_keys(value))
     ):
         _walk(data)
 
 
 def _has_plain_keys(value: object) -> bool:
-    """Whether no key of a map is an array. How deep values are nested is known."""
+    """Whether no key of a map in a map or an array is an array. How deep they go is known."""
+    items = cast("Iterable[object]", value)
     if isinstance(value, dict):
         mapping = cast("dict[object, object]", value)
-        return tuple not in map(type, mapping) and all(map(_has_plain_keys, mapping.values()))
-    return not isinstance(value, list) or all(map(_has_plain_keys, cast("list[object]", value)))
+        if tuple in map(type, mapping):
+            return False
+        items = mapping.values()
+    return all(_has_plain_keys(one) for one in items if type(one) in _NESTED)
 
 
 def builtins(value: object) -> object:

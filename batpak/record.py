@@ -114,7 +114,10 @@ def pack_opt(key: bytes | None, extensions: Mapping[str, bytes] | None) -> bytes
     """The optional part as it is stored."""
     if key is None and not extensions:
         return NO_OPT
-    return codec.encode((key, tuple(sorted(extensions.items())) if extensions else None))
+    if not extensions:
+        return codec.encode((key, None))
+    items = tuple(extensions.items())
+    return codec.encode((key, items if len(items) == 1 else sorted(items)))
 
 
 def pack_name(name: str) -> bytes:

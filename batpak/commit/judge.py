@@ -98,17 +98,12 @@ class Judge:
             known = self._replay(unit, before)
             if known is not None:
                 return known
+        expects = any(request.expected_version is not None for request in requests)
         versions: dict[str, int] = {}
         for index, request in enumerate(requests):
             try:
-                entity = request.coordinate.entity
-                version = versions.get(entity)
-                if version is None:
-                    version = self.version(entity, before)
-                expected = request.expected_version
-                if expected is not None and expected != version:
-                    raise VersionConflict(entity, expected, version)
-                versions[entity] = version + 1
+                if expects:
+                    self._expect(request, versions, before)
                 if request.parent is not None:
                     self.cause(request.parent)
             except BatpakError as error:
@@ -117,9 +112,25 @@ class Judge:
                 raise
         return None
 
+    def _expect(self, request: Request, versions: dict[str, int], before: Before) -> None:
+        """Hold an expected version against the log and what of the unit stands before it.
+
+        Raises:
+            VersionConflict: The entity has another one.
+        """
+        entity, expected = request.coordinate.entity, request.expected_version
+        version = versions.get(entity)
+        if version is None:
+            version = self.version(entity, before)
+        if expected is not None and expected != version:
+            raise VersionConflict(entity, expected, version)
+        versions[entity] = version + 1
+
     def _replay(self, unit: Unit, before: Before) -> list[Known] | None:
         """What these keys were used for the first time; None: they never were."""
         keys = [request.key or b"" for request in unit.requests]
+        if not any(map(before.with_key, keys)) and not self._table.may_know(keys):
+            return None
         known = [self._known(key, before) for key in keys]
         missing = known.count(None)
         if missing == len(known):

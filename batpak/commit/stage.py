@@ -159,8 +159,16 @@ class Stage:
             answers.append(tuple(receipts))
         if sync:
             tip = replace(tip, durable=tip.sequence)
+        replaced = [*map(tail.heads.get, heads)]
         change = Change(
-            first, rows, heads, draft.keys, draft.scopes, tail.entity_count, draft.entities
+            first,
+            rows,
+            heads,
+            draft.keys,
+            draft.scopes,
+            tail.entity_count,
+            draft.entities,
+            replaced,
         )
         return Plan(begin.end, b"".join(frames), change, tip, sync, group, answers)
 

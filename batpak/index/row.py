@@ -60,6 +60,7 @@ class Change(Struct, frozen=True, gc=False):
     scopes: Mapping[str, Scope] | None = None  # new in this segment
     entity_code: int = 0  # of the first entity that is new in this segment
     entities: Sequence[str] = ()  # those, in the order of their codes
+    replaced: Sequence[EntityHead | None] = ()  # held: freed only when what is new can be seen
 
 
 class Part(Protocol):

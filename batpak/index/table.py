@@ -200,6 +200,15 @@ class Table:
                 return part.first + row
         return None
 
+    def may_know(self, keys: Sequence[bytes]) -> bool:
+        """Whether some of these idempotency keys may be there; if not, `with_key` has none."""
+        if not self.tail.keys.keys().isdisjoint(keys):
+            return True
+        try:
+            return any(part.with_key(key) for part in self._parts[:-1] for key in keys)
+        except (CorruptStore, IndexError):
+            return True
+
     def _row_with(self, part: Part, key: bytes) -> int | None:
         """The row of one part that has an idempotency key; its frame says so."""
         rows = part.with_key(key)

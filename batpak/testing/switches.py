@@ -382,7 +382,7 @@ SWITCHES: Final[dict[str, Switch]] = {
         "an expected version is not compared",
         (
             edit(
-                "commit.judge:Judge.judge",
+                "commit.judge:Judge._expect",
                 ("if expected is not None and expected != version:", NEVER),
             ),
             edit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from uuid import UUID
@@ -16,13 +17,15 @@ from batpak.event import StoredEvent
 from batpak.faults import DecodeStage
 from batpak.ids import NO_ID
 from batpak.kind import EventKind
-from batpak.record import decode_parts, unpack_head, uuid_of
+from batpak.record import decode_parts, uuid_of
 
 IMPORT: Final = "batpak.import"
 """The extension that says where an imported event is from."""
 
 _NONE: Final[Mapping[str, bytes]] = {}
 
+
+_unpack: Final = struct.Struct(">xBHH4xIIQ4xQQ16s16s16s72x").unpack  # of a head: see `record`
 
 _FIELDS: Final = (
     ("event_id", UUID),
@@ -172,12 +175,12 @@ def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[I
     for event in events:
         parts = decode_parts(event.record)
         (
-            _, flags, kind, payload_version, _, index, count, wall_ms, _, sequence, version,
-            event_id, correlation_id, causation_id, _, _, _,
-        ) = unpack_head(parts.head)  # fmt: skip
-        opt = parts.opt
+            flags, kind, payload_version, index, count, wall_ms, sequence, version,
+            event_id, correlation_id, causation_id,
+        ) = _unpack(parts.head)  # fmt: skip
+        opt, own = parts.opt, uuid_of(event_id)
         yield ImportedEvent(
-            event_id=uuid_of(event_id),
+            event_id=own,
             sequence=sequence,
             entity=parts.entity,
             scope=parts.scope,
@@ -186,7 +189,7 @@ def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[I
             payload_version=payload_version,
             flags=flags,
             version=version,
-            correlation_id=uuid_of(correlation_id),
+            correlation_id=own if correlation_id == event_id else uuid_of(correlation_id),
             causation_id=None if causation_id == NO_ID else uuid_of(causation_id),
             extensions=_NONE if opt is None or opt[1] is None else dict(opt[1]),
             time_us=wall_ms * 1000,

@@ -22,7 +22,7 @@ from batpak.commit import request
 from batpak.commit.request import Request
 from batpak.config import Limits
 from batpak.coordinate import Coordinate
-from batpak.digest import content_hash
+from batpak.digest import blake3_of
 from batpak.errors import (
     BatpakError,
     IdempotencyConflict,
@@ -66,7 +66,7 @@ class Target(Struct, frozen=True):
     find: Callable[[bytes], bytes | None]  # the id of the event that has a key
 
 
-class _Draft(Struct):
+class _Draft(Struct, gc=False):
     """One event that will be written."""
 
     source: ImportedEvent
@@ -111,6 +111,7 @@ class Intake:
         self._imported = self._present = self._reserved = self._filtered = 0
         self._unmapped = self._keyed = 0
         self._high_water: int | None = None
+        self._elsewhere: UUID | None = None  # the store of the last event: it is not this one
 
     def run(self, events: Iterable[ImportedEvent]) -> ImportReport:
         """Import all of them.
@@ -142,7 +143,7 @@ class Intake:
         unit: list[ImportedEvent] = []
         size = 0
         for batch in _batches(events):
-            bytes_of = sum(_size(event) for event in batch)
+            bytes_of = _size(batch[0]) if len(batch) == 1 else sum(map(_size, batch))
             full = len(unit) + len(batch) > self._chunk or size + bytes_of > limits.batch_max_bytes
             if unit and full:
                 yield unit
@@ -166,8 +167,10 @@ class Intake:
             event.entity, event.scope, event.kind, event.version
         ):
             return None
-        if event.store_id is not None and event.store_id == self._target.store_id:
-            raise InvalidArgument("source", "these are events of the store that is written to")
+        if event.store_id is not self._elsewhere:
+            if event.store_id == self._target.store_id:
+                raise InvalidArgument("source", "these are events of the store that is written to")
+            self._elsewhere = event.store_id
         try:
             checked = self._checked(event)
         except BatpakError as error:
@@ -246,7 +249,7 @@ class Intake:
 
     def _key(self, event_id: bytes, repeat: int = 0) -> bytes:
         begin = self._key_begin + event_id
-        return content_hash(begin + framed(repeat) if repeat else begin)
+        return blake3_of(begin + framed(repeat) if repeat else begin).digest()
 
     # ---------------------------------------------------------------------------------- writing
 

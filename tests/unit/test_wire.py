@@ -236,3 +236,29 @@ def test_any_bytes_decode_to_a_value_or_fail_as_such_and_nothing_else(data: byte
         return
 
     assert type(payload) is ParcelSent
+
+
+@given(PACKED)
+def test_what_another_store_has_is_taken_as_it_is(payload: ParcelPacked) -> None:
+    stored = wire.encode(payload)
+
+    found = wire.check_stored(stored.kind, stored.data, stored.version, 7)
+
+    assert (found.data, found.content_hash) == (stored.data, stored.content_hash)
+
+
+@pytest.mark.parametrize(
+    ("again", "problem"),
+    [
+        (b"\xa7carrier\xa3dhl", "a map has a key twice"),
+        (b"\xa5extra\x81\x91\x01\x02", "a map has a key that is no scalar"),
+    ],
+)
+def test_what_a_class_reads_and_nothing_else_does_is_not_taken(again: bytes, problem: str) -> None:
+    sent = ParcelSent(parcel_id=ParcelId(UUID(int=1)), carrier=Carrier.DHL, sent_at=NOON)
+    stored = wire.encode(sent)
+    data = bytes([stored.data[0] + 1]) + stored.data[1:] + again
+    assert wire.decode(stored.kind, stored.version, data) == sent
+
+    with pytest.raises(PayloadInvalid, match=f"event 7 of the source: .*{problem}"):
+        wire.check_stored(stored.kind, data, stored.version, 7)

@@ -10,6 +10,7 @@ Nothing is believed of a row but which number its event has: the rest is in the 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Final, NamedTuple, Protocol
 
 from batpak.ids import NO_ID
@@ -33,20 +34,27 @@ class NumberedRows(Protocol):
 
     def __getitem__(self, at: int, /) -> Numbered: ...
 
+    def __iter__(self) -> Iterator[Numbered]: ...
+
 
 class FileRows:
     """Rows as they stand in a file; each is looked at when it is asked for."""
 
     def __init__(self, layout: struct.Struct, rows: memoryview) -> None:
         self._size, self._rows = layout.size, rows
-        self._pick = struct.Struct(f"<16s{layout.size - 40 - 16}xQ").unpack_from
+        self._pick = struct.Struct(f"<16s{layout.size - 40 - 16}xQ32x")
 
     def __len__(self) -> int:
         return len(self._rows) // self._size
 
     def __getitem__(self, at: int, /) -> Numbered:
-        event_id, sequence = self._pick(self._rows, at * self._size)
+        event_id, sequence = self._pick.unpack_from(self._rows, at * self._size)
         return Numbered(event_id[::-1], sequence)
+
+    def __iter__(self) -> Iterator[Numbered]:
+        whole = self._rows[: len(self) * self._size]
+        for event_id, sequence in self._pick.iter_unpack(whole):
+            yield Numbered(event_id[::-1], sequence)
 
 
 def pack(frame: Frame, entity: int, scope: int, offset: int, length: int, sequence: int) -> bytes:

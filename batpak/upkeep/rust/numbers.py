@@ -10,8 +10,8 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, chain, pairwise
 
 from msgspec import Struct
 
@@ -87,13 +87,13 @@ def _by_footers(scan: Scan) -> array[int] | None:
     numbers = array("Q")
     after = 0
     for row in range(len(scan)):
-        file, _ = scan.place_of(row)
         number = taken.take(scan.id_of(row))
         if number is None:
-            if file.footer is not None:
+            if scan.place_of(row)[0].footer is not None:
                 return None
             number = after
-        after = max(after, number + 1)
+        if number >= after:
+            after = number + 1
         numbers.append(number)
     return numbers if taken.all_taken and len(set(numbers)) == len(numbers) else None
 
@@ -104,6 +104,7 @@ class _Rows:
     def __init__(self, parts: Sequence[NumberedRows]) -> None:
         self._parts = [part for part in parts if len(part)]
         self._ends = list(accumulate(map(len, self._parts)))
+        self._in_order: Iterator[Numbered] = chain.from_iterable(self._parts)  # as far as they are
         self._next, self._taken = 0, bytearray(self._ends[-1] if self._ends else 0)
         self._left = len(self._taken)
         self._by_id: dict[bytes, list[int]] | None = None
@@ -117,6 +118,14 @@ class _Rows:
         """The number of the next event with an id; None: no row has it, or no more."""
         if not self._left:
             return None
+        due = next(self._in_order, None)
+        if due is not None and due.event_id == event_id:
+            self._next += 1
+            self._left -= 1
+            return due.sequence
+        if due is not None:
+            self._in_order = iter(())
+            self._taken[: self._next] = bytes([1]) * self._next
         at = self._next
         while at < len(self._taken) and self._taken[at]:
             at += 1

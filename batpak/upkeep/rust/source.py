@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from types import TracebackType
@@ -20,6 +21,7 @@ from batpak.errors import (
     StoreClosed,
 )
 from batpak.faults import CoordinateFault, Damage
+from batpak.ids import ID_BYTES
 from batpak.journal import layout
 from batpak.journal.frame import Fault
 from batpak.journal.v1 import frame
@@ -33,6 +35,7 @@ from batpak.upkeep.rust import files, numbers
 from batpak.upkeep.rust.numbers import Numbers
 from batpak.upkeep.rust.scan import LeftOut, Scan
 
+_IDS: Final = struct.Struct(f"{ID_BYTES}s")
 NAMES_MAX: Final = 1 << 16  # kept, so that equal ones are not checked again
 
 
@@ -169,9 +172,11 @@ class RustSource:
             if batch and batch != last_batch:
                 first = firsts.setdefault(batch, number)
             last_batch = batch
-            cause = found.causation_id
+            event_id, correlation, cause = uuid_of(found.event_id), None, found.causation_id
+            if found.correlation_id != found.event_id:
+                correlation = uuid_of(found.correlation_id)
             yield ImportedEvent(
-                event_id=uuid_of(found.event_id),
+                event_id=event_id,
                 sequence=number,
                 entity=found.entity,
                 scope=found.scope,
@@ -179,7 +184,7 @@ class RustSource:
                 payload=found.payload,
                 flags=found.flags,
                 version=found.clock + 1,
-                correlation_id=uuid_of(found.correlation_id),
+                correlation_id=correlation or event_id,
                 causation_id=None if cause is None else uuid_of(cause),
                 time_us=found.timestamp_us,
                 batch=first if batch else None,
@@ -190,7 +195,7 @@ class RustSource:
     def _repeats(self) -> dict[int, int]:
         """Rows of events whose id an earlier visible one has: a key used again after a cancel."""
         scan = self._scan
-        if len({scan.id_of(row) for row in range(len(scan))}) == len(scan):
+        if len(set(_IDS.iter_unpack(scan.ids))) == len(scan):
             return {}
         seen: Counter[bytes] = Counter()
         found: dict[int, int] = {}

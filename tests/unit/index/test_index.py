@@ -213,7 +213,9 @@ def test_every_look_up_gives_what_a_list_gives(
     for sequence, (*_, key, _, _) in enumerate(log.stored):
         if key is not None:
             assert table.with_key(key) == sequence
+            assert table.may_know([b"never used", key])
     assert table.with_key(b"never used") is None
+    assert not table.may_know([b"never used", b"nor this"])
     assert list(query.entities(table, None, None)) == sorted({e[0] for e in seen}, key=str.encode)
     for scope in SCOPES:
         names = {e[0] for e in seen if e[1] == scope and (e[0] == "a" or e[0].startswith("a:"))}
