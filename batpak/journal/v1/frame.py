@@ -258,7 +258,7 @@ def _payload(stored: object, due: bytes) -> bytes | None:
     """
     if type(stored) is list or type(stored) is bytes:
         try:
-            data = _bytes(stored)
+            data = _bytes(cast("object", stored))
         except (ValueError, TypeError):
             data = b""
         if content_hash(data) == due:
