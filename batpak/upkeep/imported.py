@@ -15,8 +15,8 @@ from batpak.errors import DecodeFailed, InvalidArgument
 from batpak.event import StoredEvent
 from batpak.faults import DecodeStage
 from batpak.ids import NO_ID
-from batpak.kind import EventKind
-from batpak.record import decode_parts, unpack_head, uuid_of
+from batpak.kind import TOMBSTONE, EventKind
+from batpak.record import ERASED, decode_parts, unpack_head, uuid_of
 
 IMPORT: Final = "batpak.import"
 """The extension that says where an imported event is from."""
@@ -172,9 +172,11 @@ def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[I
     for event in events:
         parts = decode_parts(event.record)
         (
-            _, flags, kind, payload_version, _, index, count, wall_ms, _, sequence, version,
+            type_, flags, kind, payload_version, _, index, count, wall_ms, _, sequence, version,
             event_id, correlation_id, causation_id, _, _, _,
         ) = unpack_head(parts.head)  # fmt: skip
+        if type_ == ERASED:
+            kind, payload_version = TOMBSTONE, event.payload_version
         opt = parts.opt
         yield ImportedEvent(
             event_id=uuid_of(event_id),
@@ -182,7 +184,7 @@ def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[I
             entity=parts.entity,
             scope=parts.scope,
             kind=EventKind.from_wire(kind),
-            payload=parts.payload,
+            payload=event.payload,
             payload_version=payload_version,
             flags=flags,
             version=version,
