@@ -21,15 +21,14 @@ from batpak.upkeep import lines
 from batpak.upkeep.imported import ImportedEvent
 from batpak.wire import RAW
 
-_CONTROLS: Final = {one: f"\\u{one:04x}" for one in (*range(0x20), *range(0x7F, 0xA0))}
+CONTROLS: Final = {one: f"\\u{one:04x}" for one in (*range(0x20), *range(0x7F, 0xA0))}
 
 
 def row(event: ImportedEvent) -> str:
     """An event on one row, with all of its payload."""
     payload = json.dumps(_payload_of(event), ensure_ascii=False)
     time, name = time_of(event.time_us // 1000), name_of(event.kind)
-    said = f"{event.sequence:>7}  {time}  {name}  {event.entity}@{event.scope}  {payload}"
-    return said.translate(_CONTROLS)
+    return f"{event.sequence:>7}  {time}  {name}  {event.entity}@{event.scope}  {payload}"
 
 
 def _payload_of(event: ImportedEvent) -> object:
@@ -46,7 +45,7 @@ def entry_row(entry: IndexEntry) -> str:
     """What is known of an event without its payload, on one row."""
     time = time_of(entry.hlc.wall_ms)
     said = f"{entry.sequence}  {name_of(entry.kind)}  {entry.coordinate}  {time}"
-    return said.translate(_CONTROLS)
+    return said.translate(CONTROLS)
 
 
 def name_of(kind: int) -> str:
@@ -62,10 +61,13 @@ def time_of(wall_ms: int) -> str:
 
 
 def put(rows: Iterable[str]) -> None:
-    """Print rows. A terminal shows as much of each as it is wide; a pipe gets all of it."""
+    """Print rows, without what would move a cursor.
+
+    A terminal shows as much of each as it is wide; a pipe gets all of it.
+    """
     console = Console(highlight=False)
     for one in rows:
-        text = Text(one)
+        text = Text(one.translate(CONTROLS))
         if console.is_terminal:
             text.truncate(console.width, overflow="ellipsis")
         typer.echo(text.plain)

@@ -10,12 +10,11 @@ from typing import Annotated, Final, TypeAlias
 
 import typer
 from rich.console import Console
-from rich.syntax import Syntax
 from rich.text import Text
 
 from batpak import codec
 from batpak.cli import generated, states
-from batpak.cli.events import entry_row, found, name_of, put, row, told
+from batpak.cli.events import CONTROLS, entry_row, found, name_of, put, row, told
 from batpak.cli.states import State
 from batpak.errors import BatpakError, DecodeFailed, UnknownKind
 from batpak.event import StoredEvent
@@ -94,8 +93,8 @@ def show(
     if trouble is not None:
         console.print(Text(f"  {trouble}", style="yellow"))
     said = json.dumps(codec.builtins(payload), ensure_ascii=False, indent=2)
-    shown = Syntax(said, "json", background_color="default") if console.is_terminal else said
-    console.print(shown, markup=False)
+    for line in said.split("\n"):
+        typer.echo(line.translate(CONTROLS))
 
 
 def _payload(reader: StoreReader, stored: StoredEvent[bytes]) -> tuple[object, str | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+import re
 import struct
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,11 +25,11 @@ from batpak.errors import BatpakError, InvalidArgument
 from batpak.event import StoredEvent
 from batpak.ids import NO_ID, EventId
 from batpak.kind import TOMBSTONE, EventKind
-from batpak.record import ERASED, decode_parts, uuid_of
+from batpak.record import ERASED, decode_parts
 from batpak.upkeep.imported import ImportedEvent, RustPosition
 
 LINE_CHARS_MAX: Final = 32 << 20
-CHUNK: Final = 256
+CHUNK: Final = 64
 
 _Count: TypeAlias = Annotated[int, Meta(ge=0)]
 _BYTES: Final = "$bytes"
@@ -39,8 +40,10 @@ _Json1: TypeAlias = _Json | list[_Json] | dict[str, _Json]
 _Json2: TypeAlias = _Json | list[_Json1] | dict[str, _Json1]
 _Json3: TypeAlias = _Json | list[_Json2] | dict[str, _Json2]
 _DECODE: Final = codec.decoder(cast("type[_Json3]", _Json3)).decode
-_NOT_JSON: Final = (_BYTES.encode(), b"\xcb\x7f", b"\xcb\xff")  # the last two: perhaps no number
+_NOT_JSON: Final = re.compile(rb"\$bytes|\xcb[\x7f\xff]").search  # the latter: perhaps no number
 _ENCODE: Final = msgspec.json.Encoder().encode_lines
+_uuid: Final = codec.decoder(UUID).decode
+_BIN: Final = b"\xc4\x10"  # what stands before the 16 bytes of an id
 _unpack: Final = struct.Struct(">BBHH4xIIQ4xQQ16s16s16s").unpack_from  # see `record.unpack_head`
 
 
@@ -130,8 +133,9 @@ def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[L
             kind, payload_version = TOMBSTONE, stored.payload_version
         if kind not in kinds:
             kinds[kind] = f"{kind:#06x}", _name_of(kind)
-        opt, event_id = parts.opt, uuid_of(id_bytes)
-        payload, is_whole = plain_of(stored.payload)
+        opt, event_id = parts.opt, _uuid(_BIN + id_bytes)
+        data = stored.payload
+        payload, is_whole = plain_of(data)
         yield Line(
             sequence=sequence,
             event_id=event_id,
@@ -142,8 +146,8 @@ def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[L
             event=kinds[kind][1],
             payload_version=payload_version,
             flags=flags,
-            correlation_id=event_id if correlation == id_bytes else uuid_of(correlation),
-            causation_id=None if causation == NO_ID else uuid_of(causation),
+            correlation_id=event_id if correlation == id_bytes else _uuid(_BIN + correlation),
+            causation_id=None if causation == NO_ID else _uuid(_BIN + causation),
             time_us=wall_ms * 1000,
             store_id=store_id,
             batch=sequence - index if count > 1 else None,
@@ -151,7 +155,7 @@ def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[L
             if opt is None or opt[1] is None
             else {name: _text(value) for name, value in opt[1]},
             payload=payload,
-            stored=UNSET if is_whole else _text(stored.payload),
+            stored=UNSET if is_whole else _text(data),
         )
 
 
@@ -171,7 +175,7 @@ def plain_of(data: bytes) -> tuple[object, bool]:
     """A payload as JSON can say it, and whether the bytes can be made from that."""
     try:  # most are JSON already
         easy = _DECODE(data)
-        if codec.encode_in_order(easy) == data and not any(one in data for one in _NOT_JSON):
+        if codec.encode_in_order(easy) == data and _NOT_JSON(data) is None:
             return easy, True
     except codec.UNREADABLE:
         pass

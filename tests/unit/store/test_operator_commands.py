@@ -25,6 +25,7 @@ from batpak.guard.stamp import PolicyStamp
 from batpak.ids import EventId
 from batpak.region import Region
 from batpak.store import Store
+from tests import warm
 from tests.facts import FAST, USER, Counted, Said
 
 ROOT = Path(__file__).parents[3]
@@ -133,9 +134,43 @@ def test_a_graph_of_50_events_is_drawn_in_100_ms(tmp_path: Path) -> None:
     assert fastest < 0.2  # 0.1, and as much again for putting the command line together
 
 
+def test_states_and_names_come_from_the_project_in_this_folder(tmp_path: Path) -> None:
+    orders, path = ROOT / "examples" / "orders", str(tmp_path / "shop.store")
+    ran = warm.run(["-m", "shop.app", path], orders)
+    assert ran.returncode == 0, ran.stderr
+    with Store.observe(path) as observer:
+        name = next(iter(observer.entities("order")))
+
+    lines = warm.run(["-m", "batpak", "entity", path, name], orders).stdout.splitlines()
+    assert [line.split()[2] for line in lines[::2]] == ["OrderPlaced", "OrderPaid", "OrderShipped"]
+    assert [line.split()[1] for line in lines[1::2]] == ["Placed", "Paid", "Shipped"]
+    assert '"tracking": "JD0001"' in lines[-1]
+    paid = warm.run(["-m", "batpak", "show", path, "2"], orders).stdout
+    assert "permitted by  shop.orders.Order.pay: paid_in_full" in paid
+
+    plain = warm.run(["-m", "batpak", "entity", path, name], tmp_path).stdout.splitlines()
+    assert [line.split()[2] for line in plain] == ["0x2001", "0x2002", "0x2003"]
+
+
+def test_code_that_cannot_be_imported_is_told_and_the_event_shown(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.batpak]\nschemas = ["schemas"]\nout = "nowhere/gen"\n', encoding="utf-8"
+    )
+    monkeypatch.chdir(tmp_path)
+    done = run("show", tmp_path / "s", 0)
+
+    assert done.exit_code == 0
+    assert "shown as it is stored: " in done.stderr
+    assert done.stdout.startswith("event 0  Counted")
+    assert store.count() == 5
+
+
 @pytest.mark.usefixtures("store")
 def test_a_row_has_no_control_character_of_a_payload(tmp_path: Path) -> None:
-    assert "\x9b" not in ok("entity", tmp_path / "s", "user:2")
+    assert "\\u009b31m" in ok("entity", tmp_path / "s", "user:2")
+    assert "\x9b" not in ok("show", tmp_path / "s", 4)
     assert len(ok("entity", tmp_path / "s", "user:1", "-n", 2).splitlines()) == 2
     assert run("entity", tmp_path / "s", "user:3").exit_code == 2
 
