@@ -17,8 +17,8 @@ from batpak.index.row import Part
 from batpak.opened import Opened
 from batpak.override import override
 from batpak.record import DROPPED, ERASED
-from batpak.report import CompactionReport
-from batpak.upkeep.compaction import Compaction, Judge, Plan, Progress
+from batpak.report import CompactionReport, Progress
+from batpak.upkeep.compaction import Compaction, Judge, Plan
 from batpak.wire import RAW, Form, form_of
 
 

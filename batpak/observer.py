@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from batpak.journal.head import Head
 from batpak.opened import Opened
 from batpak.override import override
 from batpak.read.lookout import Lookout
 from batpak.reader import ReadOnlyStore
 from batpak.report import Frontier
+from batpak.upkeep.snapshot import Point, checkpoints
 from batpak.upkeep.verify import Look, look
 from batpak.waits import Wanted
 
@@ -74,6 +77,14 @@ class Observer(ReadOnlyStore):
                 break
             seen = look(directory, self._table.bound)
         return seen
+
+    @override
+    def _point(self, *, cursors: bool) -> Point:
+        """Checkpoints first: what one of them has seen is in the log by the look behind that."""
+        kept, lookout = checkpoints(self._opened.directory) if cursors else {}, self._lookout
+        lookout.look()
+        point = lookout.hold(lambda: self._noted(lookout.sight.tip, cursors=False))
+        return replace(point, cursors=kept)
 
     @override
     def _alive(self) -> None:

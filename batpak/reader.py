@@ -47,6 +47,7 @@ from batpak.report import (
     Health,
     HealthState,
     OpenReport,
+    Progress,
     SnapshotReport,
     Stats,
     VerifyReport,
@@ -290,7 +291,9 @@ class StoreReader(Feeds):
         with self._until_closed():
             return stats_of(self._opened.directory, self._table)
 
-    def snapshot(self, dest: StrPath, *, cursors: bool = False) -> SnapshotReport:
+    def snapshot(
+        self, dest: StrPath, *, cursors: bool = False, progress: Progress | None = None
+    ) -> SnapshotReport:
         """Copy the log as it is at one moment to a new directory, which opens as the same store.
 
         Appends go on meanwhile. `dest` is complete or not there, whatever happens; opening it is
@@ -299,6 +302,7 @@ class StoreReader(Feeds):
         Args:
             dest: Where there is nothing yet, or an empty directory. Its parent has to exist.
             cursors: Whether the checkpoints of consumers are copied as well.
+            progress: Told after each file how many bytes are copied, of how many.
 
         Raises:
             InvalidArgument: There is something at `dest`, or it lies in the store or around it.
@@ -311,7 +315,7 @@ class StoreReader(Feeds):
         opened = self._opened
         try:
             with draft(opened.platform, dest, opened.directory) as target:
-                return copy(self._point(cursors=cursors), target)
+                return copy(self._point(cursors=cursors), target, progress)
         except StorageFailed:
             self._alive()  # if it was closed meanwhile, that is what is wrong
             raise

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from msgspec import Struct
@@ -13,6 +13,9 @@ from batpak.errors import CorruptStore
 from batpak.faults import Damage
 
 FINDINGS_MAX: Final = 1_000  # listed; all are counted
+
+Progress: TypeAlias = Callable[[int, int], object]
+"""Told now and then how many bytes are done, of how many."""
 
 
 class Mode(StrEnum):

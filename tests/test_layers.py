@@ -34,7 +34,8 @@ FLOORS = {
         / crash handles threads watched / history disk switches
         / reading tampering / image switch / clock faults model""",
     "batpak.cli": """main / schemas pictures stores moving care signatures decode demo tail
-        versions / events kinds manner original places readable trusted / generated""",
+        bench causes copies versions / show
+        / events kinds manner original places progress readable states trusted / generated""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
         / worker / cursor / checkpoint removed gap
         / fetch lookout lossy_ops page projection source witness / alone declared restart""",

@@ -1,4 +1,4 @@
-"""Commands for a store that is not well: `batpak doctor`, `batpak repair`."""
+"""Commands that take care of a store: `batpak doctor`, `batpak repair`, `batpak compact`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from msgspec.structs import asdict
 from rich.console import Console
 from rich.text import Text
 
+from batpak.cli.progress import bar
 from batpak.disk import posix
-from batpak.report import RepairReport
+from batpak.report import CompactionOutcome, RepairReport
+from batpak.store import Store
 from batpak.upkeep.doctor import Remark, Weight, examine
 from batpak.upkeep.repair import repair as repair_path
 
@@ -87,6 +90,31 @@ def repair(
         _tell(report, path)
     if report.finding is not None and not report.repaired:
         raise typer.Exit(DAMAGE)
+
+
+def compact(
+    path: Directory,
+    *,
+    min_segments: Annotated[
+        int, typer.Option(metavar="N", min=1, help="With fewer complete files nothing is done.")
+    ] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Make the complete files of a store fewer. No event is changed or goes away.
+
+    The store is opened for writing, so no other process may have it open: a running one calls
+    `Store.compact`, which also drops events and erases payloads.
+    """
+    with Store.open(path, create=False) as store, bar(f"compacting {path}") as progress:
+        report = store.compact(min_segments=min_segments, progress=progress)
+    if as_json:
+        typer.echo(json.dumps(asdict(report), indent=2))
+        return
+    if report.outcome is CompactionOutcome.SKIPPED:
+        print(f"{path}: nothing to do; complete files: {report.segments_before:,}")
+        return
+    files = f"{report.segments_before:,} complete files are {report.segments_after:,} now"
+    print(f"{path}: {files}; {report.bytes_before:,} bytes were, {report.bytes_after:,} are")
 
 
 def _tell(report: RepairReport, path: Path) -> None:

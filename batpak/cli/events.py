@@ -1,11 +1,93 @@
-"""An event, as the command line tells of it."""
+"""Events, as the command line tells of them: on a row, or in full. A line of JSON is `lines`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
+from typing import Final
+from uuid import UUID
 
-from batpak import codec, registry
-from batpak.event import StoredEvent
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from batpak import codec, registry, wire
+from batpak.clock import WALL_MS_MAX, Hlc
+from batpak.errors import BatpakError
+from batpak.event import IndexEntry, StoredEvent
+from batpak.ids import EventId
+from batpak.reader import StoreReader
+from batpak.upkeep import lines
+from batpak.upkeep.imported import ImportedEvent
+from batpak.wire import RAW
+
+CONTROLS: Final = {one: f"\\u{one:04x}" for one in (*range(0x20), *range(0x7F, 0xA0))}
+
+
+def row(event: ImportedEvent) -> str:
+    """An event on one row, with all of its payload."""
+    payload = json.dumps(_payload_of(event), ensure_ascii=False)
+    time, name = time_of(event.time_us // 1000), name_of(event.kind)
+    return f"{event.sequence:>7}  {time}  {name}  {event.entity}@{event.scope}  {payload}"
+
+
+def _payload_of(event: ImportedEvent) -> object:
+    """As its class reads it, if that is imported; else as it is stored."""
+    if registry.lookup(event.kind) is not None:
+        try:
+            return codec.builtins(wire.decode(event.kind, event.payload_version, event.payload))
+        except BatpakError:
+            pass
+    return lines.plain_of(event.payload)[0]
+
+
+def entry_row(entry: IndexEntry) -> str:
+    """What is known of an event without its payload, on one row."""
+    time = time_of(entry.hlc.wall_ms)
+    said = f"{entry.sequence}  {name_of(entry.kind)}  {entry.coordinate}  {time}"
+    return said.translate(CONTROLS)
+
+
+def name_of(kind: int) -> str:
+    """The name of the class of a kind; its number if there is none."""
+    entry = registry.lookup(kind)
+    return f"{kind:#06x}" if entry is None else entry.cls.__qualname__
+
+
+def time_of(wall_ms: int) -> str:
+    """A time of a log, to the millisecond."""
+    time = Hlc(min(max(wall_ms, 0), WALL_MS_MAX), 0).recorded_at
+    return time.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def put(rows: Iterable[str]) -> None:
+    """Print rows, without what would move a cursor.
+
+    A terminal shows as much of each as it is wide; a pipe gets all of it.
+    """
+    console = Console(highlight=False)
+    for one in rows:
+        text = Text(one.translate(CONTROLS))
+        if console.is_terminal:
+            text.truncate(console.width, overflow="ellipsis")
+        typer.echo(text.plain)
+
+
+def found(store: StoreReader, event: str) -> IndexEntry:
+    """The event that somebody has named by its id or its sequence.
+
+    Raises:
+        EventNotFound: There is no such event.
+        BadParameter: It is neither.
+    """
+    try:
+        which = int(event) if len(event) < len(str(1 << 64)) else EventId(UUID(event))
+    except ValueError:
+        raise typer.BadParameter(
+            f"{event!a} is neither a sequence nor the id of an event"
+        ) from None
+    stored = store.get(which, form=RAW)
+    return IndexEntry(stored.head, stored.coordinate, len(stored.payload))
 
 
 def told(event: StoredEvent[object]) -> Mapping[str, object]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
+from pkgutil import walk_packages
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+import typer
 
 if TYPE_CHECKING:
     from batpak_codegen.config import Config
@@ -42,3 +46,41 @@ def load(config: Config, hint: str = "run batpak gen") -> Mapping[int, str]:
         raise SchemaError([Diagnostic("E0701", message, None, hint)]) from error
     retired: Mapping[int, str] = registry.RETIRED
     return retired
+
+
+def try_to_load(file: Path | None, *, machines: bool = False) -> None:
+    """Import what `load` does, if there is a project here; what keeps it from that is said.
+
+    Args:
+        file: The configuration that the user named, or None: then there need not be any.
+        machines: Whether the machines are imported as well.
+    """
+    try:
+        from batpak_codegen.config import configure
+        from batpak_codegen.diagnostic import SchemaError
+    except ModuleNotFoundError:
+        return  # without the extra `gen` there are no projects
+    if file is None and not _is_in_a_project():
+        return
+    try:
+        config = configure(file)
+        load(config)
+        if machines and not config.system:
+            package = import_module(config.out_module)
+            for found in walk_packages(package.__path__, f"{config.out_module}."):
+                if found.name.endswith("_machine"):
+                    import_module(found.name)
+    except SchemaError as error:
+        _say("; ".join(one.message for one in error.diagnostics))
+    except Exception as error:  # noqa: BLE001  code of somebody else, which may raise anything
+        _say(f"the generated code cannot be imported: {error!r}")
+
+
+def _is_in_a_project() -> bool:
+    here = Path.cwd()
+    files = (folder / "pyproject.toml" for folder in (here, *here.parents))
+    return any(file.is_file() and "[tool.batpak]" in file.read_text("utf-8") for file in files)
+
+
+def _say(why: str) -> None:
+    typer.echo(f"batpak: shown as it is stored: {why}", err=True)

@@ -37,12 +37,16 @@ def application() -> typer.Typer:
     import typer
 
     from batpak.cli import (
+        bench,
         care,
+        causes,
+        copies,
         decode,
         demo,
         moving,
         pictures,
         schemas,
+        show,
         signatures,
         stores,
         tail,
@@ -84,15 +88,24 @@ def application() -> typer.Typer:
     app.command()(stores.verify)
     app.command()(care.doctor)
     app.command()(care.repair)
+    app.command()(care.compact)
     app.command()(stores.stat)
     app.command()(moving.dump)
     app.command("import")(moving.import_)
     app.command()(moving.export)
     app.command()(tail.tail)
+    app.command()(show.show)
+    app.command()(causes.why)
+    app.command()(causes.impact)
+    app.command()(show.entity)
     app.command()(decode.decode)
+    app.command()(copies.diff)
+    app.command()(copies.snapshot)
+    app.command()(copies.fork)
     app.add_typer(signatures.keys, name="key", no_args_is_help=True)
     app.add_typer(signatures.receipts, name="receipt", no_args_is_help=True)
     app.add_typer(signatures.proofs, name="proof", no_args_is_help=True)
+    app.command()(bench.bench)
     app.command()(demo.demo)
     return app
 

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, TextIO, TypeAlias
+from typing import IO, Annotated, TypeAlias
 
 import typer
 from msgspec.structs import asdict
 from rich.console import Console
-from rich.status import Status
 from rich.text import Text
 
-from batpak import registry
-from batpak.cli.places import events_in
-from batpak.clock import Hlc
+from batpak.cli.events import put, row
+from batpak.cli.places import events_in, lines_in
+from batpak.cli.progress import counting
 from batpak.config import Limits, StoreConfig
 from batpak.journal import layout
 from batpak.region import Region
 from batpak.store import Store
 from batpak.upkeep import lines
-from batpak.upkeep.imported import ImportedEvent
 from batpak.upkeep.intake import ImportReport
 from batpak.upkeep.rust.export import RustExport
 from batpak.upkeep.rust.export import export as export_rust
@@ -34,7 +30,6 @@ from batpak.wire import RAW
 LARGE: StoreConfig = StoreConfig(  # what another store has taken is taken here as well
     limits=Limits(payload_max_bytes=16 << 20, batch_max_items=4096, batch_max_bytes=64 << 20)
 )
-PAYLOAD_CHARS: int = 100  # shown on a terminal; --json has all of them
 
 
 class ExportFormat(Enum):
@@ -80,9 +75,9 @@ def import_(
     with (
         events_in(source, region, after) as events,
         Store.open(store, LARGE) as target,
-        _busy(f"importing {source}"),
+        counting(f"importing {source}", events) as counted,
     ):
-        report = target.import_events(events, namespace=namespace, chunk=chunk)
+        report = target.import_events(counted, namespace=namespace, chunk=chunk)
     _tell(report, as_json)
 
 
@@ -127,22 +122,29 @@ def export(
     if form is ExportFormat.RUST:
         if destination is None:
             raise typer.BadParameter("rust-0.7 is a directory: say which")
-        with Store.observe(store) as opened, _busy(f"exporting {store}"):
-            report = export_rust(opened.query(region, after=after, form=RAW), destination)
+        with (
+            Store.observe(store) as opened,
+            counting(f"exporting {store}", opened.query(region, after=after, form=RAW)) as counted,
+        ):
+            report = export_rust(counted, destination)
         _told(report, str(destination), as_json)
         return
     if as_json:
         raise typer.BadParameter("--json tells what became of rust-0.7; lines are JSON already")
-    with events_in(store, region, after) as events, _opened(destination) as file:
-        for event in events:
-            file.write(lines.line_of(event) + "\n")
+    with (
+        lines_in(store, region, after) as told,
+        _opened(destination) as file,
+        counting(f"exporting {store}", told) as counted,
+    ):
+        for chunk in lines.encoded(counted):
+            typer.echo(chunk, file, nl=False)
 
 
-def _opened(destination: Path | None) -> AbstractContextManager[TextIO]:
+def _opened(destination: Path | None) -> AbstractContextManager[IO[bytes] | None]:
     if destination is None:
-        return nullcontext(sys.stdout)
+        return nullcontext()
     with layout.asking("create", str(destination)):
-        return destination.open("x", encoding="utf-8")
+        return destination.open("xb")
 
 
 def _told(report: RustExport, path: str, as_json: bool) -> None:
@@ -176,23 +178,10 @@ def dump(
 ) -> None:
     """Print events in their order, those of the library itself included. Nothing is changed."""
     region = Region(entity=entity, scope=scope)
-    with events_in(store, region, after) as events:
-        shown: Iterator[ImportedEvent] = events if limit is None else islice(events, limit)
-        for event in shown:
-            typer.echo(lines.line_of(event) if as_json else _row(event))
-
-
-def _row(event: ImportedEvent) -> str:
-    entry = registry.lookup(event.kind)
-    name = f"{event.kind:#06x}" if entry is None else entry.cls.__qualname__
-    ms = min(max(event.time_us // 1000, 0), 253_402_300_799_999)
-    time = Hlc(ms, 0).recorded_at.isoformat(timespec="milliseconds").removesuffix("+00:00")
-    payload = json.dumps(lines.plain_of(event.payload)[0], ensure_ascii=False)
-    if len(payload) > PAYLOAD_CHARS:
-        payload = payload[: PAYLOAD_CHARS - 1] + "…"
-    return f"{event.sequence:>8}  {time}Z  {event.entity}@{event.scope}  {name}  {payload}"
-
-
-def _busy(what: str) -> Status:
-    """Say what takes time, on a terminal."""
-    return Console(stderr=True).status(what)
+    if as_json:
+        with lines_in(store, region, after) as told:
+            for chunk in lines.encoded(islice(told, limit)):
+                typer.echo(chunk, nl=False)
+    else:
+        with events_in(store, region, after) as events:
+            put(map(row, islice(events, limit)))

@@ -11,6 +11,7 @@ from batpak.region import Region
 from batpak.store import Store
 from batpak.upkeep import imported, lines
 from batpak.upkeep.imported import ImportedEvent
+from batpak.upkeep.lines import Line
 from batpak.upkeep.rust.source import RustSource, is_rust
 from batpak.wire import RAW
 
@@ -36,6 +37,21 @@ def events_in(place: Path, region: Region, after: int | None) -> Generator[Itera
         with Store.observe(place) as store:
             found = store.query(region, after=after, form=RAW)
             yield imported.of_store(found, store.store_id)
+
+
+@contextmanager
+def lines_in(place: Path, region: Region, after: int | None) -> Generator[Iterator[Line]]:
+    """The same events, as they are written on lines.
+
+    Raises:
+        BatpakError: As `events_in`.
+    """
+    if place == STANDARD_INPUT or place.is_file() or is_rust(place):
+        with events_in(place, region, after) as events:
+            yield map(lines.told, events)
+    else:
+        with Store.observe(place) as store:
+            yield lines.of_store(store.query(region, after=after, form=RAW), store.store_id)
 
 
 def _in(

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from batpak.cli import original
+from batpak.cli.progress import bar
 from batpak.cli.trusted import Keys, keys_of
 from batpak.config import StoreConfig
 from batpak.errors import StoreLocked
@@ -64,7 +65,8 @@ def verify(
         raise typer.BadParameter("--key says who has signed the note of --since")
     believed = keys_of(key) if key else None
     try:
-        report = verify_path(path, REAL, note, believed)
+        with bar(f"verifying {path}") as progress:
+            report = verify_path(path, REAL, note, believed, progress)
     except StoreLocked:
         with Store.observe(path, StoreConfig(trusted=tuple(believed or ()))) as observer:
             report = observer.verify(since=note)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
-from batpak import codec
-from batpak.cli.events import told
+from batpak.cli.events import put, row
 from batpak.event import StoredEvent
 from batpak.observer import Observer
 from batpak.recovery.sight import RolledBack
 from batpak.store import Store
-from batpak.wire import Form
+from batpak.upkeep import imported, lines
+from batpak.wire import RAW
 
 INTERRUPTED: int = 130  # exit code
 SHOWN: int = 10
@@ -30,7 +31,7 @@ def tail(
         bool, typer.Option("--follow", "-f", help="Wait for those that come; Ctrl-C ends it.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object a line, with all that is known.")
+        bool, typer.Option("--json", help="Print a JSON object on a line for each.")
     ] = False,
 ) -> None:
     """Print the last events of a store, and those that come.
@@ -41,9 +42,8 @@ def tail(
     try:
         with Store.observe(path) as observer:
             end = observer.frontier().visible
-            last = list(observer.query(limit=number, reverse=True, form=Form.DICT))
-            for event in reversed(last):
-                _print(event, as_json=as_json)
+            last = list(observer.query(limit=number, reverse=True, form=RAW))
+            _print(reversed(last), observer.store_id, as_json=as_json)
             if follow:
                 end = _follow(observer, end, as_json=as_json)
         while follow:  # some events were taken back
@@ -55,22 +55,19 @@ def tail(
 
 def _follow(observer: Observer, end: int, *, as_json: bool) -> int:
     """Print what comes behind an end of the log. Return where to begin anew."""
-    cursor = observer.cursor_guaranteed(form=Form.DICT, after=end - 1 if end else None)
+    cursor = observer.cursor_guaranteed(form=RAW, after=end - 1 if end else None)
     try:
         for event in cursor.follow():
-            _print(event, as_json=as_json)
+            _print([event], observer.store_id, as_json=as_json)
     except RolledBack as gone:
         typer.echo(f"batpak: {gone}", err=True)
         return gone.kept
     return cursor.position
 
 
-def _print(event: StoredEvent[object], *, as_json: bool) -> None:
+def _print(events: Iterable[StoredEvent[bytes]], store_id: UUID, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(told(event), ensure_ascii=False))
-        return
-    found = told(event)
-    name = found["event"] or found["kind"]
-    payload = json.dumps(codec.builtins(event.payload), ensure_ascii=False)
-    stamp = event.recorded_at.isoformat(timespec="milliseconds")
-    typer.echo(f"{event.sequence}  {stamp}  {event.coordinate.entity}  {name}  {payload}")
+        for chunk in lines.encoded(lines.of_store(events, store_id)):
+            typer.echo(chunk, nl=False)
+    else:
+        put(map(row, imported.of_store(events, store_id)))

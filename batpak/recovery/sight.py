@@ -158,9 +158,6 @@ class Sight:
         newest = self._ends(1)
         if newest is None:
             raise self._missing(1)
-        if newest.header.store_id != state.store_id:
-            foreign = Refuse(layout.HEAD, 0, Damage.HEAD, "belongs to another store")
-            raise refusal(self._directory, foreign)
         self._require_link(newest.header, 1, None)
         while True:
             number = newest.header.last_id + 1
@@ -175,6 +172,11 @@ class Sight:
             newest = ends
         if newest.header.segment_id < state.segment_id:
             raise self._missing(number)
+        if (
+            newest.header.store_id != state.store_id
+        ):  # older files of a fork have that of its origin
+            foreign = Refuse(layout.HEAD, 0, Damage.HEAD, "belongs to another store")
+            raise refusal(self._directory, foreign)
         closed = decide.recorded(newest.header, None, state)
         if closed is not None and closed.frames_end >= FOOTER_BYTES_MIN:
             parts.append(self._seal(newest, closed, state, segments))

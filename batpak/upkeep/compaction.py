@@ -39,7 +39,7 @@ from batpak.journal.segment import Segment, Segments
 from batpak.platform import Platform
 from batpak.record import DROPPED, ERASED, EVENT
 from batpak.recovery import decide, footer
-from batpak.report import CompactionOutcome, CompactionReport
+from batpak.report import CompactionOutcome, CompactionReport, Progress
 from batpak.system import Compacted
 from batpak.upkeep.groups import Source, grouped
 from batpak.upkeep.output import Builder, Output
@@ -52,9 +52,6 @@ _COMPACTED: Final = int(Compacted.KIND)
 
 Judge: TypeAlias = Callable[[Part, Sequence[int]], Iterator[bool]]
 """Says of rows of a part, one after the other, whether they are to become stubs."""
-
-Progress: TypeAlias = Callable[[int, int], object]
-"""Is told how many bytes of frames are written, of how many."""
 
 
 class Plan(Struct, frozen=True):

@@ -16,8 +16,8 @@ from batpak.errors import DecodeFailed, InvalidArgument
 from batpak.event import StoredEvent
 from batpak.faults import DecodeStage
 from batpak.ids import NO_ID
-from batpak.kind import EventKind
-from batpak.record import decode_parts, uuid_of
+from batpak.kind import TOMBSTONE, EventKind
+from batpak.record import ERASED, decode_parts, uuid_of
 
 IMPORT: Final = "batpak.import"
 """The extension that says where an imported event is from."""
@@ -179,13 +179,15 @@ def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[I
             event_id, correlation_id, causation_id,
         ) = _unpack(parts.head)  # fmt: skip
         opt, own = parts.opt, uuid_of(event_id)
+        if parts.head[0] == ERASED:
+            kind, payload_version = TOMBSTONE, event.payload_version
         yield ImportedEvent(
             event_id=own,
             sequence=sequence,
             entity=parts.entity,
             scope=parts.scope,
             kind=EventKind.from_wire(kind),
-            payload=parts.payload,
+            payload=event.payload,
             payload_version=payload_version,
             flags=flags,
             version=version,

@@ -9,23 +9,42 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+import re
+import struct
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Annotated, Any, Final, TypeAlias, cast
+from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from batpak import codec, registry
 from batpak.errors import BatpakError, InvalidArgument
-from batpak.ids import EventId
-from batpak.kind import EventKind
+from batpak.event import StoredEvent
+from batpak.ids import NO_ID, EventId
+from batpak.kind import TOMBSTONE, EventKind
+from batpak.record import ERASED, decode_parts
 from batpak.upkeep.imported import ImportedEvent, RustPosition
 
 LINE_CHARS_MAX: Final = 32 << 20
+CHUNK: Final = 64
 
 _Count: TypeAlias = Annotated[int, Meta(ge=0)]
 _BYTES: Final = "$bytes"
+_NONE: Final[Mapping[str, str]] = {}
+
+_Json: TypeAlias = bool | int | float | str | None
+_Json1: TypeAlias = _Json | list[_Json] | dict[str, _Json]
+_Json2: TypeAlias = _Json | list[_Json1] | dict[str, _Json1]
+_Json3: TypeAlias = _Json | list[_Json2] | dict[str, _Json2]
+_DECODE: Final = codec.decoder(cast("type[_Json3]", _Json3)).decode
+_NOT_JSON: Final = re.compile(rb"\$bytes|\xcb[\x7f\xff]").search  # the latter: perhaps no number
+_ENCODE: Final = msgspec.json.Encoder().encode_lines
+_uuid: Final = codec.decoder(UUID).decode
+_BIN: Final = b"\xc4\x10"  # what stands before the 16 bytes of an id
+_unpack: Final = struct.Struct(">BBHH4xIIQ4xQQ16s16s16s").unpack_from  # see `record.unpack_head`
 
 
 class _Line(Struct, frozen=True, kw_only=True):
@@ -51,38 +70,115 @@ class _Line(Struct, frozen=True, kw_only=True):
     position: RustPosition | None = None
 
 
-def line_of(event: ImportedEvent) -> str:
-    """One event as a line, without its end."""
-    entry, place = registry.lookup(event.kind), event.position
-    facts: dict[str, object] = {
-        "sequence": event.sequence,
-        "event_id": str(event.event_id),
-        "entity": event.entity,
-        "scope": event.scope,
-        "version": event.version,
-        "kind": f"{event.kind:#06x}",
-        "event": None if entry is None else entry.cls.__qualname__,
-        "payload_version": event.payload_version,
-        "flags": event.flags,
-        "correlation_id": None if event.correlation_id is None else str(event.correlation_id),
-        "causation_id": None if event.causation_id is None else str(event.causation_id),
-        "time_us": event.time_us,
-        "store_id": None if event.store_id is None else str(event.store_id),
-        "batch": event.batch,
-        "extensions": {name: _text(value) for name, value in event.extensions.items()},
-    }
-    if event.repeat:
-        facts["repeat"] = event.repeat
-    if place is not None:
-        facts["position"] = {"clock": place.clock, "lane": place.lane, "depth": place.depth}
-    facts["payload"], is_whole = plain_of(event.payload)
-    if not is_whole:
-        facts["stored"] = _text(event.payload)
-    return json.dumps(facts, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+class Line(Struct, frozen=True, kw_only=True, gc=False):
+    """One event, as it is written."""
+
+    sequence: int
+    event_id: UUID
+    entity: str
+    scope: str
+    version: int
+    kind: str
+    event: str | None
+    payload_version: int
+    flags: int
+    correlation_id: UUID | None
+    causation_id: UUID | None
+    time_us: int
+    store_id: UUID | None
+    batch: int | None
+    extensions: Mapping[str, str]
+    repeat: int | UnsetType = UNSET
+    position: RustPosition | UnsetType | None = UNSET
+    payload: object
+    stored: str | UnsetType = UNSET
+
+
+def told(event: ImportedEvent) -> Line:
+    """One event, as it is written."""
+    payload, is_whole = plain_of(event.payload)
+    return Line(
+        sequence=event.sequence,
+        event_id=event.event_id,
+        entity=event.entity,
+        scope=event.scope,
+        version=event.version,
+        kind=f"{event.kind:#06x}",
+        event=_name_of(event.kind),
+        payload_version=event.payload_version,
+        flags=event.flags,
+        correlation_id=event.correlation_id,
+        causation_id=event.causation_id,
+        time_us=event.time_us,
+        store_id=event.store_id,
+        batch=event.batch,
+        extensions={name: _text(value) for name, value in event.extensions.items()},
+        repeat=event.repeat or UNSET,
+        position=event.position or UNSET,
+        payload=payload,
+        stored=UNSET if is_whole else _text(event.payload),
+    )
+
+
+def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[Line]:
+    """Events of a store, as `told` tells them. From the stored bytes at once: a dump is as fast."""
+    kinds: dict[int, tuple[str, str | None]] = {}
+    for stored in events:
+        parts = decode_parts(stored.record)
+        (
+            type_, flags, kind, payload_version, index, count, wall_ms, sequence, version,
+            id_bytes, correlation, causation,
+        ) = _unpack(parts.head)  # fmt: skip
+        if type_ == ERASED:
+            kind, payload_version = TOMBSTONE, stored.payload_version
+        if kind not in kinds:
+            kinds[kind] = f"{kind:#06x}", _name_of(kind)
+        opt, event_id = parts.opt, _uuid(_BIN + id_bytes)
+        data = stored.payload
+        payload, is_whole = plain_of(data)
+        yield Line(
+            sequence=sequence,
+            event_id=event_id,
+            entity=parts.entity,
+            scope=parts.scope,
+            version=version,
+            kind=kinds[kind][0],
+            event=kinds[kind][1],
+            payload_version=payload_version,
+            flags=flags,
+            correlation_id=event_id if correlation == id_bytes else _uuid(_BIN + correlation),
+            causation_id=None if causation == NO_ID else _uuid(_BIN + causation),
+            time_us=wall_ms * 1000,
+            store_id=store_id,
+            batch=sequence - index if count > 1 else None,
+            extensions=_NONE
+            if opt is None or opt[1] is None
+            else {name: _text(value) for name, value in opt[1]},
+            payload=payload,
+            stored=UNSET if is_whole else _text(data),
+        )
+
+
+def encoded(lines: Iterable[Line]) -> Iterator[bytes]:
+    """Lines as UTF-8, some at a time, each with its end."""
+    some = iter(lines)
+    while chunk := list(islice(some, CHUNK)):
+        yield _ENCODE(chunk)
+
+
+def _name_of(kind: int) -> str | None:
+    entry = registry.lookup(kind)
+    return None if entry is None else entry.cls.__qualname__
 
 
 def plain_of(data: bytes) -> tuple[object, bool]:
     """A payload as JSON can say it, and whether the bytes can be made from that."""
+    try:  # most are JSON already
+        easy = _DECODE(data)
+        if codec.encode_in_order(easy) == data and _NOT_JSON(data) is None:
+            return easy, True
+    except codec.UNREADABLE:
+        pass
     try:
         said = _said(codec.decode_plain(data))
     except codec.UNREADABLE:

@@ -29,7 +29,7 @@ from batpak.journal import head, layout
 from batpak.journal.head import Head
 from batpak.journal.segment import Segments, Tip
 from batpak.platform import Platform
-from batpak.report import CopiedFile, SnapshotReport
+from batpak.report import CopiedFile, Progress, SnapshotReport
 
 CHUNK_BYTES: Final = layout.COPY_BYTES
 
@@ -84,7 +84,7 @@ def take(
         platform.wall_ns(),
     )
     with_footer = {part.segment_id for part in table.parts if isinstance(part, Sealed)}
-    point = Point(state, [], _checkpoints(directory) if cursors else {})
+    point = Point(state, [], checkpoints(directory) if cursors else {})
     try:
         for segment in segments:
             file, size = segment.opened_again(), segment.end
@@ -99,7 +99,7 @@ def take(
     return point
 
 
-def _checkpoints(directory: Directory) -> dict[str, bytes]:
+def checkpoints(directory: Directory) -> dict[str, bytes]:
     """Every checkpoint as it is. What one says was durable before it was written."""
     path = layout.path_of(directory, layout.CURSORS)
     with layout.asking("open", path), suppress(FileNotFoundError):
@@ -115,7 +115,7 @@ def _checkpoints(directory: Directory) -> dict[str, bytes]:
     return {}
 
 
-def copy(point: Point, target: Directory) -> SnapshotReport:
+def copy(point: Point, target: Directory, progress: Progress | None = None) -> SnapshotReport:
     """Write all of it into an empty directory, durably, and give the files back.
 
     Raises:
@@ -123,7 +123,12 @@ def copy(point: Point, target: Directory) -> SnapshotReport:
         CorruptStore: A file is shorter than what was written to it.
     """
     try:
-        files = [copied(target, pinned) for pinned in point.files]
+        files: list[CopiedFile] = []
+        for pinned in point.files:
+            files.append(copied(target, pinned))
+            if progress is not None:
+                done = sum(file.size for file in files)
+                progress(done, sum(one.size for one in point.files))
     finally:
         point.close()
     if point.cursors:

@@ -41,7 +41,7 @@ from batpak.record import DROPPED, ERASED, EVENT
 from batpak.recovery import decide, footer
 from batpak.recovery.decide import Found, Refuse, TornAt
 from batpak.recovery.footer import FOOTER_BYTES_MIN
-from batpak.report import FINDINGS_MAX, Finding, NoteFault, Torn, VerifyReport
+from batpak.report import FINDINGS_MAX, Finding, NoteFault, Progress, Torn, VerifyReport
 from batpak.signing.verdict import Signed
 from batpak.signing.verify_key import VerifyKey
 from batpak.upkeep.removals import COMPACTED, Removals
@@ -94,6 +94,7 @@ def verify_path(
     platform: Platform,
     since: CheckpointNote | None = None,
     believed: Sequence[VerifyKey] | None = None,
+    progress: Progress | None = None,
 ) -> VerifyReport:
     """Verify a directory without opening it as a store, so damage is reported and not raised.
 
@@ -102,6 +103,7 @@ def verify_path(
         platform: The world.
         since: A note that the log has to go on from.
         believed: Keys, one of which has to have signed the note. None: it need not be signed.
+        progress: Told after each file.
 
     Raises:
         StoreLocked: A writer has it open.
@@ -116,7 +118,7 @@ def verify_path(
             seen = look(directory)
             if not seen.found.segments and not seen.found.has_head:
                 raise StorageFailed("open", directory.path, None, "there is no store here")
-            return verify_log(directory, seen, since, believed)
+            return verify_log(directory, seen, since, believed, progress)
         finally:
             if lock is not None:
                 lock.release()
@@ -129,6 +131,7 @@ def verify_log(
     seen: Look,
     since: CheckpointNote | None = None,
     believed: Sequence[VerifyKey] | None = None,
+    progress: Progress | None = None,
 ) -> VerifyReport:
     """Verify what `look` has seen. The caller holds the lock.
 
@@ -137,13 +140,14 @@ def verify_log(
         seen: What `look` gave.
         since: A note that the log has to go on from.
         believed: Keys, one of which has to have signed the note. None: it need not be signed.
+        progress: Told after each file.
 
     Raises:
         StorageFailed: The system refused.
         FutureVersion: Something is newer than this code.
         InvalidArgument: A segment is of format version 1.
     """
-    report = _Verification(directory, seen, since).run()
+    report = _Verification(directory, seen, since, progress).run()
     if since is None or believed is None or isinstance(since.verify(believed), Signed):
         return report
     return replace(report, note=NoteFault.UNTRUSTED)
@@ -152,8 +156,15 @@ def verify_log(
 class _Verification:
     """One pass over all files, oldest first."""
 
-    def __init__(self, directory: Directory, seen: Look, since: CheckpointNote | None) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        seen: Look,
+        since: CheckpointNote | None,
+        progress: Progress | None,
+    ) -> None:
         self._directory, self._seen, self._since = directory, seen, since
+        self._progress = progress
         self._removals = Removals()
         self._derived: list[Finding] = []
         self._passed: dict[int, bytes | None] = {
@@ -189,6 +200,10 @@ class _Verification:
                 self._footer(segment, ends, after, is_newest)
             finally:
                 segment.close()
+            if self._progress is not None:
+                sizes = self._seen.found.segments
+                done = sum(size for one, size in sizes.items() if one <= number)
+                self._progress(done, sum(sizes.values()))
         if store_id is not None:
             self._consumers(store_id)
         for file, offset, fault, sequence in self._removals.unrecorded():

@@ -36,15 +36,24 @@ Stores:
   verify    Recompute every checksum, hash and link of a store.
   doctor    Say what is the matter with a store, and what to do.
   repair    Say what of a damaged store would be given up; with consent, do it.
+  compact   Make the complete files of a store fewer.
   stat      Say what is in a store.
   dump      Print events in their order, those of the library itself included.
   tail      Print the last events of a store, and those that come.
+  show      Print all that a store knows of an event.
+  why       Draw what caused an event, and what caused that.
+  impact    Draw everything that an event caused.
+  entity    Print the history of an entity, with its state after each event.
   decode    Print an event of a store, or a payload, as JSON.
+  diff      Say how far two stores have the same history.
+  snapshot  Copy a store as it is at one moment.
+  fork      Copy a store, to go its own way.
   import    Bring the events of another store over, each of them once.
   export    Write events as JSON Lines, or as a store of the Rust original.
   key       Make a key that signs receipts and notes, or print its public half.
   receipt   Check a receipt without the store that it is from.
   proof     Prove to others that a store has an event, or check such a proof.
+  bench     Measure appends, reads and a verification on this machine.
   demo      Show the whole story in a temporary folder.
 
 Options:

@@ -1,0 +1,122 @@
+"""Commands about causes: `batpak why`, `batpak impact`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from batpak.cli import generated
+from batpak.cli.events import entry_row, found, name_of, time_of
+from batpak.cli.show import AsJson, ConfigFile, Where
+from batpak.event import IndexEntry
+from batpak.ids import EventId
+from batpak.read.causes import CausalEnd
+from batpak.store import Store
+
+LIMIT: Final = 1000
+
+Which = Annotated[str, typer.Argument(help="Which event: its sequence, or its id.")]
+Limit = Annotated[int, typer.Option(help="How many events at most.", min=1)]
+
+
+def why(
+    store: Where,
+    event: Which,
+    *,
+    limit: Limit = LIMIT,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw what caused an event, and what caused that, up to what nothing caused.
+
+    Nothing is locked or changed.
+    """
+    generated.try_to_load(config)
+    with Store.observe(store) as reader:
+        path = reader.why(found(reader, event), limit=limit)
+    if as_json:
+        entries = [_plain(one) for one in path.entries]
+        typer.echo(json.dumps({"entries": entries, "end": path.end.value}, indent=2))
+        return
+    anchor, *causes = path.entries
+    tree = Tree(_label(anchor, "bold"))
+    for one in causes:
+        tree.add(Text.assemble(("because of ", "dim"), _label(one)))
+    ends = {
+        CausalEnd.ROOT: ("which nothing caused" if causes else "nothing caused it", "dim"),
+        CausalEnd.DROPPED: ("because of an event that was dropped", "yellow"),
+        CausalEnd.LIMIT: ("… and so on; --limit shows more", "yellow"),
+    }
+    tree.add(Text(*ends[path.end]))
+    _draw(tree)
+
+
+def impact(
+    store: Where,
+    event: Which,
+    *,
+    limit: Limit = LIMIT,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw everything that an event caused, directly or not.
+
+    Nothing is locked or changed.
+    """
+    generated.try_to_load(config)
+    with Store.observe(store) as reader:
+        anchor = found(reader, event)
+        impacts = reader.impact(anchor, limit=limit)
+        caused = list(impacts)
+        truncated = impacts.truncated
+    if as_json:
+        told = [{**_plain(one.entry), "depth": one.depth} for one in caused]
+        whole = {
+            "event": _plain(anchor),
+            "caused": told,
+            "truncated": truncated,
+            "dropped": impacts.dropped,
+        }
+        typer.echo(json.dumps(whole, indent=2))
+        return
+    tree = Tree(_label(anchor, "bold"))
+    nodes: dict[EventId, Tree] = {anchor.event_id: tree}
+    for one in caused:  # parents come first
+        nodes[one.entry.event_id] = nodes[one.parent].add(_label(one.entry))
+    if impacts.dropped:
+        tree.add(Text(f"and {impacts.dropped:,} that were dropped, with theirs", style="yellow"))
+    elif not caused:
+        tree.add(Text("it caused nothing", style="dim"))
+    if truncated:
+        tree.add(Text("… and more; --limit shows them", style="yellow"))
+    _draw(tree)
+
+
+def _label(entry: IndexEntry, style: str = "") -> Text:
+    return Text(entry_row(entry), style=style, no_wrap=True, overflow="ellipsis")
+
+
+def _draw(tree: Tree) -> None:
+    console = Console(highlight=False)
+    console.print(tree, soft_wrap=not console.is_terminal)
+
+
+def _plain(entry: IndexEntry) -> Mapping[str, object]:
+    cause = entry.causation_id
+    return {
+        "sequence": entry.sequence,
+        "event_id": str(entry.event_id),
+        "causation_id": None if cause is None else str(cause),
+        "entity": entry.coordinate.entity,
+        "scope": entry.coordinate.scope,
+        "version": entry.version,
+        "kind": f"{entry.kind:#06x}",
+        "event": name_of(entry.kind),
+        "recorded_at": time_of(entry.hlc.wall_ms),
+    }
