@@ -63,7 +63,7 @@ class Cursor(Generic[Q]):
     ) -> None:
         self._fetch, self._table, self._waiters, self._platform = fetch, table, waiters, platform
         self._region, self._form, self._checkpoint, self._alive = region, form, checkpoint, alive
-        self._bound = self._visible if bound is None else bound
+        self._bound = (lambda: table.bound) if bound is None else bound  # no way back to here
         self._position = self._committed = start
         self._own = Own()
         self._keys = keys_of(region) | {self._own}
@@ -126,9 +126,6 @@ class Cursor(Generic[Q]):
         """
         return self._gaps.take()
 
-    def _visible(self) -> int:
-        return self._table.bound
-
     # ---------------------------------------------------------------------------------------- pull
 
     def poll(self) -> StoredEvent[Q] | None:
@@ -143,6 +140,9 @@ class Cursor(Generic[Q]):
 
     def poll_batch(self, max_events: int) -> list[StoredEvent[Q]]:
         """The next events, at most so many; empty if there are none yet. Never waits.
+
+        An interrupt, as by Ctrl-C, passes no event over, unless it comes when they are about to be
+        returned: after one, `rewind`.
 
         Raises:
             CorruptStore, UnknownKind, FutureVersion, DecodeFailed: The next event cannot be read as
@@ -207,38 +207,47 @@ class Cursor(Generic[Q]):
 
     def _take(self, at_most: int) -> list[StoredEvent[Q]]:
         self._open()
+        try:
+            found, position = self._read(at_most)
+            if not self._gaps.capacity or not self._table.epoch:
+                self._passed = position
+            elif self._passed < position:
+                self._pass_by([one.sequence for one in found], position)
+            self._position = position  # last: who is interrupted before meets it all again
+        except BaseException:
+            self._events = None
+            raise
+        return found
+
+    def _read(self, at_most: int) -> tuple[list[StoredEvent[Q]], int]:
+        """The next events, and the position behind them."""
         found: list[StoredEvent[Q]] = []
+        position = self._position
         while len(found) < at_most:
             events = self._events
             if events is None:
                 self._stop = stop = self._bound()
-                if stop <= self._position:
+                if stop <= position:
                     break
-                rows = query.select(self._table, self._region, self._position, stop)
+                rows = query.select(self._table, self._region, position, stop)
                 events = self._events = self._fetch.events(rows, self._form)
             try:
                 found.extend(islice(events, at_most - len(found)))
-            except BaseException as error:
+            except BatpakError:
                 self._events = None
-                if not found or not isinstance(error, BatpakError):
+                if not found:
                     raise
                 break  # what was read in front of it first; it is met again
             if len(found) < at_most:
-                self._events, self._position = None, self._stop
-        if found:
-            self._position = max(self._position, found[-1].sequence + 1)
-        if not self._gaps.capacity or not self._table.epoch:
-            self._passed = self._position
-        elif self._passed < self._position:
-            self._pass_by([one.sequence for one in found])
-        return found
+                self._events, position = None, self._stop
+        return found, max(position, found[-1].sequence + 1) if found else position
 
-    def _pass_by(self, delivered: Sequence[int]) -> None:
+    def _pass_by(self, delivered: Sequence[int], position: int) -> None:
         """Note what is missing in front of each event that is delivered, and behind the last."""
         gaps, begin = self._gaps, self._passed
-        self._passed = self._position
+        self._passed = position
         everything = frozenset[EventKind]()
-        gone = removed(self._fetch, self._table, self._region, everything, begin, self._position)
+        gone = removed(self._fetch, self._table, self._region, everything, begin, position)
         missing = sorted(set(gone) - set(delivered))
         for place in delivered:
             stop = bisect_left(missing, place)

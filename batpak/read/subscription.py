@@ -138,6 +138,9 @@ class Subscription(Iterator[Notification]):
     def recv(self, timeout_s: float | None = None) -> Notification | None:
         """The next event, waited for. None: there was none in time.
 
+        An interrupt, as by Ctrl-C, that comes when it is about to be returned takes it away: after
+        one, ask for the events themselves.
+
         Args:
             timeout_s: How long at most; 0: not at all. None: until there is one.
 
