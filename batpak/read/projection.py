@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 from msgspec import Struct
 
 from batpak.arguments import seconds_of
+from batpak.errors import InvalidArgument
 from batpak.event import StoredEvent
 from batpak.kind import EventKind
 from batpak.override import override
@@ -144,23 +145,35 @@ def fold(
 ) -> tuple[S | None, StoredEvent[Q] | None]:
     """Fold events, in the order given, into a state; give the last of them too.
 
-    Without an event, neither `initial` nor `apply` is called. An exception out of `apply` passes
-    through with a note that names the projection and the event.
+    Without an event, neither `initial` nor `apply` is called. An exception out of them passes through
+    with a note that names the projection and the event.
 
     Args:
         projection: How.
         state: To go on from; None: from the initial one.
         events: The relevant ones, and no others.
+
+    Raises:
+        InvalidArgument: What should give a state has given None.
     """
     first = next(events, None)
     if first is None:
         return state, None
-    now = projection.initial() if state is None else state
-    apply, event = projection.apply, first
-    for event in chain((first,), events):
-        try:
+    now, apply, event = state, projection.apply, first
+    try:
+        if now is None:
+            now = _given(projection.initial(), "initial")
+        for event in chain((first,), events):
             now = apply(now, event)
-        except Exception as error:
-            error.add_note(f"projection {projection.NAME} at event {event.sequence}")
-            raise
+            if now is None:  # pyright: ignore[reportUnnecessaryComparison]  callers may lie
+                now = _given(now, "apply")
+    except Exception as error:
+        error.add_note(f"projection {projection.NAME} at event {event.sequence}")
+        raise
     return now, event
+
+
+def _given(state: S | None, by: str) -> S:
+    if state is None:
+        raise InvalidArgument("projection", f"its `{by}` must return a state, not None")
+    return state
