@@ -265,7 +265,7 @@ class Cursor(Generic[Q]):
             StorageFailed: The system refused. What is saved is this position or the one before.
             DurabilityUnknown: The log could not be made durable up to there.
             StoreClosed, StorePoisoned, ForkedStoreError: This handle writes no more.
-            InvalidArgument: The cursor is closed.
+            InvalidArgument: The cursor is closed, or of a checkpoint: the log ends before `after`.
         """
         self._open()
         position = self._position

@@ -335,6 +335,15 @@ def test_an_interrupt_steps_over_no_event(store: Store, at_most: int) -> None:
         assert seen == [0, 1, 3, 4, 6]
 
 
+def test_a_place_that_the_log_does_not_have_is_not_saved(store: Store) -> None:
+    fill(store, 2)
+    with store.cursor_guaranteed(after=100, checkpoint_id="mine") as cursor:
+        assert cursor.poll() is None
+        with pytest.raises(InvalidArgument, match="position: the log ends before it"):
+            cursor.commit()
+    assert store.cursor_checkpoints() == ()
+
+
 def test_a_closed_cursor_gives_nothing_and_leaves_the_place_of_its_successor_alone(
     store: Store,
 ) -> None:
