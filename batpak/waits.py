@@ -79,7 +79,8 @@ class Waits(Queries):
             StoreClosed, StorePoisoned: It will not be so any more.
             DurabilityUnknown: The sync was refused.
             InvalidArgument: It cannot be so: the handle only reads, and its log ends before the
-                event; or there is no such applier, or it was closed before it came so far.
+                event; or there is no such applier, or it was closed before it came so far, or it
+                is the handler of a worker that asks and would wait for itself.
         """
         self._alive()
         return self._wait(self._wanted(mark, at, applier), self._limit(timeout_s))
@@ -198,6 +199,8 @@ class Waits(Queries):
             if self._bound(wanted) > wanted.sequence:
                 return True
             self._alive()
+            if wanted.mark is Watermark.APPLIED:
+                self._appliers.refuse_own(wanted.applier)
             self._hope(wanted)
             return False
 

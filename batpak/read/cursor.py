@@ -83,7 +83,11 @@ class Cursor(Generic[Q]):
     @property
     def lag(self) -> int:
         """How many events of the log it has not looked at."""
-        return max(0, self._table.bound - self._position)
+        return self.behind(self._position)
+
+    def behind(self, position: int) -> int:
+        """How many events of the log there are from a position on."""
+        return max(0, self._table.bound - position)
 
     @property
     def closed(self) -> bool:
@@ -265,18 +269,24 @@ class Cursor(Generic[Q]):
             StorageFailed: The system refused. What is saved is this position or the one before.
             DurabilityUnknown: The log could not be made durable up to there.
             StoreClosed, StorePoisoned, ForkedStoreError: This handle writes no more.
-            InvalidArgument: The cursor is closed, or of a checkpoint: the log ends before `after`.
+            InvalidArgument: Another thread is using the cursor; or it is closed; or it has a
+                checkpoint, and the log ends before `after`.
         """
-        self._open()
-        position = self._position
-        if self._checkpoint is not None:
-            self._checkpoint.save(position)
-        self._committed = position
+        with self._alone:
+            self._open()
+            position = self._position
+            if self._checkpoint is not None:
+                self._checkpoint.save(position)
+            self._committed = position
 
     def rewind(self) -> None:
-        """Go back to what was committed last, or to the start."""
-        self._events, self._position = None, self._committed
-        self._passed = self._committed
+        """Go back to what was committed last, or to the start.
+
+        Raises:
+            InvalidArgument: Another thread is using the cursor.
+        """
+        with self._alone:
+            self._go_to(self._committed)
 
     def seek(self, position: int) -> None:
         """Go on from a position: what is in front of it is not read again.
@@ -285,10 +295,14 @@ class Cursor(Generic[Q]):
             position: A sequence, at most the end of the log.
 
         Raises:
-            InvalidArgument: It is none.
+            InvalidArgument: It is none, or another thread is using the cursor.
         """
         if not is_count(position) or position > self._table.bound:
             raise InvalidArgument("position", "must be a sequence of the log, or the next one")
+        with self._alone:
+            self._go_to(position)
+
+    def _go_to(self, position: int) -> None:
         self._events, self._position = None, position
         self._passed = position
 

@@ -145,8 +145,8 @@ def fold(
 ) -> tuple[S | None, StoredEvent[Q] | None]:
     """Fold events, in the order given, into a state; give the last of them too.
 
-    Without an event, neither `initial` nor `apply` is called. An exception out of them passes through
-    with a note that names the projection and the event.
+    Without an event, neither `initial` nor `apply` is called. An exception out of them passes
+    through with a note that names the projection and the event.
 
     Args:
         projection: How.

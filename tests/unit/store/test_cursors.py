@@ -243,6 +243,9 @@ def test_one_thread_at_a_time_uses_a_cursor(tmp_path: Path) -> None:
             except InvalidArgument as error:
                 refused = error
         assert refused.argument == "thread"
+        for act in (cursor.commit, cursor.rewind, lambda: cursor.seek(0)):
+            with pytest.raises(InvalidArgument, match="thread"):
+                act()
         store.close()
         waiting.join(5)
 
