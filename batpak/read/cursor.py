@@ -63,7 +63,11 @@ class Cursor(Generic[Q]):
     ) -> None:
         self._fetch, self._table, self._waiters, self._platform = fetch, table, waiters, platform
         self._region, self._form, self._checkpoint, self._alive = region, form, checkpoint, alive
-        self._bound = (lambda: table.bound) if bound is None else bound  # no way back to here
+
+        def visible() -> int:  # no method of this: a dropped cursor would wait for the collector
+            return table.bound
+
+        self._bound = visible if bound is None else bound
         self._position = self._committed = start
         self._own = Own()
         self._keys = keys_of(region) | {self._own}

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
@@ -159,21 +159,23 @@ def fold(
     first = next(events, None)
     if first is None:
         return state, None
-    now, apply, event = state, projection.apply, first
+    initial: Callable[[], S | None] = projection.initial
+    apply: Callable[[S, StoredEvent[Q]], S | None] = projection.apply
+    now, event = state, first
     try:
         if now is None:
-            now = _given(projection.initial(), "initial")
+            now = initial()
+            if now is None:
+                raise _forgotten("initial")
         for event in chain((first,), events):
             now = apply(now, event)
-            if now is None:  # pyright: ignore[reportUnnecessaryComparison]  callers may lie
-                now = _given(now, "apply")
+            if now is None:
+                raise _forgotten("apply")
     except Exception as error:
         error.add_note(f"projection {projection.NAME} at event {event.sequence}")
         raise
     return now, event
 
 
-def _given(state: S | None, by: str) -> S:
-    if state is None:
-        raise InvalidArgument("projection", f"its `{by}` must return a state, not None")
-    return state
+def _forgotten(by: str) -> InvalidArgument:
+    return InvalidArgument("projection", f"its `{by}` must return a state, not None")
