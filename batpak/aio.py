@@ -213,7 +213,8 @@ async def wait_for(
     end = None if timeout_s is None else loop.time() + seconds_of("timeout_s", timeout_s)
     while True:
         moved = asyncio.Event()
-        leave = store.once_moved(_setter(moved))
+        first = Watermark.WRITTEN if mark is Watermark.DURABLE else mark  # then it takes a sync
+        leave = store.once_moved(_setter(moved), mark=first, at=at, applier=applier)
         try:
             try:
                 return store.wait_for(mark, at, timeout_s=0, applier=applier)

@@ -423,6 +423,8 @@ class Appends(StoreReader):
     ) -> tuple[AppendReceipt, ...]:
         """Commit a unit in time, and wait until its events have come as far as its caller wants."""
         mark = None if wait_for is None else mark_of("wait_for", wait_for)
+        if mark is Watermark.APPLIED:
+            self._appliers.refuse_own()
         limit = unit.limit = self._limit(timeout_s)
         unit.durable = mark is Watermark.DURABLE
         receipts = (commit or self._lane.commit)(unit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from batpak.append import AppendReceipt
 from batpak.arguments import is_count, require_callable, seconds_of
 from batpak.commit.applier import Applier, Appliers, Progress
 from batpak.commit.limit import Limit
-from batpak.errors import InvalidArgument
+from batpak.errors import BatpakError, InvalidArgument
 from batpak.faults import WriteState
 from batpak.opened import Opened
 from batpak.queries import Queries
@@ -29,6 +29,7 @@ class Waits(Queries):
         self._appliers = Appliers(
             opened.log.table, opened.waiters, opened.platform, lambda: fetch.closed
         )
+        self._targets: dict[Callable[[], None], Wanted] = {}  # who is to be called, and when
 
     def frontier(self) -> Frontier:
         """How far the log has come: one picture of one moment."""
@@ -78,16 +79,30 @@ class Waits(Queries):
             StoreClosed, StorePoisoned: It will not be so any more.
             DurabilityUnknown: The sync was refused.
             InvalidArgument: It cannot be so: the handle only reads, and its log ends before the
-                event; or there is no such applier, or it was closed before it came so far.
+                event; or there is no such applier, or it was closed before it came so far, or it
+                is the handler of a worker that asks and would wait for itself.
         """
         self._alive()
         return self._wait(self._wanted(mark, at, applier), self._limit(timeout_s))
 
-    def once_moved(self, call: Callable[[], None]) -> Callable[[], None]:
+    def once_moved(
+        self,
+        call: Callable[[], None],
+        *,
+        mark: Watermark | None = None,
+        at: int | AppendReceipt = 0,
+        applier: str | None = None,
+    ) -> Callable[[], object]:
         """Have a function called once, when a bound has moved or never will again; for event loops.
 
         Whoever has moved it calls, after that has let go of the lane, and waits for it. It may use
         the store. What it raises is logged.
+
+        Args:
+            call: The function.
+            mark: Call only when this bound is past an event, or never will be; now, if it is.
+            at: That event, as `wait_for` has it.
+            applier: See there.
 
         Returns:
             What takes it back, unless it is about to be called.
@@ -95,9 +110,51 @@ class Waits(Queries):
         self._alive()
         require_callable("call", call)
         waiters = self._opened.waiters
-        woken = partial(waiters.due.append, call)
-        waiters.join(woken)
-        return partial(waiters.leave, woken)
+        if mark is None:
+            woken = partial(waiters.due.append, call)
+            waiters.join(woken)
+            return partial(waiters.leave, woken)
+        told, wanted = partial(call), self._wanted(mark, at, applier)
+        self._targets[told] = wanted
+        waiters.join(self._moved)
+        if self._is_settled(wanted, self._frontier()):
+            self._tell((told,))
+            waiters.call_due()
+        return partial(self._forget, told)
+
+    def _moved(self) -> None:  # on the lane
+        self._opened.waiters.due.append(self._tell_settled)
+
+    def _tell_settled(self) -> None:
+        """Call those whose bound is past their event, and nobody else."""
+        if self._targets:
+            self._opened.waiters.join(self._moved)  # before the look: what moves behind it is met
+            frontier, targets = self._frontier(), list(self._targets.items())
+            self._tell([call for call, one in targets if self._is_settled(one, frontier)])
+
+    def _tell(self, calls: Iterable[Callable[[], None]]) -> None:
+        for call in calls:
+            if self._targets.pop(call, None) is not None:
+                self._opened.waiters.due.append(call)
+
+    def _forget(self, call: Callable[[], None]) -> None:
+        self._targets.pop(call, None)
+        if not self._targets:
+            self._opened.waiters.leave(self._moved)
+            self._tell_settled()  # for who has come in between
+            self._opened.waiters.call_due()
+
+    def _is_settled(self, wanted: Wanted, frontier: Frontier) -> bool:
+        """Whether it is so, or nobody need wait for it any more."""
+        ours = wanted.applier
+        if (frontier.of(wanted.mark) if ours is None else ours.position) > wanted.sequence:
+            return True
+        try:
+            self._alive()
+            self._hope(wanted)
+        except BatpakError:
+            return True
+        return False
 
     def _wanted(self, mark: object, at: object, applier: object) -> Wanted:
         checked = mark_of("mark", mark)
@@ -142,6 +199,8 @@ class Waits(Queries):
             if self._bound(wanted) > wanted.sequence:
                 return True
             self._alive()
+            if wanted.mark is Watermark.APPLIED:
+                self._appliers.refuse_own(wanted.applier)
             self._hope(wanted)
             return False
 

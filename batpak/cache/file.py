@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import closing, contextmanager, suppress
 from typing import Final, NamedTuple, final
 
@@ -19,7 +19,7 @@ from batpak import codec, digest
 from batpak.arguments import require, text_of
 from batpak.cache.row import CachedState
 from batpak.disk import posix
-from batpak.disk.seam import Directory, StrPath
+from batpak.disk.seam import Directory, Entry, StrPath
 from batpak.disk.whole import read_all, write_all
 from batpak.errors import InvalidArgument, StorageFailed, TooLarge
 from batpak.platform import REAL, Platform
@@ -65,10 +65,17 @@ class FileCache:
         except (TypeError, ValueError) as error:
             raise InvalidArgument("directory", str(error)) from error
         self._entropy = platform.entropy
+        above, _, _ = self._path.rpartition("/")
+        with (
+            suppress(OSError),  # nobody is shown what is there, or it is not there at all
+            closing(platform.open_dir(above or "/", create=False)) as parent,
+        ):
+            if _is_of_a_store(parent.entries()):
+                raise InvalidArgument("directory", "is in that of a store; put it beside it")
         with self._asking("open", ""):
             self._directory: Directory = platform.open_dir(self._path, create=True)
             entries = self._directory.entries()
-            if not OF_A_STORE.isdisjoint(entry.name for entry in entries):
+            if _is_of_a_store(entries):
                 self._directory.close()
                 raise InvalidArgument("directory", "is that of a store; give it one of its own")
             for entry in entries:
@@ -184,6 +191,10 @@ class FileCache:
             path = f"{self._path}/{name}" if name else self._path
             text = error.strerror or str(error)
             raise StorageFailed(operation, path, error.errno, text) from error
+
+
+def _is_of_a_store(entries: Iterable[Entry]) -> bool:
+    return not OF_A_STORE.isdisjoint(entry.name for entry in entries)
 
 
 def _name(key: str) -> str:

@@ -26,6 +26,7 @@ class Progress:
         self.name: Final = name
         self.said: Final[dict[int, int]] = {}  # by each thread, which overwrites its own word only
         self._base: dict[None, int] = {}  # where APPLIED stood when it came
+        self.thread: int | None = None  # that which alone moves it on, if that is known
 
     @property
     def position(self) -> int:
@@ -85,6 +86,10 @@ class Applier:
         """As `advance`, for one that comes by itself: to a bound, perhaps the same, or closed."""
         if bound > self._progress.position:
             self._among.reach(self._progress, bound)
+
+    def works_on(self, thread: int) -> None:
+        """Say which thread alone moves it on, and so must not wait for it."""
+        self._progress.thread = thread
 
     def __enter__(self) -> Self:
         return self
@@ -166,6 +171,20 @@ class Appliers:
     def has(self, progress: Progress) -> bool:
         """Whether it is one of them."""
         return self._all.get(progress.name) is progress
+
+    def refuse_own(self, progress: Progress | None = None) -> None:
+        """Refuse that the thread of an applier waits for it, or for all of them.
+
+        Raises:
+            InvalidArgument: It would wait for itself.
+        """
+        me = self._thread_id()
+        for one in list(self._all.values()) if progress is None else (progress,):
+            if one.thread == me:
+                reason = (
+                    f"the applier {one.name!a} moves on on this thread: it would wait for itself"
+                )
+                raise InvalidArgument("mark", reason)
 
     def check(self, progress: Progress, sequence: object) -> None:
         """Hold what an applier says against the log.

@@ -434,11 +434,13 @@ def full_path(path: StrPath) -> str:
     """The absolute form of a path, for messages that outlive a change of directory.
 
     Raises:
-        ValueError: It is empty, which would be the current directory.
+        ValueError: It is empty, which would be the current directory; or no system has such a path.
         TypeError: It is no path.
     """
     if not os.fspath(path):
         raise ValueError("must not be empty; the current directory is `.`")
+    if "\0" in str(path):
+        raise ValueError("must not contain a zero character")
     return str(Path(path).absolute())
 
 

@@ -226,6 +226,7 @@ class Checkpoint:
             StorageFailed: The system refused. What is saved is this position or the one before.
             DurabilityUnknown: The log could not be made durable up to there.
             StoreClosed, StorePoisoned: This handle writes no more.
+            InvalidArgument: The log ends before the position.
         """
         self._shelf.save(self.checkpoint_id, self._region, self._form, position)
         self.position = position
@@ -354,6 +355,8 @@ class Checkpoints:
             raise StoreClosed
         if lane.poison is not None:
             raise StorePoisoned(lane.poison)
+        if position > self._table.bound:
+            raise InvalidArgument("position", "the log ends before it")
         if lane.tip.durable < lane.tip.sequence:  # also what a handler has stored meanwhile
             lane.sync()
         passed = self._hash_before(position)

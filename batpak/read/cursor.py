@@ -63,7 +63,11 @@ class Cursor(Generic[Q]):
     ) -> None:
         self._fetch, self._table, self._waiters, self._platform = fetch, table, waiters, platform
         self._region, self._form, self._checkpoint, self._alive = region, form, checkpoint, alive
-        self._bound = self._visible if bound is None else bound
+
+        def visible() -> int:  # no method of this: a dropped cursor would wait for the collector
+            return table.bound
+
+        self._bound = visible if bound is None else bound
         self._position = self._committed = start
         self._own = Own()
         self._keys = keys_of(region) | {self._own}
@@ -83,7 +87,11 @@ class Cursor(Generic[Q]):
     @property
     def lag(self) -> int:
         """How many events of the log it has not looked at."""
-        return max(0, self._table.bound - self._position)
+        return self.behind(self._position)
+
+    def behind(self, position: int) -> int:
+        """How many events of the log there are from a position on."""
+        return max(0, self._table.bound - position)
 
     @property
     def closed(self) -> bool:
@@ -126,9 +134,6 @@ class Cursor(Generic[Q]):
         """
         return self._gaps.take()
 
-    def _visible(self) -> int:
-        return self._table.bound
-
     # ---------------------------------------------------------------------------------------- pull
 
     def poll(self) -> StoredEvent[Q] | None:
@@ -143,6 +148,9 @@ class Cursor(Generic[Q]):
 
     def poll_batch(self, max_events: int) -> list[StoredEvent[Q]]:
         """The next events, at most so many; empty if there are none yet. Never waits.
+
+        An interrupt, as by Ctrl-C, passes no event over, unless it comes when they are about to be
+        returned: after one, `rewind`.
 
         Raises:
             CorruptStore, UnknownKind, FutureVersion, DecodeFailed: The next event cannot be read as
@@ -207,38 +215,47 @@ class Cursor(Generic[Q]):
 
     def _take(self, at_most: int) -> list[StoredEvent[Q]]:
         self._open()
+        try:
+            found, position = self._read(at_most)
+            if not self._gaps.capacity or not self._table.epoch:
+                self._passed = position
+            elif self._passed < position:
+                self._pass_by([one.sequence for one in found], position)
+            self._position = position  # last: who is interrupted before meets it all again
+        except BaseException:
+            self._events = None
+            raise
+        return found
+
+    def _read(self, at_most: int) -> tuple[list[StoredEvent[Q]], int]:
+        """The next events, and the position behind them."""
         found: list[StoredEvent[Q]] = []
+        position = self._position
         while len(found) < at_most:
             events = self._events
             if events is None:
                 self._stop = stop = self._bound()
-                if stop <= self._position:
+                if stop <= position:
                     break
-                rows = query.select(self._table, self._region, self._position, stop)
+                rows = query.select(self._table, self._region, position, stop)
                 events = self._events = self._fetch.events(rows, self._form)
             try:
                 found.extend(islice(events, at_most - len(found)))
-            except BaseException as error:
+            except BatpakError:
                 self._events = None
-                if not found or not isinstance(error, BatpakError):
+                if not found:
                     raise
                 break  # what was read in front of it first; it is met again
             if len(found) < at_most:
-                self._events, self._position = None, self._stop
-        if found:
-            self._position = max(self._position, found[-1].sequence + 1)
-        if not self._gaps.capacity or not self._table.epoch:
-            self._passed = self._position
-        elif self._passed < self._position:
-            self._pass_by([one.sequence for one in found])
-        return found
+                self._events, position = None, self._stop
+        return found, max(position, found[-1].sequence + 1) if found else position
 
-    def _pass_by(self, delivered: Sequence[int]) -> None:
+    def _pass_by(self, delivered: Sequence[int], position: int) -> None:
         """Note what is missing in front of each event that is delivered, and behind the last."""
         gaps, begin = self._gaps, self._passed
-        self._passed = self._position
+        self._passed = position
         everything = frozenset[EventKind]()
-        gone = removed(self._fetch, self._table, self._region, everything, begin, self._position)
+        gone = removed(self._fetch, self._table, self._region, everything, begin, position)
         missing = sorted(set(gone) - set(delivered))
         for place in delivered:
             stop = bisect_left(missing, place)
@@ -256,18 +273,24 @@ class Cursor(Generic[Q]):
             StorageFailed: The system refused. What is saved is this position or the one before.
             DurabilityUnknown: The log could not be made durable up to there.
             StoreClosed, StorePoisoned, ForkedStoreError: This handle writes no more.
-            InvalidArgument: The cursor is closed.
+            InvalidArgument: Another thread is using the cursor; or it is closed; or it has a
+                checkpoint, and the log ends before `after`.
         """
-        self._open()
-        position = self._position
-        if self._checkpoint is not None:
-            self._checkpoint.save(position)
-        self._committed = position
+        with self._alone:
+            self._open()
+            position = self._position
+            if self._checkpoint is not None:
+                self._checkpoint.save(position)
+            self._committed = position
 
     def rewind(self) -> None:
-        """Go back to what was committed last, or to the start."""
-        self._events, self._position = None, self._committed
-        self._passed = self._committed
+        """Go back to what was committed last, or to the start.
+
+        Raises:
+            InvalidArgument: Another thread is using the cursor.
+        """
+        with self._alone:
+            self._go_to(self._committed)
 
     def seek(self, position: int) -> None:
         """Go on from a position: what is in front of it is not read again.
@@ -276,10 +299,14 @@ class Cursor(Generic[Q]):
             position: A sequence, at most the end of the log.
 
         Raises:
-            InvalidArgument: It is none.
+            InvalidArgument: It is none, or another thread is using the cursor.
         """
         if not is_count(position) or position > self._table.bound:
             raise InvalidArgument("position", "must be a sequence of the log, or the next one")
+        with self._alone:
+            self._go_to(position)
+
+    def _go_to(self, position: int) -> None:
         self._events, self._position = None, position
         self._passed = position
 

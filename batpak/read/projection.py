@@ -12,13 +12,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 from msgspec import Struct
 
 from batpak.arguments import seconds_of
+from batpak.errors import InvalidArgument
 from batpak.event import StoredEvent
 from batpak.kind import EventKind
 from batpak.override import override
@@ -144,23 +145,37 @@ def fold(
 ) -> tuple[S | None, StoredEvent[Q] | None]:
     """Fold events, in the order given, into a state; give the last of them too.
 
-    Without an event, neither `initial` nor `apply` is called. An exception out of `apply` passes
+    Without an event, neither `initial` nor `apply` is called. An exception out of them passes
     through with a note that names the projection and the event.
 
     Args:
         projection: How.
         state: To go on from; None: from the initial one.
         events: The relevant ones, and no others.
+
+    Raises:
+        InvalidArgument: What should give a state has given None.
     """
     first = next(events, None)
     if first is None:
         return state, None
-    now = projection.initial() if state is None else state
-    apply, event = projection.apply, first
-    for event in chain((first,), events):
-        try:
+    initial: Callable[[], S | None] = projection.initial
+    apply: Callable[[S, StoredEvent[Q]], S | None] = projection.apply
+    now, event = state, first
+    try:
+        if now is None:
+            now = initial()
+            if now is None:
+                raise _forgotten("initial")
+        for event in chain((first,), events):
             now = apply(now, event)
-        except Exception as error:
-            error.add_note(f"projection {projection.NAME} at event {event.sequence}")
-            raise
+            if now is None:
+                raise _forgotten("apply")
+    except Exception as error:
+        error.add_note(f"projection {projection.NAME} at event {event.sequence}")
+        raise
     return now, event
+
+
+def _forgotten(by: str) -> InvalidArgument:
+    return InvalidArgument("projection", f"its `{by}` must return a state, not None")

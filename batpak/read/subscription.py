@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from itertools import count, islice
 from types import TracebackType
-from typing import Final, Self, final
+from typing import Self, final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from batpak.arguments import require_callable
+from batpak.arguments import require_callable, timeout_of
 from batpak.commit.waiters import Own, Waiters, keys_of
 from batpak.errors import BatpakError, InvalidArgument, StoreClosed, UnavailableError
 from batpak.event import IndexEntry
@@ -29,8 +29,6 @@ from batpak.read.alone import Alone
 from batpak.read.fetch import Fetch
 from batpak.read.lossy_ops import LossyOps
 from batpak.region import Region
-
-SECONDS_MAX: Final = 1e9  # of a time limit; what is longer is as good as none
 
 
 class Overflow(StrEnum):
@@ -138,6 +136,9 @@ class Subscription(Iterator[Notification]):
     def recv(self, timeout_s: float | None = None) -> Notification | None:
         """The next event, waited for. None: there was none in time.
 
+        An interrupt, as by Ctrl-C, that comes when it is about to be returned takes it away: after
+        one, ask for the events themselves.
+
         Args:
             timeout_s: How long at most; 0: not at all. None: until there is one.
 
@@ -148,13 +149,10 @@ class Subscription(Iterator[Notification]):
             CorruptStore: The event cannot be read. It is not passed: the next call tries again.
             ForkedStoreError: This is not the process that has opened the store.
         """
-        if timeout_s is not None and (
-            type(timeout_s) not in (int, float) or not 0 <= timeout_s <= SECONDS_MAX
-        ):
-            raise InvalidArgument("timeout_s", f"{timeout_s!r} is not a number of seconds, or None")
+        limit_s = timeout_of("timeout_s", timeout_s)
         with self._alone:
             try:
-                return self._received() if self._wait(timeout_s) else None
+                return self._received() if self._wait(limit_s) else None
             except StoreClosed:
                 self._end(EndReason.CLOSED)
         raise self._over()

@@ -23,7 +23,8 @@ _DOMAIN: Final = "batpak/witness/1"
 class ObservedOnce(Struct, frozen=True):
     """One effect of one event, under the key by which its sink knows it again.
 
-    A sink that asks for this, and not for bytes, cannot be called without a durable checkpoint.
+    A sink that asks for this, and not for bytes, is not called by mistake without a durable
+    checkpoint. That is against mistakes: who has one witness can make others of it.
     """
 
     checkpoint_id: str
@@ -59,7 +60,7 @@ class AtLeastOnce(Struct, frozen=True):
         return operation_key(_DOMAIN, self.checkpoint_id, event.event_id.bytes, *parts)
 
     def once(self, event: EventHeader, *parts: str) -> ObservedOnce:
-        """The same key, as a value that only a durable worker can make."""
+        """The same key, as a value that comes from a durable worker."""
         key = self.operation_key(event, *parts)
         return ObservedOnce(self.checkpoint_id, event.event_id, key, SEAL)
 

@@ -115,6 +115,7 @@ class CursorWorker:
         self._fenced = fenced  # whether a visibility fence keeps others from writing
         self._platform, self._backoff_s = platform, backoff_s
         self._state = WorkerState.RUNNING
+        self._handled = cursor.position
         self._failure: WorkerFailed | None = None
         self._last_error: BaseException | None = None
         self._delivered = self._restarts = 0
@@ -143,13 +144,13 @@ class CursorWorker:
 
     @property
     def position(self) -> int:
-        """The next sequence to look at."""
-        return self._cursor.position
+        """Everything in front of this sequence is done, or of no interest."""
+        return self._handled
 
     @property
     def lag(self) -> int:
-        """How many visible events it has not looked at."""
-        return self._cursor.lag
+        """How many visible events there are behind that."""
+        return self._cursor.behind(self._handled)
 
     @property
     def gaps_lost(self) -> int:
@@ -269,7 +270,9 @@ class CursorWorker:
 
     def _work(self) -> None:
         """Everything that can be done now. What has woken it may come again meanwhile."""
-        self._thread_id = self._platform.thread_id()
+        me = self._thread_id = self._platform.thread_id()
+        if self._applier is not None:
+            self._applier.works_on(me)
         try:
             while self._state is WorkerState.RUNNING and self._step():
                 pass
@@ -340,6 +343,7 @@ class CursorWorker:
 
     def _passed(self, bound: int) -> None:
         """Say that everything in front of it is applied, if somebody wants to know."""
+        self._handled = max(self._handled, bound)
         if self._applier is not None:
             self._applier.reach(bound)
 

@@ -75,6 +75,12 @@ def test_a_cache_is_not_kept_in_the_directory_of_a_store(tmp_path: Path) -> None
             FileCache(path)
         assert caught.value.argument == "directory"
         assert (path / "HEAD.tmp").exists()
+        for inside in (path / "states", path / "cursors"):
+            with pytest.raises(InvalidArgument, match="in that of a store"):
+                FileCache(inside)
+        assert not (path / "cursors").exists()
+    with pytest.raises(InvalidArgument, match="zero character"):
+        FileCache("a\0b")
 
 
 def test_what_was_put_last_is_there(cache: ProjectionCache) -> None:

@@ -19,6 +19,7 @@ from batpak import aio
 from batpak.append import BatchItem
 from batpak.cache.memory import MemoryCache
 from batpak.commit.fence import FenceError
+from batpak.commit.limit import Limit
 from batpak.commit.ticket import interrupted_receipt
 from batpak.config import Durability, Limits
 from batpak.coordinate import Coordinate
@@ -31,8 +32,9 @@ from batpak.payload import EventPayload
 from batpak.read.projection import Freshness, Projection
 from batpak.read.subscription import Overflow, Subscription, SubscriptionEnded
 from batpak.region import Region
-from batpak.report import Watermark
+from batpak.report import Frontier, Watermark
 from batpak.store import Store
+from batpak.waits import Wanted
 from tests.facts import FAST, PLAIN, USER, Counted
 
 FACT: Final = Counted(n=1)
@@ -271,6 +273,36 @@ def test_a_task_waits_for_each_mark_and_wakes_when_it_is_past(
         assert not store._opened.waiters.calls
 
 
+def test_a_move_wakes_the_tasks_that_it_satisfies_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        tasks = [asyncio.create_task(aio.wait_for(store, Watermark.VISIBLE, n)) for n in range(20)]
+        await asyncio.sleep(0.01)
+        assert len(looks) == 20
+        assert len(store._opened.waiters.calls) == 1
+        for _ in range(10):
+            store.append(USER, FACT)
+        await asyncio.sleep(0.01)
+        assert [task.done() for task in tasks] == [True] * 10 + [False] * 10
+        assert len(looks) == 30
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert not store._opened.waiters.anybody
+
+    looks: list[int] = []
+    with Store.open(tmp_path / "s", FAST) as store:
+        wait = store._wait
+
+        def noted(wanted: Wanted, limit: Limit | None) -> Frontier:
+            looks.append(wanted.sequence)
+            return wait(wanted, limit)
+
+        monkeypatch.setattr(store, "_wait", noted)
+        asyncio.run(main())
+
+
 def test_a_wait_ends_with_the_store_and_one_that_is_cancelled_leaves_nothing(
     tmp_path: Path,
 ) -> None:
@@ -281,10 +313,10 @@ def test_a_wait_ends_with_the_store_and_one_that_is_cancelled_leaves_nothing(
         ]
         given_up = asyncio.create_task(aio.wait_for(store, Watermark.VISIBLE, 5))
         await asyncio.sleep(0.01)
-        assert len(store._opened.waiters.calls) == 3
+        assert len(store._targets) == 3
         given_up.cancel()
         await asyncio.gather(given_up, return_exceptions=True)
-        assert len(store._opened.waiters.calls) == 2
+        assert len(store._targets) == 2
         with pytest.raises(InvalidArgument):
             await aio.wait_for(store, Watermark.VISIBLE, 5, timeout_s=-1)
         store.close()

@@ -6,11 +6,16 @@ appended meanwhile, a cursor that steps over what it cannot read, a follower tha
 
 from __future__ import annotations
 
+import gc
 import random
+import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -23,6 +28,7 @@ from batpak.config import Durability
 from batpak.coordinate import Coordinate
 from batpak.errors import InvalidArgument, StoreClosed, StoreReadOnly, UnknownKind
 from batpak.kind import EventKind
+from batpak.read.cursor import Cursor
 from batpak.region import KindFilter, Region
 from batpak.store import Store
 from batpak.testing.platform import SimPlatform
@@ -237,6 +243,9 @@ def test_one_thread_at_a_time_uses_a_cursor(tmp_path: Path) -> None:
             except InvalidArgument as error:
                 refused = error
         assert refused.argument == "thread"
+        for act in (cursor.commit, cursor.rewind, lambda: cursor.seek(0)):
+            with pytest.raises(InvalidArgument, match="thread"):
+                act()
         store.close()
         waiting.join(5)
 
@@ -287,6 +296,55 @@ def test_a_callback_that_appends_does_not_stand_in_its_own_way(tmp_path: Path) -
         assert store.count() == 10
         cursor.close()
         cursor.close()
+
+
+def test_a_cursor_that_is_dropped_is_gone_at_once(store: Store) -> None:
+    cursor = store.cursor_guaranteed(checkpoint_id="mine")
+    cursor.poll()
+    gone = weakref.ref(cursor)
+    gc.disable()
+    try:
+        del cursor
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("at_most", [1, 2, 50])
+def test_an_interrupt_steps_over_no_event(store: Store, at_most: int) -> None:
+    fill(store, 7, 1)
+    codes = Cursor._take.__code__, Cursor._read.__code__
+    last = max(line for *_, line in Cursor._take.__code__.co_lines() if line)  # it returns
+
+    for turn in range(1, 60):
+        cursor, left, seen = store.cursor_guaranteed(Region(kinds=Counted)), [turn], list[int]()
+
+        def trace(frame: FrameType, event: str, _: Any, left: list[int] = left) -> Any:  # noqa: ANN401  of `settrace`
+            if frame.f_code not in codes:
+                return None
+            if event == "line" and frame.f_lineno != last:
+                left[0] -= 1
+                if left[0] == 0:
+                    raise KeyboardInterrupt
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        with suppress(KeyboardInterrupt):
+            while found := cursor.poll_batch(at_most):
+                seen.extend(one.sequence for one in found)
+        sys.settrace(before)
+        seen.extend(one.sequence for one in cursor.poll_batch(50))
+        assert seen == [0, 1, 3, 4, 6]
+
+
+def test_a_place_that_the_log_does_not_have_is_not_saved(store: Store) -> None:
+    fill(store, 2)
+    with store.cursor_guaranteed(after=100, checkpoint_id="mine") as cursor:
+        assert cursor.poll() is None
+        with pytest.raises(InvalidArgument, match="position: the log ends before it"):
+            cursor.commit()
+    assert store.cursor_checkpoints() == ()
 
 
 def test_a_closed_cursor_gives_nothing_and_leaves_the_place_of_its_successor_alone(

@@ -858,3 +858,24 @@ def test_a_state_that_nothing_reads_back_is_not_kept_and_that_is_logged(
             assert store.project(Unread(), USER.entity) == state()
     assert len(cache) == 0
     assert ["not kept" in one.message for one in caplog.records] == [True]
+
+
+def test_a_fold_that_forgets_to_return_a_state_is_told_so(tmp_path: Path) -> None:
+    class Applies(Sum):
+        @override
+        def apply(self, state: Total, event: StoredEvent[EventPayload], /) -> Total:
+            super().apply(state, event)
+            return cast("Total", None)
+
+    class Begins(Sum):
+        @override
+        def initial(self) -> Total:
+            return cast("Total", None)
+
+    with Store.open(tmp_path / "s", FAST) as store:
+        store.append(OTHER, Counted(n=1))
+        store.append(USER, Counted(n=1))
+        for wrong, what in ((Applies(), "apply"), (Begins(), "initial")):
+            with pytest.raises(InvalidArgument, match=f"`{what}` must return a state") as caught:
+                store.project(wrong, USER.entity)
+            assert caught.value.__notes__ == [f"projection {wrong.NAME} at event 1"]

@@ -200,7 +200,7 @@ def test_arguments_that_make_no_sense_are_refused(store: Store) -> None:
         assert refused(lambda c=capacity: store.subscribe_lossy(capacity=c)) == "capacity"  # type: ignore[misc]  # how mypy sees a default
     assert refused(lambda: store.subscribe_lossy(overflow="drop")) == "overflow"  # type: ignore[arg-type]  # on purpose
     assert refused(lambda: store.subscribe_lossy("user")) == "region"  # type: ignore[arg-type]  # on purpose
-    for seconds in (-1, float("nan"), float("inf"), True, "1"):
+    for seconds in (-1, float("nan"), True, "1"):
         assert refused(lambda s=seconds: subscription.recv(s)) == "timeout_s"  # type: ignore[misc]  # as above
     assert refused(lambda: subscription.on_ready(None)) == "callback"  # type: ignore[arg-type]  # on purpose
     assert refused(lambda: subscription.ops().take(-1)) == "limit"
@@ -355,6 +355,14 @@ def test_a_callback_is_called_once_without_the_lane_when_something_came(store: S
     assert called == [1]
     subscription.on_ready(ready)
     assert called == [1, 2]
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), 1e10])
+def test_a_time_that_nobody_lives_to_see_is_one(store: Store, seconds: float) -> None:
+    subscription = store.subscribe_lossy()
+    sleeper = Sleeper(lambda: subscription.recv(seconds))
+    count(store, 1)
+    assert isinstance(sleeper.woken(), Notification)
 
 
 def test_a_callback_that_was_taken_back_is_not_called_and_not_kept(store: Store) -> None:

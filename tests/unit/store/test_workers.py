@@ -856,6 +856,44 @@ def test_who_was_about_to_be_woken_when_an_append_was_interrupted_is_woken(
         assert len(calls) > 1  # an interrupted publication is published again
 
 
+def test_a_handler_that_would_wait_for_itself_is_refused_and_stores_nothing(store: Store) -> None:
+    seen: list[str] = []
+
+    def handle(events: Sequence[StoredEvent[EventPayload]], _: AtLeastOnce | None) -> Step:
+        at = events[0].sequence
+        acts: list[Callable[[], object]] = [
+            lambda: store.append(USER, Said(text="more"), wait_for=Watermark.APPLIED, timeout_s=5),
+            lambda: store.wait_for(Watermark.APPLIED, at, timeout_s=5),
+            lambda: store.wait_for(Watermark.APPLIED, at, timeout_s=5, applier="me"),
+        ]
+        for act in acts:
+            with pytest.raises(InvalidArgument, match="wait for itself"):
+                act()
+        store.append(USER, Said(text="more"))
+        seen.append("done")
+        return Step.STOP
+
+    with store.cursor_worker(NUMBERS, handle, applied_as="me") as worker:
+        count(store, 1)
+        worker.join(20)
+    assert seen == ["done"]
+    assert store.count() == 2
+
+
+def test_a_worker_is_behind_what_it_has_in_hand(store: Store) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def handle(_events: Sequence[StoredEvent[EventPayload]], _: AtLeastOnce | None) -> Step:
+        seen.append((worker.position, worker.lag))
+        return Step.STOP
+
+    worker = store.cursor_worker(NUMBERS, handle)
+    count(store, 1)
+    worker.join(20)
+    assert seen == [(0, 1)]
+    assert (worker.position, worker.lag) == (1, 0)
+
+
 def test_raw_events_are_handled_as_they_are_stored(store: Store) -> None:
     store.append_raw(USER, STRANGE, b"\x07")
     seen: list[bytes] = []
