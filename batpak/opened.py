@@ -21,6 +21,7 @@ from batpak.disk.seam import Directory, Lock, StrPath
 from batpak.errors import InvalidArgument, SigningError, StorageFailed, StoreLocked
 from batpak.faults import SigningFault
 from batpak.journal import header, layout
+from batpak.journal.segment import GONE
 from batpak.platform import Platform
 from batpak.read.checkpoint import Checkpoints
 from batpak.read.lookout import Lookout
@@ -135,18 +136,25 @@ def observe_log(path: StrPath, config: StoreConfig, platform: Platform) -> tuple
     directory = layout.enter(platform, path, create=False)
     try:
         sight = Sight(directory, platform.raw_lock, config.limits.fd_budget)
+        while True:
+            log = Recovered(
+                store_id=sight.store_id,
+                segments=sight.segments,
+                table=sight.table,
+                tip=sight.tip,
+                clean=sight.clean,
+            )
+            try:
+                report = _report(directory.path, log, Mode.OBSERVE, platform, began, locked=False)
+                break
+            except StorageFailed as error:
+                if error.errno not in GONE:
+                    raise
+            sight.look()  # the writer has compacted the log
     except BaseException:
         directory.close()
         raise
     lookout = Lookout(platform, sight)
-    log = Recovered(
-        store_id=sight.store_id,
-        segments=sight.segments,
-        table=sight.table,
-        tip=sight.tip,
-        clean=sight.clean,
-    )
-    report = _report(directory.path, log, Mode.OBSERVE, platform, began, locked=False)
     _announce(report, config)
     opened = Opened(platform, directory, None, log, report, config, lookout, deque())
     opened.abandon_writer = partial(lookout.stop, 0)

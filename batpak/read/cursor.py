@@ -216,6 +216,8 @@ class Cursor(Generic[Q]):
                 found.extend(islice(events, at_most - len(found)))
             except BaseException as error:
                 self._events = None
+                if not found and self._fetch.heal(error):
+                    continue
                 if not found or not isinstance(error, BatpakError):
                     raise
                 break  # what was read in front of it first; it is met again

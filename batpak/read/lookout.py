@@ -7,7 +7,8 @@ thread. What it meets is kept, wakes everybody, and is raised by whatever they d
 from __future__ import annotations
 
 import copy
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from batpak.commit.unit import Call
 from batpak.commit.waiters import ANY, Key, Waiters
@@ -16,6 +17,8 @@ from batpak.errors import BatpakError
 from batpak.override import override
 from batpak.platform import Platform
 from batpak.recovery.sight import Sight
+
+T = TypeVar("T")
 
 POLL_S: Final = 0.005  # between two looks
 
@@ -68,6 +71,16 @@ class Lookout(Waiters):
                 self.wake()
                 self.call_due()
         return moved
+
+    def hold(self, act: Callable[[], T]) -> T:
+        """Call a function while nobody looks; it must not look."""
+        with self._looking:
+            return act()
+
+    def renew(self) -> None:
+        """Look, and take everything anew: a file was not found. Raises as `look`."""
+        self.sight.forget()
+        self.look()
 
     def require(self) -> None:
         """Raise what a look has met."""

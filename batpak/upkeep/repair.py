@@ -5,8 +5,8 @@
     cut      the last file gets its end, and a record of what was given up, by one replacement
     forget   the files behind it; then HEAD says where the log ends
 
-A file that compaction has written says itself where it ends, and may have stubs, which no other file
-may. So it is written anew, as such a file, up to the cut; the record begins the file behind it.
+A file that compaction has written says itself where it ends, and may have stubs, which no other
+file may. So it is written anew up to the cut, as such a file; the record begins the next one.
 
 Nothing is put in order, nothing damaged is skipped. Until the last step an open refuses the log, or
 finds it cut with the record at its end; a repair that was stopped is begun anew.

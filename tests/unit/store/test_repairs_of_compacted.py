@@ -110,7 +110,7 @@ def test_what_is_gone_is_announced_again_when_the_announcement_is_given_up() -> 
     sim = compacted()
     with Store.open_read_only("store", SMALL, platform=sim) as reader:
         announced = next(reader.by_fact(Compacted))
-    report = None
+    damaged = ""
     for name in sorted(name for name in sim.files() if name.endswith(".fbat"))[1:]:
         first = header.decode(sim.files()[name], "a file")[0].first_sequence
         if first <= announced.sequence:
