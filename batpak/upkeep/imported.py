@@ -16,7 +16,8 @@ from batpak.event import StoredEvent
 from batpak.faults import DecodeStage
 from batpak.ids import NO_ID
 from batpak.kind import EventKind
-from batpak.record import decode_parts, unpack_head, uuid_of
+from batpak.record import EVENT, decode_parts, unpack_head, uuid_of
+from batpak.system import Tombstoned
 
 IMPORT: Final = "batpak.import"
 """The extension that says where an imported event is from."""
@@ -168,11 +169,15 @@ def behind(events: Iterable[ImportedEvent], after: int | None) -> Iterator[Impor
 
 
 def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[ImportedEvent]:
-    """Events of a store of this library, as they are read from it."""
+    """Events of a store of this library, as they are read from it.
+
+    Of those that a compaction has removed there is nothing to import: they are given as what the
+    library itself has written.
+    """
     for event in events:
         parts = decode_parts(event.record)
         (
-            _, flags, kind, payload_version, _, index, count, wall_ms, _, sequence, version,
+            type_, flags, kind, payload_version, _, index, count, wall_ms, _, sequence, version,
             event_id, correlation_id, causation_id, _, _, _,
         ) = unpack_head(parts.head)  # fmt: skip
         opt = parts.opt
@@ -181,7 +186,7 @@ def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[I
             sequence=sequence,
             entity=parts.entity,
             scope=parts.scope,
-            kind=EventKind.from_wire(kind),
+            kind=EventKind.from_wire(kind) if type_ == EVENT else Tombstoned.KIND,
             payload=parts.payload,
             payload_version=payload_version,
             flags=flags,
