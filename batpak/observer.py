@@ -7,19 +7,28 @@ with Store.observe("orders") as observer:
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
+from batpak.errors import StorageFailed
+from batpak.index.query import Rows
 from batpak.journal.head import Head
+from batpak.journal.segment import GONE
 from batpak.opened import Opened
 from batpak.override import override
 from batpak.read.lookout import Lookout
 from batpak.reader import ReadOnlyStore
+from batpak.region import Region
 from batpak.report import Frontier
 from batpak.upkeep.snapshot import Point, checkpoints
 from batpak.upkeep.verify import Look, look
 from batpak.waits import Wanted
+
+T = TypeVar("T")
+
+_ALL: Final = Region()
 
 LOOKS_MAX: Final = 100  # at names and HEAD, until they are of one moment
 
@@ -39,6 +48,7 @@ class Observer(ReadOnlyStore):
     def __init__(self, opened: Opened, lookout: Lookout) -> None:
         super().__init__(opened)
         self._lookout = lookout
+        self._fetch.again = lookout.renew
 
     def refresh(self) -> Frontier:
         """Look for what has come since; how far the log has come now.
@@ -79,12 +89,71 @@ class Observer(ReadOnlyStore):
         return seen
 
     @override
+    def count(self, region: Region = _ALL) -> int:
+        """See `StoreReader`, likewise below."""
+        return self._healing(lambda: super(Observer, self).count(region))
+
+    @override
+    def version(self, entity: str) -> int:
+        return self._healing(lambda: super(Observer, self).version(entity))
+
+    def _healing(self, ask: Callable[[], T]) -> T:
+        """Ask, and ask again if a file was not found because the writer has compacted the log."""
+        while True:
+            try:
+                return ask()
+            except StorageFailed as error:
+                if not self._fetch.heal(error):
+                    raise
+
+    @override
+    def _rows(
+        self, region: object, after: int | None, before: int | None, reverse: bool
+    ) -> Iterator[Rows]:
+        bound = self._table.bound
+        rows = super()._rows(region, after, before, reverse)
+        before = bound if before is None else min(before, bound)
+        return self._steady(rows, region, after, before, reverse)
+
+    def _steady(
+        self,
+        rows: Iterator[Rows],
+        region: object,
+        after: int | None,
+        before: int | None,
+        reverse: bool,
+    ) -> Iterator[Rows]:
+        """Rows in files some of which may have to be looked for again."""
+        while True:
+            try:
+                for some in rows:
+                    yield some
+                    last = some.part.first + some.rows[-1]
+                    after, before = (after, last) if reverse else (last, before)
+            except StorageFailed as error:
+                if not self._fetch.heal(error):
+                    raise
+                rows = super()._rows(region, after, before, reverse)
+            else:
+                return
+
+    @override
     def _point(self, *, cursors: bool) -> Point:
         """Checkpoints first: what one of them has seen is in the log by the look behind that."""
         kept, lookout = checkpoints(self._opened.directory) if cursors else {}, self._lookout
         lookout.look()
-        point = lookout.hold(lambda: self._noted(lookout.sight.tip, cursors=False))
-        return replace(point, cursors=kept)
+
+        def note() -> Point:
+            return self._noted(lookout.sight.tip, cursors=False)
+
+        for _ in range(LOOKS_MAX):
+            try:
+                return replace(lookout.hold(note), cursors=kept)
+            except StorageFailed as error:  # the writer compacts: files go while they are opened
+                if error.errno not in GONE:
+                    raise
+            lookout.renew()
+        return replace(lookout.hold(note), cursors=kept)
 
     @override
     def _alive(self) -> None:

@@ -21,6 +21,7 @@ from batpak.disk.seam import Directory, Lock, StrPath
 from batpak.errors import InvalidArgument, SigningError, StorageFailed, StoreLocked
 from batpak.faults import SigningFault
 from batpak.journal import header, layout
+from batpak.journal.segment import GONE
 from batpak.platform import Platform
 from batpak.read.checkpoint import Checkpoints
 from batpak.read.lookout import Lookout
@@ -135,22 +136,37 @@ def observe_log(path: StrPath, config: StoreConfig, platform: Platform) -> tuple
     directory = layout.enter(platform, path, create=False)
     try:
         sight = Sight(directory, platform.raw_lock, config.limits.fd_budget)
+        log, report = _seen(sight, directory, platform, began)
     except BaseException:
         directory.close()
         raise
     lookout = Lookout(platform, sight)
-    log = Recovered(
-        store_id=sight.store_id,
-        segments=sight.segments,
-        table=sight.table,
-        tip=sight.tip,
-        clean=sight.clean,
-    )
-    report = _report(directory.path, log, Mode.OBSERVE, platform, began, locked=False)
     _announce(report, config)
     opened = Opened(platform, directory, None, log, report, config, lookout, deque())
     opened.abandon_writer = partial(lookout.stop, 0)
     return opened, lookout
+
+
+def _seen(
+    sight: Sight, directory: Directory, platform: Platform, began: int
+) -> tuple[Recovered, OpenReport]:
+    """What was seen of a log, and what is said of it."""
+    while True:
+        log = Recovered(
+            store_id=sight.store_id,
+            segments=sight.segments,
+            table=sight.table,
+            tip=sight.tip,
+            clean=sight.clean,
+        )
+        try:
+            report = _report(directory.path, log, Mode.OBSERVE, platform, began, locked=False)
+        except StorageFailed as error:
+            if error.errno not in GONE:
+                raise
+            sight.look()  # the writer has compacted the log
+        else:
+            return log, report
 
 
 def _require_host() -> None:

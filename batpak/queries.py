@@ -22,7 +22,7 @@ from batpak.index.row import Part
 from batpak.index.table import Table
 from batpak.journal.segment import Segments
 from batpak.payload import EventPayload
-from batpak.read.fetch import Fetch
+from batpak.read.fetch import STORED, Fetch
 from batpak.read.page import Page
 from batpak.record import DROPPED, EVENT_ID_AT
 from batpak.region import OneKind, Region, kind_of, region_of
@@ -385,6 +385,13 @@ class Queries(ABC):
         self._alive()
         region_of(region)
         return query.count(self._table, region, 0, self._table.bound)
+
+    def _with_stubs(self, region: Region, after: int | None) -> Iterator[StoredEvent[bytes]]:
+        """The records that a region matches, stubs of removed events among them."""
+        self._alive()
+        start, stop = self._range(after, None)
+        rows = query.select(self._table, region_of(region), start, stop, dropped=True)
+        return self._fetch.events(rows, STORED, handle=self)
 
     def _range(self, after: int | None, before: int | None) -> tuple[int, int]:
         for name, value in (("after", after), ("before", before)):

@@ -337,9 +337,7 @@ class StoreReader(Feeds):
         opened = self._opened
         try:
             with draft(opened.platform, dest, opened.directory) as target:
-                point = self._point(cursors=False)
-                newest = opened.log.segments.of(point.state.segment_id).header
-                return diverge(point, newest, target, opened.platform)
+                return diverge(self._point(cursors=False), target, opened.platform)
         except StorageFailed:
             self._alive()
             raise

@@ -41,7 +41,6 @@ from batpak.upkeep.intake import ImportReport, Intake, Target
 from batpak.upkeep.rust.source import RustSource
 from batpak.upkeep.snapshot import Point
 from batpak.upkeep.verify import Look
-from batpak.wire import RAW
 from batpak.workers import Workers
 
 _ALL: Final = Region.all()
@@ -201,8 +200,7 @@ class Store(Compactions, Workers):
         if isinstance(source, StoreReader):
             if source is self or source.store_id == self.store_id:
                 raise InvalidArgument("source", "is the store that is written to, or a copy of it")
-            found = StoreReader.query(source, region, after=after, form=RAW)
-            return imported.of_store(found, source.store_id)
+            return imported.of_store(source._with_stubs(region, after), source.store_id)
         if isinstance(source, RustSource):
             return source.events(after=after)
         if not isinstance(source, Iterable):

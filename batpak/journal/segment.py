@@ -7,6 +7,7 @@ is worth checking as a whole once some frames of it have been read.
 
 from __future__ import annotations
 
+import errno
 from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -24,13 +25,16 @@ from batpak.errors import CorruptStore, StorageFailed, StoreClosed
 from batpak.faults import Damage
 from batpak.journal import frame, layout
 from batpak.journal.frame import Fault, Why
-from batpak.journal.header import Header
+from batpak.journal.header import MAGIC, Header
 
 BLOCK: Final = 64 << 10
 TOUCHES: Final = 16  # frames of a block that are checked one by one
 VERIFIED: Final = 255  # the block is right, as it was at that moment
 _DAMAGED: Final = 254  # it is not: its frames are checked one by one, each time
 FILES_MAX: Final = 64
+SALT_WITHIN: Final = 256  # bytes of a header, in which its salt is
+GONE: Final = frozenset({errno.ENOENT, errno.ESTALE})
+"""With these a file refuses whose place another one has taken."""
 
 
 class Tip(Struct, frozen=True, gc=False):
@@ -79,6 +83,7 @@ class Segment:
         self.good: bytearray | None = None if trusted else bytearray(-(-end // BLOCK))
         """Per block: VERIFIED, or how many of its frames were checked. None: all was verified."""
         self.in_use: deque[Segment] = deque()  # shared by all segments of one log
+        self.lost: deque[int] = deque(maxlen=1)  # likewise: one whose place another file has taken
         self.files_max = FILES_MAX
         self.closed = False
         self.columns: dict[str, memoryview] = {}
@@ -150,13 +155,27 @@ class Segment:
             StorageFailed: The system refused.
         """
         with layout.asking("open", self.path):
-            return self._directory.open(self.name)
+            return self._found()
+
+    def _found(self) -> ReadFile:
+        """The file that has the name; it is another one if somebody else has compacted the log."""
+        try:
+            file = self._directory.open(self.name)
+            begin = file.pread(0, min(SALT_WITHIN, self.start))
+            if begin.startswith(MAGIC) and self.header.salt not in begin:
+                file.close()
+                raise OSError(errno.ESTALE, "a compaction has put another file in its place")
+        except OSError as error:
+            if error.errno in GONE:
+                self.lost.append(self.segment_id)
+            raise
+        return file
 
     def _open(self) -> ReadFile:
         """The file; the one that was opened longest ago is let go of if there are too many."""
         file = self._file
         if file is None:
-            file = self._file = self._directory.open(self.name)
+            file = self._file = self._found()
             self.in_use.append(self)
             while len(self.in_use) > self.files_max:
                 self.in_use.popleft().close()
@@ -267,6 +286,8 @@ class Segments:
         self._retired: WeakValueDictionary[int, Segment] = WeakValueDictionary()
         self._merges = 0
         self._in_use: deque[Segment] = deque()
+        self.lost: deque[int] = deque(maxlen=1)
+        """Not empty: a file was not found that has to be read; somebody has compacted the log."""
         self._files_max = files_max
 
     def add(self, segment: Segment) -> None:
@@ -277,6 +298,7 @@ class Segments:
     def adopt(self, segment: Segment) -> None:
         """Know a file: one more, or one that will take the place of others."""
         segment.in_use, segment.files_max = self._in_use, self._files_max
+        segment.lost = self.lost
         self._known[segment.segment_id] = segment
 
     def renew_newest(self, segment: Segment) -> None:
@@ -291,8 +313,15 @@ class Segments:
         self._files[at] = segment
 
     def take_over(self, others: Segments) -> None:
-        """Take the files of somebody else, who has looked again, in the place of all of these."""
+        """Take the files of somebody else, who has looked again, in the place of all of these.
+
+        Those that are not among them are there for whoever still reads them.
+        """
+        for old in self._files:
+            if old.segment_id not in others._known:
+                self._retired[old.segment_id] = old
         self._in_use, self._files, self._known = others._in_use, others._files, others._known
+        self.lost = others.lost
 
     def fresh_id(self) -> int:
         """Under which a file is to be known that takes the number of another one."""
@@ -328,9 +357,16 @@ class Segments:
         return self._files[-1]
 
     def of(self, segment_id: int) -> Segment:
-        """The file with a number, as the index knows it."""
-        segment = self._known.get(segment_id)
-        return self._retired[segment_id] if segment is None else segment
+        """The file with a number, as the index knows it.
+
+        Raises:
+            StorageFailed: It is not known any more; only to observers.
+        """
+        segment = self._known.get(segment_id) or self._retired.get(segment_id)
+        if segment is None:  # an observer has exchanged it twice
+            why = "a compaction has put another file in its place"
+            raise StorageFailed("read", f"file {segment_id}", errno.ESTALE, why)
+        return segment
 
     def store_id_of(self, segment_id: int) -> UUID:
         """Whose the events of a file are: this store's, or one's that it was forked from."""

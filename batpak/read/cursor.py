@@ -241,8 +241,10 @@ class Cursor(Generic[Q]):
                 events = self._events = self._fetch.events(rows, self._form)
             try:
                 found.extend(islice(events, at_most - len(found)))
-            except BatpakError:
+            except BatpakError as error:
                 self._events = None
+                if not found and self._fetch.heal(error):
+                    continue
                 if not found:
                     raise
                 break  # what was read in front of it first; it is met again

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import groupby
 from typing import Any, Final, cast
 
 from batpak import record, wire
 from batpak.coordinate import Coordinate
 from batpak.disk.seam import Mapped
-from batpak.errors import CorruptStore, EventNotFound, FutureVersion, StoreClosed, UnknownKind
+from batpak.errors import (
+    CorruptStore,
+    EventNotFound,
+    FutureVersion,
+    StorageFailed,
+    StoreClosed,
+    UnknownKind,
+)
 from batpak.event import IndexEntry, Q, StoredEvent
 from batpak.faults import Damage
 from batpak.index.query import Rows
 from batpak.index.row import Part
 from batpak.index.table import Table
 from batpak.journal.frame import Fault
-from batpak.journal.segment import Segment, Segments
+from batpak.journal.segment import GONE, Segment, Segments
 from batpak.kind import TOMBSTONE
 from batpak.record import DROPPED, ENTITY_AT, EVENT, HEAD, TYPE_AT, unpack_what
 from batpak.system import Tombstoned
@@ -33,9 +42,22 @@ class Fetch:
 
     def __init__(self, segments: Segments, table: Table) -> None:
         self.closed = False
+        self.again: Callable[[], object] | None = None
+        """Looks for the files anew, where somebody else may have compacted the log."""
         self._segments, self._table = segments, table
         self._decoders: dict[Form[Any], dict[int, Decode]] = {form: {} for form in (*FORMS, STORED)}
         self._coordinates: dict[tuple[str, str], Coordinate] = {}
+
+    def heal(self, error: BaseException, part: Part | None = None) -> bool:
+        """Look again if a file was not found whose place another one has taken; whether it was.
+
+        If it is the file of a part that is not asked any more, somebody has looked already.
+        """
+        if self.again is None or not isinstance(error, StorageFailed) or error.errno not in GONE:
+            return False
+        if part is None or part in self._table.parts:
+            self.again()
+        return True
 
     # ----------------------------------------------------------------------------- many events
 
@@ -66,11 +88,12 @@ class Fetch:
         for part, rows, renew in chunks:
             if part is renewed:  # what is left of it was read with its other rows
                 continue
-            segment, first = self._segments.of(part.segment_id), part.first
+            first = part.first
             at, stop, last = 0, len(rows), -1
             while at < stop:
                 some = rows[at : at + STEP]
                 try:
+                    segment = self._segments.of(part.segment_id)
                     starts, ends, sizes = self._places(part, some)
                     mapped = self._data(segment, part, max(ends[0], ends[-1]))
                     sure = self._check_ahead(segment, part, some)
@@ -108,6 +131,21 @@ class Fetch:
                 except _Unconfirmed:
                     rows, at, renewed = _behind(renew(), last, rows), 0, part  # noqa: PLW2901
                     stop = len(rows)
+                except StorageFailed as error:
+                    if not self.heal(error, part):
+                        raise
+                    rest = self._elsewhere(part, _behind(rows, last, rows))
+                    yield from self.events(rest, form, entity=entity)
+                    break
+
+    def _elsewhere(self, part: Part, rows: Sequence[int]) -> Iterator[Rows]:
+        """Where rows are by now whose file is gone; without those that were dropped meanwhile."""
+        places = [self._table.locate(part.first + row) for row in rows]
+        for found, some in groupby(places, key=lambda place: place[0]):
+            types = found.types
+            left = [row for _, row in some if types is None or types[row] != DROPPED]
+            if left:
+                yield Rows(found, left, partial(list, left))
 
     def _places(
         self, part: Part, rows: Sequence[int]
@@ -163,6 +201,10 @@ class Fetch:
             return self._event(part, row, form)
         except _Unconfirmed:
             return self._event(part, row, form)
+        except StorageFailed as error:
+            if not self.heal(error, part):
+                raise
+            return self._event(*self._table.locate(part.first + row), form)
 
     def body(self, part: Part, row: int) -> bytes:
         """The record of a row, or the stub, checked, and confirmed to be the one asked for.

@@ -78,6 +78,11 @@ class Lookout(Waiters):
             self.require()
             return act()
 
+    def renew(self) -> None:
+        """Look, and take everything anew: a file was not found. Raises as `look`."""
+        self.sight.forget()
+        self.look()
+
     def require(self) -> None:
         """Raise what a look has met."""
         if self.trouble is not None:

@@ -9,7 +9,6 @@ that is not complete mean "not yet", unless what lies behind says that this was 
 from __future__ import annotations
 
 import copy
-import errno
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final, TypeAlias, TypeVar
@@ -25,12 +24,13 @@ from batpak.journal.chain import Chain, link_fault
 from batpak.journal.frame import PREFIX_BYTES, Fault, Why
 from batpak.journal.header import Ends
 from batpak.journal.scan import RestKind, Scan, Stop, Unit
-from batpak.journal.segment import Segment
+from batpak.journal.segment import GONE, Segment
 from batpak.record import EVENT_HASH_AT, STAMP_AT
 from batpak.recovery import decide, footer
 from batpak.recovery.decide import Facts, Recorded, Refuse
 from batpak.recovery.ends import refusal
 from batpak.recovery.footer import NewLock
+from batpak.system import Compacted
 
 T = TypeVar("T")
 
@@ -38,6 +38,7 @@ Shown: TypeAlias = tuple[int, bytes]  # how many events, and the hash of the las
 
 FIRST_BYTES: Final = 4 << 10  # read behind what is known: mostly there is nothing
 STEP_BYTES: Final = 1 << 20
+COMPACTED: Final = int(Compacted.KIND)
 SEARCHED_BYTES: Final = 20 << 20  # behind a place that is not understood; a frame is not longer
 
 _MORE: Final = frozenset({Why.END, Why.SHORT_HEADER, Why.SHORT_BODY, Why.OPEN_UNIT})
@@ -55,17 +56,22 @@ class Growing:
         directory: Where it is.
         ends: What was read of it first.
         lock: Makes a lock.
+        segment_id: Under which the handle knows it.
 
     Raises:
         Moved: It is another file by now.
         StorageFailed: The system refused.
     """
 
-    def __init__(self, directory: Directory, ends: Ends, lock: NewLock) -> None:
+    def __init__(self, directory: Directory, ends: Ends, lock: NewLock, segment_id: int) -> None:
         self.header, self.unit = ends.header, ends.start
+        self.announced: list[bytes] = []
+        """Payloads of records that say what compaction removes, as they come."""
         self._directory = directory
-        self.segment = Segment(directory, ends.header, ends.start, ends.start, trusted=True)
-        self.tail = Tail(ends.header.segment_id, ends.header.first_sequence, ends.start, lock)
+        self.segment = Segment(
+            directory, ends.header, ends.start, ends.start, trusted=True, segment_id=segment_id
+        )
+        self.tail = Tail(segment_id, ends.header.first_sequence, ends.start, lock)
         self.tail.holds = self.segment
         self._chain = Chain(
             ends.header.store_id,
@@ -119,7 +125,7 @@ class Growing:
         self._require(decide.frames(facts))
 
     def _asked(self, act: Callable[[ReadFile], T]) -> T:
-        with _moving(), layout.asking("read", self.segment.path):
+        with moving(), layout.asking("read", self.segment.path):
             file = self._directory.open(self.segment.name)
             try:
                 return act(file)
@@ -186,6 +192,8 @@ class Growing:
             if fault is not None:
                 raise self.segment.corrupt(found.offset, fault)
             footer.take(self.tail, [found])
+            if found.kind == COMPACTED:
+                self.announced.append(self._image[found.end - found.size : found.end])
 
     def _search(self, file: ReadFile, filled: int) -> None:
         """Ask what lies behind a place that is no frame whether it was ever a durable one."""
@@ -207,11 +215,11 @@ class Growing:
 
 
 @contextmanager
-def _moving() -> Generator[None]:
+def moving() -> Generator[None]:
     """Take a file that is not there any more for one that has moved."""
     try:
         yield
     except StorageFailed as error:
-        if error.errno == errno.ENOENT:
+        if error.errno in GONE:
             raise Moved from error
         raise

@@ -5,7 +5,10 @@
 
 Each look makes sure first that what was seen last is still where it was. If it is not, or anything
 does not fit, everything is taken anew: the log has to go through the last event that was shown.
-Damage is believed only when it is met again.
+Damage is believed only when it is met again, in files that have not changed meanwhile.
+
+Files that a compaction has merged are read on as they were. Where it removes something, the log
+says so before: from then on it is looked for, until it is gone here as well.
 Reference: docs/reference/file-format.md, "Observers".
 """
 
@@ -13,9 +16,11 @@ from __future__ import annotations
 
 import errno
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple, TypeVar, final
 
+from batpak import codec
 from batpak.digest import HASH_BYTES
 from batpak.disk.seam import Directory
 from batpak.errors import CorruptStore, StorageError, StorageFailed
@@ -28,18 +33,21 @@ from batpak.journal import head, header, layout
 from batpak.journal.head import Head
 from batpak.journal.header import Ends, Header
 from batpak.journal.segment import Segment, Segments, Tip
-from batpak.record import EVENT_HASH_AT
+from batpak.record import EVENT, EVENT_HASH_AT, decode_parts
 from batpak.recovery import decide, footer
 from batpak.recovery.decide import Recorded, Refuse
 from batpak.recovery.ends import refusal
 from batpak.recovery.footer import FOOTER_BYTES_MIN, NewLock
-from batpak.recovery.growing import Growing, Moved, Shown
+from batpak.recovery.growing import COMPACTED, Growing, Moved, Shown, moving
+from batpak.system import Compacted
 
 T = TypeVar("T")
 
 UNSEALED_MAX: Final = 2  # files whose footer is waited for
 DAMAGED_MAX: Final = 3  # times that damage is met before it is believed
 MOVED_MAX: Final = 100  # likewise, that files have changed under the hand
+
+_decode: Final = codec.decoder(Compacted).decode
 
 
 @final
@@ -71,6 +79,7 @@ class Picture(NamedTuple):
     growing: Growing | None  # None: the newest file is complete, and there is none behind it yet
     due: Shown  # at the end
     state: Head
+    announced: list[bytes]  # what compactions have said that they remove
 
 
 class Sight:
@@ -94,6 +103,9 @@ class Sight:
         self.durable = 0
         """How many events are known to be durable: what is stored says so, a moment later."""
         self._is_whole = False  # else a look was cut short: what it has left is not gone on from
+        self._known: dict[int, tuple[Header, int]] = {}  # by number: what it is, and known as
+        self._changes = 0
+        self._met: list[Header] = []  # of all files, while they are taken
         picture = self._patiently(self._take)
         self.segments, self.table = picture.segments, picture.table
         self.store_id = picture.state.store_id
@@ -101,6 +113,9 @@ class Sight:
         self._newest, self._growing = picture.newest, picture.growing
         self._unsealed: list[tuple[Growing, Recorded]] = []
         """Files that are complete; their footer is not in them yet."""
+        self._removing: list[Compacted] = []
+        """What is announced to be gone, and is still there."""
+        self._hear(picture.announced)
         self._show(picture.due, picture.state.next_sequence)
         self._is_whole = True
 
@@ -124,6 +139,10 @@ class Sight:
         self._patiently(self._go_on)
         return before != (self.table.bound, self.durable)
 
+    def forget(self) -> None:
+        """Take everything anew at the next look."""
+        self._is_whole = False
+
     def _patiently(self, act: Callable[[], T]) -> T:
         """Act until no file has moved meanwhile; believe damage when it is met again."""
         damaged = 0
@@ -133,11 +152,25 @@ class Sight:
             except Moved:
                 continue
             except CorruptStore:
+                if self._has_changed():
+                    continue
                 damaged += 1
                 if damaged == DAMAGED_MAX:
                     raise
         path, why = self._directory.path, "its files change faster than they can be read"
         raise StorageFailed("observe", path, errno.EAGAIN, why)
+
+    def _has_changed(self) -> bool:
+        """Whether files that were met are not there any more: then they are no damaged ones."""
+        met, self._met = self._met, []
+        try:
+            for one in met:
+                self._same(one)
+        except Moved:
+            return True
+        except CorruptStore:
+            pass
+        return False
 
     def _show(self, due: Shown, durable: int = 0) -> None:
         self._shown = due
@@ -152,9 +185,15 @@ class Sight:
 
         HEAD is read first: whatever it says was so before any file is read.
         """
+        self._met = []
         state = self._head()
+        with moving():
+            return self._taken(state)
+
+    def _taken(self, state: Head) -> Picture:
         segments = Segments(self._files_max)
         parts: list[Part] = []
+        announced: list[bytes] = []
         newest = self._ends(1)
         if newest is None:
             raise self._missing(1)
@@ -169,6 +208,7 @@ class Sight:
             if recorded is None:  # the link was looked at
                 raise Moved
             parts.append(self._seal(newest, recorded, state, segments))
+            announced += _announced(segments, parts[-1])
             newest = ends
         if newest.header.segment_id < state.segment_id:
             raise self._missing(number)
@@ -180,16 +220,20 @@ class Sight:
         closed = decide.recorded(newest.header, None, state)
         if closed is not None and closed.frames_end >= FOOTER_BYTES_MIN:
             parts.append(self._seal(newest, closed, state, segments))
+            announced += _announced(segments, parts[-1])
             tail = Tail(number, closed.next_sequence, 0, self._lock)
             due, growing = (closed.next_sequence, closed.chain_head), None
         else:
-            growing = Growing(self._directory, newest, self._lock)
+            growing = Growing(self._directory, newest, self._lock, self._known_as(newest.header))
             segments.add(growing.segment)
             growing.read()
+            announced += growing.announced
+            growing.announced.clear()
             tail, due = growing.tail, growing.due
         table = Table(segments, parts, tail)
         table.bound = due[0]
-        picture = Picture(segments, table, newest.header, growing, due, state)
+        table.epoch = max(one.epoch for one in self._met)
+        picture = Picture(segments, table, newest.header, growing, due, state, announced)
         if not _goes_through(picture, (state.next_sequence, state.chain_head)):
             detail = f"the log does not go through event {state.next_sequence} as HEAD records it"
             raise refusal(self._directory, Refuse(layout.HEAD, 0, Damage.HEAD, detail))
@@ -224,13 +268,26 @@ class Sight:
         )
 
     def _require_link(self, current: Header, number: int, before: Header | None) -> None:
+        self._met.append(current)
         bad = decide.link(current, number, before)
         if bad is not None:
             raise refusal(self._directory, bad)
 
+    def _known_as(self, current: Header) -> int:
+        """Under which number a file is known; one that has taken another's place has a new one."""
+        number = current.segment_id
+        known = self._known.get(number)
+        if known is None:
+            known = current, number
+        elif known[0] != current:
+            self._changes += 1
+            known = current, -self._changes
+        self._known[number] = known
+        return known[1]
+
     def _seal(self, ends: Ends, recorded: Recorded, state: Head, segments: Segments) -> Part:
         """Take in a file whose end is recorded, by its footer; without one, by its frames."""
-        segment = _complete(self._directory, ends.header, ends.start, recorded)
+        segment = self._complete(ends.header, ends.start, recorded)
         part = self._by_footer(segment, ends, recorded)
         if part is None:
             ends = self._same(ends.header)  # it may have grown since, and got a footer
@@ -270,10 +327,15 @@ class Sight:
         self._is_whole = True
 
     def _follow(self) -> None:
+        if self.segments.lost:
+            raise Moved
         while True:
-            if self._growing is not None:
-                self._growing.read()
-                self._show(self._growing.due)
+            growing = self._growing
+            if growing is not None:
+                growing.read()
+                self._show(growing.due)
+                self._hear(growing.announced)
+                growing.announced.clear()
             number = self._newest.last_id + 1
             ends = self._ends(number)
             if ends is None:
@@ -281,6 +343,8 @@ class Sight:
             self._require_link(ends.header, number, self._newest)
             self._turn(ends)
         self._seal_unsealed()
+        with moving():
+            self._meet_removals()
         if self.durable < self.table.bound:
             self._ask_head()
 
@@ -291,10 +355,11 @@ class Sight:
         if old is not None and recorded is not None:
             old.finish(recorded)
             self._show(old.due)
+            self._hear(old.announced)
             self._unsealed.append((old, recorded))
         if self._shown != (first, decide.before_any(ends.header)):
             raise Moved
-        growing = Growing(self._directory, ends, self._lock)
+        growing = Growing(self._directory, ends, self._lock, self._known_as(ends.header))
         self.segments.add(growing.segment)
         if old is None:  # the last part is only imagined
             self.table.adopt([*self.table.parts[:-1], growing.tail], growing.tail)
@@ -309,16 +374,57 @@ class Sight:
         while unsealed:
             old, recorded = unsealed[0]
             ends = self._same(old.header)
-            segment = _complete(self._directory, old.header, ends.start, recorded)
+            segment = self._complete(old.header, ends.start, recorded)
             part = self._by_footer(segment, ends, recorded)
             if part is None and len(unsealed) <= UNSEALED_MAX:
                 return
             if part is None:
                 part = footer.in_memory(segment, recorded, self._lock)[0]
             self.segments.renew(segment)
-            segment.data(recorded.frames_end)  # as in `_seal`
+            with moving():
+                segment.data(recorded.frames_end)  # as in `_seal`
             self.table.sealed(part)
             del unsealed[0]
+
+    def _complete(self, current: Header, start: int, recorded: Recorded) -> Segment:
+        return Segment(
+            self._directory,
+            current,
+            start,
+            recorded.frames_end,
+            trusted=False,
+            segment_id=self._known_as(current),
+        )
+
+    def _hear(self, announced: Sequence[bytes]) -> None:
+        """Take in what compactions have said that they remove."""
+        for payload in announced:
+            with suppress(codec.DecodeError):  # one that does not decode announces nothing
+                self._removing.append(_decode(payload))
+
+    def _meet_removals(self) -> None:
+        """Make sure that what is announced to be gone is gone here, too.
+
+        The files with the first and with the last of the events are written anew, or merged into
+        one before; the last of all with the last. A run that was cut short is looked for until
+        another one removes the same.
+
+        Raises:
+            Moved: It is gone in the files.
+        """
+        self._removing = [one for one in self._removing if not self._is_gone(one.last)]
+        for one in self._removing:
+            for sequence in (one.first, one.last):
+                if not self._is_gone(sequence):
+                    part = self.table.locate(sequence)[0]
+                    self._same(self.segments.of(part.segment_id).header)
+
+    def _is_gone(self, sequence: int) -> bool:
+        if sequence >= self.table.bound:
+            return True
+        part, row = self.table.locate(sequence)
+        types = part.types
+        return types is not None and types[row] != EVENT
 
     def _ask_head(self) -> None:
         """HEAD says what was durable when a writer opened the store, and when it closed it."""
@@ -329,10 +435,14 @@ class Sight:
     def _take_anew(self) -> None:
         """Take everything once more, and make sure that it is the same log."""
         picture, shown = self._take(), self._shown
-        if shown is not None and not _goes_through(picture, shown):
-            raise RolledBack(self._directory.path, self._kept(picture), shown[0])
+        with moving():
+            if shown is not None and not _goes_through(picture, shown):
+                raise RolledBack(self._directory.path, self._kept(picture), shown[0])
         self.segments.take_over(picture.segments)
         self.table.adopt([*picture.table.parts], picture.table.tail)
+        self.table.epoch = max(self.table.epoch, picture.table.epoch)
+        self._removing = []
+        self._hear(picture.announced)
         self._newest, self._growing, self._unsealed = picture.newest, picture.growing, []
         self._show(picture.due, picture.state.next_sequence)
 
@@ -351,8 +461,13 @@ class Sight:
         return tail.first + bisect_left(rows, True, key=is_gone)
 
 
-def _complete(directory: Directory, current: Header, start: int, recorded: Recorded) -> Segment:
-    return Segment(directory, current, start, recorded.frames_end, trusted=False)
+def _announced(segments: Segments, part: Part) -> list[bytes]:
+    """What compactions have said in a complete file that they remove."""
+    segment, offsets = segments.of(part.segment_id), part.offsets
+    return [
+        decode_parts(segment.record(offsets[row], offsets[row + 1], part.block_crcs)).payload
+        for row in part.of_kind(COMPACTED)
+    ]
 
 
 def _goes_through(picture: Picture, at: Shown) -> bool:

@@ -9,17 +9,19 @@ damage     an open is refused, or an event is not as it was written
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from enum import IntEnum
 
 from msgspec import Struct
 
 from batpak.disk.seam import Directory, StrPath
-from batpak.errors import FutureVersion, InvalidArgument, StoreLocked
-from batpak.journal import head, layout
+from batpak.errors import CorruptStore, FutureVersion, InvalidArgument, StoreLocked
+from batpak.journal import head, header, layout
 from batpak.journal.head import Head
+from batpak.journal.header import Header
 from batpak.journal.layout import Listing
 from batpak.platform import REAL, Platform
+from batpak.recovery import decide
 from batpak.report import RepairReport, VerifyReport
 from batpak.upkeep.repair import foresee
 from batpak.upkeep.verify import look, verify_log
@@ -79,7 +81,8 @@ def _examined(directory: Directory, platform: Platform) -> Iterator[Remark]:
 def _contents(directory: Directory, platform: Platform, found: Listing) -> Iterator[Remark]:
     seen = look(directory)
     verified = verify_log(directory, seen)
-    size = f"{verified.events:,} events in {len(found.segments):,} segments"
+    replaced = tuple(_replaced(directory, found))
+    size = f"{verified.events:,} events in {len(found.segments) - len(replaced):,} segments"
     if verified.ok:
         yield Remark(Weight.FINE, f"{size}, and all of it verifies")
         if isinstance(seen.state, Head) and seen.state.state == head.OPEN:
@@ -89,7 +92,22 @@ def _contents(directory: Directory, platform: Platform, found: Listing) -> Itera
         for finding in verified.findings[:NAMES_SHOWN]:
             yield Remark(Weight.DAMAGE, f"{finding.file}:{finding.offset}: {finding.detail}")
         yield _way_out(foresee(directory, seen, platform), verified)
+    if replaced:
+        what = f"left over from a compaction that was stopped: {_names(replaced)}"
+        yield Remark(Weight.NOTE, what, "the next writable open removes them")
     yield from _beside(directory, found, verified)
+
+
+def _replaced(directory: Directory, found: Listing) -> Iterator[str]:
+    """The files whose place another one has taken; nothing of them is read."""
+    before: Header | None = None
+    for number in found.segments:
+        name = layout.segment_name(number)
+        if decide.is_leftover(number, before):
+            yield name
+            continue
+        with suppress(CorruptStore):  # it is told already
+            before = header.read(directory, name).header
 
 
 def _way_out(report: RepairReport | None, verified: VerifyReport) -> Remark:

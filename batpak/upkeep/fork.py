@@ -17,18 +17,17 @@ from uuid import UUID
 
 from batpak.disk.seam import Directory
 from batpak.journal import head, header, layout
-from batpak.journal.header import Header, Link, Origin
+from batpak.journal.header import Link, Origin
 from batpak.platform import Platform
 from batpak.report import ForkReport
 from batpak.upkeep.snapshot import Pinned, Point, copied
 
 
-def diverge(point: Point, newest: Header, target: Directory, platform: Platform) -> ForkReport:
+def diverge(point: Point, target: Directory, platform: Platform) -> ForkReport:
     """Write a fork of what was noted into an empty directory, and give the files back.
 
     Args:
         point: What is forked.
-        newest: Header of its newest file.
         target: The directory.
         platform: The world.
 
@@ -36,7 +35,7 @@ def diverge(point: Point, newest: Header, target: Directory, platform: Platform)
         StorageFailed: The system refused.
         CorruptStore: A file is shorter than what was written to it.
     """
-    state, files = point.state, point.files
+    state, newest, files = point.state, point.newest, point.files
     number = newest.segment_id + 1
     prev: Link | None = Link(newest.segment_id, state.frames_end, state.chain_head)
     origin: Origin | None = None

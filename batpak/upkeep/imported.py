@@ -17,7 +17,7 @@ from batpak.event import StoredEvent
 from batpak.faults import DecodeStage
 from batpak.ids import NO_ID
 from batpak.kind import TOMBSTONE, EventKind
-from batpak.record import ERASED, decode_parts, uuid_of
+from batpak.record import EVENT, decode_parts, uuid_of
 
 IMPORT: Final = "batpak.import"
 """The extension that says where an imported event is from."""
@@ -171,7 +171,11 @@ def behind(events: Iterable[ImportedEvent], after: int | None) -> Iterator[Impor
 
 
 def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[ImportedEvent]:
-    """Events of a store of this library, as they are read from it."""
+    """Events of a store of this library, as they are read from it.
+
+    Of those that a compaction has removed there is nothing to import: they are given as what the
+    library itself has written.
+    """
     for event in events:
         parts = decode_parts(event.record)
         (
@@ -179,7 +183,7 @@ def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[I
             event_id, correlation_id, causation_id,
         ) = _unpack(parts.head)  # fmt: skip
         opt, own = parts.opt, uuid_of(event_id)
-        if parts.head[0] == ERASED:
+        if parts.head[0] != EVENT:
             kind, payload_version = TOMBSTONE, event.payload_version
         yield ImportedEvent(
             event_id=own,

@@ -56,3 +56,15 @@ class Removals:
                 sequence, offset, file = (outside or gone)[0]
                 detail = f"{len(gone)} events are {word}, and the log announces {announced}"
                 yield file, offset, Fault(Damage.CHAIN, detail), sequence
+
+    def missing(self) -> Compacted | None:
+        """The record that would announce all of it; None: what there are announce enough."""
+        if next(self.unrecorded(), None) is None:
+            return None
+        sequences = [place[0] for gone in self._gone.values() for place in gone]
+        return Compacted(
+            dropped=self.count(DROPPED),
+            erased=self.count(ERASED),
+            first=min(sequences),
+            last=max(sequences),
+        )

@@ -5,6 +5,9 @@
     cut      the last file gets its end, and a record of what was given up, by one replacement
     forget   the files behind it; then HEAD says where the log ends
 
+A file that compaction has written says itself where it ends, and may have stubs, which no other
+file may. So it is written anew up to the cut, as such a file; the record begins the next one.
+
 Nothing is put in order, nothing damaged is skipped. Until the last step an open refuses the log, or
 finds it cut with the record at its end; a repair that was stopped is begun anew.
 Reference: docs/how-to/repair-a-store.md.
@@ -18,6 +21,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from batpak import wire
 from batpak.commit.judge import Judge
@@ -38,15 +42,18 @@ from batpak.journal import frame, head, header, layout, scan
 from batpak.journal.chain import Chain, Placed, link_fault
 from batpak.journal.frame import Frame
 from batpak.journal.head import Head
-from batpak.journal.header import Ends, Header
+from batpak.journal.header import Ends, Header, Link
+from batpak.journal.rewritten import Rewritten, header_of
 from batpak.journal.scan import Scan, Unit
 from batpak.journal.segment import Segments, Tip
+from batpak.payload import EventPayload
 from batpak.platform import REAL, Platform
-from batpak.record import pack_name
+from batpak.record import EVENT, pack_name
 from batpak.recovery import decide
 from batpak.recovery.decide import Recorded
 from batpak.report import Finding, RepairReport
 from batpak.system import Repaired
+from batpak.upkeep.removals import COMPACTED, Removals
 from batpak.upkeep.verify import Look, look, verify_log
 
 _SYSTEM: Final = Coordinate("batpak:store", "batpak:lifecycle")
@@ -101,6 +108,20 @@ class _Kept(NamedTuple):
     last: Placed | None  # event of the log
     start: Recorded  # of its frames
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether compaction has written it, and all of it is kept."""
+        sealed = self.header.sealed
+        return sealed is not None and sealed.frames_end == self.end
+
+
+class _Last(NamedTuple):
+    """The file in which the log will end: what is before the record."""
+
+    header: Header
+    data: bytes
+    tip: Tip
+
 
 class _Lost(Struct):
     """What there is behind the end."""
@@ -114,6 +135,7 @@ class _Repair:
     def __init__(self, directory: Directory, seen: Look, platform: Platform) -> None:
         self._directory, self._seen, self._platform = directory, seen, platform
         self._heads: _Heads = {}
+        self._removals = Removals()  # of what is kept
 
     def run(self, *, accept_loss: bool) -> RepairReport:
         verified = verify_log(self._directory, self._seen)
@@ -160,7 +182,7 @@ class _Repair:
             walk = Scan(data, ends.start, len(data), frame.seed(current), chain)
             end, last = ends.start, None if kept is None else kept.last
             for unit in walk:
-                if not self._take(unit):
+                if not self._take(unit, number, data):
                     return _Kept(current, data, end, last, start)
                 end, last = unit[-1].end, unit[-1]
             kept = _Kept(current, data, end, last, start)
@@ -185,7 +207,7 @@ class _Repair:
         recorded = decide.recorded(kept.header, ends.header, None)
         return recorded == Recorded(due.end, due.chain_head, due.sequence)
 
-    def _take(self, unit: Unit) -> bool:
+    def _take(self, unit: Unit, number: int, data: bytes) -> bool:
         """Check the links inside entities; take in a unit if all of them hold."""
         changed: _Heads = {}
         for found in unit:
@@ -195,16 +217,22 @@ class _Repair:
                 return False
             changed[entity] = found.version, found.event_hash
         self._heads.update(changed)
+        for found in unit:
+            if found.type != EVENT:
+                name = layout.segment_name(number)
+                self._removals.take(found.type, found.sequence, found.offset, name)
+            elif found.kind == COMPACTED:
+                self._removals.record(data[found.end - found.size : found.end])
         return True
 
     def _behind(self, kept: _Kept, tip: Tip) -> _Lost:
         """What lies behind the end, and the largest sequence that anything there testifies."""
-        number = kept.header.segment_id
+        number = kept.header.last_id if kept.is_whole else kept.header.segment_id
         lost = _Lost([n for n in self._seen.found.segments if n > number], tip.sequence)
         state = self._seen.state
         if isinstance(state, Head):
             lost.sequence = max(lost.sequence, state.next_sequence)
-        lost.size = scan.content_end(kept.data, kept.end) - kept.end
+        lost.size = _content_end(kept) - kept.end
         lost.sequence = max(
             lost.sequence, *_numbers(kept.header, kept.data, kept.end, tip.sequence)
         )
@@ -228,7 +256,7 @@ class _Repair:
     def _act(self, kept: _Kept, tip: Tip, lost: _Lost, finding: Finding) -> tuple[str, ...]:
         """Do it. Each step can be cut short, and all of them repeated."""
         directory, number = self._directory, kept.header.segment_id
-        end = scan.content_end(kept.data, kept.end)
+        end = _content_end(kept)
         moved: list[str] = []
         if end > kept.end:
             data = memoryview(kept.data)[kept.end : end]
@@ -244,13 +272,15 @@ class _Repair:
             size=lost.size,
             detail=finding.detail,
         )
-        frames, after = self._record(kept, tip, fact)
-        layout.replace(directory, layout.segment_name(number), kept.data[: kept.end] + frames)
-        self._forget(lost.files)
+        last = self._last(kept, tip)
+        number = last.header.segment_id
+        frames, after = self._record(last, fact)
+        layout.replace(directory, layout.segment_name(number), last.data + frames)
+        self._forget([later for later in lost.files if later != number])
         head.write(
             directory,
             Head(
-                kept.header.store_id,
+                last.header.store_id,
                 head.OPEN,
                 number,
                 after.end,
@@ -269,26 +299,97 @@ class _Repair:
         with layout.asking("sync", self._directory.path):
             self._directory.sync()
 
-    def _record(self, kept: _Kept, tip: Tip, fact: Repaired) -> tuple[bytes, Tip]:
-        """The frame of the record, as a commit would write it, and the end behind it."""
-        platform, entity = self._platform, _SYSTEM.entity
-        tail = Tail(kept.header.segment_id, tip.sequence, kept.end, platform.raw_lock)
+    def _last(self, kept: _Kept, tip: Tip) -> _Last:
+        """The file that will have the record; what compaction has written is cut before."""
+        current, links = kept.header, kept.header.replaces
+        if links is None:
+            return _Last(current, kept.data[: kept.end], tip)
+        number, prev = current.segment_id, current.prev
+        if kept.end > kept.start.frames_end:
+            if not kept.is_whole:
+                links = [*links[:-1], Link(current.last_id, kept.end, tip.chain_head)]
+                self._rewrite(kept, links, tip)
+            number, prev = current.last_id + 1, links[-1]
+            current = replace(current, origin=None, epoch=0)
+        data = header.encode(
+            store_id=current.store_id,
+            segment_id=number,
+            created_ns=self._platform.wall_ns(),
+            first_sequence=tip.sequence,
+            salt=self._platform.entropy(header.SALT_BYTES),
+            prev=prev,
+            epoch=current.epoch,
+            origin=current.origin,
+        )
+        made, start = header.decode(data, layout.segment_name(number))
+        return _Last(made, data, replace(tip, end=start))
+
+    def _rewrite(self, kept: _Kept, links: list[Link], tip: Tip) -> None:
+        """Put what is kept of a file that compaction has written in its place.
+
+        It goes on standing for the same files, so leftovers of those stay what they are. Until the
+        file behind it goes on from there, an open refuses the log.
+        """
+        directory, current, at = self._directory, kept.header, kept.start.frames_end
+        data = header_of(
+            current,
+            replaces=links,
+            frames=kept.end - at,
+            next_sequence=tip.sequence,
+            epoch=current.epoch,
+            created_ns=self._platform.wall_ns(),
+            salt=self._platform.entropy(header.SALT_BYTES),
+        )
+        records: list[bytes] = []
+        while at < kept.end:
+            begin = at + frame.PREFIX_BYTES
+            at = begin + frame.unpack_prefix(kept.data, at)[0]
+            records.append(kept.data[begin:at])
+        with layout.asking("replace", layout.path_of(directory, layout.segment_name(links[0][0]))):
+            fresh = Rewritten(directory, data)
+            try:
+                fresh.add(records)
+                fresh.end_frames()
+                fresh.finish(())
+                fresh.publish()
+            except BaseException:
+                fresh.abandon()
+                raise
+            directory.sync()
+
+    def _record(self, last: _Last, fact: Repaired) -> tuple[bytes, Tip]:
+        """The frame of the record, as a commit would write it, and the end behind it.
+
+        Where events are gone and what announced that is given up, it is announced once more.
+        """
+        platform, entity, tip = self._platform, _SYSTEM.entity, last.tip
+        tail = Tail(last.header.segment_id, tip.sequence, tip.end, platform.raw_lock)
         version, event_hash = self._heads.get(entity, (0, ZERO_HASH))
         name, framed = pack_name(entity), framed_name(entity.encode())
         tail.heads[entity] = EntityHead(version, event_hash, -1, NO_ROW, name, framed)
         segments, level = Segments(), Durability.COMMIT
         table = Table(segments, [], tail)
         stage = Stage(
-            UUID(bytes=kept.header.store_id),
+            UUID(bytes=last.header.store_id),
             table,
             Judge(table, segments, level),
             level,
             platform.wall_ns,
             platform.entropy,
         )
-        group = Group((Request(_SYSTEM, wire.encode(fact)),), platform.thread_id())
-        plan = stage.plan([group], tip, frame.seed(kept.header), True)
+        facts: list[EventPayload] = [fact]
+        unrecorded = self._removals.missing()
+        if unrecorded is not None:
+            facts.append(unrecorded)
+        requests = [Request(_SYSTEM, wire.encode(one)) for one in facts]
+        groups = [Group((request,), platform.thread_id()) for request in requests]
+        plan = stage.plan(groups, tip, frame.seed(last.header), True)
         return plan.data, plan.tip
+
+
+def _content_end(kept: _Kept) -> int:
+    """Where a file ends, less zeros; one that stays as it is ends where its frames do."""
+    return kept.end if kept.is_whole else scan.content_end(kept.data, kept.end)
 
 
 def _tip(kept: _Kept) -> Tip:

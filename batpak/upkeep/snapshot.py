@@ -27,6 +27,7 @@ from batpak.index.sealed import Sealed
 from batpak.index.table import Table
 from batpak.journal import head, layout
 from batpak.journal.head import Head
+from batpak.journal.header import Header
 from batpak.journal.segment import Segments, Tip
 from batpak.platform import Platform
 from batpak.report import CopiedFile, Progress, SnapshotReport
@@ -48,6 +49,7 @@ class Point(Struct, frozen=True):
     """All that a snapshot is made of."""
 
     state: Head
+    newest: Header  # of the file that the log ends in
     files: list[Pinned]
     cursors: dict[str, bytes]
 
@@ -77,14 +79,14 @@ def take(
     state = Head(
         store_id,
         head.CLEAN,
-        newest.segment_id,
+        newest.header.segment_id,
         newest.end,
         tip.sequence,
         tip.chain_head,
         platform.wall_ns(),
     )
     with_footer = {part.segment_id for part in table.parts if isinstance(part, Sealed)}
-    point = Point(state, [], checkpoints(directory) if cursors else {})
+    point = Point(state, newest.header, [], checkpoints(directory) if cursors else {})
     try:
         for segment in segments:
             file, size = segment.opened_again(), segment.end

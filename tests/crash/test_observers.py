@@ -9,7 +9,11 @@ from __future__ import annotations
 import os
 import random
 import signal
+import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import count, islice
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -17,6 +21,7 @@ import pytest
 
 from batpak.append import BatchItem
 from batpak.config import Durability, Limits, StoreConfig
+from batpak.errors import StoreClosed
 from batpak.observer import Observer
 from batpak.payload import EventPayload
 from batpak.read.cursor import Cursor
@@ -26,8 +31,30 @@ from tests.facts import USER, Counted
 CONFIG: Final = StoreConfig(
     durability=Durability.OS, lifecycle_events=False, limits=Limits(segment_max_bytes=16 << 10)
 )
+TINY: Final = StoreConfig(
+    durability=Durability.OS, lifecycle_events=False, limits=Limits(segment_max_bytes=4 << 10)
+)
+FEW: Final = StoreConfig(lifecycle_events=False, limits=Limits(fd_budget=4))
 LIFE_S: Final = 0.4  # of a writer, at most
 ROUND: Final = 2_000  # events until it closes the store, and opens it again
+
+
+def compact_for_ever(store: Store) -> None:
+    """Merge whatever is complete, again and again."""
+    with suppress(StoreClosed):
+        while True:
+            store.compact()
+
+
+def write_and_compact_for_ever(path: Path) -> NoReturn:
+    """In the child: one thread appends at full speed, another one merges the files behind it."""
+    try:
+        with Store.open(path, TINY) as store:
+            threading.Thread(target=compact_for_ever, args=(store,), daemon=True).start()
+            for number in count(store.frontier().visible):
+                store.append(USER, Counted(n=number))
+    finally:
+        os._exit(1)
 
 
 def write_for_ever(path: Path) -> NoReturn:
@@ -48,10 +75,10 @@ def write_for_ever(path: Path) -> NoReturn:
         os._exit(1)
 
 
-def begin(path: Path) -> int:
+def begin(path: Path, work: Callable[[Path], NoReturn] = write_for_ever) -> int:
     child = os.fork()
     if child == 0:
-        write_for_ever(path)
+        work(path)
     return child
 
 
@@ -62,7 +89,7 @@ def take(observer: Observer, cursor: Cursor[EventPayload], given: int) -> int:
         assert event.sequence == given
         assert event.payload == Counted(n=given)
         given += 1
-    assert given == bound, "not all that is visible"
+    assert bound <= given <= observer.frontier().visible, "not all that is visible"
     return given
 
 
@@ -89,6 +116,53 @@ def observe(path: Path, seconds: float) -> int:
             assert len(records) == given
     assert lives > 1
     return given
+
+
+def observe_compactions(path: Path, seconds: float) -> int:
+    """Observe a writer whose files are merged all the time; how many events it has written.
+
+    One observer has every file open, as far as the budget goes, and one almost none; a third one
+    begins anew all the time. An iterator is under way for the whole of it.
+    """
+    Store.open(path, TINY).close()
+    child = begin(path, write_and_compact_for_ever)
+    try:
+        with Store.observe(path, TINY) as observer, Store.observe(path, FEW) as other:
+            cursors = observer.cursor_guaranteed(), other.cursor_guaranteed()
+            given, behind, opened, slow = 0, 0, 0, 0
+            end = time.monotonic() + seconds
+            events = other.query()
+            while time.monotonic() < end:
+                given = take(observer, cursors[0], given)
+                behind = take(other, cursors[1], behind)
+                for event in islice(events, 50):
+                    assert event.sequence == slow
+                    slow += 1
+                if opened % 20 == 0:
+                    events, slow = other.query(), 0
+                opened += 1
+                with Store.observe(path, FEW) as fresh:
+                    assert fresh.frontier().visible >= given
+                    assert fresh.count() == fresh.frontier().visible
+                    if given:
+                        assert fresh.get(given // 2).payload == Counted(n=given // 2)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    with Store.open_read_only(path) as reader:
+        assert len(list(path.glob("*.fbat"))) < given / 50, "nothing was merged"
+        assert reader.verify().ok
+        assert reader.count() >= given
+    return given
+
+
+def test_every_event_is_seen_once_beside_compactions(tmp_path: Path) -> None:
+    assert observe_compactions(tmp_path / "s", 2.0) > ROUND / 10
+
+
+@pytest.mark.slow
+def test_every_event_is_seen_once_beside_compactions_for_a_minute(tmp_path: Path) -> None:
+    assert observe_compactions(tmp_path / "s", 60.0) > ROUND
 
 
 def test_every_event_is_seen_once_beside_writers_that_are_killed(tmp_path: Path) -> None:

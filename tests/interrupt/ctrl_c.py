@@ -104,6 +104,10 @@ class Work:
         ticket = self.store.submit(where, fact)
         ticket.result(PATIENCE_S)
 
+    def compact(self) -> None:
+        self.doing = range(0)
+        self.store.compact(tombstone=lambda _: False)
+
     def close(self) -> None:
         self.store.close()
         self.store = Store.open(self.path, CONFIG)
@@ -122,6 +126,7 @@ def main(path: Path, count: int, seed: int) -> None:
         work.batch,
         work.query,
         work.wait,
+        work.compact,
         work.close,
     ]
     interrupted = dict.fromkeys((one.__name__ for one in operations), 0)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import count
+from linecache import getline
 from types import FrameType
 from typing import Any, Final, NamedTuple
 
@@ -37,6 +38,13 @@ ROOMS: Final = ("/batpak/commit/", "/batpak/index/tail.py", "/batpak/journal/act
 # The first two hold the lock that a reader of a tail takes; what the third raises goes nowhere.
 OPAQUE: Final = {"catch_up", "_group_rows", "__del__"}
 STEP: Final = 31  # by default at every so many lines, except where a unit says another number
+MERGE_ROOMS: Final = (
+    "/batpak/upkeep/compaction.py",
+    "/batpak/upkeep/output.py",
+    "/batpak/journal/rewritten.py",
+)
+MERGE_STEP: Final = 7
+MERGED: Final = 12  # events, in several files
 KEY: Final = "the unit"
 BEFORE: Final = 2  # events that are there already
 
@@ -78,12 +86,14 @@ class Fenced(Append):
 
 
 @contextmanager
-def at_each_line(do: Callable[[FrameType], None]) -> Generator[None]:
+def at_each_line(
+    do: Callable[[FrameType], None], rooms: tuple[str, ...] = ROOMS
+) -> Generator[None]:
     """Call a function at each line of the code that commits, in this thread."""
 
     def trace(frame: FrameType, event: str, _: object) -> Any:  # noqa: ANN401  as sys.settrace
         name = frame.f_code.co_filename
-        if not any(room in name for room in ROOMS) or frame.f_code.co_name in OPAQUE:
+        if not any(room in name for room in rooms) or frame.f_code.co_name in OPAQUE:
             return None
         if event == "line":
             do(frame)
@@ -156,6 +166,57 @@ def stop_refused_sync(tally: Tally, _size: Size) -> None:
             one.store.close()
 
 
+class Merging:
+    """A store with some complete files, and a compaction that drops one event in three."""
+
+    def __init__(self, *, mapped: bool) -> None:
+        self.sim = SimPlatform(seed=SEED, mapped=mapped)
+        self.store = Store.open("store", config_of(Durability.OS), platform=self.sim)
+        for n in range(MERGED):
+            self.store.append(Coordinate("writer:0", "acme"), Said(text="y" * 900 + str(n)))
+        self.sim.run_background()
+
+    def run(self) -> None:
+        self.store.compact(retain=lambda event: event.sequence % 3 != 1)
+
+    def hold(self) -> None:
+        """Whatever was cut short: the next compaction is done, and the log is whole."""
+        store = self.store
+        there = [event.sequence for event in store.query(before=MERGED)]
+        left = [n for n in range(MERGED) if n % 3 != 1 or n in there]
+        assert there == left, "something else is gone"
+        self.run()
+        gone = store.stats().dropped
+        assert gone, "the next compaction did nothing"
+        due = [event.record for event in store.query()]
+        with Store.open_read_only("store", platform=self.sim.crash(CrashModel.KILL)) as after:
+            assert [event.record for event in after.query()] == due
+            assert after.verify().ok
+        store.append(Coordinate("writer:0", "acme"), Said(text="on it goes"))
+        store.close()
+        with Store.open("store", platform=self.sim) as store:
+            assert store.verify().ok
+            assert store.stats().dropped == gone
+
+
+def stop_compaction(tally: Tally, size: Size) -> None:
+    """An exception at any line of a compaction: it can be done again, and nothing else is gone.
+
+    Not at lines that begin with `with`: where a block is left, the tracer comes in between its end
+    and the release of its lock, where no signal handler and no other thread ever does.
+    """
+    for at in count(1, 1 if size is Size.LONG else MERGE_STEP):
+        one = Merging(mapped=at % 2 == 1)
+        with interrupted(at, MERGE_ROOMS) as points, suppress(KeyboardInterrupt):
+            one.run()
+        if points.left > 0:
+            one.store.close()
+            return
+        tally.count("interrupts")
+        with tally.case(f"line {at}, {points.place}"):
+            one.hold()
+
+
 class Points:
     """How many lines there are before the one at which somebody interrupts."""
 
@@ -171,10 +232,16 @@ class Points:
 
 
 @contextmanager
-def interrupted(at: int) -> Generator[Points]:
+def interrupted(at: int, rooms: tuple[str, ...] = ROOMS) -> Generator[Points]:
     """Raise KeyboardInterrupt at line number `at` of the code that commits."""
     points = Points(at)
-    with at_each_line(points.meet):
+
+    def meet(frame: FrameType) -> None:
+        line = getline(frame.f_code.co_filename, frame.f_lineno)
+        if rooms is ROOMS or not line.lstrip().startswith("with "):
+            points.meet(frame)
+
+    with at_each_line(meet, rooms):
         yield points
 
 
@@ -246,6 +313,9 @@ WORKS: Final = {
     for name, unit in UNITS.items()
     for durability in Durability
     for what in (look, stop)
-} | {"one, COMMIT, while a sync is refused": partial(stop_refused_sync)}
+} | {
+    "one, COMMIT, while a sync is refused": partial(stop_refused_sync),
+    "a compaction": partial(stop_compaction),
+}
 
 JOBS: Final = [Job("interrupt", name, partial(alone, work)) for name, work in WORKS.items()]

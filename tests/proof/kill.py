@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import struct
 import tempfile
@@ -87,6 +88,36 @@ def reopened(work: Work) -> None:
             work.store(store, 10, 10)
 
 
+def copied(work: Work) -> None:
+    """Files are merged, and the store is copied, over and over to the same name."""
+    copy = copy_of(work.path)
+    shutil.rmtree(copy, ignore_errors=True)
+    with work.open(ROTATING) as store:
+        for size in (1_800, 2_900, 40, 3_900):
+            work.store(store, size)
+        store.compact()
+        store.snapshot(copy)
+        work.store(store, 10)
+
+
+def copy_of(path: Path) -> Path:
+    """Where a store is copied to."""
+    return path.with_name(f"copy of {path.name}")
+
+
+def require_copy(path: Path) -> None:
+    """The copy is whole, or not there; it is the beginning of the store."""
+    copy = copy_of(path)
+    if not copy.exists():
+        return
+    with Store.open_read_only(copy) as whole, Store.open_read_only(path) as store:
+        assert whole.verify().ok
+        assert whole.open_report.clean
+        records = [event.record for event in whole.query()]
+        assert records == [event.record for event in store.query(limit=len(records))]
+    assert len(list(path.parent.glob(f"{copy.name}.tmp-*"))) < 2, "drafts are left for ever"
+
+
 def recovery(work: Work) -> None:
     """No more than an open of what a killed process has left, and a close."""
     work.open(ROTATING).close()
@@ -130,7 +161,14 @@ def killed(program: Program, kept: Kept, point: Point) -> Ended:
 # -------------------------------------------------------------------------------- at named points
 
 
-def at_calls(tally: Tally, size: Size, program: Program, *, after: Program | None = None) -> None:
+def at_calls(
+    tally: Tally,
+    size: Size,
+    program: Program,
+    *,
+    after: Program | None = None,
+    require: Callable[[Path], None] | None = None,
+) -> None:
     """Kill a program at its calls, kind by kind, n rising until it comes to its end.
 
     Args:
@@ -138,6 +176,7 @@ def at_calls(tally: Tally, size: Size, program: Program, *, after: Program | Non
         size: How many of the calls.
         program: What is killed.
         after: What is killed each time before, somewhere, so that there is something to recover.
+        require: What is asked besides.
     """
     rng = random.Random(SEED)  # noqa: S311  points, not secrets
     kinds: set[Kind] = set()
@@ -156,6 +195,8 @@ def at_calls(tally: Tally, size: Size, program: Program, *, after: Program | Non
                             mess(tally, kept, after, rng)
                         ended = killed(program, kept, point)
                         kept.hold(ended)
+                        if require is not None:
+                            require(kept.path)
                         deaths += ended.was_killed
                 tally.count("kills", deaths)
                 kinds |= {kind} if deaths else set()
@@ -323,6 +364,11 @@ JOBS: Final = [
     Job("kill", "batches, at their calls", partial(at_calls, program=batches)),
     Job("kill", "rotations, at their calls", partial(at_calls, program=rotations)),
     Job("kill", "close and open, at their calls", partial(at_calls, program=reopened)),
+    Job(
+        "kill",
+        "a merge and a copy, at their calls",
+        partial(at_calls, program=copied, require=require_copy),
+    ),
     Job("kill", "recovery, at its calls", partial(at_calls, program=recovery, after=batches)),
     Job("kill", "three writers, at any time", at_any_time),
     Job("kill", "retries, at any time", retries),

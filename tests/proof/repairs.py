@@ -74,14 +74,21 @@ def require(sim: SimPlatform, diary: Diary, kept: int | None) -> None:
     """It opens, verifies, is a beginning of what the program did, and says that it was cut."""
     with Store.open("store", diary.config, platform=sim) as store:
         assert store.verify().ok
-        found = seen(store).texts
-        prefix_of(diary.units, found)
+        found = seen(store)
+        gone = sorted(diary.dropped, key=_place)[: found.dropped]
+        prefix_of(diary.units, sorted([*found.texts, *gone], key=_place))
         records = [e.sequence for e in store.query() if isinstance(e.payload, Repaired)]
         if kept is None:
             assert not records
         else:
-            assert len(found) == kept, "less is kept than verifies, or more"
+            before = len(list(store.query(before=kept))) + found.dropped
+            assert before == kept, "less is kept than verifies, or more"
             assert records[:1] == [kept], "it does not say what it lost"
+
+
+def _place(text: str) -> tuple[int, ...]:
+    """Of a text in the program: its unit, and its number in there."""
+    return tuple(map(int, text.split()[:2]))
 
 
 def require_kept(after: SimPlatform, before: dict[str, bytes], offset: int) -> None:
@@ -95,5 +102,6 @@ def require_kept(after: SimPlatform, before: dict[str, bytes], offset: int) -> N
 
 
 JOBS: Final = [
-    Job("repairs", program, partial(repaired, program)) for program in ("rotations", "mixed")
+    Job("repairs", program, partial(repaired, program))
+    for program in ("rotations", "mixed", "compacted")
 ]

@@ -500,3 +500,20 @@ def test_a_reserved_kind_cannot_come_from_a_transform(target: Store) -> None:
 
     with pytest.raises(InvalidKind):
         target.import_events([made(0)], namespace="x", transform=lambda _: BatchItem(USER, own))
+
+
+def test_what_was_removed_from_the_source_is_counted_and_not_imported() -> None:
+    small = StoreConfig(lifecycle_events=False, limits=Limits(segment_max_bytes=4 << 10))
+    with in_memory(small, seed=1) as source, in_memory(seed=2) as target:
+        for n in range(60):
+            source.append(Coordinate("user:1", "acme"), Counted(n=n))
+        source.compact(retain=lambda event: event.sequence != 3)
+        source.compact(tombstone=lambda event: event.sequence in (5, 6), min_segments=1)
+
+        report = target.import_events(source, namespace="old")
+
+        assert (report.imported, report.skipped_reserved) == (57, 3 + 2)  # and what announced it
+        found = [e.payload.n for e in target.query() if isinstance(e.payload, Counted)]
+        assert found == [n for n in range(60) if n not in (3, 5, 6)]
+        again = target.import_events(source, namespace="old")
+        assert (again.imported, again.already_present) == (0, 57)

@@ -258,7 +258,7 @@ def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
         ("way", "is no directory"),
         ("full/..", "must end in a name"),
         ("", "must not be empty"),
-        ("nul\0", "null"),
+        ("nul\0", "zero"),
     ],
 )
 def test_a_place_that_is_taken_is_refused_and_nothing_is_touched(

@@ -1,0 +1,165 @@
+"""Observers of a store whose files are merged, and lose events, while they look.
+
+Would slip through without it: what was erased and is still shown, an iterator that is led into
+another file, damage that is none, an observer that never finds its files again.
+"""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from batpak.config import Durability, Limits, StoreConfig
+from batpak.errors import EventNotFound, StorageFailed
+from batpak.observer import Observer
+from batpak.store import Store
+from batpak.system import Tombstoned
+from batpak.testing.platform import SimPlatform
+from tests.facts import SMALL, USER, Counted
+
+CONFIG = replace(SMALL, durability=Durability.OS)
+FEW = StoreConfig(lifecycle_events=False, limits=Limits(fd_budget=4))
+
+
+def fill(store: Store, count: int) -> None:
+    for _ in range(count):
+        store.append(USER, Counted(n=store.frontier().visible))
+
+
+def numbers(observer: Observer) -> list[int]:
+    return [event.payload.n for event in observer.query() if isinstance(event.payload, Counted)]
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_what_is_dropped_is_gone_at_the_next_look(mapped: bool) -> None:
+    sim = SimPlatform(mapped=mapped)
+    with (
+        Store.open("store", CONFIG, platform=sim) as store,
+        Store.observe("store", platform=sim) as observer,
+    ):
+        fill(store, 60)
+        observer.refresh()
+        assert numbers(observer) == list(range(60))
+
+        store.compact(retain=lambda event: event.sequence not in (3, 17))
+        assert numbers(observer) == list(range(60)), "not before it looks"
+        observer.refresh()
+
+        due = [n for n in range(60) if n not in (3, 17)]
+        assert numbers(observer) == due
+        with pytest.raises(EventNotFound) as caught:
+            observer.get(3)
+        assert caught.value.dropped
+        assert observer.retention_epoch == store.retention_epoch == 1
+        store.compact(tombstone=lambda event: event.sequence == 5, min_segments=1)
+        observer.refresh()
+        assert isinstance(observer.get(5).payload, Tombstoned)
+        assert observer.retention_epoch == 2
+        with Store.observe("store", platform=sim) as other:
+            assert other.retention_epoch == 2
+            assert [e.record for e in other.query()] == [e.record for e in observer.query()]
+        assert observer.verify().ok
+
+
+def test_a_look_between_announcement_and_removal_is_not_the_last_one() -> None:
+    sim = SimPlatform()
+    with (
+        Store.open("store", CONFIG, platform=sim) as store,
+        Store.observe("store", platform=sim) as observer,
+    ):
+        fill(store, 60)
+        observer.refresh()
+        started = len(sim.operations)
+        looks = list[int]()
+
+        def look(call: object) -> None:  # noqa: ARG001
+            sim.disk.before = lambda _: None
+            with sim.pause():
+                looks.append(observer.refresh().visible)
+            sim.disk.before = look
+
+        sim.disk.before = look
+        store.compact(retain=lambda event: event.sequence != 3)
+        sim.disk.before = lambda _: None
+        assert len(looks) > 10
+        assert len(sim.operations) > started
+        observer.refresh()
+        assert numbers(observer) == [n for n in range(60) if n != 3]
+
+
+def test_an_announcement_that_came_to_nothing_does_no_harm() -> None:
+    sim = SimPlatform()
+    store = Store.open("store", CONFIG, platform=sim)
+    fill(store, 60)
+    with Store.observe("store", platform=sim) as observer:
+        sim.fail_at(1, errno.EIO, kind="replace")
+        with pytest.raises(StorageFailed):
+            store.compact(retain=lambda event: event.sequence != 3)
+        for _ in range(3):
+            observer.refresh()
+        assert numbers(observer) == list(range(60))
+        store.compact(retain=lambda event: event.sequence != 3)
+        observer.refresh()
+        assert numbers(observer) == [n for n in range(60) if n != 3]
+        store.close()
+
+
+def test_an_iterator_that_has_begun_keeps_its_files_over_a_complete_look(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with Store.open(path, CONFIG) as store, Store.observe(path) as observer:
+        fill(store, 60)
+        observer.refresh()
+        records = [event.record for event in observer.query()]
+        slow, stream = observer.query(), observer.stream(USER.entity)
+        begun = [next(slow).record, next(slow).record]
+
+        store.compact(retain=lambda event: event.sequence % 2 == 0)
+        observer.refresh()
+
+        assert begun + [event.record for event in slow] == records
+        assert [event.record for event in stream] == records
+        late = [event.sequence for event in observer.query()]
+        assert late == [event.sequence for event in store.query()]
+
+
+def test_files_beyond_the_budget_are_found_again_where_they_went(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with Store.open(path, CONFIG) as store, Store.observe(path, FEW) as observer:
+        fill(store, 400)
+        observer.refresh()
+        due = [event.record for event in store.query()]
+        slow, cursor = observer.query(), observer.cursor_guaranteed()
+        some = [next(slow).record, next(slow).record]
+
+        store.compact()
+
+        assert some + [event.record for event in slow] == due
+        assert [event.record for event in cursor.poll_batch(1000)] == due
+        assert observer.get(200).record == due[200]
+        fill(store, 100)
+        observer.refresh()
+        store.compact()
+        assert observer.get(7).record == due[7]
+        observer.refresh()
+        assert observer.version(USER.entity) == 500
+        assert numbers(observer) == list(range(500))
+        assert observer.verify().ok
+
+
+def test_an_observer_copies_a_log_whose_files_are_merged_under_its_hand(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with Store.open(path, CONFIG) as store, Store.observe(path) as observer:
+        fill(store, 100)
+        observer.refresh()
+        store.compact(retain=lambda event: event.sequence != 3)
+
+        observer.snapshot(tmp_path / "copy")
+        observer.fork(tmp_path / "fork")
+
+        for name in ("copy", "fork"):
+            with Store.open_read_only(tmp_path / name) as other:
+                assert other.verify().ok
+                assert [e.record for e in other.query()] == [e.record for e in store.query()]
