@@ -136,21 +136,7 @@ def observe_log(path: StrPath, config: StoreConfig, platform: Platform) -> tuple
     directory = layout.enter(platform, path, create=False)
     try:
         sight = Sight(directory, platform.raw_lock, config.limits.fd_budget)
-        while True:
-            log = Recovered(
-                store_id=sight.store_id,
-                segments=sight.segments,
-                table=sight.table,
-                tip=sight.tip,
-                clean=sight.clean,
-            )
-            try:
-                report = _report(directory.path, log, Mode.OBSERVE, platform, began, locked=False)
-                break
-            except StorageFailed as error:
-                if error.errno not in GONE:
-                    raise
-            sight.look()  # the writer has compacted the log
+        log, report = _seen(sight, directory.path, platform, began)
     except BaseException:
         directory.close()
         raise
@@ -159,6 +145,24 @@ def observe_log(path: StrPath, config: StoreConfig, platform: Platform) -> tuple
     opened = Opened(platform, directory, None, log, report, config, lookout, deque())
     opened.abandon_writer = partial(lookout.stop, 0)
     return opened, lookout
+
+
+def _seen(sight: Sight, path: str, platform: Platform, began: int) -> tuple[Recovered, OpenReport]:
+    """What an observer has found, and the report of that."""
+    while True:
+        log = Recovered(
+            store_id=sight.store_id,
+            segments=sight.segments,
+            table=sight.table,
+            tip=sight.tip,
+            clean=sight.clean,
+        )
+        try:
+            return log, _report(path, log, Mode.OBSERVE, platform, began, locked=False)
+        except StorageFailed as error:
+            if error.errno not in GONE:
+                raise
+        sight.look()  # the writer has compacted the log
 
 
 def _require_host() -> None:

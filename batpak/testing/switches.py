@@ -122,7 +122,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     "repair-says-nothing": one(
         "a repaired log does not say that it was cut",
         "upkeep.repair:_Repair._act",
-        ("kept.data[: kept.end] + frames", "kept.data[: kept.end]"),
+        ("last.data + frames", "last.data"),
         ("after.end,", "tip.end,"),
         ("after.sequence,", "tip.sequence,"),
         ("after.chain_head,", "tip.chain_head,"),
