@@ -94,6 +94,7 @@ if TYPE_CHECKING:
     from batpak.kind import EventKind
     from batpak.machine import Machine
     from batpak.note import CheckpointNote
+    from batpak.observer import Observer
     from batpak.outbox import Outbox
     from batpak.payload import AnyPayload, EventPayload, FormerPayload, OpenEnum, WireEnum
     from batpak.pipeline import Committed, Pipeline

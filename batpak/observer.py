@@ -90,11 +90,12 @@ class Observer(ReadOnlyStore):
 
     @override
     def count(self, region: Region = _ALL) -> int:
-        """See `StoreReader`, likewise below."""
+        """See `StoreReader`."""
         return self._healing(lambda: super(Observer, self).count(region))
 
     @override
     def version(self, entity: str) -> int:
+        """See `StoreReader`."""
         return self._healing(lambda: super(Observer, self).version(entity))
 
     def _healing(self, ask: Callable[[], T]) -> T:

@@ -136,7 +136,7 @@ def observe_log(path: StrPath, config: StoreConfig, platform: Platform) -> tuple
     directory = layout.enter(platform, path, create=False)
     try:
         sight = Sight(directory, platform.raw_lock, config.limits.fd_budget)
-        log, report = _seen(sight, directory, platform, began)
+        log, report = _seen(sight, directory.path, platform, began)
     except BaseException:
         directory.close()
         raise
@@ -147,10 +147,8 @@ def observe_log(path: StrPath, config: StoreConfig, platform: Platform) -> tuple
     return opened, lookout
 
 
-def _seen(
-    sight: Sight, directory: Directory, platform: Platform, began: int
-) -> tuple[Recovered, OpenReport]:
-    """What was seen of a log, and what is said of it."""
+def _seen(sight: Sight, path: str, platform: Platform, began: int) -> tuple[Recovered, OpenReport]:
+    """What an observer has found, and the report of that."""
     while True:
         log = Recovered(
             store_id=sight.store_id,
@@ -160,13 +158,11 @@ def _seen(
             clean=sight.clean,
         )
         try:
-            report = _report(directory.path, log, Mode.OBSERVE, platform, began, locked=False)
+            return log, _report(path, log, Mode.OBSERVE, platform, began, locked=False)
         except StorageFailed as error:
             if error.errno not in GONE:
                 raise
-            sight.look()  # the writer has compacted the log
-        else:
-            return log, report
+        sight.look()  # the writer has compacted the log
 
 
 def _require_host() -> None:

@@ -386,7 +386,7 @@ class Queries(ABC):
         region_of(region)
         return query.count(self._table, region, 0, self._table.bound)
 
-    def _with_stubs(self, region: Region, after: int | None) -> Iterator[StoredEvent[bytes]]:
+    def _records(self, region: Region, after: int | None) -> Iterator[StoredEvent[bytes]]:
         """The records that a region matches, stubs of removed events among them."""
         self._alive()
         start, stop = self._range(after, None)

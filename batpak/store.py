@@ -200,7 +200,7 @@ class Store(Compactions, Workers):
         if isinstance(source, StoreReader):
             if source is self or source.store_id == self.store_id:
                 raise InvalidArgument("source", "is the store that is written to, or a copy of it")
-            return imported.of_store(source._with_stubs(region, after), source.store_id)
+            return imported.of_store(StoreReader._records(source, region, after), source.store_id)
         if isinstance(source, RustSource):
             return source.events(after=after)
         if not isinstance(source, Iterable):

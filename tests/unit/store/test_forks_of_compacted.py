@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from batpak.config import Durability
 from batpak.journal import header
+from batpak.journal.header import Header
 from batpak.report import Ancestor
 from batpak.store import Store
 from batpak.testing.platform import SimPlatform
@@ -58,7 +59,7 @@ def test_a_fork_can_be_compacted_and_stays_that_fork(drop: bool) -> None:
         for since in (note, own):
             report = fork.verify(since=since)
             assert (report.ok, report.note) == (True, None)
-    ids = {}
+    ids: dict[int, Header] = {}
     for name, data in sim.files().items():
         if name.startswith("fork/") and name.endswith(".fbat"):
             current, _ = header.decode(data, name)
