@@ -165,11 +165,11 @@ def fold(
     try:
         if now is None:
             now = initial()
-            if now is None:
+            if now is None:  # pyright: ignore[reportUnnecessaryComparison]  callers may lie
                 raise _forgotten("initial")
         for event in chain((first,), events):
             now = apply(now, event)
-            if now is None:
+            if now is None:  # pyright: ignore[reportUnnecessaryComparison]  likewise
                 raise _forgotten("apply")
     except Exception as error:
         error.add_note(f"projection {projection.NAME} at event {event.sequence}")
