@@ -304,7 +304,8 @@ class Store(Compactions, Workers):
     def close(self) -> None:
         """End the log in order, and give the directory back. See `StoreReader.close`.
 
-        An open fence is cancelled; what stands in line is stored.
+        An open fence is cancelled. What stands in line is stored, for `Limits.close_timeout_s` at
+        most; the rest is not, and its tickets say StoreClosed.
         """
         if self._pid() == self._opener_pid and self._lane.open_fence is not None:
             with suppress(BatpakError):  # workers may wait for it to be over

@@ -36,6 +36,7 @@ class Lane(Flight):
     """Commits units in the order in which they came. Arguments as `Flight`."""
 
     _last: Unit | None = None  # the closing event, once it is made
+    _drained_at_ns: int | None = None  # when a close stops to store what stands in line
 
     @property
     def closed(self) -> bool:
@@ -57,6 +58,7 @@ class Lane(Flight):
         elif (
             self.ended
             or self._fence is not None
+            or self._drained_at_ns is not None
             or first.act is not None
             or first.withdrawn
             or (first.limit is not None and not first.limit.begin())
@@ -81,10 +83,13 @@ class Lane(Flight):
             self._answer([unit], [StorePoisoned(self.poison)])
         elif unit.limit is not None and not unit.limit.begin():
             self._answer([unit], [too_late(unit, unit.limit)])
+        elif self._comes_too_late(unit):
+            self._answer([unit], [StoreClosed()])
         elif self._stands_behind_fence(unit):
             self._answer([unit], [_held_up(self._fence)])
-        else:  # a close was cut short and is done again; or the fence was left open for too long
-            self._commit([unit], unit.durable)
+        else:  # a close drains the line, or was cut short; or a fence was left open for too long
+            group = [unit] if self.ended else self._group()
+            self._commit(group, any(one.durable for one in group))
 
     def _group(self) -> list[Unit]:
         """The head of the line: at most so many units and bytes, and no act among them."""
@@ -102,6 +107,11 @@ class Lane(Flight):
                 continue  # it is refused once it is first
             group.append(unit)
         return group
+
+    def _comes_too_late(self, unit: Unit) -> bool:
+        """Whether a close has waited for the line as long as it may."""
+        until = self._drained_at_ns
+        return until is not None and bool(unit.requests) and self._monotonic_ns() > until
 
     def _perform(self, unit: Unit, act: Call) -> None:
         try:
@@ -236,7 +246,8 @@ class Lane(Flight):
     def close(self, last: Callable[[Tip], Unit] | None) -> None:
         """End the log in order: what stands in line, a last event, a sync, a clean HEAD.
 
-        Twice is harmless.
+        What stands in line is stored for `Limits.close_timeout_s` at most; the rest is answered
+        StoreClosed, and is not stored. Twice is harmless.
 
         Args:
             last: Makes the last event from what was reached before it.
@@ -248,12 +259,16 @@ class Lane(Flight):
         """
         try:
             if not self._closed:
+                wait_ns = round(self._config.limits.close_timeout_s * 1e9)
+                self._drained_at_ns = self._monotonic_ns() + wait_ns
                 self.hold(lambda: self._end(last))
         except StoreClosed:  # another thread was quicker
             return
         finally:
-            if self._closed:  # else it was called from inside an append
+            if self._closed:
                 self._shut()
+            else:  # it was called from inside an append
+                self._drained_at_ns = None
 
     def _end(self, last: Callable[[Tip], Unit] | None) -> None:
         """What closing does on the lane. If it was cut short, it goes on from where it was."""

@@ -478,6 +478,36 @@ def test_only_a_failure_that_nobody_has_seen_is_logged(
 # ---------------------------------------------------------------------------------------- close
 
 
+def test_closing_stores_what_stands_in_line_as_long_as_it_may() -> None:
+    sim = SimPlatform()
+    limits = Limits(close_timeout_s=1.0, group_max_requests=1)
+    store = Store.open("store", replace(PLAIN, limits=limits), platform=sim)
+    tickets: list[AppendTicket] = []
+
+    def fill_the_line() -> None:  # while this holds the lane, nobody stores anything
+        tickets.extend(store.submit(USER, Counted(n=n)) for n in range(5))
+
+    store._lane.hold(fill_the_line)
+    sync = SimWriteFile.sync
+
+    def slow_sync(file: SimWriteFile, **how: bool) -> None:
+        sim.clock.advance(700_000_000)
+        sync(file, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SimWriteFile, "sync", slow_sync)
+        store.close()
+
+    stored = [ticket.result(0).sequence for ticket in tickets[:2]]
+    assert stored == [0, 1]
+    for ticket in tickets[2:]:
+        with pytest.raises(StoreClosed):
+            ticket.result(0)
+    with Store.open_read_only("store", platform=sim) as again:
+        assert again.open_report.clean
+        assert again.count() == 2
+
+
 def test_closing_stores_what_was_submitted_before() -> None:
     sim = SimPlatform()
     store = Store.open("store", PLAIN, platform=sim)
