@@ -445,6 +445,18 @@ def _log_torn(segment: Segment, torn: Torn) -> None:
     )
 
 
+def _replace_again(directory: Directory, segments: Segments, replaced: Sequence[str]) -> None:
+    """Make it durable that compaction has replaced what goes.
+
+    It was cut short, perhaps by a sync of the directory that was refused: whether a later one would
+    cover the same name is not known. So the file gets its name once more, as a new inode.
+    """
+    for segment in segments:
+        links = segment.header.replaces or ()
+        if any(layout.segment_name(link.segment_id) in replaced for link in links):
+            layout.replace(directory, segment.name, segment.whole())
+
+
 def _reopen(
     directory: Directory,
     platform: Platform,
@@ -452,11 +464,8 @@ def _reopen(
     found: layout.Listing,
     replaced: Sequence[str],
 ) -> None:
-    """The last acts: no leftovers, and a HEAD whose "closed" does not outlive this run.
-
-    By now it is durable that compaction has replaced what goes: the directory was synced since, by
-    the copy of the newest file if the log was not closed, else by the close.
-    """
+    """The last acts: no leftovers, and a HEAD whose "closed" does not outlive this run."""
+    _replace_again(directory, recovered.segments, replaced)
     for name in (*found.leftovers, *replaced):
         with layout.asking("remove", directory.path), suppress(FileNotFoundError):
             directory.unlink(name)

@@ -55,6 +55,10 @@ class _Alone:
         assert name == "000001.fbat", name
         return self
 
+    def pread(self, offset: int, count: int) -> bytes:
+        """A part of it."""
+        return self._data[offset : offset + count]
+
     def map(self) -> bytes:
         """All of it."""
         return self._data
