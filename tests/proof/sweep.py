@@ -189,7 +189,7 @@ def sweep(
     """Whatever call is refused, it is typed, and nothing that was told is gone."""
     step = STEP[program] if size is Size.DEFAULT else 1
     for n in count(1 + len(program + fault) % step, step):
-        sim = SimPlatform(seed=SEED, mapped=bool(n % 2))
+        sim = SimPlatform(seed=SEED, mapped=bool(n // 2 % 2))  # writes and syncs come in turns
         diary = Hardy(sim, config_of(durability))
         sim.fail_at(n, FAULTS[fault], sticky=sticky)
         with tally.case(f"call {n}"):
