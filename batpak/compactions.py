@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, overload
 
@@ -75,7 +75,8 @@ class Compactions(Appends):
             min_segments: With fewer complete files nothing is done.
             form: Of the payloads that those functions see. They are called for every event of the
                 complete files, in order, and for no event twice; what they raise ends the run
-                before anything is changed.
+                before anything is changed. So does an answer that is no bool: nothing else says
+                that something is to be gone.
             progress: Told now and then how many bytes of events are written, of how many.
 
         Raises:
@@ -98,16 +99,29 @@ class Compactions(Appends):
 
         judge, stub = None, DROPPED
         if retain is not None:
-            judge = self._judge(lambda event: not retain(event), form)
+            judge = self._judge("retain", retain, False, form)
         elif tombstone is not None:
-            judge, stub = self._judge(tombstone, form), ERASED
+            judge, stub = self._judge("tombstone", tombstone, True, form), ERASED
         return self._compaction.run(Plan(judge, stub, min_segments, progress))
 
-    def _judge(self, chosen: Callable[[StoredEvent[Q]], bool], form: Form[Q]) -> Judge:
+    def _judge(
+        self, name: str, ask: Callable[[StoredEvent[Q]], object], removes: bool, form: Form[Q]
+    ) -> Judge:
+        """What asks a function of the user about events; only a plain bool is an answer."""
+
+        def is_chosen(event: StoredEvent[Q]) -> bool:
+            answer = ask(event)
+            if type(answer) is not bool:
+                found = type(answer).__name__
+                if isinstance(answer, Coroutine):
+                    answer.close()
+                raise InvalidArgument(name, f"must return True or False, not a {found}")
+            return answer is removes
+
         def judge(part: Part, rows: Sequence[int]) -> Iterator[bool]:
             chunk = [Rows(part, rows, lambda: rows)] if rows else []
             events = self._fetch.events(iter(chunk), form, handle=self)
-            return (bool(chosen(event)) for event in events)
+            return (is_chosen(event) for event in events)
 
         return judge
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import threading
 import tracemalloc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -449,6 +449,28 @@ def test_a_kept_state_is_not_used_once_events_were_removed(sim: SimPlatform) -> 
         assert next(watched).state == Total(1707, 59)
     with Store.open("store", replace(TINY, projection_cache=cache), platform=sim) as store:
         assert store.project(Sum(), USER.entity) == Total(1707, 59)
+
+
+def test_only_a_plain_answer_removes_anything(store: Store) -> None:
+    fill(store, 30)
+
+    async def later(_: StoredEvent[bytes]) -> bool:
+        return False
+
+    answers: list[Callable[[StoredEvent[bytes]], Any]] = [
+        later,
+        lambda _: None,  # as one that forgot to return
+        lambda _: 0,
+        lambda event: event.payload,
+    ]
+    for answer in answers:
+        with pytest.raises(InvalidArgument, match="must return True or False"):
+            store.compact(retain=answer, min_segments=1)
+        with pytest.raises(InvalidArgument, match="must return True or False"):
+            store.compact(tombstone=answer, min_segments=1)
+
+    assert (store.stats().dropped, store.stats().erased) == (0, 0)
+    assert store.count() == 30
 
 
 # ------------------------------------------------------------------------------------------- gaps
