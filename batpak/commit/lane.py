@@ -88,7 +88,8 @@ class Lane(Flight):
         elif self._stands_behind_fence(unit):
             self._answer([unit], [_held_up(self._fence)])
         else:  # a close drains the line, or was cut short; or a fence was left open for too long
-            group = [unit] if self.ended else self._group()
+            alone = self.ended or self._fence is not None  # behind a fence only who serves the line
+            group = [unit] if alone else self._group()
             self._commit(group, any(one.durable for one in group))
 
     def _group(self) -> list[Unit]:

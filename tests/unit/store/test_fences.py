@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from batpak.append import BatchItem, PriorItem, RawPayload
 from batpak.commit.fence import FenceError
+from batpak.commit.request import Request
 from batpak.commit.ticket import interrupted_receipt
 from batpak.commit.unit import Unit
 from batpak.config import Durability, Limits, StoreConfig
@@ -58,7 +59,7 @@ from batpak.testing.faults import Part, Partial
 from batpak.testing.handles import SimWriteFile
 from batpak.testing.platform import SimPlatform
 from batpak.testing.watched import watched
-from batpak.wire import RAW
+from batpak.wire import RAW, encode
 from tests.facts import FAST, PLAIN, USER, Counted, Said
 
 OTHER = Coordinate("user:2", "acme")
@@ -130,6 +131,24 @@ def test_who_only_serves_the_line_does_not_end_an_open_fence(store: Store) -> No
 
     assert numbers(store) == [1]
     assert ticket.result().sequence == 0
+
+
+def test_nobody_is_stored_with_who_only_serves_the_line_while_a_fence_is_open(store: Store) -> None:
+    me = threading.get_ident()
+    store.append(USER, Counted(n=0))
+    with store.visibility_fence() as fence:
+        fence.append(USER, Counted(n=1))
+
+        def fill_the_line() -> None:  # while this holds the lane, both stand in line behind it
+            store._lane.put(Unit((), me))
+            store._lane.put(Unit((Request(OTHER, encode(Counted(n=2))),), me))
+
+        store._lane.hold(fill_the_line)
+        store._lane.commit(Unit((), me))
+        assert fence.state is FenceState.ACTIVE
+        assert numbers(store) == [0]
+
+    assert numbers(store) == [0, 1]
 
 
 def test_a_subscription_is_told_in_order_after_the_tickets(store: Store) -> None:
