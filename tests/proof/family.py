@@ -1,6 +1,6 @@
 """A family of the proof: many small jobs, each of which counts what it did and what it found.
 
-    job.run(Size.DEFAULT)    what `.ci/run` does, and every test run in part
+    job.run(Size.DEFAULT)    what `python -m tests.proof` does, and every test run in part
     job.run(Size.LONG)       what one command does in about an hour
 
 A job is the same for pytest, for the report and for a sabotaged engine: it never raises for what it

@@ -1,6 +1,6 @@
 """Every job of every family, as `tests.proof.report` runs them all at once.
 
-A plain `pytest` does a third of them; `.ci/run` and `pytest -m slow` do them all.
+A plain `pytest` does a third of them; `python -m tests.proof` and `pytest -m slow` do them all.
 """
 
 from __future__ import annotations
