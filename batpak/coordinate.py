@@ -81,3 +81,7 @@ def _fault(value: str) -> CoordinateFault:
     if re.search(r"[\x01-\x1f\x7f-\x9f]", value):
         return CoordinateFault.CONTROL
     return CoordinateFault.PATH if re.search(r"/|\.\.", value) else CoordinateFault.SEPARATOR
+
+
+LIFECYCLE: Final = Coordinate("batpak:store", "batpak:lifecycle")
+"""Where a store writes what became of itself."""

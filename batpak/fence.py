@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 from uuid import UUID
 
 from batpak.append import AppendReceipt, BatchItem, Cause
@@ -22,7 +22,7 @@ from batpak.commit.fence import Fence, FenceError, Staged
 from batpak.commit.lane import Lane
 from batpak.commit.request import Request
 from batpak.commit.ticket import AppendTicket, BatchTicket, remember
-from batpak.commit.unit import Unit
+from batpak.commit.unit import Storing, Unit
 from batpak.config import Limits
 from batpak.coordinate import Coordinate
 from batpak.errors import BatpakError, InvalidArgument, StoreClosed
@@ -31,20 +31,6 @@ from batpak.payload import EventPayload
 from batpak.platform import Platform
 from batpak.report import Watermark
 from batpak.wire import Encoded
-
-
-class Storing(Protocol):
-    """Stores a unit, and waits for it."""
-
-    def __call__(
-        self,
-        unit: Unit,
-        wait_for: Watermark | None,
-        timeout_s: float | None,
-        commit: Callable[[Unit], tuple[AppendReceipt, ...]] | None = None,
-    ) -> tuple[AppendReceipt, ...]:
-        """The receipts."""
-        ...
 
 
 class VisibilityFence:

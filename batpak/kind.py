@@ -19,6 +19,7 @@ from batpak.seal import SEAL, Seal
 SYSTEM: Final = 0x0
 EFFECT: Final = 0xD
 RAW_MAX: Final = 0xFFFF
+COMPACTED: Final = 0x0012  # what a compaction says that it removes
 TOMBSTONE: Final = 0x0FFE  # what an event is read as whose payload was erased
 
 

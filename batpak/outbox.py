@@ -13,14 +13,14 @@ import warnings
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 from uuid import UUID
 
 from batpak.append import AppendReceipt, BatchItem, Cause, PriorItem, RawPayload
 from batpak.commit import request
 from batpak.commit.request import Request
 from batpak.commit.ticket import BatchTicket
-from batpak.commit.unit import Unit
+from batpak.commit.unit import Storing, Unit
 from batpak.config import Limits
 from batpak.coordinate import Coordinate
 from batpak.errors import BatpakError, IdempotencyConflict, InvalidArgument, TooLarge
@@ -31,16 +31,6 @@ from batpak.platform import Platform
 from batpak.report import Watermark
 
 KEY_BYTES = 16
-
-
-class Storing(Protocol):
-    """Stores a unit, and waits for it."""
-
-    def __call__(
-        self, unit: Unit, wait_for: Watermark | None, timeout_s: float | None
-    ) -> tuple[AppendReceipt, ...]:
-        """The receipts."""
-        ...
 
 
 class _Item(NamedTuple):

@@ -18,7 +18,7 @@ from batpak.commit.request import Request
 from batpak.commit.unit import Unit
 from batpak.compactions import Compactions
 from batpak.config import OpenVerify, StoreConfig
-from batpak.coordinate import Coordinate
+from batpak.coordinate import LIFECYCLE
 from batpak.diagnostics import Diagnostics, percentile_us
 from batpak.disk.seam import StrPath
 from batpak.errors import BatpakError, InvalidArgument
@@ -44,7 +44,6 @@ from batpak.upkeep.verify import Look
 from batpak.workers import Workers
 
 _ALL: Final = Region.all()
-_SYSTEM: Final = Coordinate("batpak:store", "batpak:lifecycle")
 
 
 class Store(Compactions, Workers):
@@ -87,7 +86,7 @@ class Store(Compactions, Workers):
             lane = _lane(opened, config)
             opened.abandon_writer, opened.drain_writer = lane.abandon, lane.drain
             if config.lifecycle_events:
-                first = Request(_SYSTEM, wire.encode(_open_completed(opened)))
+                first = Request(LIFECYCLE, wire.encode(_open_completed(opened)))
                 lane.commit(Unit((first,), opened.platform.thread_id()))
         except BaseException:
             opened.release()
@@ -325,7 +324,7 @@ class Store(Compactions, Workers):
 
     def _last_unit(self, tip: Tip) -> Unit:
         fact = CloseCompleted(written=tip.sequence, durable=tip.durable)
-        return self._unit(Request(_SYSTEM, wire.encode(fact)))
+        return self._unit(Request(LIFECYCLE, wire.encode(fact)))
 
 
 def _config(config: object) -> StoreConfig:

@@ -35,7 +35,8 @@ FLOORS = {
         / reading tampering / image switch / clock faults model""",
     "batpak.cli": """main / schemas pictures stores moving care signatures decode demo tail
         bench causes copies versions / show
-        / events kinds manner original places progress readable states trusted / generated""",
+        / events kinds manner original places progress readable states trusted
+        / generated options""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
         / worker / cursor / checkpoint removed gap
         / fetch lookout lossy_ops page projection source witness / alone declared restart""",

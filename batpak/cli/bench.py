@@ -15,7 +15,7 @@ from rich.table import Table
 
 from batpak import codec
 from batpak.append import BatchItem, RawPayload
-from batpak.cli.show import AsJson
+from batpak.cli.options import AsJson
 from batpak.config import Durability, StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.disk.whole import write_all

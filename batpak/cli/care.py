@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 from rich.console import Console
 from rich.text import Text
 
+from batpak.cli.options import AsJson, Where
 from batpak.cli.progress import bar
 from batpak.disk import posix
 from batpak.report import CompactionOutcome, RepairReport
@@ -28,11 +29,8 @@ MARKS: Final = {
     Weight.DAMAGE: ("✗", "red"),
 }
 
-Directory = Annotated[Path, typer.Argument(help="The directory of the store.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
-
-def doctor(path: Directory, *, as_json: AsJson = False) -> None:
+def doctor(path: Where, *, as_json: AsJson = False) -> None:
     """Say what is the matter with a store, and what to do. Changes nothing.
 
     Exit code 0: nothing that keeps it from being opened. 1: something does, and nothing is lost:
@@ -71,7 +69,7 @@ def _show(console: Console, remark: Remark) -> None:
 
 
 def repair(
-    path: Directory,
+    path: Where,
     *,
     accept_loss: Annotated[
         bool, typer.Option("--accept-loss", help="Do it: cut the log, keep the rest aside.")
@@ -93,7 +91,7 @@ def repair(
 
 
 def compact(
-    path: Directory,
+    path: Where,
     *,
     min_segments: Annotated[
         int, typer.Option(metavar="N", min=1, help="With fewer complete files nothing is done.")

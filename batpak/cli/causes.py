@@ -13,7 +13,7 @@ from rich.tree import Tree
 
 from batpak.cli import generated
 from batpak.cli.events import entry_row, found, name_of, time_of
-from batpak.cli.show import AsJson, ConfigFile, Where
+from batpak.cli.options import AsJson, ConfigFile, Where
 from batpak.event import IndexEntry
 from batpak.ids import EventId
 from batpak.read.causes import CausalEnd

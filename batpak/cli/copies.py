@@ -12,8 +12,8 @@ from rich.status import Status
 from rich.text import Text
 
 from batpak.cli.events import entry_row
+from batpak.cli.options import AsJson, Where
 from batpak.cli.progress import bar
-from batpak.cli.show import AsJson, Where
 from batpak.event import IndexEntry
 from batpak.reader import StoreReader
 from batpak.store import Store

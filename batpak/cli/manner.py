@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn, TypeAlias
 
 import typer
 
+from batpak.cli.options import ConfigFile
+
 if TYPE_CHECKING:
     from batpak_codegen.config import Config
     from batpak_codegen.console import Outcome
@@ -36,14 +38,6 @@ class When(Enum):
     NEVER = "never"
 
 
-ConfigFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        help="A TOML file with [tool.batpak]; default: the nearest pyproject.toml.",
-    ),
-]
 Modules: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(

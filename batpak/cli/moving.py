@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from batpak.cli.events import put, row
+from batpak.cli.options import AsJson, AsJsonLines, Where
 from batpak.cli.places import events_in, lines_in
 from batpak.cli.progress import counting
 from batpak.config import Limits, StoreConfig
@@ -46,7 +47,6 @@ Entity: TypeAlias = Annotated[
     str | None, typer.Option(metavar="PREFIX", help="Only these entities: `order`, `order:1`.")
 ]
 Scope: TypeAlias = Annotated[str | None, typer.Option(help="Only this scope.")]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def import_(
@@ -100,7 +100,7 @@ def _tell(report: ImportReport, as_json: bool) -> None:
 
 
 def export(
-    store: Annotated[Path, typer.Argument(help="The directory of the store.")],
+    store: Where,
     destination: Annotated[
         Path | None,
         typer.Argument(help="A new file, or for rust-0.7 a new directory; default: print lines."),
@@ -172,9 +172,7 @@ def dump(
     limit: Annotated[int | None, typer.Option(min=0, help="How many at most.")] = None,
     entity: Entity = None,
     scope: Scope = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object on a line for each.")
-    ] = False,
+    as_json: AsJsonLines = False,
 ) -> None:
     """Print events in their order, those of the library itself included. Nothing is changed."""
     region = Region(entity=entity, scope=scope)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
-from pathlib import Path
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -15,6 +14,7 @@ from rich.text import Text
 from batpak import codec
 from batpak.cli import generated, states
 from batpak.cli.events import CONTROLS, entry_row, found, name_of, put, row, told
+from batpak.cli.options import AsJson, ConfigFile, Where
 from batpak.cli.states import State
 from batpak.errors import BatpakError, DecodeFailed, UnknownKind
 from batpak.event import StoredEvent
@@ -26,17 +26,6 @@ from batpak.upkeep.imported import Origin
 from batpak.wire import DICT, RAW
 
 LINKS_MAX: Final = 5  # events that it has caused, named one by one; `impact` has all
-
-Where: TypeAlias = Annotated[Path, typer.Argument(help="The directory of the store.")]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-ConfigFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        help="A TOML file with [tool.batpak]; default: the nearest pyproject.toml.",
-    ),
-]
 
 
 def show(

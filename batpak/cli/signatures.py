@@ -16,6 +16,7 @@ from batpak import codec
 from batpak.append import AppendReceipt
 from batpak.append_receipt import verify_receipt
 from batpak.claim import RECEIPT_BYTES_MAX
+from batpak.cli.options import Where
 from batpak.cli.trusted import Keys, keys_of
 from batpak.coordinate import Coordinate
 from batpak.errors import BatpakError, InvalidArgument, StorageFailed
@@ -90,7 +91,7 @@ def verify_a_receipt(
 
 @proofs.command()
 def make(
-    store: Annotated[Path, typer.Argument(help="The directory of the store.")],
+    store: Where,
     sequence: Annotated[int, typer.Argument(help="Which event of it.", min=0)],
     *,
     note: Annotated[

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from batpak.cli import original
+from batpak.cli.options import AsJson, Where
 from batpak.cli.progress import bar
 from batpak.cli.trusted import Keys, keys_of
 from batpak.config import StoreConfig
@@ -35,7 +35,7 @@ BROKEN: dict[NoteFault, str] = {
 
 
 def verify(
-    path: Annotated[Path, typer.Argument(help="The directory of the store.")],
+    path: Where,
     *,
     since: Annotated[
         typer.FileText | None,
@@ -47,7 +47,7 @@ def verify(
         ),
     ] = None,
     key: Keys = [],  # noqa: B006  read only
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Recompute every checksum, hash and link of a store. Exit code 3: damage was found.
 
@@ -79,9 +79,9 @@ def verify(
 
 
 def stat(
-    path: Annotated[Path, typer.Argument(help="The directory of the store.")],
+    path: Where,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what is in a store. Nothing is changed. It may be one of the Rust original."""
     if is_rust(path):

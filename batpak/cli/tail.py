@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
 from batpak.cli.events import put, row
+from batpak.cli.options import AsJsonLines, Where
 from batpak.event import StoredEvent
 from batpak.observer import Observer
 from batpak.recovery.sight import RolledBack
@@ -22,7 +22,7 @@ SHOWN: int = 10
 
 
 def tail(
-    path: Annotated[Path, typer.Argument(help="The directory of the store.")],
+    path: Where,
     *,
     number: Annotated[
         int, typer.Option("--number", "-n", help="How many of the last events.", min=0)
@@ -30,9 +30,7 @@ def tail(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Wait for those that come; Ctrl-C ends it.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object on a line for each.")
-    ] = False,
+    as_json: AsJsonLines = False,
 ) -> None:
     """Print the last events of a store, and those that come.
 

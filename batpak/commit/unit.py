@@ -9,7 +9,7 @@ import copy
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -18,6 +18,7 @@ from batpak.commit.limit import Limit
 from batpak.commit.request import Request
 from batpak.errors import BatpakError
 from batpak.platform import RawLock
+from batpak.report import Watermark
 
 Call: TypeAlias = Callable[[], object]
 Answer: TypeAlias = tuple[AppendReceipt, ...] | BaseException
@@ -83,6 +84,20 @@ class Unit(Struct, eq=False):
                 raise
             except BaseException:  # a SystemExit would end whoever has committed the unit
                 log.exception("a callback failed")
+
+
+class Storing(Protocol):
+    """Stores a unit, and waits for it."""
+
+    def __call__(
+        self,
+        unit: Unit,
+        wait_for: Watermark | None,
+        timeout_s: float | None,
+        commit: Callable[[Unit], tuple[AppendReceipt, ...]] | None = None,
+    ) -> tuple[AppendReceipt, ...]:
+        """The receipts."""
+        ...
 
 
 def each(error: BaseException, units: Sequence[Unit]) -> list[BaseException]:

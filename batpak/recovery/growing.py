@@ -25,12 +25,12 @@ from batpak.journal.frame import PREFIX_BYTES, Fault, Why
 from batpak.journal.header import Ends
 from batpak.journal.scan import RestKind, Scan, Stop, Unit
 from batpak.journal.segment import GONE, Segment
+from batpak.kind import COMPACTED
 from batpak.record import EVENT_HASH_AT, STAMP_AT
 from batpak.recovery import decide, footer
 from batpak.recovery.decide import Facts, Recorded, Refuse
 from batpak.recovery.ends import refusal
 from batpak.recovery.footer import NewLock
-from batpak.system import Compacted
 
 T = TypeVar("T")
 
@@ -38,7 +38,6 @@ Shown: TypeAlias = tuple[int, bytes]  # how many events, and the hash of the las
 
 FIRST_BYTES: Final = 4 << 10  # read behind what is known: mostly there is nothing
 STEP_BYTES: Final = 1 << 20
-COMPACTED: Final = int(Compacted.KIND)
 SEARCHED_BYTES: Final = 20 << 20  # behind a place that is not understood; a frame is not longer
 
 _MORE: Final = frozenset({Why.END, Why.SHORT_HEADER, Why.SHORT_BODY, Why.OPEN_UNIT})

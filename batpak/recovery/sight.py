@@ -33,12 +33,13 @@ from batpak.journal import head, header, layout
 from batpak.journal.head import Head
 from batpak.journal.header import Ends, Header
 from batpak.journal.segment import Segment, Segments, Tip
+from batpak.kind import COMPACTED
 from batpak.record import EVENT, EVENT_HASH_AT, decode_parts
 from batpak.recovery import decide, footer
 from batpak.recovery.decide import Recorded, Refuse
 from batpak.recovery.ends import refusal
 from batpak.recovery.footer import FOOTER_BYTES_MIN, NewLock
-from batpak.recovery.growing import COMPACTED, Growing, Moved, Shown, moving
+from batpak.recovery.growing import Growing, Moved, Shown, moving
 from batpak.system import Compacted
 
 T = TypeVar("T")

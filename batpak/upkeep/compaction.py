@@ -27,7 +27,7 @@ from batpak import wire
 from batpak.commit.lane import Lane
 from batpak.commit.request import Request
 from batpak.commit.unit import Unit
-from batpak.coordinate import Coordinate
+from batpak.coordinate import LIFECYCLE
 from batpak.disk.seam import Directory
 from batpak.errors import InvalidArgument, StorageFailed, StoreClosed, StorePoisoned
 from batpak.index.row import Part
@@ -36,6 +36,7 @@ from batpak.index.table import Table
 from batpak.journal import layout
 from batpak.journal.frame import Why
 from batpak.journal.segment import Segment, Segments
+from batpak.kind import COMPACTED
 from batpak.platform import Platform
 from batpak.record import DROPPED, ERASED, EVENT
 from batpak.recovery import decide, footer
@@ -47,8 +48,6 @@ from batpak.upkeep.output import Builder, Output
 log: Final = logging.getLogger("batpak.compact")
 
 STEP: Final = 4096  # rows that are asked about at once
-PLACE: Final = Coordinate("batpak:store", "batpak:lifecycle")
-_COMPACTED: Final = int(Compacted.KIND)
 
 Judge: TypeAlias = Callable[[Part, Sequence[int]], Iterator[bool]]
 """Says of rows of a part, one after the other, whether they are to become stubs."""
@@ -258,7 +257,7 @@ class Compaction:
                 row for row, one in enumerate(types[first : first + STEP], first) if one == EVENT
             ]
             for row, chosen in zip(rows, judge(source.part, rows), strict=True):
-                if chosen and kinds[row] != _COMPACTED:
+                if chosen and kinds[row] != COMPACTED:
                     types[row] = stub
                     source.changed = True
 
@@ -269,7 +268,7 @@ class Compaction:
         changed = [source for source in sources if source.changed]
         first, last = min(_changed(changed[0])), max(_changed(changed[-1]))
         fact = Compacted(dropped=counts[DROPPED], erased=counts[ERASED], first=first, last=last)
-        request = Request(PLACE, wire.encode(fact))
+        request = Request(LIFECYCLE, wire.encode(fact))
         self._lane.commit(Unit((request,), self._platform.thread_id(), request.size, durable=True))
 
     def _commit(self, group: Sequence[Source], output: Output) -> None:

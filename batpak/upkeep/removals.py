@@ -15,7 +15,6 @@ from batpak.journal.frame import Fault
 from batpak.record import DROPPED, ERASED
 from batpak.system import Compacted
 
-COMPACTED: Final = int(Compacted.KIND)
 _decode: Final = codec.decoder(Compacted).decode
 
 

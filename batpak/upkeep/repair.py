@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
@@ -29,7 +29,7 @@ from batpak.commit.request import Request
 from batpak.commit.stage import Stage
 from batpak.commit.unit import Unit as Group
 from batpak.config import Durability
-from batpak.coordinate import Coordinate
+from batpak.coordinate import LIFECYCLE
 from batpak.digest import ZERO_HASH
 from batpak.disk.seam import Directory, StrPath
 from batpak.disk.whole import read_all
@@ -46,6 +46,7 @@ from batpak.journal.header import Ends, Header, Link
 from batpak.journal.rewritten import Rewritten, header_of
 from batpak.journal.scan import Scan, Unit
 from batpak.journal.segment import Segments, Tip
+from batpak.kind import COMPACTED
 from batpak.payload import EventPayload
 from batpak.platform import REAL, Platform
 from batpak.record import EVENT, pack_name
@@ -53,10 +54,9 @@ from batpak.recovery import decide
 from batpak.recovery.decide import Recorded
 from batpak.report import Finding, RepairReport
 from batpak.system import Repaired
-from batpak.upkeep.removals import COMPACTED, Removals
+from batpak.upkeep.removals import Removals
 from batpak.upkeep.verify import Look, look, verify_log
 
-_SYSTEM: Final = Coordinate("batpak:store", "batpak:lifecycle")
 _Heads = dict[str, tuple[int, bytes]]
 
 
@@ -362,7 +362,7 @@ class _Repair:
 
         Where events are gone and what announced that is given up, it is announced once more.
         """
-        platform, entity, tip = self._platform, _SYSTEM.entity, last.tip
+        platform, entity, tip = self._platform, LIFECYCLE.entity, last.tip
         tail = Tail(last.header.segment_id, tip.sequence, tip.end, platform.raw_lock)
         version, event_hash = self._heads.get(entity, (0, ZERO_HASH))
         name, framed = pack_name(entity), framed_name(entity.encode())
@@ -381,7 +381,7 @@ class _Repair:
         unrecorded = self._removals.missing()
         if unrecorded is not None:
             facts.append(unrecorded)
-        requests = [Request(_SYSTEM, wire.encode(one)) for one in facts]
+        requests = [Request(LIFECYCLE, wire.encode(one)) for one in facts]
         groups = [Group((request,), platform.thread_id()) for request in requests]
         plan = stage.plan(groups, tip, frame.seed(last.header), True)
         return plan.data, plan.tip

@@ -33,6 +33,7 @@ from batpak.journal.head import Head
 from batpak.journal.header import Ends, Header
 from batpak.journal.scan import RestKind, Scan
 from batpak.journal.segment import Segment
+from batpak.kind import COMPACTED
 from batpak.note import CheckpointNote
 from batpak.platform import REAL, Platform
 from batpak.read import checkpoint
@@ -44,7 +45,7 @@ from batpak.recovery.footer import FOOTER_BYTES_MIN
 from batpak.report import FINDINGS_MAX, Finding, NoteFault, Progress, Torn, VerifyReport
 from batpak.signing.verdict import Signed
 from batpak.signing.verify_key import VerifyKey
-from batpak.upkeep.removals import COMPACTED, Removals
+from batpak.upkeep.removals import Removals
 
 
 class Look(NamedTuple):

@@ -292,8 +292,8 @@ def _as_maps(value: object, name: str) -> object:
         value = dict(zip(fields, items, strict=False)) if len(items) >= len(fields) - 1 else None
     if not isinstance(value, dict):
         return value
-    plain = cast("dict[object, object]", value)
-    return {key: _as_maps(one, key) if key in _ORDER else one for key, one in plain.items()}  # type: ignore[arg-type]  # a key of _ORDER is text
+    plain = cast("dict[str, object]", value)  # whatever another key is, it is none of _ORDER
+    return {key: _as_maps(one, key) if key in _ORDER else one for key, one in plain.items()}
 
 
 def encode(frame: Frame) -> bytes:
