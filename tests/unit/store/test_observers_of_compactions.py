@@ -7,6 +7,7 @@ another file, damage that is none, an observer that never finds its files again.
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -198,3 +199,22 @@ def test_what_asks_files_beyond_the_budget_is_asked_again(what: str, tmp_path: P
         with Store.observe(path, FEW) as observer:
             assert store.compact(min_segments=1).segments_after < 9
             assert ask(observer) == before
+
+
+def test_files_that_others_stand_for_are_not_counted(tmp_path: Path) -> None:
+    path, kept = tmp_path / "s", tmp_path / "kept"
+    with Store.open(path, CONFIG) as store:
+        fill(store, 200)
+    shutil.copytree(path, kept)
+    with Store.open(path, CONFIG) as store, Store.observe(path) as observer:
+        store.compact()
+        due = store.stats()
+        assert due.segments < 4
+        for file in kept.glob("*.fbat"):  # as a compaction leaves it that is cut short
+            if not (path / file.name).exists():
+                shutil.copy(file, path)
+        assert len(list(path.glob("*.fbat"))) > 4
+        assert store.stats() == due
+        assert (observer.stats().segments, observer.stats().bytes) == (due.segments, due.bytes)
+        with Store.observe(path) as other:
+            assert other.stats() == due
