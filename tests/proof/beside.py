@@ -56,10 +56,7 @@ class Beside:
         try:
             bounds = self._open().refresh()
         except RolledBack as gone:
-            assert self._unsure, f"taken back, and it was acknowledged: {gone}"
-            assert gone.shown == len(self.given), "not what was shown"
-            del self.given[gone.kept :]
-            self.close()
+            self._go_back(gone)
             bounds = self._open().refresh()
         observer, cursor = self._open(), self._cursor
         assert cursor is not None
@@ -71,6 +68,12 @@ class Beside:
         else:
             assert self.given == due, f"{len(self.given)} events, not {len(due)}"
         self._unsure = len(self.given) > len(due)
+
+    def _go_back(self, gone: RolledBack) -> None:
+        assert self._unsure, f"taken back, and it was acknowledged: {gone}"
+        assert gone.shown == len(self.given), "not what was shown"
+        del self.given[gone.kept :]
+        self.close()
 
     def _open(self) -> Observer:
         if self._observer is None:

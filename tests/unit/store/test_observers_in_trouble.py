@@ -22,6 +22,7 @@ from batpak.config import Durability
 from batpak.errors import CorruptStore, InvalidArgument, StorageFailed
 from batpak.observer import Observer
 from batpak.recovery.gone import RolledBack, StoreGone
+from batpak.recovery.sight import Sight
 from batpak.report import Watermark
 from batpak.store import Store
 from batpak.testing.disk import Call, nothing
@@ -219,15 +220,15 @@ def test_who_waits_is_not_ended_by_what_the_system_refuses_for_a_while(
 ) -> None:
     path = tmp_path / "s"
     with Store.open(path, FAST) as store, Store.observe(path) as observer:
-        look, left = observer._lookout.sight.look, [3]
+        look, left = Sight.look, [3]
 
-        def refused() -> bool:
+        def refused(sight: Sight) -> bool:
             left[0] -= 1
             if left[0] >= 0:
                 raise StorageFailed("open", str(path), errno.EMFILE, "Too many open files")
-            return look()
+            return look(sight)
 
-        monkeypatch.setattr(observer._lookout.sight, "look", refused)
+        monkeypatch.setattr(Sight, "look", refused)
         caplog.set_level(logging.INFO, "batpak.observe")
         fill(store, 2)
         assert observer.wait_for(Watermark.VISIBLE, 1, timeout_s=SOON_S).visible == 2
