@@ -12,7 +12,7 @@ from batpak.cli.events import put, row
 from batpak.cli.options import AsJsonLines, Where
 from batpak.event import StoredEvent
 from batpak.observer import Observer
-from batpak.recovery.sight import RolledBack
+from batpak.recovery.gone import RolledBack
 from batpak.store import Store
 from batpak.upkeep import imported, lines
 from batpak.wire import RAW
