@@ -137,15 +137,20 @@ class Store(Compactions, Workers):
                 raise
         return observer
 
-    def sync(self) -> Frontier:
+    def sync(self, *, timeout_s: float | None = None) -> Frontier:
         """Make everything durable that was written before this call.
 
+        Args:
+            timeout_s: How long to wait for others that are committing. A sync that has begun is
+                waited for. None: as long as it takes.
+
         Raises:
+            WaitTimeout: Others were committing for all of that time.
             DurabilityUnknown: The sync was refused. Only an open can tell what is on the disk.
             StoreClosed, StorePoisoned, ForkedStoreError: This handle does not write.
         """
         self._writable()
-        self._lane.sync()
+        self._lane.sync(self._limit(timeout_s))
         return self._frontier()
 
     def import_events(

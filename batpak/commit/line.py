@@ -112,13 +112,16 @@ class Line(ABC):
             return unit.receipts
         return tuple(signed(receipt, signer) for receipt in unit.receipts)
 
-    def submit(self, unit: Unit) -> None:
+    def submit(self, unit: Unit, limit: Limit | None = None) -> None:
         """Put a unit in line and return; a thread of its own commits it if no caller does.
 
         Who finds the line full commits it first, so it never grows beyond bounds for long.
+
+        Raises:
+            WaitTimeout: It is full, and others were committing for all of that time.
         """
         if self.fills(100):
-            self._serve_queue()
+            self.commit(Unit((), self._thread_id(), limit=limit))
         self.put(unit)
 
     def fills(self, percent: int) -> bool:
@@ -271,7 +274,7 @@ def _bytes_of(queue: deque[Unit]) -> int:
 
 def too_late(unit: Unit, limit: Limit) -> WaitTimeout:
     """The answer to a unit that was not begun in time."""
-    return limit.late("the lane", WriteState.NOT_WRITTEN if unit.requests else None)
+    return limit.late("the lane", None if unit.act is not None else WriteState.NOT_WRITTEN)
 
 
 def _patience(limit: Limit | None) -> float:
