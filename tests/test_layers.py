@@ -22,7 +22,7 @@ FLOORS = {
         / flow reader workers / feeds / projections / waits / opened queries / upkeep / read
         / commit / recovery / journal index
         / pipeline machine abi
-        / snapshot / edge_table / guard append_receipt / typestate append proof
+        / machine_snapshot / edge_table / guard append_receipt / typestate append proof
         / note claim / event / record system / diagnostics / wire meaning / region / payload
         / registry / config / cache / platform / report / outcome / reason / ids checks signing
         / kind coordinate clock codec digest disk / arguments / errors
