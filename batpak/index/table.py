@@ -15,6 +15,7 @@ from batpak import codec
 from batpak.digest import ZERO_HASH
 from batpak.errors import CorruptStore
 from batpak.event import framed_name
+from batpak.index import sidx
 from batpak.index.row import NO_ROW, EntityHead, Frames, Part
 from batpak.index.tail import Tail
 
@@ -208,8 +209,12 @@ class Table:
         """Whether some of these idempotency keys may be there; if not, `with_key` has none."""
         if not self.tail.keys.keys().isdisjoint(keys):
             return True
+        older = self._parts[:-1]
+        if not older:
+            return False
+        hashes = sorted(map(sidx.hash_of, keys))
         try:
-            return any(part.with_key(key) for part in self._parts[:-1] for key in keys)
+            return any(part.may_have(keys, hashes) for part in older)
         except (CorruptStore, IndexError):
             return True
 
