@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 from batpak.appends import Appends
 from batpak.arguments import count_of, require_callable
@@ -20,6 +19,8 @@ from batpak.record import DROPPED, ERASED
 from batpak.report import CompactionReport, Progress
 from batpak.upkeep.compaction import Compaction, Judge, Plan
 from batpak.wire import RAW, Form, form_of
+
+T = TypeVar("T")
 
 
 class Compactions(Appends):
@@ -80,7 +81,9 @@ class Compactions(Appends):
             progress: Told now and then how many bytes of events are written, of how many.
 
         Raises:
-            InvalidArgument: An argument is malformed.
+            InvalidArgument: An argument is malformed. Or this thread is compacting already, or in
+                the middle of `verify`, `snapshot` or `fork`: it was called by one of the functions
+                above, or by a signal handler.
             StorageFailed: The system refused. The log is as it was, or as it was to be.
             CorruptStore, UnknownKind, FutureVersion, DecodeFailed: An event cannot be read.
             StoreClosed, StorePoisoned, DurabilityUnknown, ForkedStoreError: This handle writes no
@@ -126,5 +129,5 @@ class Compactions(Appends):
         return judge
 
     @override
-    def _still(self) -> AbstractContextManager[object]:
-        return self._compaction.names_stay
+    def _still(self, act: Callable[[], T]) -> T:
+        return self._compaction.still(act)
