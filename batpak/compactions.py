@@ -67,17 +67,19 @@ class Compactions(Appends):
 
         With neither function files are merged, and nothing else changes. An event that is dropped
         is gone from every read; one that is erased is read as a `Tombstoned`. Sequences, versions,
-        keys and hashes stay, so what was noted before still holds. The file that grows is left
-        alone: what is in there a later run takes.
+        keys and hashes stay, so what was noted before still holds. The file that grows is not
+        merged; if something in it is to go, the next file is begun first. So on return a payload
+        that was to go is in no file of the log. Copies are yours to see to: snapshots, forks,
+        exports, backups, cached states, and what a repair has put into quarantine/.
 
         Args:
             retain: False: the event is dropped.
             tombstone: True: its payload is erased. Not together with `retain`.
-            min_segments: With fewer complete files nothing is done.
-            form: Of the payloads that those functions see. They are called for every event of the
-                complete files, in order, and for no event twice; what they raise ends the run
-                before anything is changed. So does an answer that is no bool: nothing else says
-                that something is to be gone.
+            min_segments: With fewer complete files none are merged.
+            form: Of the payloads that those functions see. They are called for every event that
+                is there when they come to it, in order, and for no event twice; what they raise
+                ends the run before anything is changed. So does an answer that is no bool:
+                nothing else says that something is to be gone.
             progress: Told now and then how many bytes of events are written, of how many.
 
         Raises:

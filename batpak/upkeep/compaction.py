@@ -2,6 +2,7 @@
 
     settle    every complete file has its footer
     decide    what each event is to be: kept, dropped, erased                the caller's functions
+    end       if something in the file that grows is to go, it is complete now
     build     NAME.tmp: header, frames, footer; synced, and read back
     announce  an event says what will be gone, durably
     commit    NAME.tmp becomes the first of the files that it stands for     the one step
@@ -64,7 +65,7 @@ class Plan(Struct, frozen=True):
 
     judge: Judge | None = None
     stub: int = DROPPED  # what the rows become that are chosen
-    min_segments: int = 2
+    min_segments: int = 2  # with fewer complete files none are merged
     progress: Progress | None = None
 
 
@@ -161,15 +162,19 @@ class Compaction:
             self.still(lambda: None)
         self._committing.run(self._lane.settle_files)
         sources = self._sources()
-        if plan.judge is not None and len(sources) >= plan.min_segments:
+        if plan.judge is not None:
             for source in sources:
                 rows = self._chosen(source.part, bytes(source.types), plan.judge)
                 source.become(rows, plan.stub)
+            sources += self._ended(len(sources), plan.judge, plan.stub)
         before = [source.segment for source in sources]
         size = self._size(before)
         for source in sources:
             source.measure()
-        groups = grouped(sources) if len(sources) >= plan.min_segments else []
+        if len(sources) >= plan.min_segments:
+            groups = grouped(sources)
+        else:
+            groups = [[source] for source in sources if source.changed]
         if not groups:
             return CompactionReport(
                 outcome=CompactionOutcome.SKIPPED,
@@ -296,6 +301,34 @@ class Compaction:
                 if chosen and kinds[row] != COMPACTED
             ]
         return found
+
+    def _ended(self, place: int, judge: Judge, stub: int) -> list[Source]:
+        """The file that grows, if something in it is to go: it is complete then.
+
+        What is stored there after it was asked about stays.
+
+        Args:
+            place: Of the file, in the log: behind those that were complete.
+            judge: Is asked about its events.
+            stub: What those become that are chosen.
+        """
+        segment = list(self._segments)[place]
+        span = next(self._table.spans(segment.header.first_sequence, self._table.bound), None)
+        if span is None:
+            return []
+        rows = self._chosen(span.part, bytes([EVENT]) * span.stop, judge)
+        if not rows:
+            return []
+        self._committing.run(lambda: self._end(segment))
+        segment, after = list(self._segments)[place : place + 2]
+        source = self._source(segment, after, self._table.parts[place])
+        source.become(rows, stub)
+        return [source]
+
+    def _end(self, segment: Segment) -> None:
+        self._require_open()
+        self._lane.begin_file(segment)
+        self._lane.settle_files()
 
     # ------------------------------------------------------------------------------------- commit
 
