@@ -322,8 +322,9 @@ class Store(Compactions, Workers):
     def _point(self, *, cursors: bool) -> Point:
         self._writable()
         lane = self._lane
-        with self._still():  # no file takes the number of others meanwhile
-            return lane.hold(lambda: self._noted(lane.synced(), cursors=cursors))
+        return self._still(  # no file takes the number of others meanwhile
+            lambda: lane.hold(lambda: self._noted(lane.synced(), cursors=cursors))
+        )
 
     @override
     def close(self) -> None:
@@ -339,8 +340,8 @@ class Store(Compactions, Workers):
 
     @override
     def _end(self) -> None:
-        self._compaction.stop()
         try:
+            self._compaction.stop()
             self._lane.close(self._last_unit if self._config.lifecycle_events else None)
         finally:
             if self._lane.closed:

@@ -26,7 +26,7 @@ from batpak.commit.unit import Answer, Call, Unit
 from batpak.diagnostics import percentile_us
 from batpak.errors import BatpakError, StoreClosed, StorePoisoned, WaitTimeout
 from batpak.faults import FenceState, WriteState
-from batpak.journal.segment import Tip
+from batpak.journal.segment import Segment, Tip
 from batpak.override import override
 from batpak.report import Busy, BusyReason
 
@@ -257,6 +257,21 @@ class Lane(Flight):
         """Have every complete file sealed, and make sure that the directory is still ours."""
         self.hold(self._require_lock)
         self._rotation.seal_all()
+
+    def begin_file(self, behind: Segment) -> None:
+        """Let the file that grows be complete, and begin the next one; unless that was done.
+
+        Raises:
+            StorageFailed, DurabilityUnknown: The system refused.
+            StoreClosed, StorePoisoned: This handle writes no more.
+        """
+        self.hold(lambda: self._begin_file(behind))
+
+    def _begin_file(self, behind: Segment) -> None:
+        self._require_writing()
+        rotation = self._rotation
+        if rotation.newest is behind or rotation.begun(self.tip):
+            self._rotate()
 
     # ------------------------------------------------------------------------------------ close
 

@@ -88,15 +88,14 @@ class Table:
         """
         parts = self._parts
         known = parts.copy()
-        if part in known:
-            return
-        at = known.index(sources[0])
-        stop = at + len(sources)
-        fresh = [*known[:at], part, *known[stop:]]
-        self._parts = fresh
-        for index in range(stop, len(known)):
-            if parts[index] is not known[index]:
-                fresh[index - stop + at + 1] = parts[index]
+        if part not in known:
+            at = known.index(sources[0])
+            stop = at + len(sources)
+            fresh = [*known[:at], part, *known[stop:]]
+            self._parts = fresh
+            for index in range(stop, len(known)):
+                if parts[index] is not known[index]:
+                    fresh[index - stop + at + 1] = parts[index]
         self.epoch = max(self.epoch, epoch)  # last: who has read it sees the new part
 
     def adopt(self, parts: list[Part], tail: Tail) -> None:
