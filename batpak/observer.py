@@ -19,6 +19,7 @@ from batpak.journal.segment import GONE
 from batpak.opened import Opened
 from batpak.override import override
 from batpak.read.lookout import Lookout
+from batpak.read.shapes import KindDescription
 from batpak.reader import ReadOnlyStore
 from batpak.region import Region
 from batpak.report import Frontier
@@ -97,6 +98,11 @@ class Observer(ReadOnlyStore):
     def version(self, entity: str) -> int:
         """See `StoreReader`."""
         return self._healing(lambda: super(Observer, self).version(entity))
+
+    @override
+    def describe(self) -> tuple[KindDescription, ...]:
+        """See `StoreReader`."""
+        return self._healing(super().describe)
 
     def _healing(self, ask: Callable[[], T]) -> T:
         """Ask, and ask again if a file was not found because the writer has compacted the log."""

@@ -37,9 +37,10 @@ from batpak.opened import Opened
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.proof import Proof
-from batpak.read import ancestry, causes, claims, path
+from batpak.read import ancestry, causes, claims, path, shapes
 from batpak.read.ancestry import Ancestry
 from batpak.read.causes import CausalPath, Impacts
+from batpak.read.shapes import KindDescription
 from batpak.region import Region
 from batpak.report import (
     Ancestor,
@@ -290,6 +291,23 @@ class StoreReader(Feeds):
         self._alive()
         with self._until_closed():
             return stats_of(self._opened.directory, self._table)
+
+    def describe(self) -> tuple[KindDescription, ...]:
+        """What the log tells about its kinds of events: names, versions, fields, and how many.
+
+        No class is needed. A program that writes records the shapes of its events when it closes
+        the store (`StoreConfig.lifecycle_events`); of kinds of which nothing is recorded yet the
+        classes of this program are asked.
+
+        Returns:
+            By kind; those of the library itself, and those all of whose events are gone, included.
+
+        Raises:
+            CorruptStore: What was recorded cannot be read.
+        """
+        self._alive()
+        with self._until_closed():
+            return shapes.described(self._fetch, self._table)
 
     def snapshot(
         self, dest: StrPath, *, cursors: bool = False, progress: Progress | None = None

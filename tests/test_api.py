@@ -39,7 +39,7 @@ FRONT = """
     ProjectionCache CachedState NoCache MemoryCache FileCache
     ImportedEvent ImportReport Origin RustSource RustReport RustPosition LeftOut
     OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Health HealthState
-    SnapshotReport CopiedFile ForkReport Ancestor repair RepairReport Stats Diagnostics
+    SnapshotReport CopiedFile ForkReport Ancestor repair RepairReport Stats KindDescription Diagnostics
     CompactionReport CompactionOutcome
     Frontier Watermark Applier
     BatpakError

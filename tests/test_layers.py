@@ -23,7 +23,7 @@ FLOORS = {
         / commit / recovery / journal index
         / pipeline machine abi
         / snapshot / edge_table / guard append_receipt / typestate append proof
-        / note claim / event / record system / diagnostics / wire meaning / region / payload
+        / note claim / event shape / record system / diagnostics / wire meaning / region / payload
         / registry / config / cache / platform / report / outcome / reason / ids checks signing
         / kind coordinate clock codec digest disk / arguments / errors
         / exact faults frozen override seal""",
@@ -38,7 +38,7 @@ FLOORS = {
         / events kinds manner original places progress readable states trusted
         / generated options""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
-        / worker / cursor / checkpoint removed gap
+        shapes / worker / cursor / checkpoint removed gap
         / fetch lookout lossy_ops page projection source witness / alone declared restart""",
     "batpak.upkeep": """doctor / repair fork
         / draft snapshot stats verify intake lines rust compaction / removals output / groups
