@@ -51,7 +51,7 @@ _MANY: Final = {
 def shape_of(entry: Entry) -> EventShape | None:
     """What a class says of its event; None: its annotations cannot be looked into."""
     current = registry.lookup(entry.kind) or entry  # a former class has a name of its own
-    return _shape(entry.cls, int(entry.kind), entry.version, current.cls.__qualname__)
+    return _shape(entry.cls, int(entry.kind), entry.version, _called(current.cls))
 
 
 @cache
@@ -71,6 +71,10 @@ def _shape(cls: type[msgspec.Struct], kind: int, version: int, name: str) -> Eve
         )
     except Exception:  # noqa: BLE001  annotations are evaluated, and may be anything
         return None
+
+
+def _called(cls: type) -> str:
+    return cls.__qualname__.rpartition("<locals>.")[2]
 
 
 def _doc(cls: type) -> str | None:
@@ -138,7 +142,7 @@ class _Types:
             return "any"
         name = self._names.get(cls)
         if name is None:
-            name = cls.__qualname__
+            name = _called(cls)
             if name in self._found:  # another class with the same name
                 name = f"{cls.__module__}.{name}"
             self._names[cls] = name

@@ -34,9 +34,9 @@ FLOORS = {
         / crash handles threads watched / history disk switches
         / reading tampering / image switch / clock faults model""",
     "batpak.cli": """main / schemas pictures stores moving care signatures decode demo tail
-        bench causes copies versions / show
-        / events kinds manner original places progress readable states trusted
-        / generated options""",
+        bench causes copies versions shapes / show
+        / events manner original places progress readable states trusted
+        / generated kinds options""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
         shapes / worker / cursor / checkpoint removed gap
         / fetch lookout lossy_ops page projection source witness / alone declared restart""",

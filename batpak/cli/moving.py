@@ -73,11 +73,14 @@ def import_(
     """
     region = Region(entity=entity, scope=scope)
     with (
-        events_in(source, region, after) as events,
+        events_in(source, region, after) as found,
         Store.open(store, LARGE) as target,
-        counting(f"importing {source}", events) as counted,
+        counting(f"importing {source}", found.events) as counted,
     ):
         report = target.import_events(counted, namespace=namespace, chunk=chunk)
+        if found.store is not None:  # its events are here; so is what it tells about them
+            end = found.store.frontier().visible
+            target.import_events(found.store, namespace=namespace, after=end)
     _tell(report, as_json)
 
 
@@ -181,5 +184,5 @@ def dump(
             for chunk in lines.encoded(islice(told, limit)):
                 typer.echo(chunk, nl=False)
     else:
-        with events_in(store, region, after) as events:
-            put(map(row, islice(events, limit)))
+        with events_in(store, region, after) as found:
+            put(row(one, found.kinds) for one in islice(found.events, limit))

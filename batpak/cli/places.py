@@ -6,7 +6,10 @@ import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
+from batpak.cli.kinds import UNTOLD, Kinds
+from batpak.reader import StoreReader
 from batpak.region import Region
 from batpak.store import Store
 from batpak.upkeep import imported, lines
@@ -18,25 +21,33 @@ from batpak.wire import RAW
 STANDARD_INPUT = Path("-")
 
 
+class Place(NamedTuple):
+    """Events, in order, and what is told about them."""
+
+    events: Iterator[ImportedEvent]
+    kinds: Kinds = UNTOLD
+    store: StoreReader | None = None  # that they are in, if they are in one
+
+
 @contextmanager
-def events_in(place: Path, region: Region, after: int | None) -> Generator[Iterator[ImportedEvent]]:
-    """The events of a place that a region matches, in order.
+def events_in(place: Path, region: Region, after: int | None) -> Generator[Place]:
+    """The events of a place that a region matches.
 
     Raises:
         BatpakError: It cannot be opened, or while iterating, not be read.
     """
     if place == STANDARD_INPUT:
-        yield _in(lines.events_of(sys.stdin), region, after)
+        yield Place(_in(lines.events_of(sys.stdin), region, after))
     elif place.is_file():
         with place.open(encoding="utf-8") as file:
-            yield _in(lines.events_of(file), region, after)
+            yield Place(_in(lines.events_of(file), region, after))
     elif is_rust(place):
         with RustSource.open(place) as source:
-            yield _in(source.events(after=after), region, None)
+            yield Place(_in(source.events(after=after), region, None))
     else:
         with Store.observe(place) as store:
             found = store.query(region, after=after, form=RAW)
-            yield imported.of_store(found, store.store_id)
+            yield Place(imported.of_store(found, store.store_id), Kinds.of(store), store)
 
 
 @contextmanager
@@ -47,11 +58,12 @@ def lines_in(place: Path, region: Region, after: int | None) -> Generator[Iterat
         BatpakError: As `events_in`.
     """
     if place == STANDARD_INPUT or place.is_file() or is_rust(place):
-        with events_in(place, region, after) as events:
-            yield map(lines.told, events)
+        with events_in(place, region, after) as found:
+            yield map(lines.told, found.events)
     else:
         with Store.observe(place) as store:
-            yield lines.of_store(store.query(region, after=after, form=RAW), store.store_id)
+            events = store.query(region, after=after, form=RAW)
+            yield lines.of_store(events, store.store_id, Kinds.of(store).names)
 
 
 def _in(
