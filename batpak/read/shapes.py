@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final
+from itertools import groupby
+from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -32,7 +33,24 @@ EVENT_BYTES: Final = 64 << 10  # of payload; more shapes than fit are told in se
 SHAPE_BYTES_MAX: Final = 1 << 20  # one that takes more is not told, and not listened to
 
 _RECORDS: Final = Region(kinds=EventKind.from_wire(SHAPES))
-_decode: Final = codec.decoder(ShapesRecorded).decode
+S = TypeVar("S")
+
+
+class _Shapes(Struct, Generic[S], frozen=True):
+    """A record, as it is read: what another one of its fields would be is passed over."""
+
+    shapes: tuple[S, ...]
+
+
+class _Head(Struct, frozen=True, gc=False):
+    """Of which event a shape is. To read no more than that is much faster."""
+
+    kind: int
+    version: int
+
+
+_decode: Final = codec.decoder(_Shapes[EventShape]).decode
+_decode_heads: Final = codec.decoder(_Shapes[_Head]).decode
 
 
 class KindDescription(Struct, frozen=True, kw_only=True):
@@ -59,7 +77,11 @@ def recorded(fetch: Fetch, table: Table) -> list[EventShape]:
     Raises:
         CorruptStore, StorageFailed, StoreClosed: One cannot be read.
     """
-    found: list[EventShape] = []
+    return [one for one in _payloads(fetch, table, _decode) if _is_likely(one)]
+
+
+def _payloads(fetch: Fetch, table: Table, decode: Callable[[bytes], _Shapes[S]]) -> Iterator[S]:
+    """What the records of a log have, as far as it decodes."""
     rows = query.select(table, _RECORDS, 0, table.bound)
     for event in fetch.events(rows, RAW):
         if event.payload_version != ShapesRecorded.VERSION:
@@ -67,11 +89,9 @@ def recorded(fetch: Fetch, table: Table) -> list[EventShape]:
         if len(event.payload) > EVENT_BYTES + SHAPE_BYTES_MAX:
             continue
         try:
-            shapes = _decode(event.payload).shapes
+            yield from decode(event.payload).shapes
         except codec.UNREADABLE:
             continue
-        found += [one for one in shapes if _is_likely(one)]
-    return found
 
 
 def _is_likely(shape: EventShape) -> bool:
@@ -153,24 +173,25 @@ def _quietly(find: Callable[[], Iterable[EventShape]]) -> Sequence[ShapesRecorde
 
 def _left_out(fetch: Fetch, table: Table) -> Iterator[EventShape]:
     """Of each kind the versions from its first event to its last of which nothing is recorded."""
-    counts = _counts(table)
-    kinds = [kind for kind in counts if not EventKind.from_wire(kind).reserved]
-    of_kind = {kind: found for kind in sorted(kinds) if (found := registry.versions(kind))}
-    if not of_kind:
+    kinds = {kind for part, _, _ in table.spans(0, table.bound) for kind in part.kind_counts()}
+    used = [one for one in registry.entries() if one.kind in kinds and not one.kind.reserved]
+    if not used:
         return
-    told = {(one.kind, one.version) for one in recorded(fetch, table)}
-    for kind, entries in of_kind.items():
-        missing = [entry for entry in entries if (kind, entry.version) not in told]
-        if missing:
-            first, last = _ends(fetch, table, kind)
-            for entry in missing:
-                if first <= entry.version <= last and (shape := shape_of(entry)) is not None:
-                    yield shape
+    told = {(one.kind, one.version) for one in _payloads(fetch, table, _decode_heads)}
+    missing = sorted(
+        (one for one in used if (one.kind, one.version) not in told),
+        key=lambda one: (one.kind, one.version),
+    )
+    for kind, entries in groupby(missing, key=lambda one: one.kind):
+        first, last = _ends(fetch, table, kind)
+        for entry in entries:
+            if first <= entry.version <= last and (shape := shape_of(entry)) is not None:
+                yield shape
 
 
-def _ends(fetch: Fetch, table: Table, kind: int) -> tuple[int, int]:
+def _ends(fetch: Fetch, table: Table, kind: EventKind) -> tuple[int, int]:
     """The lower and the higher of the payload versions of the first and the last event."""
-    region = Region(kinds=EventKind.from_wire(kind))
+    region = Region(kinds=kind)
     found = [
         entry.payload_version
         for backwards in (False, True)
