@@ -39,8 +39,8 @@ FRONT = """
     ProjectionCache CachedState NoCache MemoryCache FileCache
     ImportedEvent ImportReport Origin RustSource RustReport RustPosition LeftOut
     OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Health HealthState
-    SnapshotReport CopiedFile ForkReport Ancestor repair RepairReport Stats KindDescription Diagnostics
-    CompactionReport CompactionOutcome
+    SnapshotReport CopiedFile ForkReport Ancestor repair RepairReport Stats Diagnostics
+    KindDescription CompactionReport CompactionOutcome
     Frontier Watermark Applier
     BatpakError
     UsageError InvalidArgument InvalidCoordinate CoordinateFault InvalidKind KindFault KindMismatch

@@ -166,9 +166,11 @@ def _quietly(find: Callable[[], Iterable[EventShape]]) -> Sequence[ShapesRecorde
     """Records of shapes. What goes wrong here keeps no store from being opened or closed."""
     try:
         return list(_records(find()))
+    except BatpakError as error:
+        log.warning("the shapes of events are not recorded: %s", error)
     except Exception:
         log.exception("the shapes of events are not recorded")
-        return []
+    return []
 
 
 def _left_out(fetch: Fetch, table: Table) -> Iterator[EventShape]:

@@ -7,8 +7,10 @@ program that was stopped, a foreign record that keeps a store from opening.
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -28,6 +30,7 @@ from batpak.commit.unit import Unit
 from batpak.config import Limits, StoreConfig
 from batpak.coordinate import LIFECYCLE
 from batpak.digest import content_hash
+from batpak.errors import StorageError
 from batpak.kind import EventKind
 from batpak.payload import EventPayload, FormerPayload, OpenEnum, WireEnum
 from batpak.read import shapes
@@ -36,6 +39,7 @@ from batpak.seal import SEAL
 from batpak.shape import shape_of
 from batpak.store import Store
 from batpak.system import EventShape, FieldShape, ShapesRecorded, TypeShape
+from batpak.testing.faults import Kind
 from batpak.testing.platform import SimPlatform
 from batpak.wire import RAW, Encoded
 from tests.facts import USER
@@ -50,12 +54,15 @@ OFF = StoreConfig(lifecycle_events=False)
 @pytest.fixture(autouse=True)
 def _registered() -> Iterator[None]:
     """Forget the classes that a test has registered."""
-    tables = registry._BY_KIND, registry._BY_CLASS, registry._FORMER
-    before = [dict(table) for table in tables]
+    by_kind, by_class = dict(registry._BY_KIND), dict(registry._BY_CLASS)
+    former = dict(registry._FORMER)
     yield
-    for table, entries in zip(tables, before, strict=True):
-        table.clear()
-        table.update(entries)  # type: ignore[arg-type]  each gets its own back
+    registry._FORMER.clear()
+    registry._FORMER.update(former)
+    registry._BY_KIND.clear()
+    registry._BY_KIND.update(by_kind)
+    registry._BY_CLASS.clear()
+    registry._BY_CLASS.update(by_class)
 
 
 def forget(*kinds: EventKind) -> None:
@@ -178,7 +185,7 @@ def test_a_new_version_is_recorded_when_it_has_written_and_the_old_one_stays() -
     write(world)
     assert records(world) == [1], "nothing was written as the new version yet"
 
-    write(world, fresh(n=2, who="x"))  # type: ignore[call-arg]  made here
+    write(world, fresh(n=2, who="x"))
     assert told(world) == {"Placed": [(1, ["n"]), (2, ["n", "who"])]}
     assert records(world) == [1, 1]
 
@@ -197,7 +204,7 @@ def test_programs_that_do_not_agree_are_both_recorded_once() -> None:
     for _ in range(2):
         write(world, placed()(n=1))
         forget()
-        write(world, other()(n="1"))  # type: ignore[call-arg]  made here
+        write(world, other()(n="1"))
         forget()
 
     with Store.open_read_only("s", platform=world) as store:
@@ -229,7 +236,7 @@ def test_of_an_old_log_the_versions_between_its_first_event_and_its_last_are_rec
     world = SimPlatform()
     write(world, placed()(n=1), config=OFF)
     forget()
-    write(world, newer()(n=2, who=""), config=OFF)  # type: ignore[call-arg]  made here
+    write(world, newer()(n=2, who=""), config=OFF)
     assert records(world) == []
 
     write(world)
@@ -273,6 +280,49 @@ def test_a_record_costs_no_sync_of_its_own() -> None:
         patched.setattr(shapes, "_quietly", lambda _: [])
         registry.register(type(fact), PLACED, 1)
         assert syncs(PLAIN) == recording
+
+
+def test_whatever_a_crash_leaves_of_a_close_or_an_open_it_is_recorded_once() -> None:
+    fact = placed()
+    world = SimPlatform()
+    write(world, fact(n=1))
+    for after in (*world.crashes(limit=60, seed=1), *stopped(fact).crashes(limit=60, seed=1)):
+        for _ in range(2):
+            write(after)
+        with Store.open_read_only("s", platform=after) as store:
+            written = any(event.kind == PLACED for event in store.query(form=RAW))
+            assert store.verify().ok
+        assert records(after) == [1] * written
+
+
+def stopped(fact: type[EventPayload]) -> SimPlatform:
+    """What a program leaves that writes and is stopped, after another open has recorded it."""
+    world = SimPlatform()
+    store = Store.open("s", PLAIN, platform=world)
+    store.append(USER, fact(n=1))
+    after = world.crash()
+    store.close()
+    write(after)
+    return after
+
+
+@pytest.mark.parametrize("kind", ["pread", "map", "write", "sync"])
+def test_a_refusal_while_it_is_recorded_costs_nothing_that_was_stored(kind: Kind) -> None:
+    fact = placed()
+    for number in range(1, 9):
+        world = SimPlatform()
+        store = Store.open("s", PLAIN, platform=world)
+        store.append(USER, fact(n=1))
+        world.fail_at(number, errno.EIO, kind=kind)
+        with suppress(StorageError):
+            store.close()
+        world.faults.clear()
+        after = world.crash()
+        write(after)
+        with Store.open_read_only("s", platform=after) as again:
+            assert sum(event.kind == PLACED for event in again.query(form=RAW)) == 1
+            assert again.verify().ok
+        assert records(after) == [1]
 
 
 def test_many_shapes_are_told_in_events_of_a_bounded_size() -> None:
@@ -434,7 +484,9 @@ def test_a_record_that_nobody_understands_is_passed_over(payload: bytes) -> None
         assert sum(one.kind == RECORD for one in again.query(form=RAW)) == 3
 
 
-def test_a_damaged_record_keeps_no_store_from_being_written(tmp_path: Path) -> None:
+def test_a_damaged_record_keeps_no_store_from_being_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "s"
     tiny = StoreConfig(limits=Limits(segment_max_bytes=4 << 10))
     with Store.open(path, tiny) as store:
@@ -449,6 +501,7 @@ def test_a_damaged_record_keeps_no_store_from_being_written(tmp_path: Path) -> N
     with Store.open(path, tiny) as store:
         store.append(USER, placed()(n=7))
         assert len(store.verify().findings) == 1
+    assert any(one.name == "batpak.shapes" for one in caplog.records)
     forget()
     assert "Placed" not in cli("tail", path), "nor a command from working"
     assert f"{PLACED:#06x}" in cli("show", path, 1)
