@@ -76,12 +76,12 @@ def forget(*kinds: EventKind) -> None:
 
 def placed(doc: str = "An order was placed.") -> type[EventPayload]:
     class Placed(EventPayload, frozen=True, kw_only=True):
-        __doc__ = doc
         KIND: ClassVar[EventKind] = PLACED
         VERSION: ClassVar[int] = 1
 
         n: int
 
+    Placed.__doc__ = doc
     return Placed
 
 
