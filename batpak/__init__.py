@@ -128,7 +128,7 @@ if TYPE_CHECKING:
     from batpak.read.witness import AtLeastOnce, ObservedOnce
     from batpak.read.worker import CursorWorker, Step, WorkerFailed
     from batpak.reader import StoreReader
-    from batpak.recovery.sight import RolledBack
+    from batpak.recovery.gone import RolledBack, StoreGone
     from batpak.region import KindFilter, Region
     from batpak.report import (
         Ancestor,
@@ -216,7 +216,7 @@ __all__ = [  # noqa: RUF022  in reading order
     "UnknownParent", "ParentFault", "EventNotFound", "FenceError", "FenceState",
     "UnavailableError", "StoreLocked", "StoreClosed", "StoreReadOnly", "ForkedStoreError",
     "StorePoisoned", "WaitTimeout", "WriteState", "SubscriptionEnded", "EndReason",
-    "StorageError", "StorageFailed", "DurabilityUnknown", "RolledBack",
+    "StorageError", "StorageFailed", "DurabilityUnknown", "RolledBack", "StoreGone",
     "DamageError", "CorruptStore", "Damage", "FutureVersion", "DecodeFailed", "DecodeStage",
     "CheckpointInvalid", "CheckpointFault", "WorkerFailed",
     "PolicyError", "Denied", "ReceiptRejected", "ReceiptFault", "IllegalTransition",
@@ -284,7 +284,7 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "read.restart": "OnFailure RestartPolicy",
     "read.worker": "CursorWorker Step WorkerFailed",
     "reader": "StoreReader",
-    "recovery.sight": "RolledBack",
+    "recovery.gone": "RolledBack StoreGone",
     "region": "KindFilter Region",
     "report": """
         Ancestor Busy BusyReason CompactionOutcome CompactionReport CopiedFile Finding ForkReport

@@ -7,29 +7,21 @@ with Store.observe("orders") as observer:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Final, TypeVar
+from typing import Final
 
 from msgspec.structs import replace
 
 from batpak.errors import StorageFailed
-from batpak.index.query import Rows
 from batpak.journal.head import Head
 from batpak.journal.segment import GONE
 from batpak.opened import Opened
 from batpak.override import override
 from batpak.read.lookout import Lookout
-from batpak.read.shapes import KindDescription
 from batpak.reader import ReadOnlyStore
-from batpak.region import Region
 from batpak.report import Frontier
 from batpak.upkeep.snapshot import Point, checkpoints
 from batpak.upkeep.verify import Look, look
 from batpak.waits import Wanted
-
-T = TypeVar("T")
-
-_ALL: Final = Region()
 
 LOOKS_MAX: Final = 100  # at names and HEAD, until they are of one moment
 
@@ -41,7 +33,11 @@ class Observer(ReadOnlyStore):
     waits: `wait_for`, the `follow` of a cursor, subscriptions, watchers. It shows units that are
     whole, in the moment in which they are written; `frontier().durable` says which of them are
     known to be durable. In the rare case that something shown is taken back, it ends: everything
-    raises RolledBack from then on.
+    raises RolledBack from then on; likewise StoreGone, if the store is not there any more, and
+    CorruptStore. What the system refuses ends nothing: who asks again looks again, and so does
+    whatever waits.
+
+    A signal handler that interrupts a look sees what was seen before it.
 
     Any thread may use it at any time. Iterators belong to one thread at a time.
     """
@@ -56,8 +52,9 @@ class Observer(ReadOnlyStore):
 
         Raises:
             RolledBack: What was shown is not there any more.
+            StoreGone: The store is not there any more.
             CorruptStore, FutureVersion: What has come is damaged, or newer than this code.
-            StorageFailed: The system refused.
+            StorageFailed: The system refused. It may be asked again.
         """
         self._alive()
         self._lookout.look()
@@ -88,61 +85,6 @@ class Observer(ReadOnlyStore):
                 break
             seen = look(directory, self._table.bound)
         return seen
-
-    @override
-    def count(self, region: Region = _ALL) -> int:
-        """See `StoreReader`."""
-        return self._healing(lambda: super(Observer, self).count(region))
-
-    @override
-    def version(self, entity: str) -> int:
-        """See `StoreReader`."""
-        return self._healing(lambda: super(Observer, self).version(entity))
-
-    @override
-    def describe(self) -> tuple[KindDescription, ...]:
-        """See `StoreReader`."""
-        return self._healing(super().describe)
-
-    def _healing(self, ask: Callable[[], T]) -> T:
-        """Ask, and ask again if a file was not found because the writer has compacted the log."""
-        while True:
-            try:
-                return ask()
-            except StorageFailed as error:
-                if not self._fetch.heal(error):
-                    raise
-
-    @override
-    def _rows(
-        self, region: object, after: int | None, before: int | None, reverse: bool
-    ) -> Iterator[Rows]:
-        bound = self._table.bound
-        rows = super()._rows(region, after, before, reverse)
-        before = bound if before is None else min(before, bound)
-        return self._steady(rows, region, after, before, reverse)
-
-    def _steady(
-        self,
-        rows: Iterator[Rows],
-        region: object,
-        after: int | None,
-        before: int | None,
-        reverse: bool,
-    ) -> Iterator[Rows]:
-        """Rows in files some of which may have to be looked for again."""
-        while True:
-            try:
-                for some in rows:
-                    yield some
-                    last = some.part.first + some.rows[-1]
-                    after, before = (after, last) if reverse else (last, before)
-            except StorageFailed as error:
-                if not self._fetch.heal(error):
-                    raise
-                rows = super()._rows(region, after, before, reverse)
-            else:
-                return
 
     @override
     def _point(self, *, cursors: bool) -> Point:

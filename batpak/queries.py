@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final, overload
 from uuid import UUID
 
@@ -22,8 +23,10 @@ from batpak.index.row import Part
 from batpak.index.table import Table
 from batpak.journal.segment import Segments
 from batpak.payload import EventPayload
+from batpak.read import shapes
 from batpak.read.fetch import STORED, Fetch
 from batpak.read.page import Page
+from batpak.read.shapes import KindDescription
 from batpak.record import DROPPED, EVENT_ID_AT
 from batpak.region import OneKind, Region, kind_of, region_of
 from batpak.wire import TYPED, Form, Q, form_of
@@ -78,7 +81,7 @@ class Queries(ABC):
         self._alive()
         if isinstance(which, IndexEntry):
             which = which.event_id
-        place = self._find(which)
+        place = self._fetch.healing(lambda: self._find(which))
         if place is None:
             raise EventNotFound(which)
         part, row = place
@@ -220,7 +223,8 @@ class Queries(ABC):
             raise InvalidArgument("first_version", "must be 1 or more")
         if last_version is not None and not is_count(last_version):
             raise InvalidArgument("last_version", "must be a version, or None")
-        rows = query.entity_rows(self._table, entity, first_version, last_version, reverse=reverse)
+        ask = partial(self._of_entity, entity, first_version, last_version, reverse)
+        rows = self._fetch.steady(ask, 0, self._table.bound, reverse=reverse)
         return some_of(self._fetch.events(rows, form_of(form), entity=entity, handle=self), limit)
 
     @overload
@@ -345,7 +349,8 @@ class Queries(ABC):
         self._alive()
         wanted = uuid_of("correlation_id", correlation_id)
         start, stop = self._range(after, before)
-        rows = query.correlated(self._table, wanted.int, start, stop, reverse=reverse)
+        ask = partial(query.correlated, self._table, wanted.int, reverse=reverse)
+        rows = self._fetch.steady(ask, start, stop, reverse=reverse)
         found = self._fetch.events(rows, form_of(form), handle=self)
         return some_of((one for one in found if one.correlation_id == wanted), limit)
 
@@ -384,14 +389,44 @@ class Queries(ABC):
         """How many events a region matches. No payload is read."""
         self._alive()
         region_of(region)
-        return query.count(self._table, region, 0, self._table.bound)
+        return self._fetch.healing(lambda: query.count(self._table, region, 0, self._table.bound))
+
+    def describe(self) -> tuple[KindDescription, ...]:
+        """What the log tells about its kinds of events: names, versions, fields, and how many.
+
+        No class is needed. A program that writes records the shapes of its events when it closes
+        the store (`StoreConfig.lifecycle_events`); of kinds of which nothing is recorded yet the
+        classes of this program are asked.
+
+        Returns:
+            By kind; those of the library itself, and those all of whose events are gone, included.
+
+        Raises:
+            CorruptStore: What was recorded cannot be read.
+        """
+        self._alive()
+        return self._fetch.healing(lambda: shapes.described(self._fetch, self._table))
 
     def _records(self, region: Region, after: int | None) -> Iterator[StoredEvent[bytes]]:
         """The records that a region matches, stubs of removed events among them."""
         self._alive()
         start, stop = self._range(after, None)
-        rows = query.select(self._table, region_of(region), start, stop, dropped=True)
-        return self._fetch.events(rows, STORED, handle=self)
+        ask = partial(query.select, self._table, region_of(region), dropped=True)
+        return self._fetch.events(self._fetch.steady(ask, start, stop), STORED, handle=self)
+
+    def _of_entity(
+        self,
+        entity: str,
+        first_version: int,
+        last_version: int | None,
+        reverse: bool,
+        start: int,
+        stop: int,
+    ) -> Iterator[Rows]:
+        versions = first_version, last_version
+        return query.entity_rows(
+            self._table, entity, *versions, start=start, stop=stop, reverse=reverse
+        )
 
     def _range(self, after: int | None, before: int | None) -> tuple[int, int]:
         for name, value in (("after", after), ("before", before)):
@@ -406,4 +441,5 @@ class Queries(ABC):
     ) -> Iterator[Rows]:
         self._alive()
         start, stop = self._range(after, before)
-        return query.select(self._table, region_of(region), start, stop, reverse=reverse)
+        ask = partial(query.select, self._table, region_of(region), reverse=reverse)
+        return self._fetch.steady(ask, start, stop, reverse=reverse)

@@ -10,6 +10,7 @@ import warnings
 import weakref
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar, overload
 from uuid import UUID
@@ -37,10 +38,9 @@ from batpak.opened import Opened
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.proof import Proof
-from batpak.read import ancestry, causes, claims, path, shapes
+from batpak.read import ancestry, causes, claims, path
 from batpak.read.ancestry import Ancestry
 from batpak.read.causes import CausalPath, Impacts
-from batpak.read.shapes import KindDescription
 from batpak.region import Region
 from batpak.report import (
     Ancestor,
@@ -120,7 +120,8 @@ class StoreReader(Feeds):
     def version(self, entity: str) -> int:
         """How many events an entity has had, removed ones included; 0 for an unknown one."""
         self._alive()
-        return self._table.version(text_of("entity", entity))
+        name = text_of("entity", entity)
+        return self._fetch.healing(lambda: self._table.version(name))
 
     def entities(self, prefix: str | None = None, *, scope: str | None = None) -> Iterator[str]:
         """The names of entities in byte order.
@@ -131,7 +132,8 @@ class StoreReader(Feeds):
         """
         self._alive()
         wanted = Region(entity=prefix, scope=scope)
-        return self._while_open(query.entities(self._table, wanted.entity, wanted.scope))
+        ask = partial(query.entities, self._table, wanted.entity, wanted.scope)
+        return self._while_open(self._fetch.healing(ask))
 
     def _while_open(self, found: Iterator[T]) -> Iterator[T]:
         for one in found:
@@ -163,8 +165,13 @@ class StoreReader(Feeds):
         """
         self._alive()
         entry, limit = self._entry(event), limit_of("limit", limit)
-        place = None if entry is None else self._table.locate(entry.sequence)
-        return ancestry.walk(self._fetch, self._table, place, limit, form_of(form))
+        form, table = form_of(form), self._table
+
+        def walk() -> Ancestry[Any]:
+            place = None if entry is None else table.locate(entry.sequence)
+            return ancestry.walk(self._fetch, table, place, limit, form)
+
+        return self._fetch.healing(walk)
 
     def why(self, event: EventId | IndexEntry, *, limit: int = 1000) -> CausalPath:
         """An event, the event that caused it, and so on up to the root.
@@ -172,7 +179,8 @@ class StoreReader(Feeds):
         Raises:
             EventNotFound: There is no such event.
         """
-        return causes.why(self._fetch, self._table, self._anchor(event), count_of("limit", limit))
+        anchor, at_most = self._anchor(event), count_of("limit", limit)
+        return self._fetch.healing(lambda: causes.why(self._fetch, self._table, anchor, at_most))
 
     def impact(
         self, event: EventId | IndexEntry, *, limit: int = 1000, max_depth: int | None = None
@@ -198,7 +206,8 @@ class StoreReader(Feeds):
         which = event.event_id if isinstance(event, IndexEntry) else event
         if not isinstance(which, UUID):
             raise InvalidArgument("event", "must be an event id or an entry")
-        return causes.find(self._fetch, self._table, EventId(which))
+        wanted = EventId(which)
+        return self._fetch.healing(lambda: causes.find(self._fetch, self._table, wanted))
 
     # --------------------------------------------------------------------------------- health
 
@@ -246,7 +255,9 @@ class StoreReader(Feeds):
         if isinstance(verdict, Invalid):
             return verdict
         store_id = self._owner(receipt.sequence)
-        reason = claims.contradiction(self._fetch, self._table, store_id, receipt)
+        reason = self._fetch.healing(
+            lambda: claims.contradiction(self._fetch, self._table, store_id, receipt)
+        )
         return verdict if reason is None else Invalid(reason)
 
     def prove(self, event: Cause, note: CheckpointNote) -> Proof:
@@ -290,24 +301,8 @@ class StoreReader(Feeds):
         """What is in the store. Reads names and counts, no payloads."""
         self._alive()
         with self._until_closed():
-            return stats_of(self._opened.directory, self._table)
-
-    def describe(self) -> tuple[KindDescription, ...]:
-        """What the log tells about its kinds of events: names, versions, fields, and how many.
-
-        No class is needed. A program that writes records the shapes of its events when it closes
-        the store (`StoreConfig.lifecycle_events`); of kinds of which nothing is recorded yet the
-        classes of this program are asked.
-
-        Returns:
-            By kind; those of the library itself, and those all of whose events are gone, included.
-
-        Raises:
-            CorruptStore: What was recorded cannot be read.
-        """
-        self._alive()
-        with self._until_closed():
-            return shapes.described(self._fetch, self._table)
+            directory, table = self._opened.directory, self._table
+            return self._fetch.healing(lambda: stats_of(directory, table))
 
     def snapshot(
         self, dest: StrPath, *, cursors: bool = False, progress: Progress | None = None

@@ -198,7 +198,7 @@ def check_stored(kind: EventKind, data: object, version: object, sequence: int) 
     entry = registry.lookup(kind)
     if entry is None or not _is_own_spelling(entry, version, data):
         try:
-            codec.check_one(data)
+            codec.decode_plain(data)
         except codec.UNREADABLE as error:
             problem = f"event {sequence} of the source: $: {error}"
             raise PayloadInvalid(f"kind {kind}", kind, (problem,)) from error

@@ -49,7 +49,7 @@ FRONT = """
     ParentFault EventNotFound FenceError FenceState
     UnavailableError StoreLocked StoreClosed StoreReadOnly ForkedStoreError StorePoisoned
     WaitTimeout WriteState SubscriptionEnded EndReason
-    StorageError StorageFailed DurabilityUnknown RolledBack
+    StorageError StorageFailed DurabilityUnknown RolledBack StoreGone
     DamageError CorruptStore Damage FutureVersion DecodeFailed DecodeStage
     CheckpointInvalid CheckpointFault WorkerFailed
     PolicyError Denied ReceiptRejected ReceiptFault IllegalTransition IllegalHistory

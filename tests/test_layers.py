@@ -44,7 +44,7 @@ FLOORS = {
         / draft snapshot stats verify intake lines rust compaction / removals output / groups
         / imported""",
     "batpak.upkeep.rust": "source export / numbers / scan / files",
-    "batpak.recovery": "sight / growing / restore / footer ends / decide",
+    "batpak.recovery": "sight / picture / growing gone / restore / footer ends / decide",
     "batpak.commit": """lane / flight / fence line rotation / sealer stage ticket applier
         / judge waiters / unit worker / request limit""",
     "batpak.journal": "active scan head rewritten / segment chain v1 / frame / header / layout",

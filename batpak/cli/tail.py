@@ -13,7 +13,7 @@ from batpak.cli.options import AsJsonLines, Where
 from batpak.event import StoredEvent
 from batpak.kind import SHAPES
 from batpak.observer import Observer
-from batpak.recovery.sight import RolledBack
+from batpak.recovery.gone import RolledBack
 from batpak.store import Store
 from batpak.upkeep import imported, lines
 from batpak.wire import RAW

@@ -30,7 +30,7 @@ class Worker:
     def __init__(
         self, platform: Platform, name: str, work: Callable[[], None], delay_s: float = 0.0
     ) -> None:
-        self._platform, self._name, self._work, self._delay_s = platform, name, work, delay_s
+        self._platform, self._name, self._work, self.delay_s = platform, name, work, delay_s
         self._bell: RawLock = platform.raw_lock()
         self._bell.acquire()  # held means: nothing to do
         self._stopping: RawLock = platform.raw_lock()
@@ -76,8 +76,8 @@ class Worker:
         self._thread_id = self._platform.thread_id()
         while True:
             self._bell.acquire()
-            if self._delay_s and not self._stopped:
-                self._stopping.acquire(timeout=self._delay_s)
+            if self.delay_s and not self._stopped:
+                self._stopping.acquire(timeout=self.delay_s)
             if self._stopped:
                 _release(self._bell)  # there may be another one
                 return

@@ -278,6 +278,15 @@ class RealDirectory(_Descriptor):
             found.append(place)
             way = f"../{way}"
 
+    def intact(self) -> bool | None:
+        """Compare device and inode behind the path with what is open."""
+        ours = os.fstat(self._fd)
+        try:
+            named = Path(self._path).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)
+
     def is_empty(self) -> bool:
         """Whether there is no name in it."""
         with self._names() as names:

@@ -149,6 +149,10 @@ class Directory(Protocol):
         """This directory, the one that it is in, and so on."""
         ...
 
+    def intact(self) -> bool | None:
+        """Whether its path still leads to this directory. None: it leads to nothing."""
+        ...
+
     def sync(self) -> None:
         """Return once the names survive a power cut."""
         ...

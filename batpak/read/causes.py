@@ -103,15 +103,20 @@ class Impacts(Iterator[Impact]):
     def _push(self, parent: EventId, depth: int) -> None:
         if self._max_depth is not None and depth > self._max_depth:
             return
-        low = parent.int & (1 << 64) - 1
+        found = self._fetch.healing(lambda: self._caused(parent))
+        for sequence, entry in found:
+            if is_dropped(entry):
+                self.dropped += 1
+            else:
+                heappush(self._waiting, (sequence, depth, parent))
+
+    def _caused(self, parent: EventId) -> list[tuple[int, IndexEntry]]:
+        low, found = parent.int & (1 << 64) - 1, list[tuple[int, IndexEntry]]()
         for part, _, stop in self._table.spans(0, self._bound):
             for row in part.caused_by(low):
                 if row >= stop:
                     continue
                 entry = self._fetch.entry(part, row)
-                if not entry.is_caused_by(parent):
-                    continue
-                if is_dropped(entry):
-                    self.dropped += 1
-                else:
-                    heappush(self._waiting, (part.first + row, depth, parent))
+                if entry.is_caused_by(parent):
+                    found.append((part.first + row, entry))
+        return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 from batpak import record, wire
 from batpak.coordinate import Coordinate
@@ -29,6 +29,8 @@ from batpak.kind import TOMBSTONE
 from batpak.record import DROPPED, ENTITY_AT, EVENT, HEAD, TYPE_AT, unpack_what
 from batpak.system import Tombstoned
 from batpak.wire import FORMS, RAW, Decode, Form
+
+T = TypeVar("T")
 
 STEP: Final = 512  # rows read before the next blocks are looked at
 DENSE: Final = 8  # one row in so many: then blocks are checked ahead, not frames
@@ -58,6 +60,55 @@ class Fetch:
         if part is None or part in self._table.parts:
             self.again()
         return True
+
+    def healing(self, ask: Callable[[], T]) -> T:
+        """Ask, and ask again if a file was not found because somebody has compacted the log."""
+        while True:
+            try:
+                return ask()
+            except StorageFailed as error:
+                if not self.heal(error):
+                    raise
+
+    def steady(
+        self,
+        ask: Callable[[int, int], Iterator[Rows]],
+        start: int,
+        stop: int,
+        *,
+        reverse: bool = False,
+    ) -> Iterator[Rows]:
+        """The rows of a range of sequences, some of whose files may have to be looked for again.
+
+        Args:
+            ask: Gives the rows of a range.
+            start: The first sequence.
+            stop: The one behind the last.
+            reverse: Whether they come newest first.
+        """
+        rows = self.healing(lambda: ask(start, stop))
+        return rows if self.again is None else self._steady(rows, ask, start, stop, reverse)
+
+    def _steady(
+        self,
+        rows: Iterator[Rows],
+        ask: Callable[[int, int], Iterator[Rows]],
+        start: int,
+        stop: int,
+        reverse: bool,
+    ) -> Iterator[Rows]:
+        while True:
+            try:
+                for some in rows:
+                    yield some
+                    last = some.part.first + some.rows[-1]
+                    start, stop = (start, last) if reverse else (last + 1, stop)
+            except StorageFailed as error:
+                if not self.heal(error):
+                    raise
+                rows = ask(start, stop)
+            else:
+                return
 
     # ----------------------------------------------------------------------------- many events
 

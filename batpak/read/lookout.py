@@ -1,26 +1,32 @@
 """Who waits for a log that somebody else writes: nobody tells them, so one thread looks for all.
 
 It looks as long as somebody waits, and sleeps otherwise; a handle that nobody waits with has no
-thread. What it meets is kept, wakes everybody, and is raised by whatever they do next.
+thread. What lasts is kept, wakes everybody, and is raised by whatever they do next. What the system
+refuses may not last: who has looked is told, and the thread looks again, later and later.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from batpak.commit.unit import Call
 from batpak.commit.waiters import ANY, Key, Waiters
 from batpak.commit.worker import Worker
-from batpak.errors import BatpakError
+from batpak.errors import BatpakError, InvalidArgument, StorageFailed
 from batpak.override import override
 from batpak.platform import Platform
 from batpak.recovery.sight import Sight
 
 T = TypeVar("T")
 
-POLL_S: Final = 0.005  # between two looks
+POLL_S: Final = 0.005  # between two looks …
+REFUSED_MAX_S: Final = 1.0  # … and at most as long, where the system refuses one after the other
+
+log: Final = logging.getLogger("batpak.observe")
 
 
 class Lookout(Waiters):
@@ -37,6 +43,9 @@ class Lookout(Waiters):
         self.trouble: BatpakError | None = None
         """Why nothing is looked at any more."""
         self._looking = platform.raw_lock()
+        self._thread_id = platform.thread_id
+        self._inside: set[int] = set()  # threads that look, or wait to: a handler may interrupt one
+        self._holder: int | None = None  # the thread that holds the picture still
         self._worker = Worker(platform, "batpak-observe", self._look_for_all, POLL_S)
 
     @override
@@ -54,15 +63,23 @@ class Lookout(Waiters):
     def look(self) -> bool:
         """Look once, and wake everybody if anything has come; whether it has.
 
+        Who has interrupted a look of the same thread, as a signal handler does, and would wait for
+        itself, sees what every other thread sees meanwhile.
+
         Raises:
-            RolledBack, CorruptStore, FutureVersion, StorageFailed: See `Sight.look`.
+            RolledBack, StoreGone, CorruptStore, FutureVersion, StorageFailed: See `Sight.look`.
         """
+        if self._is_inside:
+            self.require()
+            return False
         moved = True  # also if it ends
         try:
-            with self._looking:
+            with self._alone():
                 self.require()
                 try:
                     moved = self.sight.look()
+                except StorageFailed:
+                    raise
                 except BatpakError as error:
                     self.trouble = error
                     raise
@@ -73,18 +90,36 @@ class Lookout(Waiters):
         return moved
 
     def hold(self, act: Callable[[], T]) -> T:
-        """Do something while nobody looks, so that all it sees is of one moment."""
-        with self._looking:
-            self.require()
+        """Do something while nobody looks, so that all it sees is of one moment.
+
+        Raises:
+            InvalidArgument: It has interrupted a look of the same thread.
+        """
+        if self._is_inside and self._holder != self._thread_id():
+            raise _reentrant()
+        if self._is_inside:
             return act()
+        with self._alone():
+            self.require()
+            self._holder = self._thread_id()
+            try:
+                return act()
+            finally:
+                self._holder = None
 
     def renew(self) -> None:
-        """Look, and take everything anew: a file was not found. Raises as `look`."""
+        """Look, and take everything anew: a file was not found. Raises as `look`.
+
+        Raises:
+            InvalidArgument: It has interrupted a look of the same thread, which nobody else ends.
+        """
+        if self._is_inside:
+            raise _reentrant()
         self.sight.forget()
         self.look()
 
     def require(self) -> None:
-        """Raise what a look has met."""
+        """Raise what a look has met, if it lasts."""
         if self.trouble is not None:
             raise copy.copy(self.trouble)
 
@@ -92,10 +127,42 @@ class Lookout(Waiters):
         """Look no more on behalf of others. Twice is harmless."""
         self._worker.stop(timeout_s)
 
+    @property
+    def _is_inside(self) -> bool:
+        return self._thread_id() in self._inside
+
+    @contextmanager
+    def _alone(self) -> Generator[None]:
+        """Known to be inside before the lock is asked for: a handler may come in between."""
+        me = self._thread_id()
+        try:
+            self._inside.add(me)
+            with self._looking:
+                yield
+        finally:
+            self._inside.discard(me)
+
     def _look_for_all(self) -> None:
+        worker, wanted = self._worker, self.anybody  # who is told of a failure comes again
         try:
             self.look()
+        except StorageFailed as error:
+            if wanted and worker.wake():
+                if worker.delay_s == POLL_S:
+                    path = error.path
+                    log.warning(
+                        "looking failed, and is tried again: %s", error, extra={"path": path}
+                    )
+                worker.delay_s = min(2 * worker.delay_s, REFUSED_MAX_S)
         except BatpakError:
             return  # it is kept, and they were told
-        if self.anybody:
-            self._worker.wake()
+        else:
+            if worker.delay_s != POLL_S:
+                worker.delay_s = POLL_S
+                log.info("looking works again")
+            if self.anybody:
+                worker.wake()
+
+
+def _reentrant() -> InvalidArgument:
+    return InvalidArgument("thread", "re-entrant: this thread is looking already")

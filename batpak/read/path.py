@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 from batpak import record
@@ -36,8 +37,8 @@ def prove(fetch: Fetch, table: Table, store_id: UUID, sequence: int, note: Check
     if sequence:
         before = fetch.event_hash(*table.locate(sequence - 1))
     head, size, links = before, 0, list[Link]()
-    rows = query.select(table, Region.all(), sequence, note.events, dropped=True)
-    for event in fetch.events(rows, STORED):
+    ask = partial(query.select, table, Region.all(), dropped=True)
+    for event in fetch.events(fetch.steady(ask, sequence, note.events), STORED):
         parts = record.decode_parts(event.record)
         digest = event.content_hash
         if not links and event.record[record.TYPE_AT] != record.EVENT:

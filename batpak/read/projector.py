@@ -7,7 +7,8 @@ before that one too. Otherwise, and whenever there is trouble, all events are fo
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from types import MemberDescriptorType
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -18,6 +19,7 @@ from batpak.arguments import is_count
 from batpak.cache.row import CachedState
 from batpak.cache.states import States
 from batpak.errors import CorruptStore, InvalidArgument
+from batpak.index.query import Rows
 from batpak.index.table import Table
 from batpak.read.fetch import Fetch
 from batpak.read.projection import CONSISTENT, Fold, Freshness, Projected, RebuildReport, S, fold
@@ -102,7 +104,7 @@ class Projector:
         """The state, if it has a generation above `since`. See `Projections`."""
         source = self.check(projection, source, since, freshness)
         table = self._table
-        rows = relevant(table, source, projection.KINDS, since, table.bound)
+        rows = self._relevant(projection, source, since, table.bound)
         if next(rows, None) is None and not self._newest(projection, source, since, table.bound):
             return None
         found = self.project(projection, source, freshness)
@@ -131,7 +133,7 @@ class Projector:
             if kept is not None:
                 before, _ = self._folded(projection, source, kept, bound)
         after, _ = self._folded(projection, source, None, bound)
-        rows = relevant(self._table, source, projection.KINDS, 0, bound)
+        rows = self._relevant(projection, source, 0, bound)
         report = RebuildReport(
             state=None if after is None else after.state,
             generation=0 if after is None else after.generation,
@@ -156,7 +158,7 @@ class Projector:
         start, state, generation = 0, None, 0
         if kept is not None:
             start, state, generation = kept.row.watermark, kept.state, kept.row.generation
-        rows = relevant(self._table, source, projection.KINDS, start, bound)
+        rows = self._relevant(projection, source, start, bound)
         entity = source if isinstance(source, str) else None
         events = self._fetch.events(rows, projection.FORM, entity=entity)
         state, last = fold(projection, state, events)
@@ -165,6 +167,12 @@ class Projector:
         if self._table.epoch and state is not None:
             generation = max(generation, self._newest(projection, source, generation, bound))
         return None if state is None else Projected(state, generation), last is not None
+
+    def _relevant(
+        self, projection: Fold[S, Q], source: Source, start: int, stop: int
+    ) -> Iterator[Rows]:
+        ask = partial(relevant, self._table, source, projection.KINDS)
+        return self._fetch.steady(ask, start, stop)
 
     def _newest(self, projection: Fold[S, Q], source: Source, start: int, stop: int) -> int:
         """One past the newest event of a range that would be relevant, had it not been removed.

@@ -6,6 +6,7 @@ What is dropped is met by nobody. What is erased is met as a tombstone, by who a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from batpak.index import query
@@ -40,7 +41,21 @@ def removed(
         stop: The one behind the last.
     """
     if not table.epoch:
-        return
+        return iter(())
+    if fetch.again is None:
+        return _removed(fetch, table, source, kinds, start, stop)
+    ask = partial(_removed, fetch, table, source, kinds, start, stop)
+    return iter(fetch.healing(lambda: list(ask())))
+
+
+def _removed(
+    fetch: Fetch,
+    table: Table,
+    source: Source,
+    kinds: frozenset[EventKind],
+    start: int,
+    stop: int,
+) -> Iterator[int]:
     wanted = KindFilter.any() if isinstance(source, str) else source.kinds
 
     def passes(kind: EventKind) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from functools import partial
 from itertools import count, islice
 from types import TracebackType
 from typing import Self, final
@@ -197,7 +198,7 @@ class Subscription(Iterator[Notification]):
         kept = list(islice(self._sequences(buffer.seen, bound, reverse=keeps_newest), room))
         found = len(kept)
         if found == room:  # there may be more: they are counted, and not looked at
-            found = query.count(self._table, self._region, buffer.seen, bound)
+            found = self._count(buffer.seen, bound)
         offered, first = buffer.offered + found, buffer.offered + 1
         if keeps_newest:
             kept.reverse()
@@ -221,8 +222,12 @@ class Subscription(Iterator[Notification]):
         return self._buffer
 
     def _sequences(self, start: int, stop: int, *, reverse: bool) -> Iterator[int]:
-        found = query.select(self._table, self._region, start, stop, reverse=reverse)
+        ask = partial(query.select, self._table, self._region, reverse=reverse)
+        found = self._fetch.steady(ask, start, stop, reverse=reverse)
         return (part.first + row for part, rows, _ in found for row in rows)
+
+    def _count(self, start: int, stop: int) -> int:
+        return self._fetch.healing(lambda: query.count(self._table, self._region, start, stop))
 
     @override
     def __next__(self) -> Notification:
@@ -270,7 +275,7 @@ class Subscription(Iterator[Notification]):
     def _unseen(self, buffer: _Buffer) -> int:
         """How many that match were published since the buffer was brought up to date."""
         try:
-            return query.count(self._table, self._region, buffer.seen, self._table.bound)
+            return self._count(buffer.seen, self._table.bound)
         except StoreClosed:  # a file that nobody has asked before
             return 0
 

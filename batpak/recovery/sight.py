@@ -18,12 +18,11 @@ import errno
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple, TypeVar, final
+from typing import Final, TypeVar
 
 from batpak import codec
-from batpak.digest import HASH_BYTES
 from batpak.disk.seam import Directory
-from batpak.errors import CorruptStore, StorageError, StorageFailed
+from batpak.errors import CorruptStore, StorageFailed
 from batpak.faults import Damage
 from batpak.index import sidx
 from batpak.index.row import Part
@@ -33,13 +32,14 @@ from batpak.journal import head, header, layout
 from batpak.journal.head import Head
 from batpak.journal.header import Ends, Header
 from batpak.journal.segment import Segment, Segments, Tip
-from batpak.kind import COMPACTED
-from batpak.record import EVENT, EVENT_HASH_AT, decode_parts
+from batpak.record import EVENT
 from batpak.recovery import decide, footer
 from batpak.recovery.decide import Recorded, Refuse
 from batpak.recovery.ends import refusal
 from batpak.recovery.footer import FOOTER_BYTES_MIN, NewLock
+from batpak.recovery.gone import RolledBack, StoreGone
 from batpak.recovery.growing import Growing, Moved, Shown, moving
+from batpak.recovery.picture import Picture, announced_in
 from batpak.system import Compacted
 
 T = TypeVar("T")
@@ -47,40 +47,9 @@ T = TypeVar("T")
 UNSEALED_MAX: Final = 2  # files whose footer is waited for
 DAMAGED_MAX: Final = 3  # times that damage is met before it is believed
 MOVED_MAX: Final = 100  # likewise, that files have changed under the hand
+REMOVAL_S: Final = 0.1  # waited before a file is missed again
 
 _decode: Final = codec.decoder(Compacted).decode
-
-
-@final
-class RolledBack(StorageError):
-    """Events that an observer has shown are not in the log any more. The observer has ended.
-
-    The disk refused a write, and the writer took it back, before it was acknowledged to anybody; or
-    the log was cut by a repair, or replaced by an older copy. What is below `kept` is as it was.
-    """
-
-    code = "rolled-back"
-
-    def __init__(self, path: str, kept: int, shown: int) -> None:
-        self.path, self.kept, self.shown = path, kept, shown
-        super().__init__(
-            f"{path}: events {kept}..{shown - 1} were shown, and are not in the log any more",
-            hint=f"observe the store again, and go on behind event {kept - 1}"
-            if kept
-            else "observe the store again, from its first event on",
-        )
-
-
-class Picture(NamedTuple):
-    """A log, taken at once."""
-
-    segments: Segments
-    table: Table
-    newest: Header
-    growing: Growing | None  # None: the newest file is complete, and there is none behind it yet
-    due: Shown  # at the end
-    state: Head
-    announced: list[bytes]  # what compactions have said that they remove
 
 
 class Sight:
@@ -132,13 +101,27 @@ class Sight:
 
         Raises:
             RolledBack: What was shown is not there any more.
+            StoreGone: The store is not there any more.
             CorruptStore: Something durable is damaged.
             FutureVersion: Something is newer than this code.
             StorageFailed: The system refused.
         """
         before = self.table.bound, self.durable
-        self._patiently(self._go_on)
+        self._require_place()
+        try:
+            self._patiently(self._go_on)
+        except (CorruptStore, StorageFailed):
+            self._require_place()  # it may have been removed meanwhile
+            raise
         return before != (self.table.bound, self.durable)
+
+    def _require_place(self) -> None:
+        """Make sure that the directory is the one which others find: a name may be exchanged."""
+        directory = self._directory
+        with layout.asking("observe", directory.path):
+            is_ours = directory.intact()
+        if not is_ours:
+            raise StoreGone(directory.path, replaced=is_ours is not None)
 
     def forget(self) -> None:
         """Take everything anew at the next look."""
@@ -152,14 +135,22 @@ class Sight:
                 return act()
             except Moved:
                 continue
-            except CorruptStore:
+            except CorruptStore as error:
                 if self._has_changed():
                     continue
                 damaged += 1
                 if damaged == DAMAGED_MAX:
                     raise
+                if error.reason is Damage.LAYOUT and self._shown is not None:
+                    self._pause()
         path, why = self._directory.path, "its files change faster than they can be read"
         raise StorageFailed("observe", path, errno.EAGAIN, why)
+
+    def _pause(self) -> None:
+        """A file is missing that was there: somebody may be about to remove the whole store."""
+        bell = self._lock()
+        bell.acquire()
+        bell.acquire(timeout=REMOVAL_S)
 
     def _has_changed(self) -> bool:
         """Whether files that were met are not there any more: then they are no damaged ones."""
@@ -209,7 +200,7 @@ class Sight:
             if recorded is None:  # the link was looked at
                 raise Moved
             parts.append(self._seal(newest, recorded, state, segments))
-            announced += _announced(segments, parts[-1])
+            announced += announced_in(segments, parts[-1])
             newest = ends
         if newest.header.segment_id < state.segment_id:
             raise self._missing(number)
@@ -221,7 +212,7 @@ class Sight:
         closed = decide.recorded(newest.header, None, state)
         if closed is not None and closed.frames_end >= FOOTER_BYTES_MIN:
             parts.append(self._seal(newest, closed, state, segments))
-            announced += _announced(segments, parts[-1])
+            announced += announced_in(segments, parts[-1])
             tail = Tail(number, closed.next_sequence, 0, self._lock)
             due, growing = (closed.next_sequence, closed.chain_head), None
         else:
@@ -235,7 +226,7 @@ class Sight:
         table.bound = due[0]
         table.epoch = max(one.epoch for one in self._met)
         picture = Picture(segments, table, newest.header, growing, due, state, announced)
-        if not _goes_through(picture, (state.next_sequence, state.chain_head)):
+        if not picture.goes_through((state.next_sequence, state.chain_head)):
             detail = f"the log does not go through event {state.next_sequence} as HEAD records it"
             raise refusal(self._directory, Refuse(layout.HEAD, 0, Damage.HEAD, detail))
         return picture
@@ -244,8 +235,10 @@ class Sight:
         try:
             return head.read(self._directory)
         except StorageFailed as error:
-            if error.errno != errno.ENOENT or self._shown is not None:
+            if error.errno != errno.ENOENT:
                 raise
+        if self._shown is not None:  # then there was one, and it is only ever replaced
+            raise StoreGone(self._directory.path, replaced=False)
         ends = self._ends(1)
         if ends is not None and ends.size > ends.start:
             bad = Refuse(layout.HEAD, 0, Damage.HEAD, "is missing, and there are events")
@@ -429,15 +422,17 @@ class Sight:
 
     def _ask_head(self) -> None:
         """HEAD says what was durable when a writer opened the store, and when it closed it."""
-        state = head.read(self._directory)
+        state = self._head()
         if state.store_id == self.store_id and state.next_sequence <= self.table.bound:
             self.durable = max(self.durable, state.next_sequence)
 
     def _take_anew(self) -> None:
         """Take everything once more, and make sure that it is the same log."""
         picture, shown = self._take(), self._shown
+        if picture.state.store_id != self.store_id:
+            raise StoreGone(self._directory.path, replaced=True)
         with moving():
-            if shown is not None and not _goes_through(picture, shown):
+            if shown is not None and not picture.goes_through(shown):
                 raise RolledBack(self._directory.path, self._kept(picture), shown[0])
         self.segments.take_over(picture.segments)
         self.table.adopt([*picture.table.parts], picture.table.tail)
@@ -450,7 +445,7 @@ class Sight:
     def _kept(self, picture: Picture) -> int:
         """How many of the events that were shown are still in the log."""
         tail, found = self.table.tail, picture.table
-        if not _goes_through(picture, (tail.first, decide.before_any(self._newest))):
+        if not picture.goes_through((tail.first, decide.before_any(self._newest))):
             return 0
         tail.ready()
 
@@ -460,35 +455,3 @@ class Sight:
 
         rows = range(self.table.bound - tail.first)
         return tail.first + bisect_left(rows, True, key=is_gone)
-
-
-def _announced(segments: Segments, part: Part) -> list[bytes]:
-    """What compactions have said in a complete file that they remove."""
-    segment, offsets = segments.of(part.segment_id), part.offsets
-    return [
-        decode_parts(segment.record(offsets[row], offsets[row + 1], part.block_crcs)).payload
-        for row in part.of_kind(COMPACTED)
-    ]
-
-
-def _goes_through(picture: Picture, at: Shown) -> bool:
-    """Whether a log has had so many events, the last of them with that hash."""
-    sequence, chain_head = at
-    if sequence >= picture.due[0]:
-        return at == picture.due
-    if not sequence:
-        return True
-    part, row = picture.table.locate(sequence - 1)
-    try:
-        found = _hash_of(picture.segments, part, row)
-    except (CorruptStore, IndexError):
-        if not part.distrust():
-            raise
-        found = _hash_of(picture.segments, part, row)
-    return found == chain_head
-
-
-def _hash_of(segments: Segments, part: Part, row: int) -> bytes:
-    offsets = part.offsets
-    body = segments.of(part.segment_id).record(offsets[row], offsets[row + 1], part.block_crcs)
-    return body[EVENT_HASH_AT : EVENT_HASH_AT + HASH_BYTES]

@@ -20,8 +20,8 @@ from batpak.errors import InvalidArgument
 
 Kind: TypeAlias = Literal[
     "open_dir", "entries", "create", "append", "open", "replace", "unlink", "rmdir", "subdir",
-    "way_up", "syncdir", "lock", "reserve", "write", "sync", "truncate", "size", "pread", "map",
-    "close",
+    "way_up", "intact", "syncdir", "lock", "reserve", "write", "sync", "truncate", "size", "pread",
+    "map", "close",
 ]  # fmt: skip
 """A call of the seam: the name of its method. `syncdir` is the sync of a directory."""
 

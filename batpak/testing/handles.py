@@ -343,6 +343,14 @@ class SimDirectory(_Handle):
                 found.append(inode)
         return tuple((0, inode) for inode in found)
 
+    def intact(self) -> bool | None:
+        """Compare what the path leads to now with what is open."""
+        self._begin("intact")
+        disk = self._disk
+        parent, name = disk.find(self._path)
+        inode = disk.names(parent).get(name)
+        return None if inode is None else inode == self._inode
+
     def sync(self) -> None:
         """The names become durable; if it is refused, those that were pending never do."""
         sync_names(self._disk, self._inode, self._label, is_open=self._is_open)

@@ -16,7 +16,7 @@ READING: Final[dict[str, Switch]] = {
     "observer-goes-back": one(
         "an observer says nothing when what it has shown was taken back",
         "recovery.sight:Sight._take_anew",
-        ("if shown is not None and not _goes_through(picture, shown):", NEVER),
+        ("if shown is not None and not picture.goes_through(shown):", NEVER),
     ),
     "observer-file-not-finished": one(
         "an observer goes on to the next file without a last look at the one before",

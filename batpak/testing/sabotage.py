@@ -11,9 +11,9 @@ long as their switches do not edit the same function.
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
+import re
 import textwrap
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
@@ -26,6 +26,7 @@ from batpak.testing.switch import Edit
 from batpak.testing.switches import SWITCHES
 
 _OUTER: Final = "_outer"
+_DEF: Final = re.compile(r"^((?:async )?def )", re.MULTILINE)
 _BROKEN: Final = set[FunctionType]()  # by some block, at this moment
 
 
@@ -85,11 +86,10 @@ def _code_of(function: FunctionType, edit: Edit) -> CodeType:
         source = source.replace(old, new)
     free = function.__code__.co_freevars  # such as `__class__`: they have to be somebody's locals
     outer = f"from __future__ import annotations\ndef {_OUTER}({', '.join(free)}):\n"
-    tree = ast.parse(outer + textwrap.indent(textwrap.dedent(source), "    "))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            node.decorator_list.clear()
-    whole = compile(tree, function.__code__.co_filename, "exec")
+    _, start, body = _DEF.split(textwrap.dedent(source), maxsplit=1)
+    text = outer + textwrap.indent(start + body, "    ")  # decorators are left out
+    # Without a tree of it: before 3.11.8 making one fails now and then (CPython gh-106905).
+    whole = compile(text, function.__code__.co_filename, "exec")
     return reduce(_inner, (_OUTER, function.__name__), whole)
 
 

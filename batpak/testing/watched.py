@@ -222,6 +222,11 @@ class _Directory(_Handle):
         with self._watch.call("way_up", self._label):
             return self._inner.way_up()
 
+    def intact(self) -> bool | None:
+        """See the seam."""
+        with self._watch.call("intact", self._label):
+            return self._inner.intact()
+
     def sync(self) -> None:
         """See the seam."""
         with self._watch.call("syncdir", self._label):

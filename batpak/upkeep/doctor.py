@@ -82,7 +82,8 @@ def _contents(directory: Directory, platform: Platform, found: Listing) -> Itera
     seen = look(directory)
     verified = verify_log(directory, seen)
     replaced = tuple(_replaced(directory, found))
-    size = f"{verified.events:,} events in {len(found.segments) - len(replaced):,} segments"
+    files = len(found.segments) - len(replaced)
+    size = f"{verified.events:,} events in {files:,} segment{'s' * (files != 1)}"
     if verified.ok:
         yield Remark(Weight.FINE, f"{size}, and all of it verifies")
         if isinstance(seen.state, Head) and seen.state.state == head.OPEN:

@@ -11,7 +11,8 @@ import json
 import math
 import re
 import struct
-from base64 import b64decode, b64encode
+from base64 import b64decode
+from binascii import b2a_base64
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Annotated, Any, Final, TypeAlias, cast
@@ -35,13 +36,16 @@ _Count: TypeAlias = Annotated[int, Meta(ge=0)]
 _BYTES: Final = "$bytes"
 _NONE: Final[Mapping[str, str]] = {}
 _NONE_NAMED: Final[Mapping[int, str]] = {}
+_TEXT: Final = frozenset({str})
+_AS_IT_IS: Final = frozenset({str, int, bool, type(None)})
 
 _Json: TypeAlias = bool | int | float | str | None
 _Json1: TypeAlias = _Json | list[_Json] | dict[str, _Json]
 _Json2: TypeAlias = _Json | list[_Json1] | dict[str, _Json1]
 _Json3: TypeAlias = _Json | list[_Json2] | dict[str, _Json2]
 _DECODE: Final = codec.decoder(cast("type[_Json3]", _Json3)).decode
-_NOT_JSON: Final = re.compile(rb"\$bytes|\xcb[\x7f\xff]").search  # the latter: perhaps no number
+# Perhaps: our name of bytes, a float that is no number, an id, a time.
+_NOT_JSON: Final = re.compile(rb"\$bytes|\xcb[\x7f\xff]|\xc4\x10|[\xc7\xd6]").search
 _ENCODE: Final = msgspec.json.Encoder().encode_lines
 _uuid: Final = codec.decoder(UUID).decode
 _BIN: Final = b"\xc4\x10"  # what stands before the 16 bytes of an id
@@ -183,20 +187,20 @@ def _name_of(kind: int, names: Mapping[int, str]) -> str | None:
 
 def plain_of(data: bytes) -> tuple[object, bool]:
     """A payload as JSON can say it, and whether the bytes can be made from that."""
-    try:  # most are JSON already
-        easy = _DECODE(data)
-        if codec.encode_in_order(easy) == data and _NOT_JSON(data) is None:
-            return easy, True
-    except codec.UNREADABLE:
-        pass
+    if _NOT_JSON(data) is None:
+        try:  # many are JSON already
+            easy = _DECODE(data)
+            if codec.encode_in_order(easy) == data:
+                return easy, True
+        except codec.UNREADABLE:
+            pass
     try:
-        said = _said(codec.decode_plain(data))
+        value = codec.decode_plain(data)
     except codec.UNREADABLE:
         return None, False
-    try:
-        return said, codec.encode_in_order(_meant(said)) == data
-    except codec.UNREADABLE:
-        return said, False
+    other: list[object] = []
+    said = _said(value, other)
+    return said, not other and codec.encode_in_order(value) == data
 
 
 def events_of(lines: Iterable[str]) -> Iterator[ImportedEvent]:
@@ -242,38 +246,44 @@ def _event(line: str, number: int) -> ImportedEvent:
     )
 
 
-def _said(value: object) -> object:
-    """A plain value as what JSON has. What it has not, is told as near as can be."""
+def _said(value: object, other: list[object]) -> object:
+    """A plain value as what JSON has. What `_meant` does not make again goes to `other` too."""
     if isinstance(value, bytes):
         return {_BYTES: _text(value)}
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, Mapping):
-        mapping = cast("Mapping[object, object]", value)
-        return {str(key): _said(one) for key, one in mapping.items()}
+    if isinstance(value, dict):
+        mapping = cast("dict[object, object]", value)
+        if not _TEXT.issuperset(map(type, mapping)) or (len(mapping) == 1 and _BYTES in mapping):
+            other.append(mapping)
+        return {
+            str(key): one if type(one) in _AS_IT_IS else _said(one, other)
+            for key, one in mapping.items()
+        }
     if isinstance(value, list):
-        return [_said(one) for one in cast("list[object]", value)]
+        items = cast("list[object]", value)
+        return [one if type(one) in _AS_IT_IS else _said(one, other) for one in items]
+    if type(value) in _AS_IT_IS or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    other.append(value)
     if isinstance(value, dt.datetime):
         return value.isoformat()
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    return codec.builtins(value)
+    return str(value) if isinstance(value, float) else codec.builtins(value)
 
 
 def _meant(said: object) -> object:
     """What JSON says, as the plain value."""
-    if isinstance(said, dict):
+    kind = type(said)
+    if kind is dict:
         mapping = cast("dict[str, object]", said)
-        if mapping.keys() == {_BYTES}:
+        if len(mapping) == 1 and _BYTES in mapping:
             return _bytes(cast("str", mapping[_BYTES]))
-        return {key: _meant(one) for key, one in mapping.items()}
-    if isinstance(said, list):
+        return {key: one if type(one) in _AS_IT_IS else _meant(one) for key, one in mapping.items()}
+    if kind is list:
         return [_meant(one) for one in cast("list[object]", said)]
     return said
 
 
 def _text(data: bytes) -> str:
-    return b64encode(data).decode("ascii")
+    return b2a_base64(data, newline=False).decode("ascii")
 
 
 def _bytes(text: str) -> bytes:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -46,6 +46,8 @@ from batpak.report import FINDINGS_MAX, Finding, NoteFault, Progress, Torn, Veri
 from batpak.signing.verdict import Signed
 from batpak.signing.verify_key import VerifyKey
 from batpak.upkeep.removals import Removals
+
+TOLD_BYTES: Final = 4 << 20  # after each so many, how far it is
 
 
 class Look(NamedTuple):
@@ -104,7 +106,7 @@ def verify_path(
         platform: The world.
         since: A note that the log has to go on from.
         believed: Keys, one of which has to have signed the note. None: it need not be signed.
-        progress: Told after each file.
+        progress: Told at first, and every few MiB, how many bytes are looked at, of how many.
 
     Raises:
         StoreLocked: A writer has it open.
@@ -141,7 +143,7 @@ def verify_log(
         seen: What `look` gave.
         since: A note that the log has to go on from.
         believed: Keys, one of which has to have signed the note. None: it need not be signed.
-        progress: Told after each file.
+        progress: Told at first, and every few MiB, how many bytes are looked at, of how many.
 
     Raises:
         StorageFailed: The system refused.
@@ -175,6 +177,7 @@ class _Verification:
         self._state = seen.state if isinstance(seen.state, Head) else None
         self._findings: list[Finding] = []
         self._count = 0
+        self._before = 0  # bytes in the files that are done
         self._events = 0
         self._torn: Torn | None = None
         self._chain = Chain(b"", hashed=True)
@@ -189,6 +192,7 @@ class _Verification:
         store_id = headers[max(headers)].header.store_id if headers else None
         if headers:
             self._place_of_head(headers)
+        self._tell(0)
         for number, ends in headers.items():
             current = ends.header
             segment = Segment(self._directory, current, ends.start, ends.start, trusted=True)
@@ -201,10 +205,9 @@ class _Verification:
                 self._footer(segment, ends, after, is_newest)
             finally:
                 segment.close()
-            if self._progress is not None:
-                sizes = self._seen.found.segments
-                done = sum(size for one, size in sizes.items() if one <= number)
-                self._progress(done, sum(sizes.values()))
+            sizes = self._seen.found.segments.items()
+            self._before = sum(size for one, size in sizes if one <= number)
+            self._tell(0)
         if store_id is not None:
             self._consumers(store_id)
         for file, offset, fault, sequence in self._removals.unrecorded():
@@ -223,6 +226,10 @@ class _Verification:
             torn=self._torn,
             note=self._note_fault(store_id, [ends.header for ends in headers.values()]),
         )
+
+    def _tell(self, offset: int) -> None:
+        if self._progress is not None:
+            self._progress(self._before + offset, sum(self._seen.found.segments.values()))
 
     def _note_fault(self, store_id: bytes | None, headers: list[Header]) -> NoteFault | None:
         """Hold the log against the note. What it was forked from counts up to the fork."""
@@ -353,11 +360,14 @@ class _Verification:
         end = len(data) if recorded is None else min(recorded.frames_end, len(data))
         until = self._seen.next_sequence if is_newest else None
         bound = decide.bound(self._state, segment.header.segment_id)
-        offset, is_whole = segment.start, True
+        offset, is_whole, due = segment.start, True, TOLD_BYTES
         while until is None or chain.sequence < until:
             walk = Scan(data, offset, end, segment.seed, chain, mark=bound)
             for unit in walk:
                 self._take(segment, unit, data)
+                if unit[0].offset >= due:
+                    self._tell(unit[0].offset)
+                    due = unit[0].offset + TOLD_BYTES
                 if until is not None and chain.sequence >= until:
                     return
             stop = walk.stop

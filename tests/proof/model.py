@@ -3,8 +3,9 @@
 A store on a simulated machine and `batpak.testing.model` get the same calls, drawn at random:
 single events, batches and groups, retries, conditions that hold and that do not, faults, clocks
 that jump, restarts, crashes at any operation of the last step, footers that are gone. After each
-step the invariants of the store are checked, each by its name. Would slip through without it:
-whatever only a combination brings about that nobody has thought of.
+step the invariants of the store are checked, each by its name, and those who observe it see the
+same. Would slip through without it: whatever only a combination brings about that nobody has
+thought of.
 
 A failure names the steps that lead to it; `Size.LONG` looks for the fewest as well.
 """
@@ -47,6 +48,7 @@ from batpak.testing.model import Asked, ModelEvent
 from batpak.testing.platform import SimPlatform
 from batpak.wire import Form
 from tests.facts import Said
+from tests.proof.beside import PACES, Beside
 from tests.proof.drawn import (
     JUMPS_NS,
     NOBODY,
@@ -87,6 +89,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     )
     def begin(self, durability: Durability, mapped: bool, seed: int) -> None:
         self.pair = Pair(durability, SimPlatform(seed=seed, mapped=mapped), self.tally)
+        self.observers = [Beside(self.pair, pace) for pace in PACES]
         self.bounds = self.pair.store.frontier()
         self.checked: object = None
 
@@ -345,8 +348,14 @@ class StoreAgainstModel(RuleBasedStateMachine):
             unsynced = UNSYNCED_MAX if durability is Durability.INTERVAL else 1
             assert now.visible - now.durable < unsynced, "too much is not synced"
 
+    def observers_see_what_the_store_has(self) -> None:
+        for one in self.observers:
+            one.step()
+
     @override
     def teardown(self) -> None:
+        for one in getattr(self, "observers", ()):
+            one.close()
         if hasattr(self, "pair") and sys.exc_info()[0] is None:
             self.take_stock(Region.all(), None)
             self.pair.reopen("read", None)
@@ -378,6 +387,7 @@ INVARIANTS: Final = {
         StoreAgainstModel.ids_increase,
         StoreAgainstModel.one_key_is_one_event,
         StoreAgainstModel.bounds_keep_their_order_and_only_rise,
+        StoreAgainstModel.observers_see_what_the_store_has,
     )
 }
 

@@ -21,7 +21,7 @@ from batpak.errors import StorageFailed
 from batpak.observer import Observer
 from batpak.payload import EventPayload
 from batpak.read.cursor import Cursor
-from batpak.recovery.sight import RolledBack
+from batpak.recovery.gone import RolledBack
 from batpak.store import Store
 from batpak.testing.disk import Call, nothing
 from batpak.testing.platform import SimPlatform

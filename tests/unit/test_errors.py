@@ -22,7 +22,7 @@ from batpak.outcome import ErrorKind, OutcomeError, OutcomeFailure, Release
 from batpak.read.checkpoint import CheckpointInvalid
 from batpak.read.subscription import EndReason, SubscriptionEnded
 from batpak.read.worker import WorkerFailed
-from batpak.recovery.sight import RolledBack
+from batpak.recovery.gone import RolledBack, StoreGone
 
 ID = UUID(int=7)
 SAMPLES: list[e.BatpakError] = [
@@ -59,6 +59,7 @@ SAMPLES: list[e.BatpakError] = [
     OutcomeFailure(OutcomeError(ErrorKind.NOT_FOUND, "no such seat", 9, Release(("seat",)))),
     CheckpointInvalid("mailer", f.CheckpointFault.AHEAD, "it stands at 7, the log ends at 5"),
     RolledBack("/shop.store", 5, 7),
+    StoreGone("/shop.store", replaced=True),
     WorkerFailed("mailer", 5, 2, OSError(5, "Input/output error")),
     e.SigningError(f.SigningFault.SIGNER, "nothing was signed", 7),
 ]

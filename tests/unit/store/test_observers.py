@@ -32,7 +32,7 @@ from batpak.index.tail import Tail
 from batpak.journal.scan import Unit
 from batpak.observer import Observer
 from batpak.recovery import footer
-from batpak.recovery.sight import RolledBack
+from batpak.recovery.gone import RolledBack
 from batpak.report import Mode, Watermark
 from batpak.store import Store
 from batpak.testing.platform import SimPlatform

@@ -7,14 +7,19 @@ another file, damage that is none, an observer that never finds its files again.
 from __future__ import annotations
 
 import errno
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from batpak.config import Durability, Limits, StoreConfig
+from batpak.coordinate import Coordinate
 from batpak.errors import EventNotFound, StorageFailed
+from batpak.event import StoredEvent
 from batpak.observer import Observer
+from batpak.payload import EventPayload
 from batpak.store import Store
 from batpak.system import Tombstoned
 from batpak.testing.platform import SimPlatform
@@ -163,3 +168,53 @@ def test_an_observer_copies_a_log_whose_files_are_merged_under_its_hand(tmp_path
             with Store.open_read_only(tmp_path / name) as other:
                 assert other.verify().ok
                 assert [e.record for e in other.query()] == [e.record for e in store.query()]
+
+
+ASKED: dict[str, Callable[[Observer], object]] = {
+    "entities": lambda observer: list(observer.entities()),
+    "entities in a scope": lambda observer: list(observer.entities(scope=USER.scope)),
+    "page": lambda observer: [event.record for event in observer.page(limit=300).items],
+    "stats": lambda observer: replace(observer.stats(), segments=0, bytes=0),
+    "stream": lambda observer: [event.record for event in observer.stream(USER.entity)],
+    "walk_ancestors": lambda observer: observer.walk_ancestors(_newest(observer).event_id).events,
+    "why": lambda observer: observer.why(_newest(observer).event_id).entries,
+    "impact": lambda observer: list(observer.impact(observer.get(3).event_id)),
+    "lineage": lambda observer: observer.lineage,
+}
+
+
+def _newest(observer: Observer) -> StoredEvent[EventPayload]:
+    return observer.get(observer.frontier().visible - 1)
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_what_asks_files_beyond_the_budget_is_asked_again(what: str, tmp_path: Path) -> None:
+    path, ask = tmp_path / "s", ASKED[what]
+    with Store.open(path, CONFIG) as store:
+        for n in range(150):
+            store.append(Coordinate(f"user:{n % 40}", USER.scope), Counted(n=n))
+        fill(store, 100)
+        with Store.observe(path, FEW) as observer:
+            before = ask(observer)
+        with Store.observe(path, FEW) as observer:
+            assert store.compact(min_segments=1).segments_after < 9
+            assert ask(observer) == before
+
+
+def test_files_that_others_stand_for_are_not_counted(tmp_path: Path) -> None:
+    path, kept = tmp_path / "s", tmp_path / "kept"
+    with Store.open(path, CONFIG) as store:
+        fill(store, 200)
+    shutil.copytree(path, kept)
+    with Store.open(path, CONFIG) as store, Store.observe(path) as observer:
+        store.compact()
+        due = store.stats()
+        assert due.segments < 4
+        for file in kept.glob("*.fbat"):  # as a compaction leaves it that is cut short
+            if not (path / file.name).exists():
+                shutil.copy(file, path)
+        assert len(list(path.glob("*.fbat"))) > 4
+        assert store.stats() == due
+        assert (observer.stats().segments, observer.stats().bytes) == (due.segments, due.bytes)
+        with Store.observe(path) as other:
+            assert other.stats() == due

@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 
 from batpak.cli.stores import verify
 from batpak.errors import InvalidArgument, StorageFailed
+from batpak.platform import REAL
 from batpak.store import Store
+from batpak.upkeep.verify import verify_path
 from tests.facts import PLAIN, USER, Counted
 from tests.keys import OLD, OURS
 
@@ -48,6 +50,20 @@ def test_a_whole_store_exits_with_0_and_names_its_head(store: Path) -> None:
     assert done.exit_code == 0
     assert "3 events in 1 segment, all well" in done.output
     assert head in done.output
+
+
+def test_how_far_a_verification_is_is_told_inside_of_files_too(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batpak.upkeep.verify.TOLD_BYTES", 1)
+    size, said = (store / "000001.fbat").stat().st_size, list[tuple[int, int]]()
+
+    verify_path(store, REAL, progress=lambda done, total: said.append((done, total)))
+
+    done = [one for one, _ in said]
+    assert done == sorted(done)
+    assert (done[0], done[-1], {total for _, total in said}) == (0, size, {size})
+    assert len(done) == 2 + 3  # the beginning, the end, and each unit
 
 
 def test_a_path_is_printed_as_it_was_given(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
