@@ -44,8 +44,8 @@ from batpak.testing.platform import SimPlatform
 from batpak.wire import RAW, Encoded
 from tests.facts import USER
 
-PLACED = EventKind.custom(0xE, 0x7A1)
-PAID = EventKind.custom(0xE, 0x7A2)
+PLACED = EventKind.custom(0xE, 0x7E1)
+PAID = EventKind.custom(0xE, 0x7E2)
 RECORD = ShapesRecorded.KIND
 PLAIN = StoreConfig()
 OFF = StoreConfig(lifecycle_events=False)
@@ -160,7 +160,7 @@ def test_a_store_tells_what_its_events_are_to_who_has_not_their_classes() -> Non
         ),
     )
     assert found[RECORD].name == "ShapesRecorded", "the library's own are known without a record"
-    assert [f"{kind:04x}" for kind in kinds] == ["0008", "e7a1", "e7a1", "0014", "0009"]
+    assert [f"{kind:04x}" for kind in kinds] == ["0008", "e7e1", "e7e1", "0014", "0009"]
 
 
 def test_a_shape_is_recorded_once() -> None:
@@ -247,7 +247,7 @@ def test_programs_without_classes_and_those_that_want_no_such_events_add_nothing
     write(world, placed()(n=1), config=OFF)
 
     assert records(world) == []
-    assert told(world) == {"0xe7a1": [], "0xe7a2": []}
+    assert told(world) == {"0xe7e1": [], "0xe7e2": []}
 
 
 def test_before_it_is_recorded_the_classes_of_the_program_are_asked() -> None:
@@ -459,7 +459,7 @@ def test_a_shape_has_the_structs_and_enums_that_its_fields_name() -> None:
                     EventShape(
                         kind=kind, version=version, name="x", fields=(), is_array=True, types=()
                     )
-                    for kind, version in ((1 << 40, 1), (-1, 1), (0x0008, 1), (0xE7A1, 0))
+                    for kind, version in ((1 << 40, 1), (-1, 1), (0x0008, 1), (0xE7E1, 0))
                 )
             )
         ),
@@ -601,13 +601,13 @@ def test_commands_call_events_and_fields_what_the_store_calls_them(listed: Path)
 def test_shapes_are_listed(listed: Path) -> None:
     rows = cli("shapes", listed).splitlines()
 
-    assert rows[0] == "0xe7a2  Paid  2 events"
+    assert rows[0] == "0xe7e2  Paid  2 events"
     assert [row.split() for row in rows[2:]] == [
         ["cents", "int"],
         ["note", "string?", "may", "be", "missing"],
     ]
     (one,) = json.loads(cli("shapes", listed, "--json"))
-    assert (one["kind"], one["events"]) == ("0xe7a2", 2)
+    assert (one["kind"], one["events"]) == ("0xe7e2", 2)
     assert one["shapes"][0]["fields"][1] == {
         "name": "note",
         "type": "string?",
