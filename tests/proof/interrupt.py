@@ -240,6 +240,7 @@ def stop_close(tally: Tally, size: Size) -> None:
             again.close()
         for one in filter(None, (store, again)):
             one.close()
+        stopped.disk.locks.clear()  # that of an open that was cut short: it waits to be collected
         for world, points in ((sim, closing), (stopped, opening)):
             tally.count("interrupts", points.left <= 0)
             with tally.case(f"line {at}, {points.place}"):
