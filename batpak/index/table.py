@@ -143,16 +143,20 @@ class Table:
 
     def version(self, entity: str) -> int:
         """How many visible events an entity has."""
-        bound, tail = self.bound, self.tail
-        head = tail.heads.get(entity)
-        if head is not None:
-            version, row = head.version, head.row
-            if tail.first + row >= bound:
-                tail.catch_up()
-                while row != NO_ROW and tail.first + row >= bound:
-                    row, version = tail.previous[row], version - 1
-            return version
-        found = self._newest_of(entity, self._parts)
+        bound, parts = self.bound, self._parts
+        count = len(parts)  # a rotation may put another one behind them, in the same list
+        tail = parts[count - 1]
+        if isinstance(tail, Tail):
+            head = tail.heads.get(entity)
+            if head is not None:
+                version, row = head.version, head.row
+                if tail.first + row >= bound:
+                    tail.catch_up()
+                    while row != NO_ROW and tail.first + row >= bound:
+                        row, version = tail.previous[row], version - 1
+                return version
+            count -= 1
+        found = self._newest_of(entity, parts[:count])
         return 0 if found is None else found[0]
 
     def version_of(self, part: Part, row: int) -> int:
