@@ -9,6 +9,10 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import json
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from decimal import Decimal
@@ -634,3 +638,24 @@ def test_names_that_would_move_a_cursor_are_escaped(tmp_path: Path) -> None:
         assert "\x1b" not in text
         assert "\u202e" not in text
         assert "decalP\\n" in text
+
+
+def test_a_follower_learns_what_is_recorded_while_it_follows(tmp_path: Path) -> None:
+    shape = EventShape(kind=int(PAID), version=1, name="Paid", fields=(), is_array=False, types=())
+    with Store.open(tmp_path / "s", OFF) as store:
+        store.append_raw(USER, PAID, encode({"n": 1}))
+
+        def write() -> None:
+            record = wired(ShapesRecorded(shapes=(shape,)))
+            store._lane.commit(Unit((Request(LIFECYCLE, record),), 0))
+            store.append_raw(USER, PAID, encode({"n": 2}))
+            time.sleep(0.1)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        writer = threading.Timer(0.1, write)
+        writer.start()
+        done = CliRunner().invoke(application(), ["tail", str(tmp_path / "s"), "-f"])
+        writer.join()
+
+    names = [line.split()[2] for line in done.stdout.splitlines()]
+    assert names == ["0xe7e2", "ShapesRecorded", "Paid"]
