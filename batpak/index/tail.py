@@ -250,6 +250,10 @@ class Tail:
         row = self.keys.get(key)
         return () if row is None else (row,)
 
+    def may_have(self, keys: Sequence[bytes], hashes: Sequence[int]) -> bool:  # noqa: ARG002  of keys that are known
+        """Whether it has one of these idempotency keys."""
+        return not self.keys.keys().isdisjoint(keys)
+
     def correlated(self, low: int) -> Sequence[int]:
         """The rows whose correlation id ends with these eight bytes and is not their own."""
         self.ready()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, cast
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given, settings
 
 from batpak.coordinate import Coordinate
@@ -190,6 +191,23 @@ def test_a_region_selects_what_a_linear_scan_selects(
     assert sequences(query.select(table, region, start, stop)) == wanted
     assert sequences(query.select(table, region, start, stop, reverse=True)) == wanted[::-1]
     assert query.count(table, region, start, stop) == len(wanted)
+
+
+@pytest.mark.parametrize("seal", [True, False])
+def test_many_keys_are_looked_for_at_once(seal: bool) -> None:
+    keys = [b"%d" % number for number in range(300)]
+    parts: list[list[Event]] = [
+        [("a", "s", 0xE701, key, None, None) for key in keys[:200]],
+        [("a", "s", 0xE701, key, None, None) for key in keys[200:]],
+        [],
+    ]
+    _, table = built(parts, seal=seal)
+    others = [b"no %d" % number for number in range(400)]
+
+    for some in (others[:1], others[:7], others):
+        assert not table.may_know(some)
+        assert all(table.may_know([*some, key]) for key in keys)
+    assert table.may_know(keys)
 
 
 @settings(max_examples=100, deadline=None)
