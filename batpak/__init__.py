@@ -116,6 +116,7 @@ if TYPE_CHECKING:
     )
     from batpak.read.reactor import ReactionBatch, Reactor
     from batpak.read.restart import OnFailure, RestartPolicy
+    from batpak.read.shapes import KindDescription
     from batpak.read.subscription import (
         EndReason,
         Notification,
@@ -201,7 +202,8 @@ __all__ = [  # noqa: RUF022  in reading order
     "LeftOut",
     # how it is
     "OpenReport", "Mode", "Torn", "VerifyReport", "Finding", "CheckpointNote", "NoteFault",
-    "Health", "HealthState", "Stats", "Diagnostics", "CompactionReport", "CompactionOutcome",
+    "Health", "HealthState", "Stats", "KindDescription", "Diagnostics", "CompactionReport",
+    "CompactionOutcome",
     # copied to another place, and cut where it is damaged
     "SnapshotReport", "CopiedFile", "ForkReport", "Ancestor", "repair", "RepairReport",
     # how far it has come
@@ -275,6 +277,7 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "read.page": "Page",
     "read.projection": "DictProjection Freshness Projected Projection RawProjection RebuildReport",
     "read.reactor": "ReactionBatch Reactor",
+    "read.shapes": "KindDescription",
     "read.subscription": "EndReason Notification Overflow Subscription SubscriptionEnded",
     "read.watch": "ProjectionWatcher",
     "read.witness": "AtLeastOnce ObservedOnce",

@@ -12,6 +12,7 @@ from rich.status import Status
 from rich.text import Text
 
 from batpak.cli.events import entry_row
+from batpak.cli.kinds import Kinds
 from batpak.cli.options import AsJson, Where
 from batpak.cli.progress import bar
 from batpak.event import IndexEntry
@@ -112,14 +113,15 @@ def diff(
     with Store.observe(one) as left, Store.observe(other) as right:
         common = _common(left, right)
         sides = _behind(left, common), _behind(right, common)
+        kinds = Kinds.of(left), Kinds.of(right)
     if as_json:
         told = {"common": common, "one": _plain(sides[0]), "other": _plain(sides[1])}
         typer.echo(json.dumps(told, indent=2))
     else:
         console = Console(highlight=False, soft_wrap=True)
         console.print(f"{common:,} events are the same in both")
-        for path, side in zip((one, other), sides, strict=True):
-            _show(console, path, side)
+        for path, side, known in zip((one, other), sides, kinds, strict=True):
+            _show(console, path, side, known)
     if any(side.events for side in sides):
         raise typer.Exit(DIFFER)
 
@@ -157,14 +159,14 @@ def _behind(store: StoreReader, common: int) -> Side:
     return Side(end - common, first, last)
 
 
-def _show(console: Console, path: Path, side: Side) -> None:
+def _show(console: Console, path: Path, side: Side, kinds: Kinds) -> None:
     if not side.events:
         console.print(Text.assemble((str(path), "bold"), " has nothing more"))
         return
     console.print(Text.assemble((str(path), "bold"), f" has {side.events:,} more"))
     if side.first is not None and side.last is not None:
-        console.print(Text.assemble(("  from  ", "dim"), entry_row(side.first)))
-        console.print(Text.assemble(("  to    ", "dim"), entry_row(side.last)))
+        console.print(Text.assemble(("  from  ", "dim"), entry_row(side.first, kinds)))
+        console.print(Text.assemble(("  to    ", "dim"), entry_row(side.last, kinds)))
 
 
 def _plain(side: Side) -> dict[str, object]:

@@ -11,7 +11,7 @@ import typer
 from batpak import codec, registry, wire
 from batpak.cli import generated
 from batpak.cli.events import told
-from batpak.cli.kinds import kind_of
+from batpak.cli.kinds import Kinds, kind_of
 from batpak.cli.manner import Manner, shared
 from batpak.kind import EventKind
 from batpak.store import Store
@@ -60,7 +60,8 @@ def decode(
     else:
         with Store.observe(source) as store:
             event = sequence or 0
-            found = told(store.get(event, form=wire.DICT) if plain else store.get(event))
+            stored = store.get(event, form=wire.DICT) if plain else store.get(event)
+            found = told(stored, Kinds.of(store))
     typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
 
 
