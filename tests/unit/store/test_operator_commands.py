@@ -7,6 +7,7 @@ two histories the same, a copy of a running store that is not whole.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from batpak.append import POLICY
-from batpak.cli import show
+from batpak.cli import events, show
 from batpak.cli.main import application
 from batpak.config import Durability, Limits, StoreConfig
 from batpak.coordinate import Coordinate
@@ -29,6 +30,7 @@ from tests import warm
 from tests.facts import FAST, USER, Counted, Said
 
 ROOT = Path(__file__).parents[3]
+LONG = "order:01a2015aa0167080bd632dd79ea66884"
 TINY = StoreConfig(
     lifecycle_events=False, durability=Durability.OS, limits=Limits(segment_max_bytes=4 << 10)
 )
@@ -81,6 +83,29 @@ def test_a_stamp_says_which_gates_permitted_an_event() -> None:
 
     assert show.about_extensions({POLICY: stamp})["permitted by"] == "shop.pay: paid, open"
     assert "malformed" in show.about_extensions({POLICY: b"\xc1"})
+
+
+@pytest.mark.parametrize(
+    "words", [["tail"], ["dump"], ["why", "1"], ["impact", "0"], ["entity", LONG]], ids=str
+)
+@pytest.mark.parametrize("columns", [80, 160])
+def test_a_row_is_as_wide_as_the_terminal_and_shows_where_ids_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], columns: int
+) -> None:
+    with Store.open(tmp_path / "s", FAST) as opened:
+        root = opened.append(Coordinate(LONG, "acme.shop"), Said(text="x" * 200))
+        opened.append(Coordinate(LONG, "acme.shop"), Said(text="y"), caused_by=root)
+    for name, value in (("FORCE_COLOR", "1"), ("COLUMNS", str(columns))):
+        monkeypatch.setenv(name, value)  # as on a terminal
+    events.is_narrow.cache_clear()
+
+    command, *rest = words
+    rows = re.sub(r"\x1b\[[0-9;]*m", "", ok(command, tmp_path / "s", *rest)).splitlines()
+
+    events.is_narrow.cache_clear()
+    name = LONG if columns == 160 else f"{LONG[:13]}…{LONG[-6:]}"
+    assert all(len(line) <= columns for line in rows)
+    assert sum(name in line for line in rows) == 2
 
 
 @pytest.mark.parametrize("command", ["show", "why", "impact"])
