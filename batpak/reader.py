@@ -211,7 +211,9 @@ class StoreReader(Feeds):
 
     # --------------------------------------------------------------------------------- health
 
-    def verify(self, *, since: CheckpointNote | None = None) -> VerifyReport:
+    def verify(
+        self, *, since: CheckpointNote | None = None, progress: Progress | None = None
+    ) -> VerifyReport:
         """Recompute every checksum, hash and link of the log as it is now. Changes nothing.
 
         Every checkpoint is held against the log, too.
@@ -219,6 +221,7 @@ class StoreReader(Feeds):
         Args:
             since: A note that was kept elsewhere; the report says whether the log goes on from it.
                 Where the config has keys, one of them has to have signed it.
+            progress: Told at first, and every few MiB, how many bytes are looked at, of how many.
 
         Raises:
             StorageFailed: The system refused.
@@ -232,7 +235,7 @@ class StoreReader(Feeds):
             unsigned = not config.believed and config.signing is Signing.OPTIONAL
             believed = None if unsigned else config.believed
             with self._still():
-                return verify_log(self._opened.directory, self._look(), since, believed)
+                return verify_log(self._opened.directory, self._look(), since, believed, progress)
 
     def verify_receipt(
         self, receipt: AppendReceipt, *, accept_unsigned: bool = False

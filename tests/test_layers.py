@@ -34,13 +34,13 @@ FLOORS = {
         / crash handles threads watched / history disk switches
         / reading tampering / image switch / clock faults model""",
     "batpak.cli": """main / schemas pictures stores moving care signatures decode demo tail
-        bench causes copies versions / show
+        bench causes copies versions / show doctor
         / events kinds manner original places progress readable states trusted
         / generated options""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
         / worker / cursor / checkpoint removed gap
         / fetch lookout lossy_ops page projection source witness / alone declared restart""",
-    "batpak.upkeep": """doctor / repair fork
+    "batpak.upkeep": """repair fork
         / draft snapshot stats verify intake lines rust compaction / removals output / groups
         / imported""",
     "batpak.upkeep.rust": "source export / numbers / scan / files",

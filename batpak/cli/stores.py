@@ -68,8 +68,9 @@ def verify(
         with bar(f"verifying {path}") as progress:
             report = verify_path(path, REAL, note, believed, progress)
     except StoreLocked:
-        with Store.observe(path, StoreConfig(trusted=tuple(believed or ()))) as observer:
-            report = observer.verify(since=note)
+        config = StoreConfig(trusted=tuple(believed or ()))
+        with Store.observe(path, config) as observer, bar(f"verifying {path}") as progress:
+            report = observer.verify(since=note, progress=progress)
     if as_json:
         typer.echo(json.dumps(_plain(report), indent=2))
     else:

@@ -11,7 +11,7 @@ import errno
 from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Final
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -21,6 +21,7 @@ from msgspec import Struct
 from batpak import codec, record
 from batpak.digest import crc32
 from batpak.disk.seam import Directory, Mapped, ReadFile
+from batpak.disk.whole import read_all
 from batpak.errors import CorruptStore, StorageFailed, StoreClosed
 from batpak.faults import Damage
 from batpak.journal import frame, layout
@@ -131,6 +132,17 @@ class Segment:
             StoreClosed: The log was closed.
         """
         self._pinned = self._map_anew()
+
+    def load(self) -> None:
+        """Keep a copy of the file as it is now, read piece by piece and not mapped.
+
+        Where a disk cannot read a mapped page, the process ends; a read is only refused.
+
+        Raises:
+            StorageFailed: The system refused.
+        """
+        with layout.asking("read", self.path), closing(self._found()) as file:
+            self._pinned = read_all(file, 0, file.size())
 
     def _map_anew(self) -> Mapped:
         try:
