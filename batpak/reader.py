@@ -19,6 +19,7 @@ from batpak.append import AppendReceipt, Cause
 from batpak.append_receipt import verify_receipt
 from batpak.arguments import count_of, limit_of, text_of
 from batpak.config import Signing
+from batpak.diagnostics import Diagnostics
 from batpak.disk.seam import StrPath
 from batpak.errors import (
     EventNotFound,
@@ -63,29 +64,13 @@ from batpak.wire import TYPED, Form, Q, form_of
 
 T = TypeVar("T")
 
-_VERBS: Final = frozenset(
-    {
-        "append",
-        "append_raw",
-        "append_batch",
-        "append_denial",
-        "submit",
-        "submit_batch",
-        "try_submit",
-        "try_submit_batch",
-        "outbox",
-        "visibility_fence",
-        "pressure",
-        "compact",
-        "sync",
-        "import_events",
-        "checkpoint",
-        "cursor_worker",
-        "react",
-        "cursor_checkpoints",
-        "reset_cursor",
-    }
-)
+# fmt: off
+_VERBS: Final = frozenset((
+    "append", "append_raw", "append_batch", "append_denial", "submit", "submit_batch", "try_submit",
+    "try_submit_batch", "outbox", "visibility_fence", "pressure", "compact", "sync",
+    "import_events", "checkpoint", "cursor_worker", "react", "cursor_checkpoints", "reset_cursor",
+))
+# fmt: on
 _ALL: Final = Region.all()
 
 
@@ -408,6 +393,26 @@ class StoreReader(Feeds):
         if self._pid() != self._opener_pid:
             return Health(HealthState.FORKED)
         return Health(HealthState.CLOSED if self._fetch.closed else HealthState.OK)
+
+    def diagnostics(self) -> Diagnostics:
+        """Everything that helps to see how this handle is doing."""
+        self._alive()
+        opened, health = self._opened, self.health
+        config = opened.config
+        return Diagnostics(
+            stats=StoreReader.stats(self),
+            frontier=self._frontier(),
+            health=health.state,
+            cause=None if health.cause is None else str(health.cause),
+            open_report=opened.report,
+            open_files=opened.log.segments.open_files,
+            cache_hits=self._states.hits,
+            cache_misses=self._states.misses,
+            subscriptions=self._subscribed(),
+            open_verify=config.open_verify,
+            signing=config.signing,
+            limits=config.limits,
+        )
 
     def close(self) -> None:
         """Give the directory back. Twice is harmless; iterators that are not done end here.

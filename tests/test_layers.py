@@ -46,7 +46,7 @@ FLOORS = {
     "batpak.upkeep.rust": "source export / numbers / scan / files",
     "batpak.recovery": "sight / picture / growing gone / restore / footer ends / decide",
     "batpak.commit": """lane / flight / fence line rotation / sealer stage ticket applier
-        / judge waiters / unit worker / request limit""",
+        / judge waiters / unit worker / request limit clamps""",
     "batpak.journal": "active scan head rewritten / segment chain v1 / frame / header / layout",
     "batpak.journal.v1": "index footer ranges / row / frame header",
     "batpak.index": "query merged / table sealed / sidx / tail / row",

@@ -283,6 +283,11 @@ class Segment:
         """What is wrong at an offset, as the exception that callers see."""
         return CorruptStore(self.path, offset, fault.reason, fault.detail)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds a file."""
+        return self._file is not None
+
     def close(self) -> None:
         """Let go of the file. Who is reading it at this moment still can. Twice is harmless."""
         self._file, self._mapped = None, b""
@@ -362,6 +367,11 @@ class Segments:
     def __iter__(self) -> Iterator[Segment]:
         """All of them as they are now."""
         return iter(tuple(self._files))
+
+    @property
+    def open_files(self) -> int:
+        """How many of them are open for reading."""
+        return sum(segment.is_open for segment in set(self._in_use.copy()))
 
     @property
     def newest(self) -> Segment:

@@ -9,6 +9,7 @@ So nothing has to be kept of an import: it may be cut at any place, and be begun
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 from uuid import UUID
@@ -36,6 +37,8 @@ from batpak.payload import EventPayload
 from batpak.region import Region
 from batpak.upkeep.imported import IMPORT, ImportedEvent, origin_of
 from batpak.wire import Encoded
+
+log: Final = logging.getLogger("batpak.import")
 
 OWN: Final = "batpak."
 """How the names of extensions begin that only the library writes."""
@@ -127,7 +130,7 @@ class Intake:
             if drafts:
                 self._write(drafts)
             self._high_water = unit[-1].sequence
-        return ImportReport(
+        report = ImportReport(
             imported=self._imported,
             already_present=self._present,
             skipped_reserved=self._reserved,
@@ -136,6 +139,14 @@ class Intake:
             keyed=self._keyed,
             high_water=self._high_water,
         )
+        log.info(
+            "imported %d events of %s, %d were there",
+            report.imported,
+            self._namespace,
+            report.already_present,
+            extra={"store_id": str(self._target.store_id), "sequence": report.high_water},
+        )
+        return report
 
     def _units(self, events: Iterable[ImportedEvent]) -> Iterator[list[ImportedEvent]]:
         """What is written at once: whole batches of the source, as many as fit."""

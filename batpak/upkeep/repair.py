@@ -25,6 +25,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batpak import wire
+from batpak.commit.clamps import Clamps
 from batpak.commit.judge import Judge
 from batpak.commit.request import Request
 from batpak.commit.stage import Stage
@@ -392,6 +393,7 @@ class _Repair:
             level,
             platform.wall_ns,
             platform.entropy,
+            Clamps(platform.monotonic_ns, {"path": self._directory.path}),
         )
         facts: list[EventPayload] = [fact]
         unrecorded = self._removals.missing()
