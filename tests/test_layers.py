@@ -35,7 +35,7 @@ FLOORS = {
         / reading tampering / image switch / clock faults model""",
     "batpak.cli": """main / schemas pictures stores moving care signatures decode demo tail
         bench causes copies versions / show doctor
-        / events kinds manner original places progress readable states trusted
+        / events kinds manner original places progress prose readable states trusted
         / generated options""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
         / worker / cursor / checkpoint removed gap

@@ -14,6 +14,7 @@ from rich.text import Text
 from batpak.cli.doctor import Remark, Weight, examine
 from batpak.cli.options import AsJson, Where
 from batpak.cli.progress import bar
+from batpak.cli.prose import wrapped
 from batpak.disk import posix
 from batpak.errors import StoreLocked
 from batpak.report import CompactionOutcome, RepairReport
@@ -66,9 +67,9 @@ def _room(path: Path) -> Remark:
 
 def _show(console: Console, remark: Remark) -> None:
     mark, style = MARKS[remark.weight]
-    console.print(Text.assemble("  ", (mark, style), " ", remark.what))
+    console.print(Text.assemble("  ", (mark, style), " ", wrapped(remark.what, "    ", console)))
     if remark.advice:
-        console.print(Text(f"    {remark.advice}", style="dim"))
+        console.print(Text(f"    {wrapped(remark.advice, '    ', console)}", style="dim"))
 
 
 def repair(
@@ -126,7 +127,8 @@ def compact(
         print(f"{path}: nothing to do; complete files: {report.segments_before:,}")
         return
     files = f"{report.segments_before:,} complete files are {report.segments_after:,} now"
-    print(f"{path}: {files}; {report.bytes_before:,} bytes were, {report.bytes_after:,} are")
+    print(f"{path}: {files}")
+    print(f"  {report.bytes_before:,} bytes were, {report.bytes_after:,} are")
 
 
 def _tell(report: RepairReport, path: Path) -> None:

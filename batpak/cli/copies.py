@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-from batpak.cli.events import entry_row
+from batpak.cli.events import entry_row, put
 from batpak.cli.options import AsJson, Where
 from batpak.cli.progress import bar
 from batpak.event import IndexEntry
@@ -107,7 +107,8 @@ def diff(
     """Say how far two stores have the same history, and what each has behind that.
 
     Exit code 1: they differ. The hash of an event covers every event before it, so where one is
-    the same, all before it are. Nothing is locked or changed.
+    the same, all before it are. Hashes are compared as they are recorded, and the bytes are not
+    read: `batpak verify` does that. Nothing is locked or changed.
     """
     with Store.observe(one) as left, Store.observe(other) as right:
         common = _common(left, right)
@@ -117,7 +118,8 @@ def diff(
         typer.echo(json.dumps(told, indent=2))
     else:
         console = Console(highlight=False, soft_wrap=True)
-        console.print(f"{common:,} events are the same in both")
+        console.print(f"{common:,} events are the same in both by their hashes")
+        console.print(Text("  `batpak verify` checks the bytes of each", style="dim"))
         for path, side in zip((one, other), sides, strict=True):
             _show(console, path, side)
     if any(side.events for side in sides):
@@ -163,8 +165,7 @@ def _show(console: Console, path: Path, side: Side) -> None:
         return
     console.print(Text.assemble((str(path), "bold"), f" has {side.events:,} more"))
     if side.first is not None and side.last is not None:
-        console.print(Text.assemble(("  from  ", "dim"), entry_row(side.first)))
-        console.print(Text.assemble(("  to    ", "dim"), entry_row(side.last)))
+        put([f"  from  {entry_row(side.first)}", f"  to    {entry_row(side.last)}"])
 
 
 def _plain(side: Side) -> dict[str, object]:
