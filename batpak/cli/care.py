@@ -67,9 +67,10 @@ def _room(path: Path) -> Remark:
 
 def _show(console: Console, remark: Remark) -> None:
     mark, style = MARKS[remark.weight]
-    console.print(Text.assemble("  ", (mark, style), " ", wrapped(remark.what, "    ", console)))
+    width, begin = console.width if console.is_terminal else None, "    "
+    console.print(Text.assemble("  ", (mark, style), " ", wrapped(remark.what, begin, width)))
     if remark.advice:
-        console.print(Text(f"    {wrapped(remark.advice, '    ', console)}", style="dim"))
+        console.print(Text(begin + wrapped(remark.advice, begin, width), style="dim"))
 
 
 def repair(

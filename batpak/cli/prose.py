@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from textwrap import fill
 
-from rich.console import Console
 
+def wrapped(text: str, indent: str, width: int | None) -> str:
+    """A text whose first line begins behind `indent`, and the others with it. Paths stay whole.
 
-def wrapped(text: str, indent: str, console: Console) -> str:
-    """A text whose first line begins behind `indent`, and the others with it. Paths stay whole."""
-    if not console.is_terminal:
+    Args:
+        text: What is said, on one line.
+        indent: How many columns are taken in front of it.
+        width: Of the terminal; None: there is none.
+    """
+    if width is None:
         return text
     lines = fill(
         text,
-        console.width,
+        width,
         initial_indent=indent,
         subsequent_indent=indent,
         break_long_words=False,

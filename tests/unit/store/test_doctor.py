@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -145,13 +146,16 @@ def test_repair_beside_a_writer_says_who_it_is_and_what_can_be_asked(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["batpak", "repair", str(store)])
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
     with Store.open(store, SMALL), pytest.raises(SystemExit) as ended:
         main()
 
     assert ended.value.code == 2
-    told = capsys.readouterr().err
-    assert f"in use by process {os.getpid()}" in told
-    assert "batpak doctor" in told
+    _, _, told = capsys.readouterr().err.rpartition("\x1b")  # behind the bar
+    assert f"in use by process {os.getpid()}" in " ".join(told.split())
+    assert "`batpak doctor` examines it" in " ".join(told.split())
+    assert max(len(line) for line in told.splitlines() if str(store) not in line) <= 60
 
 
 def test_a_dry_run_is_the_default_and_does_not_go_with_consent(store: Path) -> None:
