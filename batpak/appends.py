@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from uuid import UUID
 
 from batpak.append import AppendReceipt, BatchItem, Cause, RawPayload
@@ -16,7 +17,6 @@ from batpak.commit.ticket import AppendTicket, BatchTicket, remember
 from batpak.commit.unit import Unit
 from batpak.config import StoreConfig
 from batpak.coordinate import Coordinate
-from batpak.diagnostics import percentile_us
 from batpak.errors import StoreClosed, StorePoisoned, WaitTimeout
 from batpak.faults import WriteState
 from batpak.fence import VisibilityFence
@@ -28,7 +28,7 @@ from batpak.outbox import Outbox
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.reader import StoreReader
-from batpak.report import Busy, BusyReason, Frontier, Watermark, WriterPressure
+from batpak.report import Busy, Frontier, Watermark, WriterPressure
 from batpak.waits import Wanted, mark_of
 from batpak.wire import Encoded
 
@@ -246,14 +246,17 @@ class Appends(StoreReader):
         correlation_id: UUID | None = None,
         flags: int = 0,
         extensions: Mapping[str, bytes] | None = None,
+        timeout_s: float | None = None,
     ) -> AppendTicket:
         """Put one event in line and return at once; a thread of the store commits it.
 
         What one thread submits and appends is stored in the order of its calls. When the line is
-        full, this call commits some of it first. Arguments as in `append`, and checked here.
+        full, this call commits some of it first, or waits for who does: at most `timeout_s`.
+        Arguments as in `append`, and checked here.
 
         Raises:
             FenceError: A visibility fence is open.
+            WaitTimeout: The line stayed full; nothing is in line.
             As `append` for what can be told without the log; the ticket raises the rest.
         """
         self._writable()
@@ -268,7 +271,8 @@ class Appends(StoreReader):
             extensions,
             self._payload_bytes_max,
         )
-        return self._ticket(self._unit(one), self._lane.submit)
+        put = partial(self._lane.submit, limit=self._limit(timeout_s))
+        return self._ticket(self._unit(one), put)
 
     def submit_batch(
         self,
@@ -277,11 +281,12 @@ class Appends(StoreReader):
         idempotency_key: str | bytes | None = None,
         caused_by: Cause | None = None,
         correlation_id: UUID | None = None,
+        timeout_s: float | None = None,
     ) -> BatchTicket:
         """Put a batch in line and return at once. See `append_batch` and `submit`."""
         self._writable()
         unit = self._batch(items, idempotency_key, caused_by, correlation_id)
-        return self._batch_ticket(unit, self._lane.submit)
+        return self._batch_ticket(unit, partial(self._lane.submit, limit=self._limit(timeout_s)))
 
     def try_submit(
         self,
@@ -315,7 +320,7 @@ class Appends(StoreReader):
             extensions,
             self._payload_bytes_max,
         )
-        return self._busy() or self._ticket(self._unit(one), self._lane.put)
+        return self._lane.busy or self._ticket(self._unit(one), self._lane.put)
 
     def try_submit_batch(
         self,
@@ -328,7 +333,7 @@ class Appends(StoreReader):
         """As `submit_batch`, but never waits. See `try_submit`."""
         self._writable()
         unit = self._batch(items, idempotency_key, caused_by, correlation_id)
-        return self._busy() or self._batch_ticket(unit, self._lane.put)
+        return self._lane.busy or self._batch_ticket(unit, self._lane.put)
 
     def outbox(
         self, *, correlation_id: UUID | None = None, caused_by: Cause | None = None
@@ -390,19 +395,6 @@ class Appends(StoreReader):
         """How much stands in line."""
         self._alive()
         return self._lane.pressure
-
-    def _busy(self) -> Busy | None:
-        """Why nothing is taken now, if that is so."""
-        lane, limits = self._lane, self._config.limits
-        fence = lane.open_fence
-        if fence is not None:
-            return Busy(BusyReason.FENCE, lane.pressure, fence.retry_after_ms)
-        if not lane.fills(limits.pressure_pct):
-            return None
-        pressure = lane.pressure
-        groups = pressure.queued // limits.group_max_requests + 1
-        in_ms = 1 + groups * percentile_us(list(lane.syncs), 0.5) // 1000
-        return Busy(BusyReason.PRESSURE, pressure, in_ms)
 
     def _ticket(self, unit: Unit, put: Callable[[Unit], None]) -> AppendTicket:
         lane, platform = self._lane, self._opened.platform

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 from batpak.appends import Appends
 from batpak.arguments import count_of, require_callable
@@ -20,6 +19,8 @@ from batpak.record import DROPPED, ERASED
 from batpak.report import CompactionReport, Progress
 from batpak.upkeep.compaction import Compaction, Judge, Plan
 from batpak.wire import RAW, Form, form_of
+
+T = TypeVar("T")
 
 
 class Compactions(Appends):
@@ -66,21 +67,25 @@ class Compactions(Appends):
 
         With neither function files are merged, and nothing else changes. An event that is dropped
         is gone from every read; one that is erased is read as a `Tombstoned`. Sequences, versions,
-        keys and hashes stay, so what was noted before still holds. The file that grows is left
-        alone: what is in there a later run takes.
+        keys and hashes stay, so what was noted before still holds. The file that grows is not
+        merged; if something in it is to go, the next file is begun first. So on return a payload
+        that was to go is in no file of the log. Copies are yours to see to: snapshots, forks,
+        exports, backups, cached states, and what a repair has put into quarantine/.
 
         Args:
             retain: False: the event is dropped.
             tombstone: True: its payload is erased. Not together with `retain`.
-            min_segments: With fewer complete files nothing is done.
-            form: Of the payloads that those functions see. They are called for every event of the
-                complete files, in order, and for no event twice; what they raise ends the run
-                before anything is changed. So does an answer that is no bool: nothing else says
-                that something is to be gone.
+            min_segments: With fewer complete files none are merged.
+            form: Of the payloads that those functions see. They are called for every event that
+                is there when they come to it, in order, and for no event twice; what they raise
+                ends the run before anything is changed. So does an answer that is no bool:
+                nothing else says that something is to be gone.
             progress: Told now and then how many bytes of events are written, of how many.
 
         Raises:
-            InvalidArgument: An argument is malformed.
+            InvalidArgument: An argument is malformed. Or this thread is compacting already, or in
+                the middle of `verify`, `snapshot` or `fork`: it was called by one of the functions
+                above, or by a signal handler.
             StorageFailed: The system refused. The log is as it was, or as it was to be.
             CorruptStore, UnknownKind, FutureVersion, DecodeFailed: An event cannot be read.
             StoreClosed, StorePoisoned, DurabilityUnknown, ForkedStoreError: This handle writes no
@@ -126,5 +131,5 @@ class Compactions(Appends):
         return judge
 
     @override
-    def _still(self) -> AbstractContextManager[object]:
-        return self._compaction.names_stay
+    def _still(self, act: Callable[[], T]) -> T:
+        return self._compaction.still(act)

@@ -57,11 +57,11 @@ from batpak.guard.gates import AnyGates
 from batpak.guard.receipt import Receipt
 from batpak.ids import framed, key_begin
 from batpak.kind import EventKind
+from batpak.machine_snapshot import EVERY, Snapshot, Snapshots, unbroken
 from batpak.override import override
 from batpak.payload import EventPayload
 from batpak.report import Watermark
 from batpak.seal import SEAL
-from batpak.snapshot import EVERY, Snapshot, Snapshots, unbroken
 from batpak.typestate import (
     Edge,
     G,

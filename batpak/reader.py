@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar, overload
@@ -219,8 +219,10 @@ class StoreReader(Feeds):
             config = self._opened.config
             unsigned = not config.believed and config.signing is Signing.OPTIONAL
             believed = None if unsigned else config.believed
-            with self._still():
-                return verify_log(self._opened.directory, self._look(), since, believed, progress)
+            directory = self._opened.directory
+            return self._still(
+                lambda: verify_log(directory, self._look(), since, believed, progress)
+            )
 
     def verify_receipt(
         self, receipt: AppendReceipt, *, accept_unsigned: bool = False
@@ -278,9 +280,9 @@ class StoreReader(Feeds):
         part, _ = self._table.locate(sequence)
         return self._opened.log.segments.store_id_of(part.segment_id)
 
-    def _still(self) -> AbstractContextManager[object]:
-        """Inside the block no file takes the name of another one."""
-        return nullcontext()
+    def _still(self, act: Callable[[], T]) -> T:
+        """Call a function while no file takes the name of another one."""
+        return act()
 
     def _look(self) -> Look:
         return look(self._opened.directory, self._table.bound)

@@ -88,6 +88,10 @@ pack_fields: Final = _FIELDS.pack
 unpack_head: Final = _HEAD.unpack
 """All fields of the head, in order."""
 
+unpack_told: Final = struct.Struct(">BBHH4xIIQ4xQQ16s16s16s72x").unpack
+"""What is told of an event elsewhere, of its head: type, flags, kind, payload version, batch index
+and count, wall_ms, sequence, version, and the ids of the event, its correlation and its cause."""
+
 unpack_what: Final = struct.Struct(">BxII20xQ").unpack_from
 """Type, kind << 16 | payload version, key_ref and sequence, of a record from TYPE_AT on."""
 

@@ -25,6 +25,7 @@ from batpak.diagnostics import WriterDiagnostics, percentile_us
 from batpak.disk.seam import StrPath
 from batpak.errors import BatpakError, InvalidArgument
 from batpak.flow import watched
+from batpak.ids import ID_BYTES
 from batpak.journal.active import ActiveFile
 from batpak.journal.segment import Tip
 from batpak.note import CheckpointNote
@@ -34,6 +35,7 @@ from batpak.override import override
 from batpak.platform import REAL, Platform
 from batpak.proof import Proof
 from batpak.reader import ReadOnlyStore, StoreReader
+from batpak.record import EVENT_ID_AT
 from batpak.region import Region, region_of
 from batpak.report import Frontier, Health, HealthState
 from batpak.system import CloseCompleted, OpenCompleted
@@ -139,15 +141,20 @@ class Store(Compactions, Workers):
                 raise
         return observer
 
-    def sync(self) -> Frontier:
+    def sync(self, *, timeout_s: float | None = None) -> Frontier:
         """Make everything durable that was written before this call.
 
+        Args:
+            timeout_s: How long to wait for others that are committing. A sync that has begun is
+                waited for. None: as long as it takes.
+
         Raises:
+            WaitTimeout: Others were committing for all of that time.
             DurabilityUnknown: The sync was refused. Only an open can tell what is on the disk.
             StoreClosed, StorePoisoned, ForkedStoreError: This handle does not write.
         """
         self._writable()
-        self._lane.sync()
+        self._lane.sync(self._limit(timeout_s))
         return self._frontier()
 
     def import_events(
@@ -158,14 +165,15 @@ class Store(Compactions, Workers):
         region: Region = _ALL,
         after: int | None = None,
         transform: Callable[[ImportedEvent], BatchItem | None] | None = None,
-        chunk: int = 256,
+        chunk: int = 1024,
     ) -> ImportReport:
         """Write the events of another store into this one, each of them once.
 
         Each becomes a new event: coordinate, kind, payload, flags, correlation and extensions stay,
         and where it is from stands beside it (`Origin.of`). Importing again writes what is not
         there yet, and nothing else; so an import that was cut is begun again. What was stored as
-        one in the source is stored as one here. Kinds of the library itself are left out.
+        one in the source is stored as one here. What a fork and its origin had before they parted
+        is there already. Kinds of the library itself are left out.
 
         Args:
             source: Another store, open for reading or writing, as it is now; a store of the Rust
@@ -180,28 +188,34 @@ class Store(Compactions, Workers):
         Raises:
             InvalidArgument: The source is this store, or an argument is malformed.
             InvalidCoordinate, InvalidKind, PayloadInvalid, TooLarge: An event of the source cannot
-                be stored here. Of its chunk nothing is.
+                be stored here. Of its chunk nothing is. TooLarge also if more was stored as one in
+                the source than a fence may hold here.
             IdempotencyConflict: An event was imported before, and was something else then.
             CorruptStore: The source is damaged.
             As `append`.
         """
         self._writable()
         intake = Intake(
-            Target(self.store_id, self._config.limits, self._take_in, self._id_with),
+            Target(
+                self.store_id,
+                self._config.limits,
+                self._take_in,
+                self._id_with,
+                self._id_at,
+                self._has,
+            ),
             namespace,
             region_of(region),
             transform,
             chunk,
         )
-        return intake.run(self._events_of(source, region, after))
+        if not isinstance(source, StoreReader):
+            return intake.run(self._events_of(source, after))
+        if source is self or source.store_id == self.store_id:
+            raise InvalidArgument("source", "is the store that is written to, or a copy of it")
+        return intake.run_records(StoreReader._records(source, region, after), source.store_id)
 
-    def _events_of(
-        self, source: object, region: Region, after: int | None
-    ) -> Iterable[ImportedEvent]:
-        if isinstance(source, StoreReader):
-            if source is self or source.store_id == self.store_id:
-                raise InvalidArgument("source", "is the store that is written to, or a copy of it")
-            return imported.of_store(StoreReader._records(source, region, after), source.store_id)
+    def _events_of(self, source: object, after: int | None) -> Iterable[ImportedEvent]:
         if isinstance(source, RustSource):
             return source.events(after=after)
         if not isinstance(source, Iterable):
@@ -220,7 +234,19 @@ class Store(Compactions, Workers):
         sequence = self._table.with_key(key)
         if sequence is None:
             return None
-        return self._fetch.entry(*self._table.locate(sequence)).event_id.bytes
+        return self._id_at(sequence)
+
+    def _id_at(self, sequence: int) -> bytes | None:
+        """The id of the event with a sequence, whether it can be read or not."""
+        if sequence >= self._table.bound:
+            return None
+        body = self._fetch.body(*self._table.locate(sequence))
+        return body[EVENT_ID_AT : EVENT_ID_AT + ID_BYTES]
+
+    def _has(self, event_id: bytes) -> bool:
+        """Whether there is an event with an id, or was."""
+        place = self._table.with_id(int.from_bytes(event_id[:8], "big"))
+        return place is not None and self._id_at(place[0].first + place[1]) == event_id
 
     def checkpoint(self) -> CheckpointNote:
         """Sync, and say where the log stands, as a text to keep somewhere else.
@@ -296,8 +322,9 @@ class Store(Compactions, Workers):
     def _point(self, *, cursors: bool) -> Point:
         self._writable()
         lane = self._lane
-        with self._still():  # no file takes the number of others meanwhile
-            return lane.hold(lambda: self._noted(lane.synced(), cursors=cursors))
+        return self._still(  # no file takes the number of others meanwhile
+            lambda: lane.hold(lambda: self._noted(lane.synced(), cursors=cursors))
+        )
 
     @override
     def close(self) -> None:
@@ -313,8 +340,8 @@ class Store(Compactions, Workers):
 
     @override
     def _end(self) -> None:
-        self._compaction.stop()
         try:
+            self._compaction.stop()
             self._lane.close(self._last_unit if self._config.lifecycle_events else None)
         finally:
             if self._lane.closed:

@@ -22,7 +22,7 @@ FLOORS = {
         / flow reader workers / feeds / projections / waits / opened queries / upkeep / read
         / commit / recovery / journal index
         / pipeline machine abi
-        / snapshot / edge_table / guard append_receipt / typestate append proof
+        / machine_snapshot / edge_table / guard append_receipt / typestate append proof
         / note claim / event / record system / diagnostics / wire meaning / region / payload
         / registry / config / cache / platform / report / outcome / reason / ids checks signing
         / kind coordinate clock codec digest disk / arguments / errors
@@ -41,12 +41,12 @@ FLOORS = {
         / worker / cursor / checkpoint removed gap
         / fetch lookout lossy_ops page projection source witness / alone declared restart""",
     "batpak.upkeep": """repair fork
-        / draft snapshot stats verify intake lines rust compaction / removals output / groups
-        / imported""",
+        / rust / draft outfile snapshot stats verify intake lines compaction / removals output
+        / groups / imported""",
     "batpak.upkeep.rust": "source export / numbers / scan / files",
     "batpak.recovery": "sight / picture / growing gone / restore / footer ends / decide",
     "batpak.commit": """lane / flight / fence line rotation / sealer stage ticket applier
-        / judge waiters / unit worker / request limit clamps""",
+        / judge waiters / unit worker / request limit exclusive clamps""",
     "batpak.journal": "active scan head rewritten / segment chain v1 / frame / header / layout",
     "batpak.journal.v1": "index footer ranges / row / frame header",
     "batpak.index": "query merged / table sealed / sidx / tail / row",

@@ -110,7 +110,7 @@ def compact(
     path: Where,
     *,
     min_segments: Annotated[
-        int, typer.Option(metavar="N", min=1, help="With fewer complete files nothing is done.")
+        int, typer.Option(metavar="N", min=1, help="With fewer complete files none are merged.")
     ] = 2,
     as_json: AsJson = False,
 ) -> None:

@@ -32,6 +32,9 @@ def main() -> None:
         _fail(_told(error), status=3)
     except BatpakError as error:
         _fail(_told(error))
+    except OSError as error:  # of standard output, say, or of a file that is no store's
+        path = "" if error.filename is None else f"{error.filename}: "
+        _fail(f"{path}{error.strerror or error}")
 
 
 def application() -> typer.Typer:

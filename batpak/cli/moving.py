@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager, nullcontext
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext, suppress
 from enum import Enum
 from itertools import islice
 from pathlib import Path
-from typing import IO, Annotated, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 from msgspec.structs import asdict
@@ -16,20 +18,27 @@ from rich.text import Text
 
 from batpak.cli.events import put, row
 from batpak.cli.options import AsJson, AsJsonLines, Where
-from batpak.cli.places import events_in, lines_in
-from batpak.cli.progress import counting
+from batpak.cli.places import PIPE, events_in, lines_in, require_outside, source_in
+from batpak.cli.progress import counting, watching
 from batpak.config import Limits, StoreConfig
-from batpak.journal import layout
+from batpak.errors import BatpakError
 from batpak.region import Region
 from batpak.store import Store
 from batpak.upkeep import lines
 from batpak.upkeep.intake import ImportReport
+from batpak.upkeep.outfile import outfile
 from batpak.upkeep.rust.export import RustExport
 from batpak.upkeep.rust.export import export as export_rust
 from batpak.wire import RAW
 
 LARGE: StoreConfig = StoreConfig(  # what another store has taken is taken here as well
-    limits=Limits(payload_max_bytes=16 << 20, batch_max_items=4096, batch_max_bytes=64 << 20)
+    limits=Limits(
+        payload_max_bytes=16 << 20,
+        batch_max_items=4096,
+        batch_max_bytes=64 << 20,
+        fence_max_items=1_000_000,
+        fence_max_bytes=1 << 30,
+    )
 )
 
 
@@ -64,7 +73,7 @@ def import_(
     after: After = None,
     entity: Entity = None,
     scope: Scope = None,
-    chunk: Annotated[int, typer.Option(min=1, help="How many are written at once.")] = 256,
+    chunk: Annotated[int, typer.Option(min=1, help="How many are written at once.")] = 1024,
     as_json: AsJson = False,
 ) -> None:
     """Bring the events of another store over, each of them once.
@@ -72,13 +81,31 @@ def import_(
     Repeat it as often as you like: what is there already is not written again.
     """
     region = Region(entity=entity, scope=scope)
-    with (
-        events_in(source, region, after) as events,
-        Store.open(store, LARGE) as target,
-        counting(f"importing {source}", events) as counted,
-    ):
-        report = target.import_events(counted, namespace=namespace, chunk=chunk)
+    with source_in(source) as found, _target(store) as target:
+        before = target.frontier().visible
+        with watching(f"importing {source}", lambda: target.frontier().visible - before):
+            report = target.import_events(
+                found, namespace=namespace, region=region, after=after, chunk=chunk
+            )
     _tell(report, as_json)
+
+
+@contextmanager
+def _target(path: Path) -> Generator[Store]:
+    """The store that is imported to. If nothing comes to a new one, it is not left behind."""
+    is_new, has_events = not path.exists(), True
+    try:
+        with Store.open(path, LARGE) as target:
+            try:
+                yield target
+            except BaseException:
+                with suppress(BatpakError):
+                    has_events = any(not entry.kind.reserved for entry in target.entries())
+                raise
+    except BaseException:
+        if is_new and not has_events:
+            shutil.rmtree(path)
+        raise
 
 
 def _tell(report: ImportReport, as_json: bool) -> None:
@@ -103,7 +130,9 @@ def export(
     store: Where,
     destination: Annotated[
         Path | None,
-        typer.Argument(help="A new file, or for rust-0.7 a new directory; default: print lines."),
+        typer.Argument(
+            help="A new file, or for rust-0.7 a new directory; default, and -: print lines."
+        ),
     ] = None,
     *,
     form: Annotated[
@@ -116,9 +145,13 @@ def export(
 ) -> None:
     """Write events as JSON Lines, or as a store of the Rust original.
 
-    `batpak import` reads both.
+    `batpak import` reads both. What is written is complete, or not there.
     """
     region = Region(entity=entity, scope=scope)
+    if destination == PIPE:
+        destination = None
+    if destination is not None:
+        require_outside(destination)
     if form is ExportFormat.RUST:
         if destination is None:
             raise typer.BadParameter("rust-0.7 is a directory: say which")
@@ -133,18 +166,15 @@ def export(
         raise typer.BadParameter("--json tells what became of rust-0.7; lines are JSON already")
     with (
         lines_in(store, region, after) as told,
-        _opened(destination) as file,
+        nullcontext(_print) if destination is None else outfile(destination) as write,
         counting(f"exporting {store}", told) as counted,
     ):
         for chunk in lines.encoded(counted):
-            typer.echo(chunk, file, nl=False)
+            write(chunk)
 
 
-def _opened(destination: Path | None) -> AbstractContextManager[IO[bytes] | None]:
-    if destination is None:
-        return nullcontext()
-    with layout.asking("create", str(destination)):
-        return destination.open("xb")
+def _print(chunk: bytes) -> None:
+    typer.echo(chunk, nl=False)
 
 
 def _told(report: RustExport, path: str, as_json: bool) -> None:

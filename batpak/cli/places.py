@@ -6,7 +6,11 @@ import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, TypeAlias
 
+from batpak.errors import InvalidArgument
+from batpak.journal import layout
+from batpak.reader import StoreReader
 from batpak.region import Region
 from batpak.store import Store
 from batpak.upkeep import imported, lines
@@ -15,7 +19,37 @@ from batpak.upkeep.lines import Line
 from batpak.upkeep.rust.source import RustSource, is_rust
 from batpak.wire import RAW
 
-STANDARD_INPUT = Path("-")
+PIPE = Path("-")  # standard input, or standard output
+Source: TypeAlias = StoreReader | RustSource | Iterator[ImportedEvent]
+
+
+@contextmanager
+def source_in(place: Path) -> Generator[Source]:
+    """What an import takes: a store, one of the original, or the events of lines.
+
+    Raises:
+        BatpakError: It cannot be opened, or while iterating, not be read.
+    """
+    if place == PIPE:
+        yield lines.events_of(_lines(sys.stdin.buffer, "standard input"), "standard input:")
+    elif place.is_file():
+        with layout.asking("open", str(place)):
+            file = place.open("rb")
+        with file:
+            yield lines.events_of(_lines(file, str(place)), f"{place}:")
+    elif is_rust(place):
+        with RustSource.open(place) as original:
+            yield original
+    else:
+        with Store.observe(place) as store:
+            yield store
+
+
+def _lines(file: IO[bytes], name: str) -> Iterator[bytes]:
+    """The lines of a file, none much longer than any event is."""
+    with layout.asking("read", name):
+        while line := file.readline(lines.LINE_CHARS_MAX + 2):
+            yield line
 
 
 @contextmanager
@@ -23,20 +57,16 @@ def events_in(place: Path, region: Region, after: int | None) -> Generator[Itera
     """The events of a place that a region matches, in order.
 
     Raises:
-        BatpakError: It cannot be opened, or while iterating, not be read.
+        BatpakError: As `source_in`.
     """
-    if place == STANDARD_INPUT:
-        yield _in(lines.events_of(sys.stdin), region, after)
-    elif place.is_file():
-        with place.open(encoding="utf-8") as file:
-            yield _in(lines.events_of(file), region, after)
-    elif is_rust(place):
-        with RustSource.open(place) as source:
+    with source_in(place) as source:
+        if isinstance(source, StoreReader):
+            found = source.query(region, after=after, form=RAW)
+            yield imported.of_store(found, source.store_id)
+        elif isinstance(source, RustSource):
             yield _in(source.events(after=after), region, None)
-    else:
-        with Store.observe(place) as store:
-            found = store.query(region, after=after, form=RAW)
-            yield imported.of_store(found, store.store_id)
+        else:
+            yield _in(source, region, after)
 
 
 @contextmanager
@@ -46,7 +76,7 @@ def lines_in(place: Path, region: Region, after: int | None) -> Generator[Iterat
     Raises:
         BatpakError: As `events_in`.
     """
-    if place == STANDARD_INPUT or place.is_file() or is_rust(place):
+    if place == PIPE or place.is_file() or is_rust(place):
         with events_in(place, region, after) as events:
             yield map(lines.told, events)
     else:
@@ -63,3 +93,14 @@ def _in(
         if (after is None or one.sequence > after)
         and region.matches_names(one.entity, one.scope, one.kind, one.version)
     )
+
+
+def require_outside(place: Path) -> None:
+    """Make sure that what is written there is not written into a store.
+
+    Raises:
+        InvalidArgument: It would be.
+    """
+    for folder in place.resolve().parents:
+        if (folder / layout.LOCK).exists() or (folder / layout.segment_name(1)).exists():
+            raise InvalidArgument("destination", f"{place} lies inside the store {folder}")

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from batpak import report
+from batpak.override import override
 
 T = TypeVar("T")
 
@@ -40,9 +50,27 @@ def counting(what: str, events: Iterable[T]) -> Generator[Iterator[T]]:
         yield counted()
 
 
-def _shown(
-    what: str, *columns: BarColumn | TextColumn | DownloadColumn | TimeRemainingColumn
-) -> Progress:
+@contextmanager
+def watching(what: str, count: Callable[[], int]) -> Generator[None]:
+    """Show how many events there are by now, while the block makes them."""
+    with _shown(what, _Counted(count)) as shown:
+        shown.add_task(what, total=None)
+        yield
+
+
+class _Counted(ProgressColumn):
+    """Asks for the number whenever the bar is drawn."""
+
+    def __init__(self, count: Callable[[], int]) -> None:
+        super().__init__()
+        self._count = count
+
+    @override
+    def render(self, task: Task) -> Text:  # noqa: ARG002  nobody has told it a number
+        return Text(f"{self._count():,} events")
+
+
+def _shown(what: str, *columns: ProgressColumn) -> Progress:
     console = Console(stderr=True)
     return Progress(
         TextColumn(what.replace("[", "\\[")),

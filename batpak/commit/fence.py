@@ -182,7 +182,7 @@ class Fence:
             return Taken(places, first, (), {}, self.size, self._frames, number)
         added = tuple(_settled(request, call.cause, first) for request in call.unit.requests)
         items, size = first + len(added), self.size + call.unit.size
-        frames = self._frames + sum(_frame_bytes(request) for request in added)
+        frames = self._frames + sum(frame_bytes(request) for request in added)
         for what, found, limit in (
             ("number of items in a fence", items, self._limits.fence_max_items),
             ("fence", size, self._limits.fence_max_bytes),
@@ -235,7 +235,7 @@ def _settled(request: Request, cause: int | bytes | None, first: int) -> Request
     )
 
 
-def _frame_bytes(request: Request) -> int:
+def frame_bytes(request: Request) -> int:
     """How long a frame is, at most."""
     coordinate, key = request.coordinate, request.key or b""
     return request.size + len(key) + 4 * len(coordinate.entity + coordinate.scope) + FRAME_BYTES

@@ -20,12 +20,15 @@ from typing import Final
 
 from batpak.commit.fence import Fence, FenceError, Staged
 from batpak.commit.flight import Flight
+from batpak.commit.limit import Limit
 from batpak.commit.line import too_late
 from batpak.commit.unit import Answer, Call, Unit
+from batpak.diagnostics import percentile_us
 from batpak.errors import BatpakError, StoreClosed, StorePoisoned, WaitTimeout
 from batpak.faults import FenceState, WriteState
-from batpak.journal.segment import Tip
+from batpak.journal.segment import Segment, Tip
 from batpak.override import override
+from batpak.report import Busy, BusyReason
 
 log: Final = logging.getLogger("batpak.lane")
 
@@ -122,6 +125,19 @@ class Lane(Flight):
         else:
             self._answer([unit], [()])
 
+    @property
+    def busy(self) -> Busy | None:
+        """Why nothing is taken now by who does not wait, if that is so."""
+        fence, limits = self.open_fence, self._limits
+        if fence is not None:
+            return Busy(BusyReason.FENCE, self.pressure, fence.retry_after_ms)
+        if not self.fills(limits.pressure_pct):
+            return None
+        pressure = self.pressure
+        groups = pressure.queued // limits.group_max_requests + 1
+        in_ms = 1 + groups * percentile_us(list(self.syncs), 0.5) // 1000
+        return Busy(BusyReason.PRESSURE, pressure, in_ms)
+
     # ----------------------------------------------------------------------------------- fences
 
     @property
@@ -131,7 +147,7 @@ class Lane(Flight):
         return None if fence is None or self.ended or fence.is_overdue else fence
 
     @override
-    def submit(self, unit: Unit) -> None:
+    def submit(self, unit: Unit, limit: Limit | None = None) -> None:
         """As in `Line`.
 
         Raises:
@@ -140,7 +156,7 @@ class Lane(Flight):
         fence = self._fence
         if fence is not None and self.open_fence is fence:
             raise _held_up(fence)
-        super().submit(unit)
+        super().submit(unit, limit)
 
     def enter_fence(self, fence: Fence) -> None:
         """From now on only this fence is stored, until it is over.
@@ -243,6 +259,21 @@ class Lane(Flight):
         """Have every complete file sealed, and make sure that the directory is still ours."""
         self.hold(self._require_lock)
         self._rotation.seal_all()
+
+    def begin_file(self, behind: Segment) -> None:
+        """Let the file that grows be complete, and begin the next one; unless that was done.
+
+        Raises:
+            StorageFailed, DurabilityUnknown: The system refused.
+            StoreClosed, StorePoisoned: This handle writes no more.
+        """
+        self.hold(lambda: self._begin_file(behind))
+
+    def _begin_file(self, behind: Segment) -> None:
+        self._require_writing()
+        rotation = self._rotation
+        if rotation.newest is behind or rotation.begun(self.tip):
+            self._rotate()
 
     # ------------------------------------------------------------------------------------ close
 

@@ -17,8 +17,8 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, TypeVar
 
@@ -56,6 +56,7 @@ class Line(ABC):
         self._queue: deque[Unit] = deque()
         self._called: deque[Unit] = deque()  # whose callbacks are due
         self._calling: set[int] = set()  # threads that call them
+        self._quiet: set[int] = set()  # threads that may not
         self._drain = Worker(platform, "batpak-drain", self._serve_queue)
 
     @property
@@ -112,13 +113,16 @@ class Line(ABC):
             return unit.receipts
         return tuple(signed(receipt, signer) for receipt in unit.receipts)
 
-    def submit(self, unit: Unit) -> None:
+    def submit(self, unit: Unit, limit: Limit | None = None) -> None:
         """Put a unit in line and return; a thread of its own commits it if no caller does.
 
         Who finds the line full commits it first, so it never grows beyond bounds for long.
+
+        Raises:
+            WaitTimeout: It is full, and others were committing for all of that time.
         """
         if self.fills(100):
-            self._serve_queue()
+            self.commit(Unit((), self._thread_id(), limit=limit))
         self.put(unit)
 
     def fills(self, percent: int) -> bool:
@@ -165,6 +169,24 @@ class Line(ABC):
         self.commit(unit)
         return results[-1]
 
+    @contextmanager
+    def quiet(self) -> Generator[None]:
+        """Inside the block this thread calls no callbacks: they are another one's, or come after.
+
+        For who has a lock that a function of the user may ask for.
+        """
+        me = self._thread_id()
+        if me in self._calling or me in self._quiet:
+            yield
+            return
+        try:
+            self._quiet.add(me)
+            yield
+        finally:
+            self._quiet.discard(me)
+            if self._called:
+                self._wake()
+
     def _wait(self, unit: Unit) -> None:
         """Take the lane, or sleep until somebody who has it has answered."""
         slot, limit = self._slot, unit.limit
@@ -201,6 +223,9 @@ class Line(ABC):
         self._ring_first()
         me = self._thread_id()
         if me in self._calling:  # a callback has appended: whoever called it goes on with the rest
+            return
+        if me in self._quiet:
+            self._drain.wake()
             return
         try:
             self._calling.add(me)
@@ -260,7 +285,7 @@ class Line(ABC):
 
     def _serve_queue(self) -> None:
         """What the drain thread does: stand in line behind everybody who is waiting."""
-        if self._queue:
+        if self._queue or self._called:
             self.commit(Unit((), self._thread_id()))
 
 
@@ -271,7 +296,7 @@ def _bytes_of(queue: deque[Unit]) -> int:
 
 def too_late(unit: Unit, limit: Limit) -> WaitTimeout:
     """The answer to a unit that was not begun in time."""
-    return limit.late("the lane", WriteState.NOT_WRITTEN if unit.requests else None)
+    return limit.late("the lane", None if unit.act is not None else WriteState.NOT_WRITTEN)
 
 
 def _patience(limit: Limit | None) -> float:

@@ -71,10 +71,11 @@ class Request(Struct, frozen=True, gc=False):
     @property
     def size(self) -> int:
         """Bytes of the payload and of the extensions."""
-        extensions = self.extensions
-        if not extensions:
-            return len(self.payload.data)
-        return len(self.payload.data) + sum(len(n) + len(v) for n, v in extensions.items())
+        size = len(self.payload.data)
+        if self.extensions:
+            for name, value in self.extensions.items():
+                size += len(name) + len(value)
+        return size
 
 
 def check(  # by position, since it is called for every event

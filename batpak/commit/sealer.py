@@ -13,12 +13,13 @@ from typing import Final
 
 from msgspec import Struct
 
+from batpak.commit.exclusive import Exclusive
 from batpak.commit.worker import Worker
 from batpak.index.table import Table
 from batpak.index.tail import Tail
 from batpak.journal.active import ActiveFile
 from batpak.journal.segment import Segment, Tip
-from batpak.platform import Platform, RawLock
+from batpak.platform import Platform
 from batpak.recovery import footer
 from batpak.recovery.decide import Recorded
 
@@ -47,13 +48,13 @@ class Sealer:
     def __init__(self, table: Table, platform: Platform) -> None:
         self._table, self._lock = table, platform.raw_lock
         self._waiting: deque[Complete] = deque()
-        self._sealing: RawLock = platform.raw_lock()  # held while a file is being sealed
+        self._sealing = Exclusive("sealing a file", platform)
         self._worker = Worker(platform, "batpak-seal", self._seal_all)
 
     def take(self, complete: Complete) -> None:
         """Seal a file soon."""
         self._waiting.append(complete)
-        while len(self._waiting) > WAITING_MAX:
+        while len(self._waiting) > WAITING_MAX and not self._sealing.is_mine:
             self._seal_next()
         self._worker.wake()
 
@@ -72,22 +73,24 @@ class Sealer:
         self._worker.stop(0)
 
     def _seal_all(self) -> None:
-        while self._waiting or self._sealing.locked():
+        while self._waiting or self._sealing.is_taken:
             self._seal_next()
 
     def _seal_next(self) -> None:
-        with self._sealing:
-            try:
-                complete = self._waiting.popleft()
-            except IndexError:  # another thread was quicker
-                return
-            try:
-                seal(complete, self._table, self._lock)
-            except OSError as error:  # the store is whole without; the next open makes it
-                path = complete.segment.path
-                log.warning("%s: no footer: %s", path, error, extra={"path": path})
-            finally:
-                complete.active.close()
+        self._sealing.run(self._seal_first)
+
+    def _seal_first(self) -> None:
+        try:
+            complete = self._waiting.popleft()
+        except IndexError:  # another thread was quicker
+            return
+        try:
+            seal(complete, self._table, self._lock)
+        except OSError as error:  # the store is whole without; the next open makes it
+            path = complete.segment.path
+            log.warning("%s: no footer: %s", path, error, extra={"path": path})
+        finally:
+            complete.active.close()
 
 
 def seal(complete: Complete, table: Table, lock: footer.NewLock) -> None:

@@ -92,8 +92,9 @@ class Ticket(ABC, Generic[R]):
     def add_done_callback(self, call: Callable[[], None]) -> None:
         """Have a function called once when it is decided, at once if it is already.
 
-        It is called by whichever thread committed the unit, after the lane is released. What it
-        raises is logged.
+        It is called by whichever thread committed the unit, after the lane is released; or by a
+        thread of the store, if that one is compacting, verifying or copying. What it raises is
+        logged.
         """
         require_callable("call", call)
         unit = self._unit

@@ -184,6 +184,15 @@ class Part(Protocol):
         """The rows that may have this idempotency key; their frames decide."""
         ...
 
+    def may_have(self, keys: Sequence[bytes], hashes: Sequence[int]) -> bool:
+        """Whether it may have one of these idempotency keys.
+
+        Args:
+            keys: Many at once cost less than one by one.
+            hashes: Of the keys, ascending; see `sidx.hash_of`.
+        """
+        ...
+
     def correlated(self, low: int) -> Sequence[int]:
         """The rows whose correlation id is not their own and ends with these eight bytes."""
         ...

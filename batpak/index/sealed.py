@@ -269,6 +269,23 @@ class Sealed:
         return self._matching("key_hash", "key_row", sidx.hash_of(key))
 
     @_renewing
+    def may_have(self, keys: Sequence[bytes], hashes: Sequence[int]) -> bool:
+        """Whether it may have one of these idempotency keys: one walk up the column for all."""
+        column = self.column("key_hash")
+        count, at = len(column), 0
+        step = 1 + 2 * count // max(len(keys), 1)  # about as far apart as the keys are
+        for one in hashes:
+            stop = at + step
+            while stop < count and column[stop] < one:
+                at, stop = stop, stop + step
+            at = bisect_left(column, one, at, min(stop, count))
+            if at == count:
+                return False
+            if column[at] == one:
+                return True
+        return False
+
+    @_renewing
     def correlated(self, low: int) -> Sequence[int]:
         """The rows whose correlation id ends with these eight bytes and is not their own."""
         return self._matching("cor_key", "cor_row", low)

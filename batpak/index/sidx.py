@@ -36,11 +36,13 @@ from array import array
 from collections.abc import Iterable, Iterator
 from heapq import merge
 from itertools import accumulate
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
+from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 from batpak import codec, digest
 from batpak.index.tail import Tail
 from batpak.record import EVENT
+
+S = TypeVar("S", int, tuple[int, int], tuple[bytes, int])
 
 MAGIC: Final = b"SIDXv2\0\0"
 ALIGN: Final = 64
@@ -243,14 +245,22 @@ def placed(codes: array[int], count: int) -> tuple[array[int], array[int]]:
 
 
 def _pairs(
-    key_name: str, row_name: str, pairs: list[tuple[int, int]]
+    key_name: str, row_name: str, pairs: Iterable[tuple[int, int]]
 ) -> Iterable[tuple[str, Values]]:
-    ordered = _sorted(pairs)
-    yield key_name, array("Q", [key for key, _ in ordered])
-    yield row_name, array("I", [row for _, row in ordered])
+    """Ascending. Keys begin with a random byte, so each bucket of those with the same is small."""
+    buckets: list[list[int]] = [[] for _ in range(0x100)]
+    for key, row in pairs:
+        buckets[key >> 56].append(key << 32 | row)
+    keys, rows = array("Q"), array("I")
+    for bucket in buckets:
+        ordered = _sorted(bucket)
+        keys.extend([one >> 32 for one in ordered])
+        rows.extend([one & 0xFFFF_FFFF for one in ordered])
+    yield key_name, keys
+    yield row_name, rows
 
 
-def _sorted(items: Iterable[tuple[Any, int]]) -> list[tuple[Any, int]]:
+def _sorted(items: Iterable[S]) -> list[S]:
     """Sorted in runs that are merged in Python: no call is long."""
     waiting = list(items)
     if len(waiting) <= SORT_MAX:

@@ -15,6 +15,7 @@ from batpak import codec
 from batpak.digest import ZERO_HASH
 from batpak.errors import CorruptStore
 from batpak.event import framed_name
+from batpak.index import sidx
 from batpak.index.row import NO_ROW, EntityHead, Frames, Part
 from batpak.index.tail import Tail
 
@@ -87,15 +88,14 @@ class Table:
         """
         parts = self._parts
         known = parts.copy()
-        if part in known:
-            return
-        at = known.index(sources[0])
-        stop = at + len(sources)
-        fresh = [*known[:at], part, *known[stop:]]
-        self._parts = fresh
-        for index in range(stop, len(known)):
-            if parts[index] is not known[index]:
-                fresh[index - stop + at + 1] = parts[index]
+        if part not in known:
+            at = known.index(sources[0])
+            stop = at + len(sources)
+            fresh = [*known[:at], part, *known[stop:]]
+            self._parts = fresh
+            for index in range(stop, len(known)):
+                if parts[index] is not known[index]:
+                    fresh[index - stop + at + 1] = parts[index]
         self.epoch = max(self.epoch, epoch)  # last: who has read it sees the new part
 
     def adopt(self, parts: list[Part], tail: Tail) -> None:
@@ -143,16 +143,20 @@ class Table:
 
     def version(self, entity: str) -> int:
         """How many visible events an entity has."""
-        bound, tail = self.bound, self.tail
-        head = tail.heads.get(entity)
-        if head is not None:
-            version, row = head.version, head.row
-            if tail.first + row >= bound:
-                tail.catch_up()
-                while row != NO_ROW and tail.first + row >= bound:
-                    row, version = tail.previous[row], version - 1
-            return version
-        found = self._newest_of(entity, self._parts)
+        bound, parts = self.bound, self._parts
+        count = len(parts)  # a rotation may put another one behind them, in the same list
+        tail = parts[count - 1]
+        if isinstance(tail, Tail):
+            head = tail.heads.get(entity)
+            if head is not None:
+                version, row = head.version, head.row
+                if tail.first + row >= bound:
+                    tail.catch_up()
+                    while row != NO_ROW and tail.first + row >= bound:
+                        row, version = tail.previous[row], version - 1
+                return version
+            count -= 1
+        found = self._newest_of(entity, parts[:count])
         return 0 if found is None else found[0]
 
     def version_of(self, part: Part, row: int) -> int:
@@ -204,8 +208,12 @@ class Table:
         """Whether some of these idempotency keys may be there; if not, `with_key` has none."""
         if not self.tail.keys.keys().isdisjoint(keys):
             return True
+        older = self._parts[:-1]
+        if not older:
+            return False
+        hashes = sorted(map(sidx.hash_of, keys))
         try:
-            return any(part.with_key(key) for part in self._parts[:-1] for key in keys)
+            return any(part.may_have(keys, hashes) for part in older)
         except (CorruptStore, IndexError):
             return True
 

@@ -11,11 +11,14 @@ an exception from outside cuts short is done again, by number and not by appendi
 
 from __future__ import annotations
 
+import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
+from types import FrameType
 from typing import Final
 
+from batpak.errors import InvalidArgument
 from batpak.index.row import NO_ID, NO_ROW, Change, EntityHead, Row, Scope
 from batpak.platform import RawLock
 
@@ -82,9 +85,11 @@ class Tail:
         at = row - base
         if at == len(waiting) < CATCH_UP:
             waiting.extend(rows)
-        elif at >= len(waiting):  # else they are there: it is published once more
+        elif at > len(waiting) or (at == len(waiting) and not self._is_inside()):
             self.catch_up()
             self._chunk = row, list(rows)
+        elif at == len(waiting):  # an append in a signal handler: who was interrupted catches up
+            waiting.extend(rows)
         if change.entities:
             code = change.entity_code
             self._names[code : code + len(change.entities)] = change.entities
@@ -98,7 +103,12 @@ class Tail:
         self.count = row + len(rows)
 
     def catch_up(self) -> None:
-        """Bring the columns up to all published rows."""
+        """Bring the columns up to all published rows.
+
+        Raises:
+            InvalidArgument: By a signal handler that has interrupted just this.
+        """
+        self._refuse_reentry()
         with self._lock:
             base, waiting = self._chunk
             caught = self._caught
@@ -139,12 +149,28 @@ class Tail:
     def _group_rows(self) -> None:
         """Bring the rows of kinds and scopes up to the columns."""
         self.ready()
+        self._refuse_reentry()
         with self._lock:
             done, caught = self._grouped, self._caught
             if done < caught:
                 _group(self._by_kind, self.kinds[done:caught], done)
                 _group(self._by_scope, self.scope_codes[done:caught], done)
                 self._grouped = caught
+
+    def _refuse_reentry(self) -> None:
+        if self._lock.locked() and self._is_inside():
+            reason = "re-entrant: this thread is bringing the index up to date already"
+            raise InvalidArgument("thread", reason)
+
+    def _is_inside(self) -> bool:
+        """Whether a signal handler has interrupted this thread while it held the lock."""
+        here = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]  the only way to ask
+        frame: FrameType | None = here.f_back
+        while frame is not None:
+            if frame.f_code in _HOLDING and frame.f_locals.get("self") is self:
+                return True
+            frame = frame.f_back
+        return False
 
     # ---------------------------------------------------------------------------------- asking
 
@@ -250,6 +276,10 @@ class Tail:
         row = self.keys.get(key)
         return () if row is None else (row,)
 
+    def may_have(self, keys: Sequence[bytes], hashes: Sequence[int]) -> bool:  # noqa: ARG002  of keys that are known
+        """Whether it has one of these idempotency keys."""
+        return not self.keys.keys().isdisjoint(keys)
+
     def correlated(self, low: int) -> Sequence[int]:
         """The rows whose correlation id ends with these eight bytes and is not their own."""
         self.ready()
@@ -259,6 +289,9 @@ class Tail:
         """The rows whose causation id ends with these eight bytes."""
         self.ready()
         return self.causes.get(low, ())
+
+
+_HOLDING: Final = {Tail.catch_up.__code__, Tail._group_rows.__code__}
 
 
 def _group(groups: dict[int, array[int]], values: Sequence[int | None], first: int) -> None:

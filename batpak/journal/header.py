@@ -31,6 +31,7 @@ VERSION: Final = 2
 HEADER_BYTES_MAX: Final = 1 << 20
 STORE_ID_BYTES: Final = 16
 SALT_BYTES: Final = 8
+SALT_WITHIN: Final = 256  # bytes of a file, in which its salt is
 
 _FIRST_READ: Final = 1 << 10
 _PREFIX: Final = struct.Struct(">4sI")

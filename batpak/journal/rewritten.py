@@ -155,6 +155,19 @@ class Rewritten:
         """
         self._directory.replace(self._temporary, self.name)
 
+    def is_published(self) -> bool:
+        """Whether it has its name. For who was interrupted while giving it.
+
+        Raises:
+            StorageFailed: The system refused.
+        """
+        with layout.asking("read", layout.path_of(self._directory, self.name)):
+            file = self._directory.open(self.name)
+            try:
+                return self.header.salt in file.pread(0, min(header.SALT_WITHIN, self.start))
+            finally:
+                file.close()
+
     def abandon(self) -> None:
         """Leave nothing of it."""
         with suppress(OSError):

@@ -26,14 +26,13 @@ from batpak.errors import CorruptStore, StorageFailed, StoreClosed
 from batpak.faults import Damage
 from batpak.journal import frame, layout
 from batpak.journal.frame import Fault, Why
-from batpak.journal.header import MAGIC, Header
+from batpak.journal.header import MAGIC, SALT_WITHIN, Header
 
 BLOCK: Final = 64 << 10
 TOUCHES: Final = 16  # frames of a block that are checked one by one
 VERIFIED: Final = 255  # the block is right, as it was at that moment
 _DAMAGED: Final = 254  # it is not: its frames are checked one by one, each time
 FILES_MAX: Final = 64
-SALT_WITHIN: Final = 256  # bytes of a header, in which its salt is
 GONE: Final = frozenset({errno.ENOENT, errno.ESTALE})
 """With these a file refuses whose place another one has taken."""
 
@@ -353,13 +352,13 @@ class Segments:
         files = self._files
         if segment in files:
             return
-        at = files.index(sources[0])
-        self._files = [*files[:at], segment, *files[at + len(sources) :]]
         for old in sources:
             self._retired[old.segment_id] = old
             self._known.pop(old.segment_id, None)
             with suppress(ValueError, IndexError):  # another thread opens or closes files meanwhile
                 self._in_use.remove(old)
+        at = files.index(sources[0])  # last: if all of this is done again, it is from here
+        self._files = [*files[:at], segment, *files[at + len(sources) :]]
 
     def __len__(self) -> int:
         return len(self._files)

@@ -314,7 +314,7 @@ SWITCHES: Final[dict[str, Switch]] = {
     ),
     "replaced-go-early": one(
         "the files that another one stands for go before its name is durable",
-        "upkeep.compaction:Compaction._commit",
+        "upkeep.compaction:Compaction._finish",
         ("self._directory.sync()", "pass"),
     ),
     "replaced-stay": one(

@@ -2,6 +2,7 @@
 
     settle    every complete file has its footer
     decide    what each event is to be: kept, dropped, erased                the caller's functions
+    end       if something in the file that grows is to go, it is complete now
     build     NAME.tmp: header, frames, footer; synced, and read back
     announce  an event says what will be gone, durably
     commit    NAME.tmp becomes the first of the files that it stands for     the one step
@@ -9,27 +10,31 @@
     clear     the other files go, the last one first
 
 A crash before the commit leaves the old files, one after it the new one: its header names those it
-stands for, and an open takes those for leftovers. What is kept is copied byte for byte; only the
-length and the checksum before it are new, because its place is.
+stands for, and an open takes those for leftovers. An exception from outside (Ctrl-C) behind the
+commit is raised once the rest is done; if a second one comes, whoever needs the names next does it.
+What is kept is copied byte for byte; only the length and the checksum before it are new, because
+its place is.
 Reference: docs/reference/file-format.md, "Compaction".
 """
 
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Final, TypeAlias
+from contextlib import contextmanager, suppress
+from typing import Final, TypeAlias, TypeVar
 
 from msgspec import Struct
 
 from batpak import wire
+from batpak.commit.exclusive import Exclusive
 from batpak.commit.lane import Lane
 from batpak.commit.request import Request
 from batpak.commit.unit import Unit
 from batpak.coordinate import LIFECYCLE
 from batpak.disk.seam import Directory
-from batpak.errors import InvalidArgument, StorageFailed, StoreClosed, StorePoisoned
+from batpak.errors import BatpakError, StorageFailed, StoreClosed, StorePoisoned
 from batpak.index.row import Part
 from batpak.index.sealed import Sealed
 from batpak.index.table import Table
@@ -45,6 +50,8 @@ from batpak.system import Compacted
 from batpak.upkeep.groups import Source, grouped
 from batpak.upkeep.output import Builder, Output
 
+T = TypeVar("T")
+
 log: Final = logging.getLogger("batpak.compact")
 
 STEP: Final = 4096  # rows that are asked about at once
@@ -58,8 +65,17 @@ class Plan(Struct, frozen=True):
 
     judge: Judge | None = None
     stub: int = DROPPED  # what the rows become that are chosen
-    min_segments: int = 2
+    min_segments: int = 2  # with fewer complete files none are merged
     progress: Progress | None = None
+
+
+class Exchange(Struct, eq=False):
+    """A commit that was begun, and how far it has come."""
+
+    group: Sequence[Source]
+    output: Output
+    syncing: bool = False  # a sync has begun, and nobody knows what came of it
+    synced: bool = False
 
 
 class Compaction:
@@ -84,11 +100,10 @@ class Compaction:
         self._directory, self._segments, self._table = directory, segments, table
         self._lane, self._platform = lane, platform
         self._builder = Builder(directory, segments, table, platform, self._require_open)
-        self._running = platform.raw_lock()
-        self._committing = platform.raw_lock()
-        self.names_stay = platform.raw_lock()
-        """Held by who reads files by their names, one after the other."""
-        self._thread: int | None = None  # that runs it
+        self._running = Exclusive("compacting", platform)
+        self._names = Exclusive("at the files of the log", platform)
+        self._committing = Exclusive("exchanging files of the log", platform)
+        self._exchange: Exchange | None = None  # that is not over
         self._stopped = False
         self._unsure: OSError | None = None  # why it is not known whether a commit is durable
 
@@ -99,25 +114,39 @@ class Compaction:
             StorageFailed: The system refused; what was not committed is as it was.
             CorruptStore: An event cannot be read, or came back from the disk as another one.
             StoreClosed, StorePoisoned, DurabilityUnknown: This handle writes no more.
-            InvalidArgument: Called from inside a run, by its own functions.
+            InvalidArgument: Called from inside a run, by its own functions; or by a signal handler
+                that interrupted one, or `still`.
             As the functions of the plan raise; nothing is changed then.
         """
-        me = self._platform.thread_id()
-        if self._thread == me:
-            raise InvalidArgument("thread", "re-entrant: this thread is compacting already")
-        with self._running:
-            self._thread = me
-            try:
-                return self._run(plan)
-            finally:
-                self._thread = None
+        self._names.refuse_reentry()
+        with self._lane.quiet():  # a callback may want to compact
+            return self._running.run(lambda: self._run(plan))
+
+    def still(self, act: Callable[[], T]) -> T:
+        """Call a function while no file takes the name of another one.
+
+        Callbacks are not called by this thread meanwhile: they may want the same.
+
+        Raises:
+            InvalidArgument: Called from inside such a function, or a commit, by a signal handler.
+        """
+        with self._lane.quiet():
+            return self._names.run(lambda: self._settled(act))
+
+    def _settled(self, act: Callable[[], T]) -> T:
+        if self._exchange is not None:
+            self._committing.run(self._settle)
+        return act()
 
     def stop(self) -> None:
-        """Commit nothing from now on. On return nothing is being committed."""
+        """Commit nothing from now on. On return nothing is being committed.
+
+        Raises:
+            InvalidArgument: Called by a signal handler that interrupted a commit.
+        """
+        self._committing.refuse_reentry()
         self._stopped = True
-        if self._thread != self._platform.thread_id():
-            with self._committing:
-                return
+        self._committing.run(lambda: None)
 
     def resume(self) -> None:
         """The handle was not closed after all."""
@@ -129,18 +158,23 @@ class Compaction:
         self._require_open()
         if self._unsure is not None:
             raise self._failed(self._unsure)
-        self._lane.settle_files()
+        if self._exchange is not None:
+            self.still(lambda: None)
+        self._committing.run(self._lane.settle_files)
         sources = self._sources()
+        if plan.judge is not None:
+            for source in sources:
+                rows = self._chosen(source.part, bytes(source.types), plan.judge)
+                source.become(rows, plan.stub)
+            sources += self._ended(len(sources), plan.judge, plan.stub)
         before = [source.segment for source in sources]
         size = self._size(before)
-        groups: list[list[Source]] = []
+        for source in sources:
+            source.measure()
         if len(sources) >= plan.min_segments:
-            if plan.judge is not None:
-                for source in sources:
-                    self._decide(source, plan.judge, plan.stub)
-            for source in sources:
-                source.measure()
             groups = grouped(sources)
+        else:
+            groups = [[source] for source in sources if source.changed]
         if not groups:
             return CompactionReport(
                 outcome=CompactionOutcome.SKIPPED,
@@ -193,7 +227,7 @@ class Compaction:
                     if not announced:
                         self._announce(every, counts)
                         announced = True
-                    self._commit(group, output)
+                    self._exchange_files(group, output)
                 except BaseException:
                     if not self._stopped:  # else another handle may be writing under that name
                         output.fresh.abandon()
@@ -224,7 +258,8 @@ class Compaction:
         return layout.failed("compact", self._directory.path, error)
 
     def _size(self, segments: Sequence[Segment]) -> int:
-        found = layout.listing(self._directory).segments
+        with self._compacting():
+            found = layout.listing(self._directory).segments
         return sum(found.get(one.header.segment_id, 0) for one in segments)
 
     # -------------------------------------------------------------------------- what is to become
@@ -232,15 +267,18 @@ class Compaction:
     def _sources(self) -> list[Source]:
         """Every complete file."""
         files, parts = list(self._segments), self._table.parts
-        sources: list[Source] = []
-        for segment, after, part in zip(files, files[1:], parts, strict=False):
-            links = segment.header.replaces
-            if links is None:
-                links = [] if after.header.prev is None else [after.header.prev]
-            index = part if isinstance(part, Sealed) else self._index(segment, after)
-            types = bytearray(index.types or bytes([EVENT]) * len(index))
-            sources.append(Source(segment, part, index, links, types))
-        return sources
+        return [
+            self._source(segment, after, part)
+            for segment, after, part in zip(files, files[1:], parts, strict=False)
+        ]
+
+    def _source(self, segment: Segment, after: Segment, part: Part) -> Source:
+        links = segment.header.replaces
+        if links is None:
+            links = [] if after.header.prev is None else [after.header.prev]
+        index = part if isinstance(part, Sealed) else self._index(segment, after)
+        types = bytearray(index.types or bytes([EVENT]) * len(index))
+        return Source(segment, part, index, links, types)
 
     def _index(self, segment: Segment, after: Segment) -> Sealed:
         """That of a file whose footer could not be written."""
@@ -249,17 +287,48 @@ class Compaction:
             raise segment.missing(segment.end, Why.END)
         return footer.in_memory(segment, recorded, self._platform.raw_lock)[0]
 
-    def _decide(self, source: Source, judge: Judge, stub: int) -> None:
+    def _chosen(self, part: Part, types: bytes, judge: Judge) -> list[int]:
         """Ask about every event of a file. What was announced stays, whatever is said of it."""
-        types, kinds = source.types, source.part.kinds
+        found: list[int] = []
         for first in range(0, len(types), STEP):
             rows = [
                 row for row, one in enumerate(types[first : first + STEP], first) if one == EVENT
             ]
-            for row, chosen in zip(rows, judge(source.part, rows), strict=True):
-                if chosen and kinds[row] != COMPACTED:
-                    types[row] = stub
-                    source.changed = True
+            kinds = part.kinds
+            found += [
+                row
+                for row, chosen in zip(rows, judge(part, rows), strict=True)
+                if chosen and kinds[row] != COMPACTED
+            ]
+        return found
+
+    def _ended(self, place: int, judge: Judge, stub: int) -> list[Source]:
+        """The file that grows, if something in it is to go: it is complete then.
+
+        What is stored there after it was asked about stays.
+
+        Args:
+            place: Of the file, in the log: behind those that were complete.
+            judge: Is asked about its events.
+            stub: What those become that are chosen.
+        """
+        segment = list(self._segments)[place]
+        span = next(self._table.spans(segment.header.first_sequence, self._table.bound), None)
+        if span is None:
+            return []
+        rows = self._chosen(span.part, bytes([EVENT]) * span.stop, judge)
+        if not rows:
+            return []
+        self._committing.run(lambda: self._end(segment))
+        segment, after = list(self._segments)[place : place + 2]
+        source = self._source(segment, after, self._table.parts[place])
+        source.become(rows, stub)
+        return [source]
+
+    def _end(self, segment: Segment) -> None:
+        self._require_open()
+        self._lane.begin_file(segment)
+        self._lane.settle_files()
 
     # ------------------------------------------------------------------------------------- commit
 
@@ -271,22 +340,57 @@ class Compaction:
         request = Request(LIFECYCLE, wire.encode(fact))
         self._lane.commit(Unit((request,), self._platform.thread_id(), request.size, durable=True))
 
+    def _exchange_files(self, group: Sequence[Source], output: Output) -> None:
+        self.still(lambda: self._committing.run(lambda: self._commit(group, output)))
+
     def _commit(self, group: Sequence[Source], output: Output) -> None:
         """Put the new file in the place of the old ones: on the disk, then for readers."""
-        with self.names_stay, self._committing:
-            self._require_open()
-            self._lane.settle_files()  # nobody else has taken the directory over
-            for source in group:
-                source.segment.pin()
+        self._require_open()
+        self._lane.settle_files()  # nobody else has taken the directory over
+        for source in group:
+            source.segment.pin()
+        handled, exchange = sys.exception(), Exchange(group, output)
+        try:
+            self._exchange = exchange
             output.fresh.publish()
+            self._finish(exchange)
+        except BaseException as error:
+            if exchange.syncing:  # an exception from outside may have replaced the refusal
+                self._unsure = self._unsure or _refusal(error, handled)
+                exchange.syncing = False
+            with suppress(OSError, BatpakError):  # then whoever needs the names next tries again
+                self._settle()
+            raise
+        if self._unsure is not None:
+            raise self._unsure
+
+    def _settle(self) -> None:
+        """Finish a commit that was cut short, or take it back. Any step may be done again."""
+        exchange = self._exchange
+        if exchange is None or self._stopped:
+            return
+        if exchange.output.fresh.is_published():
+            self._finish(exchange)
+        else:
+            exchange.output.fresh.abandon()
+            self._exchange = None
+
+    def _finish(self, exchange: Exchange) -> None:
+        """What comes after the new file has its name."""
+        group, output = exchange.group, exchange.output
+        if exchange.syncing:
+            self._unsure = OSError("nobody knows what came of a sync that was cut short")
+        elif not exchange.synced:
+            exchange.syncing = True
             try:
                 self._directory.sync()
             except OSError as error:
                 self._unsure = error
-            self._lane.hold(lambda: self._swap(group, output))
-            if self._unsure is not None:
-                raise self._unsure
+        exchange.synced, exchange.syncing = True, False
+        self._lane.hold(lambda: self._swap(group, output))
+        if self._unsure is None:
             self._clear(group)
+        self._exchange = None
 
     def _swap(self, group: Sequence[Source], output: Output) -> None:
         """From here on whoever asks is answered from the new file. Twice is harmless."""
@@ -306,6 +410,13 @@ class Compaction:
         except (OSError, StorageFailed) as error:
             path = self._directory.path
             log.warning("%s: files that are replaced stay: %s", path, error, extra={"path": path})
+
+
+def _refusal(error: BaseException | None, handled: BaseException | None) -> OSError | None:
+    """What the system refused when an exception came, if not what was being handled before."""
+    while error is not handled and not isinstance(error, OSError):
+        error = error and error.__context__
+    return error if isinstance(error, OSError) else None
 
 
 def _changed(source: Source) -> Iterator[int]:

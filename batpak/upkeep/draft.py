@@ -24,7 +24,9 @@ _DRAFT: Final = re.compile(r"\.tmp-[0-9a-f]{16}")
 
 
 @contextmanager
-def draft(platform: Platform, dest: StrPath, source: Directory) -> Generator[Directory]:
+def draft(
+    platform: Platform, dest: StrPath, source: Directory | None = None
+) -> Generator[Directory]:
     """Build a directory inside the block; behind it `dest` is that directory, durably.
 
     The block makes durable what it puts there. What it raises is raised, and the draft removed.
@@ -32,7 +34,7 @@ def draft(platform: Platform, dest: StrPath, source: Directory) -> Generator[Dir
     Args:
         platform: The world.
         dest: A path where there is nothing yet, or an empty directory.
-        source: Of the store; neither of the two may lie in the other.
+        source: Of the store; neither of the two may lie in the other. None: it has no directory.
 
     Raises:
         InvalidArgument: That is no place for it. Nothing was touched.
@@ -86,10 +88,10 @@ def _lock(directory: Directory, platform: Platform) -> Lock | None:
     return directory.lock(layout.LOCK, str(platform.pid()).encode(), shared=False)
 
 
-def _require_free(parent: Directory, name: str, source: Directory, full: str) -> None:
+def _require_free(parent: Directory, name: str, source: Directory | None, full: str) -> None:
     """Refuse a place that is taken, or lies in the store, or has it inside."""
-    above = source.way_up()
-    if above[0] in parent.way_up():
+    above = () if source is None else source.way_up()
+    if above and above[0] in parent.way_up():
         raise InvalidArgument("dest", f"{full} lies inside the store")
     if all(entry.name != name for entry in parent.entries()):
         return
@@ -99,7 +101,7 @@ def _require_free(parent: Directory, name: str, source: Directory, full: str) ->
         raise InvalidArgument("dest", f"{full} is there already, and is no directory") from None
     with closing(there):
         place = there.way_up()[0]
-        if place == above[0]:
+        if place in above[:1]:
             raise InvalidArgument("dest", f"{full} is the store itself")
         if place in above:
             raise InvalidArgument("dest", f"{full} has the store inside it")

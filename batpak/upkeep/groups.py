@@ -33,6 +33,12 @@ class Source(Struct, eq=False):
     changed: bool = False  # whether one of those is another than it was
     size: int = 0  # bytes of its frames afterwards
 
+    def become(self, rows: Sequence[int], stub: int) -> None:
+        """Say that some of its rows are to be stubs."""
+        for row in rows:
+            self.types[row] = stub
+        self.changed = self.changed or bool(rows)
+
     def measure(self) -> None:
         """Work out its size from what its rows are to be."""
         self.size = sum(self.lengths()) if self.changed else self.segment.end - self.segment.start

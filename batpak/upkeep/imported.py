@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, cast
 from uuid import UUID
 
 from msgspec import Struct
@@ -17,7 +16,7 @@ from batpak.event import StoredEvent
 from batpak.faults import DecodeStage
 from batpak.ids import NO_ID
 from batpak.kind import TOMBSTONE, EventKind
-from batpak.record import EVENT, decode_parts, uuid_of
+from batpak.record import EVENT, decode_parts, unpack_told, uuid_of
 
 IMPORT: Final = "batpak.import"
 """The extension that says where an imported event is from."""
@@ -25,23 +24,7 @@ IMPORT: Final = "batpak.import"
 _NONE: Final[Mapping[str, bytes]] = {}
 
 
-_unpack: Final = struct.Struct(">xBHH4xIIQ4xQQ16s16s16s72x").unpack  # of a head: see `record`
-
-_FIELDS: Final = (
-    ("event_id", UUID),
-    ("sequence", int),
-    ("entity", str),
-    ("scope", str),
-    ("kind", EventKind),
-    ("version", int),
-    ("correlation_id", UUID | None),
-    ("causation_id", UUID | None),
-    ("extensions", Mapping),
-    ("time_us", int),
-    ("store_id", UUID | None),
-    ("batch", int | None),
-    ("repeat", int),
-)  # what nothing else looks at
+_U64_MAX: Final = (1 << 64) - 1
 
 
 class RustPosition(Struct, frozen=True, gc=False):
@@ -52,7 +35,7 @@ class RustPosition(Struct, frozen=True, gc=False):
     depth: int
 
 
-class ImportedEvent(Struct, frozen=True, kw_only=True):
+class ImportedEvent(Struct, frozen=True, kw_only=True, gc=False):
     """One event to import. Make them yourself, or take them from a store."""
 
     event_id: UUID  # what makes it this one: it is imported once
@@ -85,8 +68,10 @@ class ImportedEvent(Struct, frozen=True, kw_only=True):
     @property
     def keyed(self) -> bool:
         """Whether its id was somebody's key: the Rust original takes keys as ids."""
+        if self.position is None:
+            return False
         bits = self.event_id.int
-        return self.position is not None and not ((bits >> 76) & 0xF == 7 and (bits >> 62) & 3 == 2)
+        return not ((bits >> 76) & 0xF == 7 and (bits >> 62) & 3 == 2)
 
     def item(self) -> BatchItem:
         """What is appended of it. A `transform` changes that, or gives something else.
@@ -152,6 +137,48 @@ def origin_of(event: ImportedEvent, namespace: str) -> bytes:
     return codec.encode(facts if place is None else (*facts, place.clock, place.lane, place.depth))
 
 
+def _is_int(value: object, low: int) -> bool:
+    """Whether it is a number that can be stored, not below another one."""
+    return type(value) is int and low <= value <= _U64_MAX
+
+
+def _is_u64(value: object) -> bool:
+    return _is_int(value, 0)
+
+
+def _is_extensions(value: object) -> bool:
+    """Whether names are text and values bytes; what names are like is for the append to say."""
+    if not isinstance(value, Mapping):
+        return False
+    items = cast("Mapping[object, object]", value).items()
+    return all(isinstance(name, str) and isinstance(data, bytes) for name, data in items)
+
+
+def _is_position(value: object) -> bool:
+    if type(value) is not RustPosition:
+        return False
+    return all(_is_u64(part) for part in (value.clock, value.lane, value.depth))
+
+
+_FIELDS: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
+    ("event_id", lambda value: isinstance(value, UUID), "a UUID"),
+    ("sequence", _is_u64, "a number of 64 bits, 0 or more"),
+    ("entity", lambda value: isinstance(value, str), "text"),
+    ("scope", lambda value: isinstance(value, str), "text"),
+    ("kind", lambda value: isinstance(value, EventKind), "an EventKind"),
+    ("payload", lambda value: isinstance(value, bytes), "bytes"),
+    ("version", _is_u64, "a number of 64 bits, 0 or more"),
+    ("correlation_id", lambda value: isinstance(value, UUID | None), "a UUID or None"),
+    ("causation_id", lambda value: isinstance(value, UUID | None), "a UUID or None"),
+    ("extensions", _is_extensions, "a mapping of names to bytes"),
+    ("time_us", lambda value: _is_int(value, -(1 << 63)), "a number of 64 bits"),
+    ("store_id", lambda value: isinstance(value, UUID | None), "a UUID or None"),
+    ("batch", lambda value: value is None or _is_u64(value), "a number of 64 bits or None"),
+    ("repeat", _is_u64, "a number of 64 bits, 0 or more"),
+    ("position", lambda value: value is None or _is_position(value), "a RustPosition or None"),
+)  # what nothing else looks at, or only later
+
+
 def behind(events: Iterable[ImportedEvent], after: int | None) -> Iterator[ImportedEvent]:
     """Those behind a sequence of their source, each looked at: callers have made them.
 
@@ -162,12 +189,18 @@ def behind(events: Iterable[ImportedEvent], after: int | None) -> Iterator[Impor
         if type(event) is not ImportedEvent:
             found = type(event).__name__
             raise InvalidArgument("source", f"must give ImportedEvents, not {found}")
-        for name, cls in _FIELDS:
-            if not isinstance(getattr(event, name), cls):
-                found = type(getattr(event, name)).__name__
-                raise InvalidArgument("source", f"an event has a {found} as its {name}")
+        for name, is_one, due in _FIELDS:
+            value = getattr(event, name)
+            if not is_one(value):
+                at = f"event {_brief(event.sequence)} of the source"
+                raise InvalidArgument("source", f"{at}: its {name} must be {due}")
         if after is None or event.sequence > after:
             yield event
+
+
+def _brief(sequence: object) -> str:
+    """What was given as a sequence, in a message."""
+    return str(sequence) if type(sequence) is int and sequence.bit_length() < 99 else "?"
 
 
 def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[ImportedEvent]:
@@ -179,11 +212,11 @@ def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[I
     for event in events:
         parts = decode_parts(event.record)
         (
-            flags, kind, payload_version, index, count, wall_ms, sequence, version,
+            type_, flags, kind, payload_version, index, count, wall_ms, sequence, version,
             event_id, correlation_id, causation_id,
-        ) = _unpack(parts.head)  # fmt: skip
+        ) = unpack_told(parts.head)  # fmt: skip
         opt, own = parts.opt, uuid_of(event_id)
-        if parts.head[0] != EVENT:
+        if type_ != EVENT:
             kind, payload_version = TOMBSTONE, event.payload_version
         yield ImportedEvent(
             event_id=own,

@@ -10,7 +10,6 @@ import datetime as dt
 import json
 import math
 import re
-import struct
 from base64 import b64decode
 from binascii import b2a_base64
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +25,7 @@ from batpak.errors import BatpakError, InvalidArgument
 from batpak.event import StoredEvent
 from batpak.ids import NO_ID, EventId
 from batpak.kind import TOMBSTONE, EventKind
-from batpak.record import ERASED, decode_parts
+from batpak.record import ERASED, decode_parts, unpack_told
 from batpak.upkeep.imported import ImportedEvent, RustPosition
 
 LINE_CHARS_MAX: Final = 32 << 20
@@ -48,7 +47,6 @@ _NOT_JSON: Final = re.compile(rb"\$bytes|\xcb[\x7f\xff]|\xc4\x10|[\xc7\xd6]").se
 _ENCODE: Final = msgspec.json.Encoder().encode_lines
 _uuid: Final = codec.decoder(UUID).decode
 _BIN: Final = b"\xc4\x10"  # what stands before the 16 bytes of an id
-_unpack: Final = struct.Struct(">BBHH4xIIQ4xQQ16s16s16s").unpack_from  # see `record.unpack_head`
 
 
 class _Line(Struct, frozen=True, kw_only=True):
@@ -132,7 +130,7 @@ def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[L
         (
             type_, flags, kind, payload_version, index, count, wall_ms, sequence, version,
             id_bytes, correlation, causation,
-        ) = _unpack(parts.head)  # fmt: skip
+        ) = unpack_told(parts.head)  # fmt: skip
         if type_ == ERASED:
             kind, payload_version = TOMBSTONE, stored.payload_version
         if kind not in kinds:
@@ -193,28 +191,34 @@ def plain_of(data: bytes) -> tuple[object, bool]:
     return said, not other and codec.encode_in_order(value) == data
 
 
-def events_of(lines: Iterable[str]) -> Iterator[ImportedEvent]:
+def events_of(lines: Iterable[str | bytes], name: str = "line ") -> Iterator[ImportedEvent]:
     """The events of lines; empty ones are passed over.
+
+    Args:
+        lines: Text, or UTF-8.
+        name: What stands before the number of a line in messages.
 
     Raises:
         InvalidArgument: While iterating; a line is none of an event.
     """
     for number, line in enumerate(lines, 1):
         if line.strip():
-            yield _event(line, number)
+            try:
+                event = _event(line)
+            except (*codec.UNREADABLE, BatpakError) as error:
+                raise InvalidArgument(f"{name}{number}", f"is no event: {error}") from error
+            yield event
 
 
-def _event(line: str, number: int) -> ImportedEvent:
-    try:
-        if len(line) > LINE_CHARS_MAX:
-            raise ValueError(f"it is longer than {LINE_CHARS_MAX:,} characters")
-        one = msgspec.convert(json.loads(line), _Line)
-        stored = one.stored
-        data = codec.encode_in_order(_meant(one.payload)) if stored is None else _bytes(stored)
-        kind = EventKind.from_wire(int(one.kind, 0))
-        extensions = {name: _bytes(value) for name, value in one.extensions.items()}
-    except (*codec.UNREADABLE, BatpakError) as error:
-        raise InvalidArgument(f"line {number}", f"is no event: {error}") from error
+def _event(line: str | bytes) -> ImportedEvent:
+    if len(line) > LINE_CHARS_MAX:
+        raise ValueError(f"it is longer than {LINE_CHARS_MAX:,} characters")
+    text = line if isinstance(line, str) else line.decode()
+    one = msgspec.convert(json.loads(text), _Line)
+    stored = one.stored
+    data = codec.encode_in_order(_meant(one.payload)) if stored is None else _bytes(stored)
+    kind = EventKind.from_wire(int(one.kind, 0))
+    extensions = {key: _bytes(value) for key, value in one.extensions.items()}
     return ImportedEvent(
         event_id=one.event_id,
         sequence=one.sequence,

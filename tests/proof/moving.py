@@ -16,6 +16,8 @@ from random import Random
 from typing import Final
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from batpak import codec
 from batpak.append import BatchItem
 from batpak.config import Durability
@@ -84,10 +86,11 @@ def _again(store: Store) -> None:
     assert report_of.ok, report_of.findings
 
 
-def cut(durability: Durability, tally: Tally, size: Size) -> None:
+def cut(durability: Durability, batch_max_items: int, tally: Tally, size: Size) -> None:
     """Cut the power at each moment of an import, and import again."""
     sim = SimPlatform(seed=SEED)
     config = config_of(durability)
+    config = replace(config, limits=replace(config.limits, batch_max_items=batch_max_items))
     with Store.open(STORE, config, platform=sim) as store:
         store.import_events(EVENTS, namespace="there", chunk=BATCH - 1)
     for after in sim.crashes(limit=CRASHES[size]):
@@ -253,9 +256,10 @@ def _closed(frames: bytes, footer: bytes) -> bytes:
 
 JOBS: Final[list[Job]] = [
     *(
-        Job("move", f"import, cut, {level.name}", partial(cut, level))
+        Job("move", f"import, cut, {level.name}", partial(cut, level, COUNT))
         for level in (Durability.COMMIT, Durability.OS)
     ),
+    Job("move", "import of more than batches, cut", partial(cut, Durability.COMMIT, BATCH - 1)),
     Job("move", "import, interrupted", interrupted),
     *(Job("move", f"each byte of {name}", partial(each_byte, name)) for name in STORES),
     *(Job("move", f"bent frames of {name}", partial(bent_frames, name)) for name in STORES),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from msgspec.structs import replace
@@ -19,6 +20,7 @@ from batpak.commit.fence import FenceError
 from batpak.commit.ticket import AppendTicket, BatchTicket
 from batpak.config import Durability, Limits, StoreConfig
 from batpak.coordinate import Coordinate
+from batpak.disk.seam import StrPath
 from batpak.errors import (
     BatpakError,
     ConflictError,
@@ -31,7 +33,13 @@ from batpak.errors import (
 from batpak.event import StoredEvent
 from batpak.faults import FenceState
 from batpak.fence import VisibilityFence
-from batpak.report import Frontier, HealthState
+from batpak.report import (
+    CompactionOutcome,
+    ForkReport,
+    Frontier,
+    HealthState,
+    SnapshotReport,
+)
 from batpak.store import Store
 from batpak.testing.crash import CrashModel
 from batpak.testing.faults import Kind, Partial
@@ -82,6 +90,9 @@ class Pair:
         self.sim, self.tally = sim, tally
         self.fired = False  # whether a fault that was armed has happened
         self.poisoned = False
+        self._stuck = False  # whether a compaction was refused, which may have ended them all
+        self._copies = 0
+        self.leftovers = False  # whether files that were merged may still be there
         self.time = Hlc(-1, 0)
         self.keyed: list[Asked] = []  # calls that were stored under keys
         self._refused: list[Asked] = []  # calls of this step that the disk has refused
@@ -351,6 +362,47 @@ class Pair:
             self.sim.run_background()
         self._moved()
 
+    def merge(self, trouble: Trouble | None) -> None:
+        """Make files fewer: of no event anything is another one."""
+        report = self._unless_refused(self.store.compact, trouble)
+        self.leftovers |= self.fired
+        if report is None:
+            self._stuck = True
+        elif report.outcome is CompactionOutcome.PERFORMED:
+            assert report.segments_after == 1 < report.segments_before, report
+            assert report.dropped == report.erased == 0, report
+        self._moved()
+
+    def copy(self, trouble: Trouble | None, *, forks: bool) -> None:
+        """Take a snapshot, or fork: what was told to be there has every event."""
+        self._copies += 1
+        name, store = f"copy{self._copies}", self.store
+        take: Callable[[StrPath], SnapshotReport | ForkReport]
+        take = store.fork if forks else store.snapshot
+        ask: Callable[[], SnapshotReport | ForkReport] = partial(take, name)
+        report = self._unless_refused(ask, trouble)
+        if report is not None:
+            assert report.sequence == len(self.model.events) == store.frontier().durable, report
+            with Store.open_read_only(name, self.config, platform=self.sim) as copy:
+                self.require_same(copy.query(form=Form.RAW), self.model.events)
+                assert (copy.store_id == self.model.store_id) != forks, "whose is it?"
+                assert copy.open_report.clean
+                assert copy.verify().ok
+        self._moved()
+
+    def _unless_refused(self, ask: Callable[[], T], trouble: Trouble | None) -> T | None:
+        """What is answered; None: the disk refused something, or has before."""
+        with self._under(trouble):
+            try:
+                return ask()
+            except (StorageError, StorePoisoned) as error:
+                refusal = error
+        if isinstance(refusal, StorePoisoned):
+            assert self.store.health.state is HealthState.POISONED, "it says so, and writes"
+        else:
+            assert self.fired or self._stuck, f"refused without a fault: {refusal!r}"
+        return None
+
     # --------------------------------------------------------------------------- closing, opening
 
     def reopen(self, stage: str, trouble: Trouble | None) -> None:
@@ -381,7 +433,7 @@ class Pair:
         assert self._close(None)
         self.model.sync()
         self._spoil(which, how)
-        *sealed, _ = sorted(path for path in self.sim.files() if path.endswith(".fbat"))
+        *sealed, _ = sorted(path for path in self.files() if path.endswith(".fbat"))
         due = [path.rpartition("/")[2] for path in sealed if path not in self._footers()]
         before = len(self.sim.operations)
         with Store.open_read_only("store", self.config, platform=self.sim) as reader:
@@ -394,11 +446,15 @@ class Pair:
         assert how == "a byte" or rebuilt == tuple(due), f"{rebuilt} made anew, not {due}"
         self._moved()
 
+    def files(self) -> dict[str, bytes]:
+        """Those of the store, and not of its copies."""
+        return {path: data for path, data in self.sim.files().items() if path.startswith("store/")}
+
     def _footers(self) -> dict[str, int]:
         """Where the frames end in the files that have a footer."""
         marks = {
             path: FOOTER.unpack(data[-FOOTER.size :])
-            for path, data in sorted(self.sim.files().items())
+            for path, data in sorted(self.files().items())
             if len(data) > FOOTER.size
         }
         return {path: end for path, (mark, end) in marks.items() if mark == FOOTER_MARK}
@@ -477,7 +533,7 @@ class Pair:
         with self._under(trouble), suppress(StorageError):
             store = Store.open("store", self.config, platform=self.sim)
         assert store is not None or self.fired, "an open was refused without a fault"
-        at_once = store is not None
+        at_once, self.leftovers = store is not None, self.fired
         self.store = store = store or Store.open("store", self.config, platform=self.sim)
         if not made and not self.model.events:
             self.model = Model(store.open_report.store_id)
@@ -493,12 +549,12 @@ class Pair:
         self.require_same(found, model.events)
         assert store.frontier() == Frontier(*[len(found)] * 4)
         assert store.health.state is HealthState.OK
-        files, torn = self.sim.files(), store.open_report.torn
+        files, torn = self.files(), store.open_report.torn
         assert not [path for path in files if path.endswith(".tmp")], "leftovers of a replace"
         if torn is not None:
             kept = files.get(f"store/{torn.quarantine}", b"")
             assert len(kept) == torn.bytes, "what was torn is not kept"
-        self.poisoned, self._unknown = False, []
+        self.poisoned, self._stuck, self._unknown = False, False, []
         self.time = found[-1].hlc if found else Hlc(-1, 0)
         return at_once
 

@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 from batpak import codec
 from batpak.append import BatchItem
-from batpak.cli.main import application
+from batpak.cli.main import application, main
 from batpak.coordinate import Coordinate
 from batpak.errors import InvalidArgument, StorageFailed
 from batpak.kind import EventKind
@@ -204,6 +204,105 @@ def test_a_store_goes_through_lines_and_is_the_same(store: Path, tmp_path: Path)
     assert piped.exit_code == 0
     assert facts(tmp_path / "u") == facts(store)
     assert isinstance(run("export", store, file).exception, StorageFailed)
+
+
+def test_an_export_that_fails_leaves_nothing_that_looks_complete(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded = lines.encoded
+
+    def cut(told: Any) -> Any:  # noqa: ANN401  of any lines
+        yield next(iter(encoded(told)))
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(lines, "encoded", cut)
+    done = run("export", store, tmp_path / "events.jsonl")
+
+    assert isinstance(done.exception, StorageFailed | OSError)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["s"]
+
+
+def test_an_export_does_not_go_into_a_store_nor_over_a_file(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(store)
+    (store / "notes").mkdir()
+    before = sorted(store.rglob("*"))
+    for place in (store, tmp_path / "link", store / "notes", store / "notes" / "more"):
+        for form in ("jsonl", "rust-0.7"):
+            done = run("export", store, place / "x", "--format", form)
+            assert isinstance(done.exception, InvalidArgument), (place, form, done.output)
+            assert "lies inside the store" in str(done.exception)
+    assert sorted(store.rglob("*")) == before
+    (tmp_path / "mine").write_text("mine", "utf-8")
+    assert isinstance(run("export", store, tmp_path / "mine").exception, StorageFailed)
+    assert (tmp_path / "mine").read_text("utf-8") == "mine"
+    assert isinstance(run("export", store, tmp_path / "no" / "x").exception, StorageFailed)
+
+
+def test_a_dash_is_the_pipe(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert ok("export", store, "-") == ok("export", store)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["s"]
+    assert run("export", store, "-", "--format", "rust-0.7").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("rest", "reason"),
+    [
+        (b'{"event_id": "\xff"}\n', "utf-8"),
+        (b'{"event_id": "01', "Unterminated"),
+        (b"yes\n", "is no"),
+    ],
+)
+def test_what_is_piped_in_and_is_no_event_is_told_by_place_and_reason(
+    rest: bytes, reason: str, store: Path, tmp_path: Path
+) -> None:
+    whole = ok("export", store).encode()
+    file = tmp_path / "bad.jsonl"
+    file.write_bytes(whole + rest)
+    words = ["import", "-", str(tmp_path / "t"), "--namespace", "a"]
+    done = CliRunner().invoke(application(), words, input=whole + rest)
+    assert isinstance(done.exception, InvalidArgument)
+    assert str(done.exception).startswith("standard input:4: ")
+    assert reason in str(done.exception)
+
+    done = run("import", file, tmp_path / "u", "--namespace", "a")
+    assert isinstance(done.exception, InvalidArgument)
+    assert str(done.exception).startswith(f"{file}:4: ")
+    assert isinstance(run("dump", file).exception, InvalidArgument)
+    for target in ("t", "u"):
+        assert not (tmp_path / target).exists(), "a store without an event was left behind"
+
+
+def test_a_refused_import_takes_away_only_what_it_has_made(store: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_bytes(b"no")
+    ok("import", store, tmp_path / "t", "--namespace", "a")
+    (tmp_path / "empty").mkdir()
+    Store.open(tmp_path / "new", PLAIN).close()
+
+    for target in ("t", "empty", "new", "s"):
+        assert run("import", bad, tmp_path / target, "--namespace", "a").exit_code == 1
+        assert (tmp_path / target).is_dir()
+    assert len(facts(tmp_path / "t")) == len(facts(store)) == 3
+    done = run("import", store, tmp_path / "u", "--namespace", "")
+    assert isinstance(done.exception, InvalidArgument)
+    assert not (tmp_path / "u").exists()
+
+
+def test_what_the_system_refuses_is_one_line(
+    store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("typer.echo", full)
+    monkeypatch.setattr("sys.argv", ["batpak", "export", str(store)])
+    with pytest.raises(SystemExit) as raised:
+        main()
+
+    assert raised.value.code == 2
+    assert capsys.readouterr().err == "batpak: No space left on device\n"
 
 
 def test_a_store_goes_through_the_original_and_is_the_same(store: Path, tmp_path: Path) -> None:

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, TypeAlias, cast
+from contextlib import suppress
+from typing import Annotated, Final, TypeAlias, cast
 
 import msgspec
 from msgspec import Meta, Struct
 
 from batpak import codec
-from batpak.digest import HASH_BYTES, ZERO_HASH, content_hash, crc32
+from batpak.digest import HASH_BYTES, ZERO_HASH, blake3_of, content_hash, crc32
 from batpak.disk.seam import Mapped
 from batpak.faults import Damage
 from batpak.ids import ID_BYTES
@@ -45,10 +46,11 @@ Kind: TypeAlias = Annotated[int, Meta(ge=0, le=RAW_MAX)]
 Flags: TypeAlias = Annotated[int, Meta(ge=0, le=0xFF)]
 Size: TypeAlias = Annotated[int, Meta(ge=0, le=BODY_BYTES_MAX)]
 Id: TypeAlias = Annotated[bytes, Meta(min_length=ID_BYTES, max_length=ID_BYTES)]
-Stored: TypeAlias = Any
+Stored: TypeAlias = msgspec.Raw
 """Bytes, or an array of small integers: `_bytes` looks at them faster than a decoder does."""
 
 _PREFIX: Final = struct.Struct(">II")
+_prefix_at: Final = _PREFIX.unpack_from
 _NIL: Final = b"\xc0"
 _ORDER: Final[Mapping[str, tuple[str, ...]]] = {  # where structs stand as arrays
     "frame": ("event", "entity", "scope"),
@@ -79,7 +81,7 @@ class Position(Struct, frozen=True, gc=False):
     lane: Count = 0
 
 
-class EventHeader(Struct, frozen=True):
+class EventHeader(Struct, frozen=True, gc=False):
     """What a frame says of its event."""
 
     event_id: Id
@@ -90,23 +92,23 @@ class EventHeader(Struct, frozen=True):
     event_kind: Kind
     flags: Flags
     causation_id: Id | None = None
-    content_hash: Stored = None
+    content_hash: Stored = msgspec.Raw()
 
 
-class Links(Struct, frozen=True):
+class Links(Struct, frozen=True, gc=False):
     """Of an event to the one before it in its entity."""
 
     prev_hash: Stored
     event_hash: Stored
 
 
-class _Event(Struct, frozen=True):
+class _Event(Struct, frozen=True, gc=False):
     header: EventHeader
     payload: Stored
     hash_chain: Links | None = None
 
 
-class _Body(Struct, frozen=True):
+class _Body(Struct, frozen=True, gc=False):
     event: _Event
     entity: str
     scope: str
@@ -118,12 +120,12 @@ class _Glance(Struct, frozen=True, gc=False):
     payload_size: Size
 
 
-class _GlancedEvent(Struct, frozen=True):
+class _GlancedEvent(Struct, frozen=True, gc=False):
     header: _Glance
     hash_chain: msgspec.Raw
 
 
-class _GlancedBody(Struct, frozen=True):
+class _GlancedBody(Struct, frozen=True, gc=False):
     event: _GlancedEvent
 
 
@@ -135,7 +137,7 @@ class Glance(Struct, frozen=True, gc=False):
     count: int  # of the items of a batch, in the mark that begins it
 
 
-class Frame(Struct, frozen=True):
+class Frame(Struct, frozen=True, gc=False):
     """An event, with its payload as it was given to the original."""
 
     event_id: bytes
@@ -173,7 +175,7 @@ def body_at(data: Mapped, at: int, end: int) -> bytes | Fault | None:
     """
     if at + PREFIX_BYTES > end:
         return None
-    length, checksum = _PREFIX.unpack(data[at : at + PREFIX_BYTES])
+    length, checksum = _prefix_at(data, at)
     if length > BODY_BYTES_MAX:
         return Fault(Damage.SEGMENT, f"a frame of {length:,} bytes is larger than any")
     start = at + PREFIX_BYTES
@@ -209,7 +211,7 @@ def decode(body: bytes) -> Frame | Fault:
         try:
             found = _decode(body)
         except codec.UNREADABLE:
-            found = msgspec.convert(_as_maps(_decode_any(body), "frame"), _Body)
+            found = _decode(codec.encode_in_order(_as_maps(_decode_any(body), "frame")))
         return _checked(found)
     except codec.UNREADABLE as error:
         return Fault(Damage.FRAME, f"the frame does not decode: {error}")
@@ -217,17 +219,19 @@ def decode(body: bytes) -> Frame | Fault:
 
 def _checked(found: _Body) -> Frame | Fault:
     event, head = found.event, found.event.header
-    place, links, stated = head.position, event.hash_chain, head.content_hash
+    place, links = head.position, event.hash_chain
     if head.event_kind in MARKS:
         payload, prev, own = head.payload_size.to_bytes(4, "big"), ZERO_HASH, ZERO_HASH
     else:
         if links is None:
             return Fault(Damage.CHAIN, "an event without its hashes")
-        prev, own = _bytes(links.prev_hash), _bytes(links.event_hash)
-        same = stated is None or stated == links.event_hash or _bytes(stated) == own
+        stored, stated = bytes(links.event_hash), bytes(head.content_hash)
+        prev, own = bytes(links.prev_hash), _small(stored) or _bytes(stored)
+        prev = _small(prev) or _bytes(prev)
+        same = stated in (stored, b"", _NIL) or _bytes(stated) == own
         if not same or len(prev) != HASH_BYTES or len(own) != HASH_BYTES:
             return Fault(Damage.CHAIN, "the hashes of the event contradict each other")
-        read = _payload(event.payload, own)
+        read = _payload(bytes(event.payload), own)
         if read is None:
             return Fault(Damage.CHAIN, "the payload is not the one that the hash is of")
         payload = read
@@ -251,36 +255,61 @@ def _checked(found: _Body) -> Frame | Fault:
     )
 
 
-def _payload(stored: object, due: bytes) -> bytes | None:
+def _payload(stored: bytes, due: bytes) -> bytes | None:
     """The bytes that a hash is of; None: these are others.
 
     Its retention writes a payload as the value that the bytes mean. They are made from it again.
     """
-    if type(stored) is list or type(stored) is bytes:
-        try:
-            data = _bytes(cast("object", stored))
-        except (ValueError, TypeError):
-            data = b""
+    data = _small(stored)
+    if data is not None and blake3_of(data).digest() == due:
+        return data
+    with suppress(ValueError, TypeError):
+        data = _bytes(stored)
         if content_hash(data) == due:
             return data
+    value = _decode_any(stored)
     for spell in (codec.encode, codec.encode_in_order):
-        data = spell(stored)
+        data = spell(value)
         if content_hash(data) == due:
             return data
     return None
 
 
-def _bytes(stored: object) -> bytes:
+def _bytes(stored: bytes) -> bytes:
     """The bytes that are stored as such, or as an array of small integers.
 
     Raises:
         DecodeError, TypeError, ValueError: They are neither.
     """
-    if type(stored) is bytes:
-        return stored
-    if type(stored) is list:
-        return bytes(cast("list[int]", stored))
-    raise codec.DecodeError(f"bytes are stored as a {type(stored).__name__}")
+    found = _small(stored)
+    if found is not None:
+        return found
+    value = _decode_any(stored)
+    if type(value) is bytes:
+        return value
+    if type(value) is list:
+        return bytes(cast("list[int]", value))
+    raise codec.DecodeError(f"bytes are stored as a {type(value).__name__}")
+
+
+def _small(stored: bytes) -> bytes | None:
+    """An array of small integers as bytes, if it is spelt as the original spells it.
+
+    A number below 128 is one byte, any other has 0xcc before it; so without these it is the bytes.
+    A list of numbers would take many times as long. What is spelt otherwise and looks like that is
+    told by the hash.
+    """
+    first = stored[0]
+    if first == 0xDC:
+        count, items = stored[1] << 8 | stored[2], stored[3:]
+    elif first & 0xF0 == 0x90:
+        count, items = first & 0x0F, stored[1:]
+    else:
+        return None
+    data = items.translate(None, b"\xcc")
+    if len(data) != count and b"\xcc\xcc" in items:  # that is 0xcc itself
+        data = b"\xcc".join([part.translate(None, b"\xcc") for part in items.split(b"\xcc\xcc")])
+    return data if len(data) == count else None
 
 
 def _as_maps(value: object, name: str) -> object:

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from batpak.digest import ZERO_HASH, content_hash
+from batpak.disk import posix
 from batpak.disk.seam import Directory, StrPath
-from batpak.errors import InvalidArgument
 from batpak.event import StoredEvent
 from batpak.ids import ID_BYTES
 from batpak.journal import layout
@@ -23,6 +24,7 @@ from batpak.journal.v1.frame import BEGIN, COMMIT, MARK_ENTITY, MARK_SCOPE, Fram
 from batpak.journal.v1.header import Header
 from batpak.platform import REAL, Platform
 from batpak.record import decode_parts
+from batpak.upkeep.draft import draft
 
 SEGMENT_BYTES: Final = 64 << 20
 
@@ -45,7 +47,7 @@ def export(
     platform: Platform = REAL,
     segment_bytes: int = SEGMENT_BYTES,
 ) -> RustExport:
-    """Write a store of the Rust original. It is there once all of it is durable.
+    """Write a store of the Rust original. It is complete and durable, or not there.
 
     Args:
         events: From the first on, in order.
@@ -58,14 +60,9 @@ def export(
         StorageFailed: The system refused.
         As the events.
     """
-    directory = layout.enter(platform, path, create=True)
-    try:
-        with layout.asking("list", directory.path):
-            if directory.entries():
-                raise InvalidArgument("path", f"{directory.path} is not empty")
-        return _Export(directory, platform, segment_bytes).run(events)
-    finally:
-        directory.close()
+    with draft(platform, path) as directory:
+        report = _Export(directory, platform, segment_bytes).run(events)
+    return replace(report, path=posix.full_path(path))
 
 
 class _Export:

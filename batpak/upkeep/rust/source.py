@@ -155,7 +155,7 @@ class RustSource:
         self.close()
 
     def _read(self, after: int) -> Iterator[tuple[int, Frame]]:
-        numbers_of, hidden = self._numbers.of, self._hidden
+        numbers_of, hidden = self._numbers.of, self._hidden or ()
         for row in self._numbers.order:
             if self._closed:
                 raise StoreClosed

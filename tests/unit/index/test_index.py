@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, cast
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given, settings
 
 from batpak.coordinate import Coordinate
@@ -25,6 +26,7 @@ from batpak.index.sidx import Footer, Identity
 from batpak.index.table import Table
 from batpak.index.tail import Tail
 from batpak.kind import EventKind
+from batpak.override import override
 from batpak.record import pack_name
 from batpak.region import KindFilter, Region
 
@@ -189,6 +191,23 @@ def test_a_region_selects_what_a_linear_scan_selects(
     assert sequences(query.select(table, region, start, stop)) == wanted
     assert sequences(query.select(table, region, start, stop, reverse=True)) == wanted[::-1]
     assert query.count(table, region, start, stop) == len(wanted)
+
+
+@pytest.mark.parametrize("seal", [True, False])
+def test_many_keys_are_looked_for_at_once(seal: bool) -> None:
+    keys = [b"%d" % number for number in range(300)]
+    parts: list[list[Event]] = [
+        [("a", "s", 0xE701, key, None, None) for key in keys[:200]],
+        [("a", "s", 0xE701, key, None, None) for key in keys[200:]],
+        [],
+    ]
+    _, table = built(parts, seal=seal)
+    others = [b"no %d" % number for number in range(400)]
+
+    for some in (others[:1], others[:7], others):
+        assert not table.may_know(some)
+        assert all(table.may_know([*some, key]) for key in keys)
+    assert table.may_know(keys)
 
 
 @settings(max_examples=100, deadline=None)
@@ -377,3 +396,34 @@ def test_a_rotation_that_is_done_twice_is_done_once() -> None:
     table.rotate(tail)
 
     assert [part.segment_id for part in table.parts] == [1, 2]
+
+
+class _Asked(dict[str, EntityHead]):
+    """Heads of the newest file: once somebody was told that one is missing, the log goes on."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        super().__init__()
+        self._then = then
+
+    @override
+    def get(self, *asked: Any) -> Any:  # noqa: ANN401  as of a dict
+        found = super().get(*asked)
+        then, self._then = self._then, lambda: None
+        then()
+        return found
+
+
+def test_a_version_counts_what_is_visible_while_the_log_goes_on_in_the_next_file() -> None:
+    log, table = built([[]], seal=False)
+
+    def go_on() -> None:
+        table.rotate(Tail(2, len(log.stored), 0, threading.Lock))
+        log.starts[2] = len(log.stored)
+        for _ in range(2):
+            publish(log, table, EVENTS[0])
+
+    table.tail.heads = _Asked(go_on)
+
+    assert table.version("a") == 0  # they are stored, and nobody may see them yet
+    table.bound = len(log.stored)
+    assert table.version("a") == 2

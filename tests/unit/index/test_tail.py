@@ -19,6 +19,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
+from batpak.errors import InvalidArgument
 from batpak.index import tail as module
 from batpak.index.row import NO_ID
 from batpak.index.tail import Tail
@@ -271,6 +272,34 @@ def test_readers_that_bring_a_part_up_to_date_wait_for_each_other(
 
     assert lock.taken == before + 1
     assert not lock.held
+
+
+@pytest.mark.parametrize("ask", [Tail.catch_up, lambda tail: tail.of_kind(KINDS[0])])
+def test_a_signal_handler_that_comes_back_to_the_index_is_refused_and_never_waits_for_itself(
+    ask: Callable[[Tail], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CATCH_UP", 8)
+    tail, events = empty_tail(), [event(n) for n in range(16)]
+    tail.publish(change_of(tail, events[:6]))
+    group, said = module._group, list[InvalidArgument]()
+
+    def interrupted(*rows: Any) -> None:  # noqa: ANN401  as of `_group`
+        """As if a signal came before the first rows are sorted."""
+        monkeypatch.setattr(module, "_group", group)
+        for again in (tail.catch_up, lambda: tail.of_kind(KINDS[0])):
+            with pytest.raises(InvalidArgument) as caught:
+                again()
+            said.append(caught.value)
+        for some in (events[6:9], events[9:]):  # the second finds that more than enough wait
+            tail.publish(change_of(tail, some))
+        group(*rows)
+
+    monkeypatch.setattr(module, "_group", interrupted)
+
+    ask(tail)
+
+    assert [(one.argument, one.reason[:11]) for one in said] == [("thread", "re-entrant:")] * 2
+    check(tail, events)
 
 
 def test_readers_that_are_up_to_date_take_no_lock() -> None:

@@ -35,11 +35,14 @@ from batpak.errors import (
 from batpak.event import StoredEvent
 from batpak.faults import KeyFault
 from batpak.ids import operation_key
+from batpak.index.row import Change
+from batpak.index.tail import Tail
 from batpak.kind import EventKind
 from batpak.region import Region
 from batpak.store import Store
 from batpak.testing.platform import SimPlatform
-from batpak.upkeep.imported import IMPORT, ImportedEvent, Origin
+from batpak.upkeep import imported
+from batpak.upkeep.imported import IMPORT, ImportedEvent, Origin, RustPosition
 from batpak.upkeep.rust.source import RustSource
 from batpak.wire import RAW
 from tests.facts import PLAIN, SMALL, USER, Counted, Said
@@ -198,11 +201,49 @@ def test_chunks_stay_within_the_limits_of_a_batch(source: Store) -> None:
     assert counts[6:] == [1, 1, 1, 1, 1]
 
 
-def test_a_batch_of_the_source_that_is_too_large_here_is_refused(source: Store) -> None:
-    limits = Limits(batch_max_items=2)
+def test_a_group_that_is_more_than_a_batch_here_is_still_one_step(source: Store) -> None:
+    with source.visibility_fence() as fence:
+        first = fence.append(USER, Counted(n=5))
+        fence.append(OTHER, Counted(n=6), caused_by=first)
+        fence.append_batch([BatchItem(USER, Counted(n=n)) for n in range(7, 12)])
+    limits = Limits(batch_max_items=2, payload_max_bytes=50, batch_max_bytes=50)
     with in_memory(StoreConfig(lifecycle_events=False, limits=limits)) as target:
-        with pytest.raises(TooLarge, match="batch of the source"):
+        seen: list[int] = []
+        publish = Tail.publish
+
+        def counted(tail: Tail, change: Change) -> None:
+            seen.append(len(change.rows))
+            publish(tail, change)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Tail, "publish", counted)
+            report = target.import_events(source, namespace="eu")
+        assert facts(target) == facts(source)
+        again = target.import_events(source, namespace="eu")
+
+    assert report.imported == 13
+    assert seen[-1] == 7
+    assert seen.count(3) == 1  # the batch
+    assert (again.imported, again.already_present) == (0, 13)
+
+
+@pytest.mark.parametrize(
+    ("limits", "what"),
+    [
+        (Limits(batch_max_items=2, fence_max_items=2), "3, at most 2 is allowed"),
+        (
+            Limits(payload_max_bytes=50, batch_max_bytes=50, fence_max_bytes=200),
+            "at most 200 is allowed",
+        ),
+    ],
+)
+def test_a_group_of_the_source_that_no_fence_takes_is_refused(
+    limits: Limits, what: str, source: Store
+) -> None:
+    with in_memory(StoreConfig(lifecycle_events=False, limits=limits)) as target:
+        with pytest.raises(TooLarge, match="from event 3 of the source on") as raised:
             target.import_events(source, namespace="eu")
+        assert what in str(raised.value)
         assert target.frontier().visible == 2
 
 
@@ -214,6 +255,45 @@ def test_the_same_log_or_a_copy_of_it_is_refused(tmp_path: Path) -> None:
         mine = [made(0, store_id=store.store_id)]
         with pytest.raises(InvalidArgument):
             store.import_events(mine, namespace="me")
+
+
+def by_version(store: Store) -> list[tuple[object, ...]]:
+    return [one[:6] for one in facts(store)]
+
+
+def test_a_fork_and_its_origin_take_from_each_other_what_they_do_not_have(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "o") as origin:
+        for n in range(3):
+            origin.append(USER, Counted(n=n))
+        origin.fork(tmp_path / "f")
+        with Store.open(tmp_path / "f") as fork:
+            ours = origin.append(OTHER, Counted(n=10))
+            cause = next(iter(fork.query(Region(kinds=Counted), form=RAW)))
+            fork.append(USER, Counted(n=20), caused_by=cause)
+            fork.fork(tmp_path / "g")
+
+            back = origin.import_events(fork, namespace="fork")
+            forth = fork.import_events(origin, namespace="origin", region=Region(entity="user:2"))
+            other = list(imported.of_store(origin.query(form=RAW), origin.store_id))
+            lines = fork.import_events(other, namespace="lines", after=0)
+        with Store.open(tmp_path / "g") as other_fork:
+            from_fork = other_fork.import_events(origin, namespace="o")
+
+        assert (back.imported, back.already_present, back.unmapped_parents) == (1, 3, 0)
+        assert (forth.imported, forth.already_present) == (1, 0)
+        assert (lines.imported, lines.already_present) == (2, 3)
+        assert (from_fork.imported, from_fork.already_present) == (2, 3)
+        *_, last = origin.query(form=RAW)
+        assert last.causation_id == cause.event_id
+        assert by_version(origin) == [
+            (USER, Counted.KIND, codec.encode(Counted(n=n)), 1, 0, version)
+            for n, version in ((0, 1), (1, 2), (2, 3))
+        ] + [
+            (OTHER, Counted.KIND, codec.encode(Counted(n=10)), 1, 0, 1),
+            (USER, Counted.KIND, codec.encode(Counted(n=20)), 1, 0, 4),
+        ]
+        assert origin.get(ours.event_id, form=RAW).payload == codec.encode(Counted(n=10))
+        assert origin.verify().ok
 
 
 def test_a_reader_is_told_that_it_does_not_write(tmp_path: Path) -> None:
@@ -336,14 +416,15 @@ def test_an_origin_that_no_import_has_written_is_told() -> None:
         Origin.of(StoredEvent(b"\xc0", record))
 
 
-@pytest.mark.parametrize("bad", ["", "x" * 256, 7])
+@pytest.mark.parametrize("bad", ["", "x" * 256, 7, "\ud800"])
 def test_a_namespace_is_a_short_text(bad: Any, target: Store) -> None:  # noqa: ANN401  of any type
     with pytest.raises(InvalidArgument):
         target.import_events([], namespace=bad)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"chunk": 0}, {"after": -1}, {"region": "all"}, {"transform": repr}]
+    "wrong",
+    [{"chunk": 0}, {"after": -1}, {"region": "all"}, {"transform": repr}, {"transform": 4}],
 )
 def test_arguments_are_checked(wrong: dict[str, Any], target: Store) -> None:
     with pytest.raises(InvalidArgument):
@@ -351,11 +432,55 @@ def test_arguments_are_checked(wrong: dict[str, Any], target: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"event_id": 7}, {"kind": 1}, {"extensions": None}, {"entity": 1}]
+    "wrong",
+    [
+        {"event_id": 7},
+        {"kind": 1},
+        {"extensions": None},
+        {"entity": 1},
+        {"entity": "\ud800"},
+        {"sequence": 1 << 70},
+        {"sequence": -1},
+        {"time_us": 1 << 70},
+        {"version": "1"},
+        {"repeat": -1},
+        {"batch": 1 << 64},
+        {"position": 7},
+        {"position": RustPosition(1 << 70, 0, 0)},
+        {"extensions": {"app.x": 7}},
+        {"extensions": {7: b""}},
+        {"payload": "text"},
+        {"payload_version": "1"},
+        {"flags": "1"},
+        {"correlation_id": 7},
+    ],
 )
 def test_fields_of_events_by_hand_are_looked_at(wrong: dict[str, Any], target: Store) -> None:
-    with pytest.raises(InvalidArgument, match=next(iter(wrong))):
-        target.import_events([made(0, **wrong)], namespace="csv")
+    with pytest.raises((InvalidArgument, InvalidCoordinate)) as raised:
+        target.import_events([made(0), made(1, **wrong)], namespace="csv", chunk=1)
+
+    told = f"{raised.value} {getattr(raised.value, '__notes__', '')}"
+    assert f"event {wrong.get('sequence', 1)} of the source" in told
+    assert target.frontier().visible == 1
+
+
+def test_what_a_transform_raises_names_the_event(target: Store) -> None:
+    def stop(event: ImportedEvent) -> BatchItem:
+        return next(iter([event.item()][event.sequence :]))
+
+    def fail(event: ImportedEvent) -> BatchItem:
+        return {0: event.item()}[event.sequence]
+
+    def rubbish(event: ImportedEvent) -> BatchItem:
+        item = event.item()
+        return replace(item, extensions={"app.x": [1]}) if event.sequence else item
+
+    for transform, error in ((stop, InvalidArgument), (fail, KeyError), (rubbish, InvalidArgument)):
+        with pytest.raises(error) as raised:
+            target.import_events([made(0), made(1)], namespace="csv", transform=transform, chunk=1)
+        told = f"{raised.value} {getattr(raised.value, '__notes__', '')}"
+        assert "event 1 of the source" in told
+        assert target.frontier().visible == 1
 
 
 @pytest.mark.parametrize("bad", [7, [7], None])
@@ -446,7 +571,7 @@ def test_damage_that_only_the_payload_shows_ends_an_import_before_it(
     with RustSource.open(original.store(tmp_path / "r", data)) as source:
         with pytest.raises(CorruptStore):
             target.import_events(source, namespace="r", chunk=1)
-        assert target.frontier().visible == 1
+        assert target.frontier().visible == 2
 
 
 # ----------------------------------------------------------------------------------- when it is cut

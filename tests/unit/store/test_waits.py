@@ -28,8 +28,8 @@ from msgspec.structs import replace
 from batpak import wire
 from batpak.append import BatchItem
 from batpak.commit.applier import Applier
-from batpak.commit.ticket import interrupted_receipt
-from batpak.config import Durability, StoreConfig
+from batpak.commit.ticket import AppendTicket, interrupted_receipt
+from batpak.config import Durability, Limits, StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.errors import (
     DurabilityUnknown,
@@ -671,6 +671,42 @@ def test_a_write_that_is_not_begun_in_time_is_withdrawn_for_good(tmp_path: Path)
         assert interrupted_receipt(caught.value) is None
         let_go()
         assert store.append(USER, FACT).sequence == 0
+
+
+def test_who_finds_the_line_full_waits_as_long_as_it_may_and_then_nothing_is_in_line(
+    tmp_path: Path,
+) -> None:
+    tiny = replace(PLAIN, limits=Limits(queue_capacity=4))
+    with Store.open(tmp_path / "s", tiny) as store:
+        let_go, tickets = hold(store), list[AppendTicket]()
+        began = time.monotonic()
+
+        def fill() -> None:
+            while True:  # who holds the lane stands in line as well, and who will drain it
+                tickets.append(store.submit(USER, Counted(n=len(tickets)), timeout_s=0.05))
+
+        with pytest.raises(WaitTimeout) as caught:
+            fill()
+        with pytest.raises(WaitTimeout):
+            store.submit_batch([BatchItem(USER, Counted(n=9))], timeout_s=0.05)
+
+        assert caught.value.state is WriteState.NOT_WRITTEN
+        assert 0.1 <= time.monotonic() - began < 5
+        let_go()
+        tickets.append(store.submit(USER, Counted(n=len(tickets)), timeout_s=5))
+        taken = list(range(len(tickets)))
+        assert [ticket.result(5).sequence for ticket in tickets] == taken
+        assert [event.payload.n for event in store.by_fact(Counted)] == taken
+
+
+def test_a_sync_does_not_stand_in_line_for_longer_than_it_may(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "s", FAST) as store:
+        store.append(USER, FACT)
+        let_go = hold(store)
+        with pytest.raises(WaitTimeout):
+            store.sync(timeout_s=0.05)
+        let_go()
+        assert store.sync(timeout_s=0).durable == 1
 
 
 def test_who_gives_up_does_not_leave_those_behind_asleep(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from batpak.cache.file import FileCache
 from batpak.cache.memory import MemoryCache
 from batpak.coordinate import Coordinate
 from batpak.edge_table import edge, edges
+from batpak.machine_snapshot import EVERY
 from batpak.override import override
 from batpak.payload import EventPayload
-from batpak.snapshot import EVERY
 from batpak.store import Store
 from batpak.typestate import StateData
 from tests.facts import FAST, Counted
