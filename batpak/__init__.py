@@ -122,6 +122,7 @@ if TYPE_CHECKING:
     )
     from batpak.read.reactor import ReactionBatch, Reactor
     from batpak.read.restart import OnFailure, RestartPolicy
+    from batpak.read.shapes import KindDescription
     from batpak.read.subscription import (
         EndReason,
         Notification,
@@ -207,8 +208,8 @@ __all__ = [  # noqa: RUF022  in reading order
     "LeftOut",
     # how it is
     "OpenReport", "Mode", "Torn", "VerifyReport", "Finding", "CheckpointNote", "NoteFault",
-    "Health", "HealthState", "Stats", "Diagnostics", "WriterDiagnostics", "SubscriptionHealth",
-    "CompactionReport", "CompactionOutcome",
+    "Health", "HealthState", "Stats", "KindDescription", "Diagnostics", "WriterDiagnostics",
+    "SubscriptionHealth", "CompactionReport", "CompactionOutcome",
     # copied to another place, and cut where it is damaged
     "SnapshotReport", "CopiedFile", "ForkReport", "Ancestor", "repair", "RepairReport",
     # how far it has come
@@ -282,6 +283,7 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "read.page": "Page",
     "read.projection": "DictProjection Freshness Projected Projection RawProjection RebuildReport",
     "read.reactor": "ReactionBatch Reactor",
+    "read.shapes": "KindDescription",
     "read.subscription": "EndReason Notification Overflow Subscription SubscriptionEnded",
     "read.watch": "ProjectionWatcher",
     "read.witness": "AtLeastOnce ObservedOnce",

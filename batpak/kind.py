@@ -20,6 +20,7 @@ SYSTEM: Final = 0x0
 EFFECT: Final = 0xD
 RAW_MAX: Final = 0xFFFF
 COMPACTED: Final = 0x0012  # what a compaction says that it removes
+SHAPES: Final = 0x0014  # what events are called, and which fields they have
 TOMBSTONE: Final = 0x0FFE  # what an event is read as whose payload was erased
 
 

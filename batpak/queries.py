@@ -23,8 +23,10 @@ from batpak.index.row import Part
 from batpak.index.table import Table
 from batpak.journal.segment import Segments
 from batpak.payload import EventPayload
+from batpak.read import shapes
 from batpak.read.fetch import STORED, Fetch
 from batpak.read.page import Page
+from batpak.read.shapes import KindDescription
 from batpak.record import DROPPED, EVENT_ID_AT
 from batpak.region import OneKind, Region, kind_of, region_of
 from batpak.wire import TYPED, Form, Q, form_of
@@ -388,6 +390,22 @@ class Queries(ABC):
         self._alive()
         region_of(region)
         return self._fetch.healing(lambda: query.count(self._table, region, 0, self._table.bound))
+
+    def describe(self) -> tuple[KindDescription, ...]:
+        """What the log tells about its kinds of events: names, versions, fields, and how many.
+
+        No class is needed. A program that writes records the shapes of its events when it closes
+        the store (`StoreConfig.lifecycle_events`); of kinds of which nothing is recorded yet the
+        classes of this program are asked.
+
+        Returns:
+            By kind; those of the library itself, and those all of whose events are gone, included.
+
+        Raises:
+            CorruptStore: What was recorded cannot be read.
+        """
+        self._alive()
+        return self._fetch.healing(lambda: shapes.described(self._fetch, self._table))
 
     def _records(self, region: Region, after: int | None) -> Iterator[StoredEvent[bytes]]:
         """The records that a region matches, stubs of removed events among them."""

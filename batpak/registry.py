@@ -195,6 +195,11 @@ def versions(kind: int) -> list[Entry]:
     return found if current is None else [*found, current]
 
 
+def entries() -> list[Entry]:
+    """The entries of every version of every kind, in no order."""
+    return [*_BY_KIND.values(), *_FORMER.values()]
+
+
 def kinds() -> frozenset[EventKind]:
     """Every kind that some imported class reads."""
     return frozenset(entry.kind for entry in _BY_KIND.values())

@@ -32,13 +32,16 @@ from batpak.note import CheckpointNote
 from batpak.observer import Observer
 from batpak.opened import Opened, observe_log, open_log
 from batpak.override import override
+from batpak.payload import EventPayload
 from batpak.platform import REAL, Platform
 from batpak.proof import Proof
+from batpak.read import shapes
+from batpak.read.fetch import Fetch
 from batpak.reader import ReadOnlyStore, StoreReader
 from batpak.record import EVENT_ID_AT
 from batpak.region import Region, region_of
 from batpak.report import Frontier, Health, HealthState
-from batpak.system import CloseCompleted, OpenCompleted
+from batpak.system import CloseCompleted, EventShape, OpenCompleted
 from batpak.upkeep import imported
 from batpak.upkeep.imported import ImportedEvent
 from batpak.upkeep.intake import ImportReport, Intake, Target
@@ -55,6 +58,7 @@ class Store(Compactions, Workers):
 
     def __init__(self, opened: Opened, lane: Lane, config: StoreConfig) -> None:
         super().__init__(opened, lane, config)
+        self._brought: list[EventShape] = []  # what the sources of imports tell of their events
         self._keep_checkpoints()
 
     @staticmethod
@@ -90,8 +94,10 @@ class Store(Compactions, Workers):
             lane = _lane(opened, config)
             opened.abandon_writer, opened.drain_writer = lane.abandon, lane.drain
             if config.lifecycle_events:
-                first = Request(LIFECYCLE, wire.encode(_open_completed(opened)))
-                lane.commit(Unit((first,), opened.platform.thread_id()))
+                table = opened.log.table
+                left_out = shapes.at_open(Fetch(opened.log.segments, table), table)
+                first = _requests(_open_completed(opened), *left_out)
+                lane.commit(Unit(first, opened.platform.thread_id()))
         except BaseException:
             opened.release()
             raise
@@ -173,7 +179,8 @@ class Store(Compactions, Workers):
         and where it is from stands beside it (`Origin.of`). Importing again writes what is not
         there yet, and nothing else; so an import that was cut is begun again. What was stored as
         one in the source is stored as one here. What a fork and its origin had before they parted
-        is there already. Kinds of the library itself are left out.
+        is there already. Kinds of the library itself are left out; what a store tells about its
+        events (`describe`) is told here as well, unless they are transformed.
 
         Args:
             source: Another store, open for reading or writing, as it is now; a store of the Rust
@@ -213,6 +220,8 @@ class Store(Compactions, Workers):
             return intake.run(self._events_of(source, after))
         if source is self or source.store_id == self.store_id:
             raise InvalidArgument("source", "is the store that is written to, or a copy of it")
+        if transform is None:
+            self._brought += shapes.told_by(source.describe)
         return intake.run_records(StoreReader._records(source, region, after), source.store_id)
 
     def _events_of(self, source: object, after: int | None) -> Iterable[ImportedEvent]:
@@ -350,8 +359,14 @@ class Store(Compactions, Workers):
                 self._compaction.resume()
 
     def _last_unit(self, tip: Tip) -> Unit:
-        fact = CloseCompleted(written=tip.sequence, durable=tip.durable)
-        return self._unit(Request(LIFECYCLE, wire.encode(fact)))
+        first = self.open_report.next_sequence
+        told = shapes.at_close(self._fetch, self._table, first, self._brought)
+        last = CloseCompleted(written=tip.sequence, durable=tip.durable)
+        return Unit(_requests(*told, last), self._thread_id())
+
+
+def _requests(*facts: EventPayload) -> tuple[Request, ...]:
+    return tuple(Request(LIFECYCLE, wire.encode(one)) for one in facts)
 
 
 def _config(config: object) -> StoreConfig:

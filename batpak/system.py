@@ -32,11 +32,15 @@ __all__ = [
     "Compacted",
     "DenialRecorded",
     "EventParked",
+    "EventShape",
+    "FieldShape",
     "GateAnswer",
     "GateEvaluation",
     "OpenCompleted",
     "Repaired",
+    "ShapesRecorded",
     "Tombstoned",
+    "TypeShape",
 ]
 
 
@@ -55,6 +59,46 @@ class GateEvaluation(Struct, frozen=True, kw_only=True, gc=False):
 
     gate: str
     answer: GateAnswer
+
+
+@final
+class FieldShape(Struct, frozen=True, kw_only=True, gc=False):
+    """A field of an event, or of a struct inside one."""
+
+    name: str
+    type: str
+    """written as in a schema: `string?`, `list<Line>`"""
+    stored_as: str | None = None
+    """the key under which it is stored, if that is another one"""
+    required: bool
+
+
+@final
+class TypeShape(Struct, frozen=True, kw_only=True):
+    """A struct or an enum that fields have for their type."""
+
+    name: str
+    fields: tuple[FieldShape, ...]
+    """of a struct, as they are stored"""
+    values: tuple[str, ...]
+    """of an enum"""
+    is_array: bool
+    """whether the fields are stored as a list, without their names"""
+
+
+@final
+class EventShape(Struct, frozen=True, kw_only=True):
+    """One version of an event, as the program that wrote it had it."""
+
+    kind: int
+    version: int
+    name: str
+    doc: str | None = None
+    fields: tuple[FieldShape, ...]
+    is_array: bool
+    """whether the fields are stored as a list, without their names"""
+    types: tuple[TypeShape, ...]
+    """those that the fields name"""
 
 
 @final
@@ -191,6 +235,16 @@ class Repaired(EventPayload, frozen=True, kw_only=True, gc=False):
 
 
 @final
+class ShapesRecorded(EventPayload, frozen=True, kw_only=True):
+    """What events of this log are called, and which fields they have. Each shape is told once."""
+
+    KIND: ClassVar[EventKind] = EventKind.from_wire(0x0014)
+    VERSION: ClassVar[int] = 1
+
+    shapes: tuple[EventShape, ...]
+
+
+@final
 class Tombstoned(EventPayload, frozen=True, kw_only=True, gc=False):
     """What an event is read as whose payload was erased. It is never appended."""
 
@@ -212,6 +266,67 @@ def check_gate_evaluation(value: object, at: str, problems: Problems) -> None:
         problems.add(f"{at}.gate", value.gate, "text")
     if not is_member(value.answer, GateAnswer):
         problems.add(f"{at}.answer", value.answer, "a GateAnswer")
+
+
+def check_field_shape(value: object, at: str, problems: Problems) -> None:
+    if not is_exactly(value, FieldShape):
+        problems.add(at, value, "a FieldShape")
+        return
+    if not is_text(value.name):
+        problems.add(f"{at}.name", value.name, "text")
+    if not is_text(value.type):
+        problems.add(f"{at}.type", value.type, "text")
+    if not (value.stored_as is None or is_text(value.stored_as)):
+        problems.add(f"{at}.stored_as", value.stored_as, "text, or None")
+    if not is_bool(value.required):
+        problems.add(f"{at}.required", value.required, "a bool")
+
+
+def check_type_shape(value: object, at: str, problems: Problems) -> None:
+    if not is_exactly(value, TypeShape):
+        problems.add(at, value, "a TypeShape")
+        return
+    if not is_text(value.name):
+        problems.add(f"{at}.name", value.name, "text")
+    if not is_list(value.fields):
+        problems.add(f"{at}.fields", value.fields, "a tuple")
+    else:
+        for index, item in enumerate(value.fields):
+            check_field_shape(item, f"{at}.fields[{index}]", problems)
+    if not is_list(value.values):
+        problems.add(f"{at}.values", value.values, "a tuple")
+    else:
+        for index2, item2 in enumerate(value.values):
+            if not is_text(item2):
+                problems.add(f"{at}.values[{index2}]", item2, "text")
+    if not is_bool(value.is_array):
+        problems.add(f"{at}.is_array", value.is_array, "a bool")
+
+
+def check_event_shape(value: object, at: str, problems: Problems) -> None:
+    if not is_exactly(value, EventShape):
+        problems.add(at, value, "an EventShape")
+        return
+    if not is_int(value.kind, 0, 65535):
+        problems.add(f"{at}.kind", value.kind, "an integer in 0..65535")
+    if not is_int(value.version, 1, 65535):
+        problems.add(f"{at}.version", value.version, "an integer in 1..65535")
+    if not is_text(value.name):
+        problems.add(f"{at}.name", value.name, "text")
+    if not (value.doc is None or is_text(value.doc)):
+        problems.add(f"{at}.doc", value.doc, "text, or None")
+    if not is_list(value.fields):
+        problems.add(f"{at}.fields", value.fields, "a tuple")
+    else:
+        for index, item in enumerate(value.fields):
+            check_field_shape(item, f"{at}.fields[{index}]", problems)
+    if not is_bool(value.is_array):
+        problems.add(f"{at}.is_array", value.is_array, "a bool")
+    if not is_list(value.types):
+        problems.add(f"{at}.types", value.types, "a tuple")
+    else:
+        for index2, item2 in enumerate(value.types):
+            check_type_shape(item2, f"{at}.types[{index2}]", problems)
 
 
 @check_for(OpenCompleted)
@@ -327,6 +442,15 @@ def check_repaired(value: Repaired, problems: Problems) -> None:
         problems.add("$.size", value.size, "an integer of at least 0")
     if not is_text(value.detail):
         problems.add("$.detail", value.detail, "text")
+
+
+@check_for(ShapesRecorded)
+def check_shapes_recorded(value: ShapesRecorded, problems: Problems) -> None:
+    if not is_list(value.shapes):
+        problems.add("$.shapes", value.shapes, "a tuple")
+    else:
+        for index, item in enumerate(value.shapes):
+            check_event_shape(item, f"$.shapes[{index}]", problems)
 
 
 @check_for(Tombstoned)

@@ -41,7 +41,7 @@ FRONT = """
     OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Health HealthState
     SnapshotReport CopiedFile ForkReport Ancestor repair RepairReport Stats Diagnostics
     WriterDiagnostics SubscriptionHealth
-    CompactionReport CompactionOutcome
+    KindDescription CompactionReport CompactionOutcome
     Frontier Watermark Applier
     BatpakError
     UsageError InvalidArgument InvalidCoordinate CoordinateFault InvalidKind KindFault KindMismatch

@@ -23,7 +23,7 @@ FLOORS = {
         / commit / recovery / journal index
         / pipeline machine abi
         / machine_snapshot / edge_table / guard append_receipt / typestate append proof
-        / note claim / event / record system / diagnostics / wire meaning / region / payload
+        / note claim / event shape / record system / diagnostics / wire meaning / region / payload
         / registry / config / cache / platform / report / outcome / reason / ids checks signing
         / kind coordinate clock codec digest disk / arguments / errors
         / exact faults frozen override seal""",
@@ -34,11 +34,11 @@ FLOORS = {
         / crash handles threads watched / history disk switches
         / reading tampering / image switch / clock faults model""",
     "batpak.cli": """main / schemas pictures stores moving care signatures decode demo tail
-        bench causes copies versions / show doctor
-        / events kinds manner original places progress prose readable states trusted
-        / generated options""",
+        bench causes copies versions shapes / show doctor
+        / events manner original places progress prose readable states trusted
+        / generated kinds options""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
-        / worker / cursor / checkpoint removed gap
+        shapes / worker / cursor / checkpoint removed gap
         / fetch lookout lossy_ops page projection source witness / alone declared restart""",
     "batpak.upkeep": """repair fork
         / rust / draft outfile snapshot stats verify intake lines compaction / removals output

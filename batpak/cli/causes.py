@@ -12,7 +12,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from batpak.cli import generated
-from batpak.cli.events import entry_row, found, name_of, time_of
+from batpak.cli.events import entry_row, found, time_of
+from batpak.cli.kinds import Kinds
 from batpak.cli.options import AsJson, ConfigFile, Where
 from batpak.event import IndexEntry
 from batpak.ids import EventId
@@ -39,15 +40,15 @@ def why(
     """
     generated.try_to_load(config)
     with Store.observe(store) as reader:
-        path = reader.why(found(reader, event), limit=limit)
+        path, kinds = reader.why(found(reader, event), limit=limit), Kinds.of(reader)
     if as_json:
-        entries = [_plain(one) for one in path.entries]
+        entries = [_plain(one, kinds) for one in path.entries]
         typer.echo(json.dumps({"entries": entries, "end": path.end.value}, indent=2))
         return
     anchor, *causes = path.entries
-    tree = Tree(_label(anchor, "bold"))
+    tree = Tree(_label(anchor, kinds, "bold"))
     for one in causes:
-        tree.add(Text.assemble(("because of ", "dim"), _label(one)))
+        tree.add(Text.assemble(("because of ", "dim"), _label(one, kinds)))
     ends = {
         CausalEnd.ROOT: ("which nothing caused" if causes else "nothing caused it", "dim"),
         CausalEnd.DROPPED: ("because of an event that was dropped", "yellow"),
@@ -74,21 +75,21 @@ def impact(
         anchor = found(reader, event)
         impacts = reader.impact(anchor, limit=limit)
         caused = list(impacts)
-        truncated = impacts.truncated
+        truncated, kinds = impacts.truncated, Kinds.of(reader)
     if as_json:
-        told = [{**_plain(one.entry), "depth": one.depth} for one in caused]
+        told = [{**_plain(one.entry, kinds), "depth": one.depth} for one in caused]
         whole = {
-            "event": _plain(anchor),
+            "event": _plain(anchor, kinds),
             "caused": told,
             "truncated": truncated,
             "dropped": impacts.dropped,
         }
         typer.echo(json.dumps(whole, indent=2))
         return
-    tree = Tree(_label(anchor, "bold"))
+    tree = Tree(_label(anchor, kinds, "bold"))
     nodes: dict[EventId, Tree] = {anchor.event_id: tree}
     for one in caused:  # parents come first
-        nodes[one.entry.event_id] = nodes[one.parent].add(_label(one.entry))
+        nodes[one.entry.event_id] = nodes[one.parent].add(_label(one.entry, kinds))
     if impacts.dropped:
         tree.add(Text(f"and {impacts.dropped:,} that were dropped, with theirs", style="yellow"))
     elif not caused:
@@ -98,8 +99,8 @@ def impact(
     _draw(tree)
 
 
-def _label(entry: IndexEntry, style: str = "") -> Text:
-    return Text(entry_row(entry), style=style, no_wrap=True, overflow="ellipsis")
+def _label(entry: IndexEntry, kinds: Kinds, style: str = "") -> Text:
+    return Text(entry_row(entry, kinds), style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _draw(tree: Tree) -> None:
@@ -107,7 +108,7 @@ def _draw(tree: Tree) -> None:
     console.print(tree, soft_wrap=not console.is_terminal)
 
 
-def _plain(entry: IndexEntry) -> Mapping[str, object]:
+def _plain(entry: IndexEntry, kinds: Kinds) -> Mapping[str, object]:
     cause = entry.causation_id
     return {
         "sequence": entry.sequence,
@@ -117,6 +118,6 @@ def _plain(entry: IndexEntry) -> Mapping[str, object]:
         "scope": entry.coordinate.scope,
         "version": entry.version,
         "kind": f"{entry.kind:#06x}",
-        "event": name_of(entry.kind),
+        "event": kinds.name(entry.kind),
         "recorded_at": time_of(entry.hlc.wall_ms),
     }

@@ -12,6 +12,7 @@ from rich.status import Status
 from rich.text import Text
 
 from batpak.cli.events import entry_row, put
+from batpak.cli.kinds import Kinds
 from batpak.cli.options import AsJson, Where
 from batpak.cli.progress import bar
 from batpak.event import IndexEntry
@@ -113,6 +114,7 @@ def diff(
     with Store.observe(one) as left, Store.observe(other) as right:
         common = _common(left, right)
         sides = _behind(left, common), _behind(right, common)
+        kinds = Kinds.of(left), Kinds.of(right)
     if as_json:
         told = {"common": common, "one": _plain(sides[0]), "other": _plain(sides[1])}
         typer.echo(json.dumps(told, indent=2))
@@ -120,8 +122,8 @@ def diff(
         console = Console(highlight=False, soft_wrap=True)
         console.print(f"{common:,} events are the same in both by their hashes")
         console.print(Text("  `batpak verify` checks the bytes of each", style="dim"))
-        for path, side in zip((one, other), sides, strict=True):
-            _show(console, path, side)
+        for path, side, known in zip((one, other), sides, kinds, strict=True):
+            _show(console, path, side, known)
     if any(side.events for side in sides):
         raise typer.Exit(DIFFER)
 
@@ -159,13 +161,14 @@ def _behind(store: StoreReader, common: int) -> Side:
     return Side(end - common, first, last)
 
 
-def _show(console: Console, path: Path, side: Side) -> None:
+def _show(console: Console, path: Path, side: Side, kinds: Kinds) -> None:
     if not side.events:
         console.print(Text.assemble((str(path), "bold"), " has nothing more"))
         return
     console.print(Text.assemble((str(path), "bold"), f" has {side.events:,} more"))
     if side.first is not None and side.last is not None:
-        put([f"  from  {entry_row(side.first)}", f"  to    {entry_row(side.last)}"])
+        first, last = entry_row(side.first, kinds), entry_row(side.last, kinds)
+        put([f"  from  {first}", f"  to    {last}"])
 
 
 def _plain(side: Side) -> dict[str, object]:

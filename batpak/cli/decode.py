@@ -12,7 +12,7 @@ import typer
 from batpak import codec, registry, wire
 from batpak.cli import generated
 from batpak.cli.events import told
-from batpak.cli.kinds import kind_of
+from batpak.cli.kinds import Kinds, kind_of
 from batpak.cli.manner import Manner, shared
 from batpak.errors import UnknownKind
 from batpak.kind import EventKind
@@ -79,10 +79,11 @@ def _load(config: Config) -> Outcome:
 
 def _event(store: StoreReader, sequence: int, *, plain: bool) -> object:
     """Return an event as what JSON can say."""
+    kinds = Kinds.of(store)
     if not plain:
         with suppress(UnknownKind):
-            return told(store.get(sequence))
-    return told(store.get(sequence, form=wire.DICT))
+            return told(store.get(sequence), kinds)
+    return told(store.get(sequence, form=wire.DICT), kinds)
 
 
 def _payload(kind: EventKind, version: int | None, data: bytes, *, plain: bool) -> object:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from batpak import codec, registry, wire
+from batpak.cli.kinds import Kinds
 from batpak.clock import WALL_MS_MAX, Hlc
 from batpak.errors import BatpakError
 from batpak.event import IndexEntry, StoredEvent
@@ -24,34 +25,29 @@ from batpak.wire import RAW
 CONTROLS: Final = {one: f"\\u{one:04x}" for one in (*range(0x20), *range(0x7F, 0xA0))}
 
 
-def row(event: ImportedEvent) -> str:
+def row(event: ImportedEvent, kinds: Kinds) -> str:
     """An event on one row, with all of its payload."""
-    payload = json.dumps(_payload_of(event), ensure_ascii=False)
-    time, name = time_of(event.time_us // 1000), name_of(event.kind)
+    payload = json.dumps(_payload_of(event, kinds), ensure_ascii=False)
+    time, name = time_of(event.time_us // 1000), kinds.name(event.kind)
     return f"{event.sequence:>7}  {time}  {name}  {event.entity}@{event.scope}  {payload}"
 
 
-def _payload_of(event: ImportedEvent) -> object:
+def _payload_of(event: ImportedEvent, kinds: Kinds) -> object:
     """As its class reads it, if that is imported; else as it is stored."""
     if registry.lookup(event.kind) is not None:
         try:
             return codec.builtins(wire.decode(event.kind, event.payload_version, event.payload))
         except BatpakError:
             pass
-    return lines.plain_of(event.payload)[0]
+    plain, _ = lines.plain_of(event.payload)
+    return kinds.named(event.kind, event.payload_version, plain)
 
 
-def entry_row(entry: IndexEntry) -> str:
+def entry_row(entry: IndexEntry, kinds: Kinds) -> str:
     """What is known of an event without its payload, on one row."""
     time = time_of(entry.hlc.wall_ms)
-    said = f"{entry.sequence}  {name_of(entry.kind)}  {entry.coordinate}  {time}"
+    said = f"{entry.sequence}  {kinds.name(entry.kind)}  {entry.coordinate}  {time}"
     return said.translate(CONTROLS)
-
-
-def name_of(kind: int) -> str:
-    """The name of the class of a kind; its number if there is none."""
-    entry = registry.lookup(kind)
-    return f"{kind:#06x}" if entry is None else entry.cls.__qualname__
 
 
 def time_of(wall_ms: int) -> str:
@@ -90,16 +86,15 @@ def found(store: StoreReader, event: str) -> IndexEntry:
     return IndexEntry(stored.head, stored.coordinate, len(stored.payload))
 
 
-def told(event: StoredEvent[object]) -> Mapping[str, object]:
+def told(event: StoredEvent[object], kinds: Kinds) -> Mapping[str, object]:
     """Return an event and what its frame says about it."""
-    entry = registry.lookup(event.kind)
     return {
         "sequence": event.sequence,
         "entity": event.coordinate.entity,
         "scope": event.coordinate.scope,
         "version": event.version,
         "kind": f"{event.kind:#06x}",
-        "event": None if entry is None else entry.cls.__qualname__,
+        "event": kinds.known(event.kind),
         "payload_version": event.payload_version,
         "event_id": str(event.event_id),
         "correlation_id": str(event.correlation_id),

@@ -51,6 +51,7 @@ def application() -> typer.Typer:
         moving,
         pictures,
         schemas,
+        shapes,
         show,
         signatures,
         stores,
@@ -95,6 +96,7 @@ def application() -> typer.Typer:
     app.command()(care.repair)
     app.command()(care.compact)
     app.command()(stores.stat)
+    app.command()(shapes.shapes)
     app.command()(moving.dump)
     app.command("import")(moving.import_)
     app.command()(moving.export)

@@ -211,5 +211,5 @@ def dump(
             for chunk in lines.encoded(islice(told, limit)):
                 typer.echo(chunk, nl=False)
     else:
-        with events_in(store, region, after) as events:
-            put(map(row, islice(events, limit)))
+        with events_in(store, region, after) as found:
+            put(row(one, found.kinds) for one in islice(found.events, limit))

@@ -11,9 +11,8 @@ from msgspec.structs import asdict
 from rich.console import Console
 from rich.text import Text
 
-from batpak import registry
+from batpak.cli.kinds import UNTOLD, Kinds
 from batpak.errors import CorruptStore
-from batpak.kind import EventKind
 from batpak.upkeep.rust.source import RustReport, RustSource
 
 SHOWN_MAX: int = 20  # findings on a terminal; --json has them all
@@ -80,12 +79,11 @@ def show_names(console: Console, entities: int, scopes: int) -> None:
     console.print(Text(f"  {many}, {scopes:,} scope{'s' * (scopes != 1)}"))
 
 
-def show_kinds(console: Console, kinds: Mapping[int, int]) -> None:
+def show_kinds(console: Console, kinds: Mapping[int, int], known: Kinds = UNTOLD) -> None:
     """How many events there are of each kind, the most first."""
     ordered = sorted(kinds.items(), key=lambda one: (-one[1], one[0]))
     for kind, count in ordered[:KINDS_MAX]:
-        entry = registry.lookup(EventKind.from_wire(kind))
-        name = "" if entry is None else f"  {entry.cls.__qualname__}"
+        name = f"  {known.known(kind) or ''}".rstrip()
         console.print(Text(f"  {kind:#06x}  {count:>10,}{name}"))
     if len(ordered) > KINDS_MAX:
         more = f"  … and {len(ordered) - KINDS_MAX:,} more kinds; --json lists them"

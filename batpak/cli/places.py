@@ -6,8 +6,9 @@ import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, NamedTuple, TypeAlias
 
+from batpak.cli.kinds import UNTOLD, Kinds
 from batpak.errors import InvalidArgument
 from batpak.journal import layout
 from batpak.reader import StoreReader
@@ -52,9 +53,16 @@ def _lines(file: IO[bytes], name: str) -> Iterator[bytes]:
             yield line
 
 
+class Place(NamedTuple):
+    """Events, in order, and what is told about them."""
+
+    events: Iterator[ImportedEvent]
+    kinds: Kinds = UNTOLD
+
+
 @contextmanager
-def events_in(place: Path, region: Region, after: int | None) -> Generator[Iterator[ImportedEvent]]:
-    """The events of a place that a region matches, in order.
+def events_in(place: Path, region: Region, after: int | None) -> Generator[Place]:
+    """The events of a place that a region matches.
 
     Raises:
         BatpakError: As `source_in`.
@@ -62,11 +70,11 @@ def events_in(place: Path, region: Region, after: int | None) -> Generator[Itera
     with source_in(place) as source:
         if isinstance(source, StoreReader):
             found = source.query(region, after=after, form=RAW)
-            yield imported.of_store(found, source.store_id)
+            yield Place(imported.of_store(found, source.store_id), Kinds.of(source))
         elif isinstance(source, RustSource):
-            yield _in(source.events(after=after), region, None)
+            yield Place(_in(source.events(after=after), region, None))
         else:
-            yield _in(source, region, after)
+            yield Place(_in(source, region, after))
 
 
 @contextmanager
@@ -77,11 +85,12 @@ def lines_in(place: Path, region: Region, after: int | None) -> Generator[Iterat
         BatpakError: As `events_in`.
     """
     if place == PIPE or place.is_file() or is_rust(place):
-        with events_in(place, region, after) as events:
-            yield map(lines.told, events)
+        with events_in(place, region, after) as found:
+            yield map(lines.told, found.events)
     else:
         with Store.observe(place) as store:
-            yield lines.of_store(store.query(region, after=after, form=RAW), store.store_id)
+            events = store.query(region, after=after, form=RAW)
+            yield lines.of_store(events, store.store_id, Kinds.of(store).names)
 
 
 def _in(

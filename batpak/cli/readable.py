@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from batpak import registry, wire
 from batpak.cli import generated
+from batpak.cli.kinds import Kinds
 from batpak.errors import BatpakError, DecodeFailed, FutureVersion, RegistryError, UnknownKind
 from batpak.store import Store
 from batpak.wire import RAW
@@ -30,6 +31,7 @@ class Trouble(Struct, frozen=True):
 
     kind: int
     version: int
+    name: str  # as a class, or the store, says; perhaps neither does
     events: int
     first: int
     reason: str
@@ -58,6 +60,7 @@ def check(store: Path, retired: Mapping[int, str]) -> Readable:
     gone: Counter[int] = Counter()
     failed: dict[tuple[int, int], Trouble] = {}
     with Store.observe(store) as reader:
+        names = Kinds.of(reader)
         for event in reader.query(form=RAW):
             kind, version = int(event.kind), event.payload_version
             if kind in retired and registry.lookup(kind) is None:
@@ -67,9 +70,8 @@ def check(store: Path, retired: Mapping[int, str]) -> Readable:
                 wire.decode(kind, version, event.payload, event.sequence)
                 read[kind, version] += 1
             except (UnknownKind, FutureVersion, DecodeFailed, RegistryError) as error:
-                new = Trouble(
-                    kind, version, 0, event.sequence, str(error), _hint(error, kind, version)
-                )
+                hint, name = _hint(error, kind, version), names.known(kind) or "no event"
+                new = Trouble(kind, version, name, 0, event.sequence, str(error), hint)
                 known = failed.get((kind, version), new)
                 failed[kind, version] = replace(known, events=known.events + 1)
     troubles = tuple(failed[key] for key in sorted(failed))
@@ -134,8 +136,6 @@ def _told(report: Readable, store: Path) -> Outcome:
 
 
 def _trouble(trouble: Trouble) -> str:
-    known = registry.lookup(trouble.kind)
-    name = known.cls.__qualname__ if known else "no event"
-    what = f"kind 0x{trouble.kind:04x} ({name}) version {trouble.version}"
+    what = f"kind 0x{trouble.kind:04x} ({trouble.name}) version {trouble.version}"
     count = f"{trouble.events:,} of its events, the first is event {trouble.first}"
     return f"not readable: {what}: {count}: {trouble.reason}"

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from batpak import codec
 from batpak.cli import generated, states
-from batpak.cli.events import CONTROLS, entry_row, found, name_of, put, row, told
+from batpak.cli.events import CONTROLS, entry_row, found, put, row, told
+from batpak.cli.kinds import Kinds
 from batpak.cli.options import AsJson, ConfigFile, Where
 from batpak.cli.states import State
 from batpak.errors import BatpakError, DecodeFailed, UnknownKind
@@ -47,10 +48,11 @@ def show(
         caused = [one.entry for one in reader.impact(entry, max_depth=1)]
         cause = entry.causation_id
         parent = None if cause is None else reader.why(entry, limit=2).entries[-1]
-        payload, trouble = _payload(reader, stored)
+        kinds = Kinds.of(reader)
+        payload, trouble = _payload(reader, stored, kinds)
     if as_json:
         full = {
-            **told(stored.map(lambda _: payload)),
+            **told(stored.map(lambda _: payload), kinds),
             "flags": stored.flags,
             "prev_hash": stored.prev_hash.hex(),
             "content_hash": stored.content_hash.hex(),
@@ -62,7 +64,7 @@ def show(
         typer.echo(json.dumps(full, ensure_ascii=False, indent=2))
         return
     console = Console(highlight=False, soft_wrap=True)
-    title = f"event {stored.sequence}  {name_of(stored.kind)}"
+    title = f"event {stored.sequence}  {kinds.name(stored.kind)}"
     console.print(Text(title, style="bold"))
     facts: dict[str, str] = {
         "id": str(stored.event_id),
@@ -70,7 +72,7 @@ def show(
         "entity": f"{stored.coordinate}, version {stored.version}",
         "kind": f"{stored.kind:#06x}, payload version {stored.payload_version}",
         "conversation": str(stored.correlation_id) if stored.is_correlated else "its own",
-        "caused by": "nothing" if parent is None else entry_row(parent),
+        "caused by": "nothing" if parent is None else entry_row(parent, kinds),
         **_about_links(caused),
         "hash": stored.event_hash.hex(),
         "before it": stored.prev_hash.hex() if not stored.is_genesis else "nothing",
@@ -86,7 +88,9 @@ def show(
         typer.echo(line.translate(CONTROLS))
 
 
-def _payload(reader: StoreReader, stored: StoredEvent[bytes]) -> tuple[object, str | None]:
+def _payload(
+    reader: StoreReader, stored: StoredEvent[bytes], kinds: Kinds
+) -> tuple[object, str | None]:
     """The payload as code reads it; if it does not, as it is stored, and why."""
     try:
         return reader.get(stored.sequence).payload, None
@@ -95,7 +99,8 @@ def _payload(reader: StoreReader, stored: StoredEvent[bytes]) -> tuple[object, s
     except BatpakError as error:
         trouble = str(error)
     try:
-        return reader.get(stored.sequence, form=DICT).payload, trouble
+        plain = reader.get(stored.sequence, form=DICT).payload
+        return kinds.named(stored.kind, stored.payload_version, plain), trouble
     except DecodeFailed as error:
         return stored.payload, str(error)
 
@@ -165,16 +170,15 @@ def entity(
         events = list(reader.stream(name, first_version=first, form=RAW))
         machine = states.machine_of(name, events[0].coordinate.scope)
         known = None if machine is None else states.after_each(reader, machine, name, first)
-        told = list(imported.of_store(events, reader.store_id))
+        told, kinds = list(imported.of_store(events, reader.store_id)), Kinds.of(reader)
     if as_json:
-        for line, state in zip(
-            map(lines.told, told), known or repeat(None, len(told)), strict=True
-        ):
+        for one, state in zip(told, known or repeat(None, len(told)), strict=True):
+            line = lines.told(one, kinds.names)
             plain = None if state is None else {"name": state.name, "data": state.data}
             said = json.loads(next(iter(lines.encoded([line]))))
             typer.echo(json.dumps({**said, "state": plain}, ensure_ascii=False))
         return
-    put(_rows(list(map(row, told)), known))
+    put(_rows([row(one, kinds) for one in told], known))
 
 
 def _rows(rows: Sequence[str], known: Sequence[State] | None) -> Iterator[str]:

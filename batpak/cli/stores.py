@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from batpak.cli import original
+from batpak.cli.kinds import Kinds
 from batpak.cli.options import AsJson, Where
 from batpak.cli.progress import bar
 from batpak.cli.trusted import Keys, keys_of
@@ -93,7 +94,7 @@ def stat(
     except StoreLocked:  # somebody is writing: what a crash has left is not of interest
         store = Store.observe(path)
     with store:
-        stats, report = store.stats(), store.open_report
+        stats, report, kinds = store.stats(), store.open_report, Kinds.of(store)
     if as_json:
         found = {"path": report.path, "store_id": str(report.store_id), **asdict(stats)}
         found["kinds"] = {f"{kind:#06x}": count for kind, count in stats.kinds.items()}
@@ -103,7 +104,7 @@ def stat(
     size = f"{_counted(stats.events, 'event')} in {_counted(stats.segments, 'segment')}"
     console.print(Text.assemble((str(path), "bold"), f"  {size}, {stats.bytes:,} bytes"))
     original.show_names(console, stats.entities, stats.scopes)
-    original.show_kinds(console, stats.kinds)
+    original.show_kinds(console, stats.kinds, kinds)
     if report.torn is not None:
         left = f"  {report.torn.bytes:,} bytes were being written when the writer stopped"
         console.print(Text(left, style="yellow"))

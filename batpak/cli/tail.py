@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Annotated
-from uuid import UUID
 
 import typer
 
 from batpak.cli.events import put, row
+from batpak.cli.kinds import Kinds
 from batpak.cli.options import AsJsonLines, Where
 from batpak.event import StoredEvent
+from batpak.kind import SHAPES
 from batpak.observer import Observer
 from batpak.recovery.gone import RolledBack
 from batpak.store import Store
@@ -41,7 +42,7 @@ def tail(
         with Store.observe(path) as observer:
             end = observer.frontier().visible
             last = list(observer.query(limit=number, reverse=True, form=RAW))
-            _print(reversed(last), observer.store_id, as_json=as_json)
+            _print(reversed(last), observer, Kinds.of(observer), as_json=as_json)
             if follow:
                 end = _follow(observer, end, as_json=as_json)
         while follow:  # some events were taken back
@@ -54,18 +55,23 @@ def tail(
 def _follow(observer: Observer, end: int, *, as_json: bool) -> int:
     """Print what comes behind an end of the log. Return where to begin anew."""
     cursor = observer.cursor_guaranteed(form=RAW, after=end - 1 if end else None)
+    kinds = Kinds.of(observer)
     try:
         for event in cursor.follow():
-            _print([event], observer.store_id, as_json=as_json)
+            if event.kind == SHAPES:
+                kinds = Kinds.of(observer)
+            _print([event], observer, kinds, as_json=as_json)
     except RolledBack as gone:
         typer.echo(f"batpak: {gone}", err=True)
         return gone.kept
     return cursor.position
 
 
-def _print(events: Iterable[StoredEvent[bytes]], store_id: UUID, *, as_json: bool) -> None:
+def _print(
+    events: Iterable[StoredEvent[bytes]], observer: Observer, kinds: Kinds, *, as_json: bool
+) -> None:
     if as_json:
-        for chunk in lines.encoded(lines.of_store(events, store_id)):
+        for chunk in lines.encoded(lines.of_store(events, observer.store_id, kinds.names)):
             typer.echo(chunk, nl=False)
     else:
-        put(map(row, imported.of_store(events, store_id)))
+        put(row(one, kinds) for one in imported.of_store(events, observer.store_id))

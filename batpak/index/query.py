@@ -270,6 +270,15 @@ def kind_counts(part: Part, low: int, high: int) -> Counter[int]:
     return Counter(part.kinds[low:high])
 
 
+def kinds_between(table: Table, start: int, stop: int) -> set[int]:
+    """The kinds of a range of sequences. Nothing is gathered for it."""
+    kinds: set[int] = set()
+    for part, low, high in table.spans(start, stop):
+        whole = low == 0 and high == len(part) and not isinstance(part, Tail)
+        kinds.update(part.kind_counts() if whole else part.kinds[low:high])
+    return kinds
+
+
 def stubs(table: Table, start: int, stop: int) -> tuple[int, int]:
     """How many events of a range are dropped, and how many are erased."""
     dropped = erased = 0

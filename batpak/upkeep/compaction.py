@@ -41,7 +41,7 @@ from batpak.index.table import Table
 from batpak.journal import layout
 from batpak.journal.frame import Why
 from batpak.journal.segment import Segment, Segments
-from batpak.kind import COMPACTED
+from batpak.kind import COMPACTED, SHAPES
 from batpak.platform import Platform
 from batpak.record import DROPPED, ERASED, EVENT
 from batpak.recovery import decide, footer
@@ -55,6 +55,7 @@ T = TypeVar("T")
 log: Final = logging.getLogger("batpak.compact")
 
 STEP: Final = 4096  # rows that are asked about at once
+LASTING: Final = frozenset({COMPACTED, SHAPES})  # what a log says of itself once
 
 Judge: TypeAlias = Callable[[Part, Sequence[int]], Iterator[bool]]
 """Says of rows of a part, one after the other, whether they are to become stubs."""
@@ -298,7 +299,7 @@ class Compaction:
             found += [
                 row
                 for row, chosen in zip(rows, judge(part, rows), strict=True)
-                if chosen and kinds[row] != COMPACTED
+                if chosen and kinds[row] not in LASTING
             ]
         return found
 

@@ -34,6 +34,7 @@ CHUNK: Final = 64
 _Count: TypeAlias = Annotated[int, Meta(ge=0)]
 _BYTES: Final = "$bytes"
 _NONE: Final[Mapping[str, str]] = {}
+_NONE_NAMED: Final[Mapping[int, str]] = {}
 _TEXT: Final = frozenset({str})
 _AS_IT_IS: Final = frozenset({str, int, bool, type(None)})
 
@@ -96,8 +97,13 @@ class Line(Struct, frozen=True, kw_only=True, gc=False):
     stored: str | UnsetType = UNSET
 
 
-def told(event: ImportedEvent) -> Line:
-    """One event, as it is written."""
+def told(event: ImportedEvent, names: Mapping[int, str] = _NONE_NAMED) -> Line:
+    """One event, as it is written.
+
+    Args:
+        event: Which.
+        names: What kinds are called of which no class is imported.
+    """
     payload, is_whole = plain_of(event.payload)
     return Line(
         sequence=event.sequence,
@@ -106,7 +112,7 @@ def told(event: ImportedEvent) -> Line:
         scope=event.scope,
         version=event.version,
         kind=f"{event.kind:#06x}",
-        event=_name_of(event.kind),
+        event=_name_of(event.kind, names),
         payload_version=event.payload_version,
         flags=event.flags,
         correlation_id=event.correlation_id,
@@ -122,7 +128,11 @@ def told(event: ImportedEvent) -> Line:
     )
 
 
-def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[Line]:
+def of_store(
+    events: Iterable[StoredEvent[bytes]],
+    store_id: UUID,
+    names: Mapping[int, str] = _NONE_NAMED,
+) -> Iterator[Line]:
     """Events of a store, as `told` tells them. From the stored bytes at once: a dump is as fast."""
     kinds: dict[int, tuple[str, str | None]] = {}
     for stored in events:
@@ -134,7 +144,7 @@ def of_store(events: Iterable[StoredEvent[bytes]], store_id: UUID) -> Iterator[L
         if type_ == ERASED:
             kind, payload_version = TOMBSTONE, stored.payload_version
         if kind not in kinds:
-            kinds[kind] = f"{kind:#06x}", _name_of(kind)
+            kinds[kind] = f"{kind:#06x}", _name_of(kind, names)
         opt, event_id = parts.opt, _uuid(_BIN + id_bytes)
         data = stored.payload
         payload, is_whole = plain_of(data)
@@ -168,9 +178,9 @@ def encoded(lines: Iterable[Line]) -> Iterator[bytes]:
         yield _ENCODE(chunk)
 
 
-def _name_of(kind: int) -> str | None:
+def _name_of(kind: int, names: Mapping[int, str]) -> str | None:
     entry = registry.lookup(kind)
-    return None if entry is None else entry.cls.__qualname__
+    return names.get(kind) if entry is None else entry.cls.__qualname__
 
 
 def plain_of(data: bytes) -> tuple[object, bool]:

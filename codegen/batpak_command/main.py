@@ -38,6 +38,7 @@ Stores:
   repair    Say what of a damaged store would be given up; with consent, do it.
   compact   Make the complete files of a store fewer.
   stat      Say what is in a store.
+  shapes    Say what a store tells about its events: names, versions, fields.
   dump      Print events in their order, those of the library itself included.
   tail      Print the last events of a store, and those that come.
   show      Print all that a store knows of an event.

@@ -1,5 +1,6 @@
 """The ledger example tells its story: an honest week passes the audit, a dishonest one does not.
 
+A customer is forgotten in between, and no entry, balance or receipt with them.
 It is what people copy whose records have to convince somebody else; without this it would rot.
 """
 
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from batpak import Committed, Denial, Region, SigningKey, Store, StoreConfig
-from books.app import JOURNAL, Balances, balances, name_customer, post, reverse, tell
+from batpak import Committed, Denial, Limits, Region, SigningKey, Store, StoreConfig
+from books.app import JOURNAL, Balances, balances, post, reverse, tell
 from books.audit import audit
 from books.gen.ledger import CustomerNamed, EntryPosted
+from books.people import People
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "ledger"
 SALE = {"bank": "24.00", "sales": "-24.00"}
@@ -76,13 +78,39 @@ def test_an_entry_that_passed_no_gate_is_found(tmp_path: Path) -> None:
     assert said[-1] == "entry 2 was judged by nobody, or by another policy"
 
 
-def test_no_entry_holds_the_name_of_a_customer(tmp_path: Path) -> None:
-    with Store.open(tmp_path / "books.store") as store:
-        ada = name_customer(store, "Ada Lovelace")
+def test_no_file_of_the_store_has_the_name_of_a_customer(tmp_path: Path) -> None:
+    path = tmp_path / "books.store"
+    with People(tmp_path / "people.keys") as people, Store.open(path) as store:
+        ada = people.name(store, "Ada Lovelace")
         post(store, "a cup", SALE, customer_id=ada)
 
-        people = {event.coordinate.scope for event in store.by_fact(CustomerNamed)}
-        entries = list(store.stream(JOURNAL.entity))
+        assert people.who(store, ada) == "Ada Lovelace"
+        assert {one.coordinate.scope for one in store.by_fact(CustomerNamed)} == {"books.people"}
 
-    assert people == {"books.people"}
-    assert all("Lovelace" not in repr(event.payload) for event in entries)
+    files = [file for file in path.rglob("*") if file.is_file()]
+    assert files
+    assert not any(b"Lovelace" in file.read_bytes() for file in files)
+
+
+def test_who_is_forgotten_is_forgotten_in_every_copy_and_nobody_else_is(tmp_path: Path) -> None:
+    path, copy = tmp_path / "books.store", tmp_path / "copy.store"
+    small = StoreConfig(limits=Limits(segment_max_bytes=4 << 10))
+    with People(tmp_path / "people.keys") as people:
+        with Store.open(path) as store:
+            ada, ben = people.name(store, "Ada"), people.name(store, "Ben")
+            for number in range(20):
+                post(store, f"cup {number}", SALE, customer_id=ada)
+            was, note = balances(store), store.checkpoint()
+            store.snapshot(copy)
+
+        people.forget(ada)
+
+        with Store.open_read_only(copy) as reader:
+            assert people.who(reader, ada) is None
+            assert people.who(reader, ben) == "Ben"
+        with Store.open(path, small) as store:
+            assert people.sweep(store) == 1
+            assert people.sweep(store) == 0
+            assert people.who(store, ben) == "Ben"
+            assert balances(store) == was
+            assert store.verify(since=note).ok

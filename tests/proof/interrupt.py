@@ -26,7 +26,9 @@ from batpak.config import Durability
 from batpak.coordinate import Coordinate
 from batpak.errors import BatpakError, DurabilityUnknown, StorePoisoned
 from batpak.override import override
+from batpak.region import Region
 from batpak.store import Store
+from batpak.system import ShapesRecorded
 from batpak.testing.crash import CrashModel
 from batpak.testing.platform import SimPlatform
 from tests.facts import Said
@@ -44,6 +46,8 @@ MERGE_ROOMS: Final = (
     "/batpak/journal/rewritten.py",
 )
 MERGE_STEP: Final = 7
+CLOSE_ROOMS: Final = ("/batpak/commit/", "/batpak/read/shapes.py", "/batpak/shape.py")
+CLOSE_STEP: Final = 5
 MERGED: Final = 12  # events, in several files
 KEY: Final = "the unit"
 BEFORE: Final = 2  # events that are there already
@@ -219,6 +223,38 @@ def stop_compaction(tally: Tally, size: Size) -> None:
             one.hold()
 
 
+def stop_close(tally: Tally, size: Size) -> None:
+    """An exception at any line of a close: another one ends it, and each thing is said once.
+
+    Likewise of the open after a stop, which has to say what a close has not.
+    """
+    config = config_of(Durability.OS, lifecycle_events=True)
+    for at in count(1, 1 if size is Size.LONG else CLOSE_STEP):
+        sim = SimPlatform(seed=SEED)
+        store = Store.open("store", config, platform=sim)
+        store.append(Coordinate("writer:0", "acme"), Said(text="y"))
+        stopped = sim.crash(CrashModel.KILL)
+        with interrupted(at, CLOSE_ROOMS) as closing, suppress(KeyboardInterrupt):
+            store.close()
+        again: Store | None = None
+        with interrupted(at, CLOSE_ROOMS) as opening, suppress(KeyboardInterrupt):
+            again = Store.open("store", config, platform=stopped)
+            again.close()
+        for one in filter(None, (store, again)):
+            one.close()
+        stopped.disk.locks.clear()  # that of an open that was cut short: it waits to be collected
+        for world, points in ((sim, closing), (stopped, opening)):
+            tally.count("interrupts", points.left <= 0)
+            with tally.case(f"line {at}, {points.place}"):
+                Store.open("store", config, platform=world).close()
+                with Store.open_read_only("store", platform=world) as reader:
+                    assert reader.count(Region(kinds=ShapesRecorded)) == 1, "not said once"
+                    assert reader.count(Region(kinds=Said)) == 1
+                    assert reader.verify().ok
+        if closing.left > 0 and opening.left > 0:
+            return
+
+
 class Points:
     """How many lines there are before the one at which somebody interrupts."""
 
@@ -318,6 +354,7 @@ WORKS: Final = {
 } | {
     "one, COMMIT, while a sync is refused": partial(stop_refused_sync),
     "a compaction": partial(stop_compaction),
+    "a close that says what events are": partial(stop_close),
 }
 
 JOBS: Final = [Job("interrupt", name, partial(alone, work)) for name, work in WORKS.items()]

@@ -113,6 +113,7 @@ CALLS: Final[dict[str, Callable[[Store], object]]] = {
     "fork": lambda store: store.fork("elsewhere"),
     "snapshot": lambda store: store.snapshot("elsewhere"),
     "stats": lambda store: store.stats(),
+    "describe": lambda store: store.describe(),
     "diagnostics": lambda store: store.diagnostics(),
 }
 """Everything that can be asked of a store, but for how it ends and what is known without asking."""

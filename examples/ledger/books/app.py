@@ -1,6 +1,7 @@
 """Teaches: entries that are judged, signed and never changed, and notes that are kept elsewhere.
 
-Run it: `python -m books.app`. It tells a story of an honest week and of a dishonest one.
+Run it: `python -m books.app`. It tells a story of an honest week, of somebody who wants to be
+forgotten, and of a dishonest week.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, final
 
+import msgspec
+
 from batpak import (
     Committed,
     Coordinate,
     Denial,
+    Limits,
     Pipeline,
     Proposal,
     SigningKey,
@@ -23,14 +27,14 @@ from batpak import (
     StoreConfig,
     StoredEvent,
     StoreReader,
-    new_id,
     override,
 )
 from books.audit import audit
-from books.gen.ledger import Account, CustomerId, CustomerNamed, EntryPosted, Posting
+from books.gen.ledger import Account, CustomerId, EntryPosted, Posting
 from books.gen.ledger.contexts import Chart
 from books.gen.ledger.policies import PostingPolicy
 from books.gen.ledger.projections import BalancesProjection, BalancesState
+from books.people import People
 
 CHART: Final[frozenset[Account]] = frozenset({"bank", "sales", "owed-by-customers"})
 JOURNAL: Final = Coordinate("journal", "books.ledger")
@@ -80,19 +84,6 @@ def reverse(store: Store, number: int, why: str) -> Committed[EntryPosted] | Den
     return post(store, why, amounts, customer_id=entry.customer_id, reverses=number)
 
 
-def name_customer(store: Store, name: str) -> CustomerId:
-    """Say who a customer is, beside the journal: an entry knows the id and nothing else.
-
-    So the name can go one day, and every entry and every hash of the journal stays.
-    """
-    customer_id = new_id(CustomerId)
-    store.append(
-        Coordinate(f"customer:{customer_id.hex}", "books.people"),
-        CustomerNamed(customer_id=customer_id, name=name),
-    )
-    return customer_id
-
-
 @final
 class Balances(BalancesProjection):
     """What stands on each account."""
@@ -131,9 +122,8 @@ def close_week(store: Store, folder: Path) -> None:
 # -------------------------------------------------------------------------------------- a story
 
 
-def honest_week(store: Store, evidence: Path) -> list[str]:
+def honest_week(store: Store, evidence: Path, ada: CustomerId) -> list[str]:
     """Post a sale, its payment, a mistake and its reversal; return what happened."""
-    ada = name_customer(store, "Ada")
     said: list[str] = []
 
     def attempt(done: Committed[EntryPosted] | Denial) -> None:
@@ -164,20 +154,43 @@ def dishonest_week(path: Path, yesterday: Path, config: StoreConfig) -> None:
             post(store, "two cups", {"bank": "24.00", "sales": "-24.00"})
 
 
+def forgotten(path: Path, config: StoreConfig, people: People, customer_id: CustomerId) -> str:
+    """Forget a customer; return what became of the store.
+
+    The smallest limit makes the newest file complete, so that the sweep comes to it, too.
+    """
+    people.forget(customer_id)
+    small = msgspec.structs.replace(config, limits=Limits(segment_max_bytes=4 << 10))
+    with Store.open(path, small) as store:
+        return f"{people.sweep(store)} name erased"
+
+
+def customer(path: Path, people: People, customer_id: CustomerId) -> str:
+    """Return who a copy of the books says the customer is."""
+    with Store.open_read_only(path) as reader:
+        return people.who(reader, customer_id) or "somebody who was forgotten"
+
+
 def tell(folder: Path) -> list[str]:
     """Tell the whole story in a folder; the evidence is what the auditor has taken away."""
-    path, evidence = folder / "books.store", folder / "evidence"
+    path, evidence, yesterday = folder / "books.store", folder / "evidence", folder / "yesterday"
     evidence.mkdir()
     key = SigningKey.generate()
     config = StoreConfig(signer=key)
-    with Store.open(path, config) as store:
-        close_week(store, evidence)
-    shutil.copytree(path, folder / "yesterday")
+    with People(folder / "people.keys") as people:
+        with Store.open(path, config) as store:
+            ada = people.name(store, "Ada")
+            close_week(store, evidence)
+        shutil.copytree(path, yesterday)
 
-    with Store.open(path, config) as store:
-        said = honest_week(store, evidence)
+        with Store.open(path, config) as store:
+            said = honest_week(store, evidence, ada)
+        said.append(f"entry 1 is for {customer(path, people, ada)}")
+        said += ["", "Ada wants to be forgotten:", forgotten(path, config, people, ada)]
+        said.append(f"entry 1 is for {customer(path, people, ada)}")
+        said.append(f"yesterday's copy knows {customer(yesterday, people, ada)}")
     said += ["", "the auditor:", *audit(path, evidence, key.public)]
-    dishonest_week(path, folder / "yesterday", config)
+    dishonest_week(path, yesterday, config)
     return [*said, "", "a week later, the auditor:", *audit(path, evidence, key.public)]
 
 

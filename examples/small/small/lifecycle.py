@@ -3,9 +3,10 @@
 $ python -m small lifecycle
 opening: 0 events in a new store
 health: ok
-opening: 3 events, closed in order, nothing torn
+opening: 4 events, closed in order, nothing torn
 opened, clean
 ordered
+events here: Ordered
 closed after 2 events
 opened, clean
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from batpak import Coordinate, OpenReport, Store, StoreConfig
-from batpak.system import CloseCompleted, OpenCompleted
+from batpak.system import CloseCompleted, OpenCompleted, ShapesRecorded
 from small.gen.shop import Ordered
 
 
@@ -41,5 +42,7 @@ def main(folder: Path) -> None:
                     print(f"opened, {'clean' if clean else 'after a crash'}")
                 case CloseCompleted(written=written):
                     print(f"closed after {written} events")
+                case ShapesRecorded(shapes=shapes):
+                    print("events here:", ", ".join(shape.name for shape in shapes))
                 case _:
                     print("ordered")

@@ -301,7 +301,7 @@ def test_lifecycle_events_frame_the_log(tmp_path: Path) -> None:
         assert store.append(USER, Counted(n=0)).sequence == 1
     with Store.open_read_only(tmp_path / "s") as reader:
         kinds = [event.payload.KIND for event in reader.query()]
-        assert [f"{kind:04x}" for kind in kinds] == ["0008", "e701", "0009"]
+        assert [f"{kind:04x}" for kind in kinds] == ["0008", "e701", "0014", "0009"]
 
 
 def walking(readings: Iterator[int]) -> Platform:

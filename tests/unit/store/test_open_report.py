@@ -143,7 +143,7 @@ def test_a_close_says_how_far_the_log_had_come() -> None:
     with Store.open("store", replace(SMALL, lifecycle_events=True), platform=sim) as store:
         store.append(USER, Counted(n=1))
     with Store.open_read_only("store", SMALL, platform=sim) as store:
-        assert store.get(2).payload == CloseCompleted(written=2, durable=2)
+        assert store.get(3).payload == CloseCompleted(written=2, durable=2)
 
 
 def test_a_poisoned_store_is_closed_without_a_word_and_opens_again() -> None:

@@ -151,7 +151,8 @@ def test_states_and_names_come_from_the_project_in_this_folder(tmp_path: Path) -
     assert "permitted by  shop.orders.Order.pay: paid_in_full" in paid
 
     plain = warm.run(["-m", "batpak", "entity", path, name], tmp_path).stdout.splitlines()
-    assert [line.split()[2] for line in plain] == ["0x2001", "0x2002", "0x2003"]
+    assert [line.split()[2] for line in plain] == ["OrderPlaced", "OrderPaid", "OrderShipped"]
+    assert '"tracking": "JD0001"' in plain[-1]
 
 
 def test_code_that_cannot_be_imported_is_told_and_the_event_shown(

@@ -77,5 +77,5 @@ def canonical_entry_posted(value: EntryPosted) -> EntryPosted:
 def check_customer_named(value: CustomerNamed, problems: abi.Problems) -> None:
     if not abi.is_uuid(value.customer_id):
         problems.add("$.customer_id", value.customer_id, "a CustomerId")
-    if not abi.is_text(value.name, 1, 200):
-        problems.add("$.name", value.name, "text of 1..200 characters")
+    if not abi.is_bytes(value.sealed_name, 29, 1000):
+        problems.add("$.sealed_name", value.sealed_name, "29..1000 bytes")

@@ -40,7 +40,8 @@ class CustomerNamed(EventPayload, frozen=True, kw_only=True, gc=False):
     VERSION: ClassVar[int] = 1
 
     customer_id: CustomerId
-    name: str
+    sealed_name: bytes
+    """Encrypted under a key of this customer alone, which is kept outside of the store."""
 
 
 BooksEvent: TypeAlias = EntryPosted | CustomerNamed

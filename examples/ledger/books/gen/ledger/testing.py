@@ -51,5 +51,5 @@ def customer_named() -> st.SearchStrategy[CustomerNamed]:
     return st.builds(
         CustomerNamed,
         customer_id=customer_ids(),
-        name=st.text(min_size=1, max_size=200),
+        sealed_name=st.binary(min_size=29, max_size=1000),
     )
