@@ -8,6 +8,7 @@
     cursors    each checkpoint is whole, of this store and this log, and not ahead of it
     removals   whatever is gone was announced by a record in the log
 
+Files are read, and not mapped: where a disk fails, a map would end the process.
 Behind a damaged place the walk goes on at the next whole frame. What is not known there (the heads
 of entities) is taken from the frames as they come, so one damaged event is one finding.
 """
@@ -197,6 +198,7 @@ class _Verification:
             current = ends.header
             segment = Segment(self._directory, current, ends.start, ends.start, trusted=True)
             try:
+                segment.load()
                 self._enter(current)
                 is_newest = number == max(self._seen.found.segments)
                 next_one = headers.get(current.last_id + 1)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner, Result
 
 from batpak.append import POLICY
@@ -216,8 +217,68 @@ def test_two_histories_are_the_same_up_to_where_they_part(store: Store, tmp_path
             copy.append(USER, Counted(n=100 + n))
     done = run("diff", tmp_path / "s", tmp_path / "copy")
     assert done.exit_code == 1
-    assert "5 events are the same in both" in done.stdout
+    assert "5 events are the same in both by their hashes" in done.stdout
     assert f"{tmp_path / 'copy'} has 3 more" in done.stdout
+
+
+def test_a_copy_that_is_damaged_is_the_same_by_its_hashes_and_no_more_is_said(
+    tmp_path: Path,
+) -> None:
+    with Store.open(tmp_path / "a", TINY) as store:
+        for n in range(60):
+            store.append(USER, Counted(n=n))
+        store.snapshot(tmp_path / "copy")
+    file = tmp_path / "copy" / "000001.fbat"
+    data = bytearray(file.read_bytes())
+    data[data.index(b"\x81\xa1n\x03")] ^= 1
+    file.write_bytes(data)
+
+    said = ok("diff", tmp_path / "a", tmp_path / "copy")
+
+    assert "60 events are the same in both by their hashes\n" in said
+    assert "`batpak verify` checks the bytes" in said
+    assert run("verify", tmp_path / "copy").exit_code == 3
+
+
+def test_prose_ends_where_a_terminal_of_80_columns_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = replace(TINY, lifecycle_events=True)
+    for name, many in (("s", 60), ("t", 61), ("u", 60)):
+        with Store.open(name, config) as opened:
+            for n in range(many):
+                opened.append(Coordinate(f"user:{'long' * 30}", "acme"), Counted(n=n))
+            Path(f"{name}.note").write_text(str(opened.checkpoint()))
+    Path("s/a strange file").touch()
+    Path("s/another one, whose name is somewhat longer").touch()
+    file = Path("u/000002.fbat")
+    file.write_bytes(file.read_bytes()[:-100])
+
+    def lines(*words: str) -> list[str]:
+        env = {"FORCE_COLOR": "1", "COLUMNS": "80"}
+        done = CliRunner().invoke(application(), words, env=env)
+        assert done.stdout, done.exception
+        return re.sub(r"\x1b\[[0-9;]*m", "", done.stdout).splitlines()
+
+    for words in (
+        ["doctor", "s"],
+        ["doctor", "u"],
+        ["repair", "u"],
+        ["repair", "s"],
+        ["compact", "s"],
+        ["compact", "s"],
+        ["diff", "s", "t"],
+        ["verify", "s", "--since", "t.note"],
+        ["verify", "s", "--since", "s.note"],
+        ["stat", "s"],
+        ["snapshot", "s", "v"],
+        ["fork", "s", "w"],
+    ):
+        found = [
+            line for line in lines(*words) if "head " not in line and str(tmp_path) not in line
+        ]
+        assert max(map(len, found)) <= 80, found
 
 
 @pytest.mark.usefixtures("store")
