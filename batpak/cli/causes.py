@@ -48,7 +48,10 @@ def why(
     anchor, *causes = path.entries
     tree = Tree(_label(anchor, kinds, "bold"))
     for one in causes:
-        tree.add(Text.assemble(("because of ", "dim"), _label(one, kinds)))
+        label = _label(one, kinds)
+        tree.add(
+            Text.assemble(("because of ", "dim"), label, no_wrap=True, overflow=label.overflow)
+        )
     ends = {
         CausalEnd.ROOT: ("which nothing caused" if causes else "nothing caused it", "dim"),
         CausalEnd.DROPPED: ("because of an event that was dropped", "yellow"),
