@@ -67,7 +67,7 @@ def commands(group: TyperGroup | None = None, *path: str) -> Iterator[tuple[str,
 def spelled(parameter: Parameter) -> str:
     """A parameter as one types it."""
     if parameter.param_type_name == "argument":
-        value = (parameter.metavar or parameter.name.upper()) + "…" * (parameter.nargs == -1)
+        value = (parameter.metavar or parameter.name) + "…" * (parameter.nargs == -1)
         return f"`{value}`" if parameter.required else f"`[{value}]`"
     names = sorted(parameter.opts, key=len)
     value = parameter.metavar or names[-1].removeprefix("--").upper()

@@ -22,7 +22,9 @@ from batpak.store import Store
 
 LIMIT: Final = 1000
 
-Which = Annotated[str, typer.Argument(help="Which event: its sequence, or its id.")]
+Which = Annotated[
+    str, typer.Argument(metavar="EVENT", help="Which event: its sequence, or its id.")
+]
 Limit = Annotated[int, typer.Option(help="How many events at most.", min=1)]
 
 

@@ -22,7 +22,8 @@ from batpak.store import Store
 DIFFER: Final = 1  # exit code
 
 Destination = Annotated[
-    Path, typer.Argument(help="A directory that is not there yet, or is empty.")
+    Path,
+    typer.Argument(metavar="DESTINATION", help="A directory that is not there yet, or is empty."),
 ]
 
 
@@ -100,8 +101,10 @@ class Side(NamedTuple):
 
 
 def diff(
-    one: Annotated[Path, typer.Argument(help="A store.")],
-    other: Annotated[Path, typer.Argument(help="Another one: a snapshot, a backup, a fork.")],
+    one: Annotated[Path, typer.Argument(metavar="STORE", help="A store.")],
+    other: Annotated[
+        Path, typer.Argument(metavar="OTHER", help="Another one: a snapshot, a backup, a fork.")
+    ],
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -30,9 +30,15 @@ PAYLOAD_BYTES_MAX: int = 16 << 20
 def decode(
     manner: Manner,
     source: Annotated[
-        str, typer.Argument(help="A store; with --kind, a payload in hex, or - for bytes piped in.")
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A store; with --kind, a payload in hex, or - for bytes piped in.",
+        ),
     ],
-    sequence: Annotated[int | None, typer.Argument(help="Which event of the store.", min=0)] = None,
+    sequence: Annotated[
+        int | None, typer.Argument(metavar="SEQUENCE", help="Which event of the store.", min=0)
+    ] = None,
     *,
     kind: Annotated[
         str | None, typer.Option(metavar="KIND", help="Decode a payload of this kind: 0x2001.")
