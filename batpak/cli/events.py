@@ -43,8 +43,11 @@ def _payload_of(event: ImportedEvent, kinds: Kinds) -> object:
             return codec.builtins(wire.decode(event.kind, event.payload_version, event.payload))
         except BatpakError:
             pass
-    plain, _ = lines.plain_of(event.payload)
-    return kinds.named(event.kind, event.payload_version, plain)
+    try:
+        plain = codec.decode_plain(event.payload)
+    except codec.UNREADABLE:
+        return None
+    return lines.json_of(kinds.legible(event.kind, event.payload_version, plain))
 
 
 def entry_row(entry: IndexEntry, kinds: Kinds) -> str:

@@ -102,7 +102,7 @@ def _payload(
         trouble = str(error)
     try:
         plain = reader.get(stored.sequence, form=DICT).payload
-        return kinds.named(stored.kind, stored.payload_version, plain), trouble
+        return kinds.legible(stored.kind, stored.payload_version, plain), trouble
     except DecodeFailed as error:
         return stored.payload, str(error)
 
