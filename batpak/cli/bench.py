@@ -77,9 +77,11 @@ def bench(
 
 
 def _rates(folder: Path, time_ns: int) -> Iterator[Rate]:
-    synced, written = "write and sync", "write"
-    yield Rate(synced, _plain(folder / "synced", time_ns, sync=True), "")
-    yield Rate(written, _plain(folder / "written", time_ns, sync=False), "")
+    synced, written, together = "write and sync", "write", f"write and sync, {BATCH} at once"
+    yield Rate(synced, _plain(folder / "synced", PAYLOAD, time_ns, sync=True), "")
+    rate = BATCH * _plain(folder / "together", PAYLOAD * BATCH, time_ns, sync=True)
+    yield Rate(together, rate, "")
+    yield Rate(written, _plain(folder / "written", PAYLOAD, time_ns, sync=False), "")
     store = folder / "store"
     for level in sorted(Durability, reverse=True):
         with Store.open(store, StoreConfig(durability=level)) as opened:
@@ -89,7 +91,7 @@ def _rates(folder: Path, time_ns: int) -> Iterator[Rate]:
     batch = [BatchItem(PLACE, RawPayload(KIND, PAYLOAD))] * BATCH
     with Store.open(store) as opened:
         rate = BATCH * _rate(lambda: opened.append_batch(batch), time_ns)
-        yield Rate(f"append, batches of {BATCH}", rate, synced)
+        yield Rate(f"append, batches of {BATCH}", rate, together)
         while opened.count() < READ_EVENTS:
             opened.append_batch(batch)
         count = opened.count()
@@ -98,8 +100,8 @@ def _rates(folder: Path, time_ns: int) -> Iterator[Rate]:
     yield Rate("verify", count * _rate(lambda: verify_path(store, REAL), time_ns), "")
 
 
-def _plain(folder: Path, time_ns: int, *, sync: bool) -> float:
-    """How often as many bytes as a payload has go to the end of a file."""
+def _plain(folder: Path, data: bytes, time_ns: int, *, sync: bool) -> float:
+    """How often these bytes go to the end of a file."""
     with (
         closing(REAL.open_dir(str(folder), create=True)) as place,
         closing(place.create("plain")) as file,
@@ -108,8 +110,8 @@ def _plain(folder: Path, time_ns: int, *, sync: bool) -> float:
 
         def write() -> None:
             nonlocal size
-            write_all(file, size, PAYLOAD)
-            size += len(PAYLOAD)
+            write_all(file, size, data)
+            size += len(data)
             if sync:
                 file.sync(data_only=True)
 
