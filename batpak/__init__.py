@@ -30,7 +30,13 @@ if TYPE_CHECKING:
     from batpak.commit.ticket import AppendTicket, BatchTicket, interrupted_receipt
     from batpak.config import Durability, Limits, OpenVerify, Signing, StoreConfig, SyncMode
     from batpak.coordinate import Coordinate
-    from batpak.diagnostics import Diagnostics, WorkerHealth, WorkerState
+    from batpak.diagnostics import (
+        Diagnostics,
+        SubscriptionHealth,
+        WorkerHealth,
+        WorkerState,
+        WriterDiagnostics,
+    )
     from batpak.edge_table import edge, edges
     from batpak.errors import (
         BatpakError,
@@ -202,8 +208,8 @@ __all__ = [  # noqa: RUF022  in reading order
     "LeftOut",
     # how it is
     "OpenReport", "Mode", "Torn", "VerifyReport", "Finding", "CheckpointNote", "NoteFault",
-    "Health", "HealthState", "Stats", "KindDescription", "Diagnostics", "CompactionReport",
-    "CompactionOutcome",
+    "Health", "HealthState", "Stats", "KindDescription", "Diagnostics", "WriterDiagnostics",
+    "SubscriptionHealth", "CompactionReport", "CompactionOutcome",
     # copied to another place, and cut where it is damaged
     "SnapshotReport", "CopiedFile", "ForkReport", "Ancestor", "repair", "RepairReport",
     # how far it has come
@@ -239,7 +245,7 @@ _NAMES: Final = {  # module -> what is public of it: imported when it is asked f
     "commit.ticket": "AppendTicket BatchTicket interrupted_receipt",
     "config": "Durability Limits OpenVerify Signing StoreConfig SyncMode",
     "coordinate": "Coordinate",
-    "diagnostics": "Diagnostics WorkerHealth WorkerState",
+    "diagnostics": "Diagnostics SubscriptionHealth WorkerHealth WorkerState WriterDiagnostics",
     "edge_table": "edge edges",
     "errors": """
         BatpakError ConflictError CorruptStore DamageError DecodeFailed DurabilityUnknown

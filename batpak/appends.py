@@ -397,12 +397,14 @@ class Appends(StoreReader):
         return self._lane.pressure
 
     def _ticket(self, unit: Unit, put: Callable[[Unit], None]) -> AppendTicket:
-        ticket = AppendTicket(unit, self._opened.platform, self._lane.hurry, self._lane.receipts)
+        lane, platform = self._lane, self._opened.platform
+        ticket = AppendTicket(unit, platform, lane.hurry, lane.receipts, lane.facts)
         put(unit)
         return ticket
 
     def _batch_ticket(self, unit: Unit, put: Callable[[Unit], None]) -> BatchTicket:
-        ticket = BatchTicket(unit, self._opened.platform, self._lane.hurry, self._lane.receipts)
+        lane, platform = self._lane, self._opened.platform
+        ticket = BatchTicket(unit, platform, lane.hurry, lane.receipts, lane.facts)
         put(unit)
         return ticket
 

@@ -366,10 +366,8 @@ class StorageFailed(StorageError):
         self.operation, self.path, self.errno = operation, path, errno
         self.full = errno in (28, 122)  # ENOSPC, EDQUOT
         self.retryable = self.full
-        super().__init__(
-            f"{operation} {path}: {reason}",
-            hint="free some space, then repeat" if self.full else "",
-        )
+        hint = "free some space, then repeat" if self.full else ""
+        super().__init__(f"{operation} {path}: {reason}", hint=hint)
 
 
 @final
@@ -408,7 +406,7 @@ class CorruptStore(DamageError):
         self.path, self.offset, self.reason, self.detail = path, offset, reason, detail
         super().__init__(
             f"{path}: offset {offset}: {detail} [{reason.value}]",
-            hint="restore a copy; keep this directory as it is, it is the evidence",
+            hint="see `batpak repair`, or restore a copy; keep this one, it is the evidence",
         )
 
 
@@ -438,7 +436,9 @@ class DecodeFailed(DamageError):
         self.kind, self.payload_version, self.sequence = kind, payload_version, sequence
         self.stage = stage
         at = "" if sequence is None else f" of event {sequence}"
-        super().__init__(f"payload {kind:#06x} v{payload_version}{at}: {reason} [{stage.value}]")
+        text = f"payload {kind:#06x} v{payload_version}{at}: {reason} [{stage.value}]"
+        hint = at and f"`batpak show STORE {sequence}` prints it as it is stored"
+        super().__init__(text, hint=hint)
 
 
 # --------------------------------------------------------------------------- policy said no

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from typing import Any, Final, overload
+from weakref import WeakValueDictionary
 
 from batpak.arguments import is_count
 from batpak.config import SUBSCRIBER_CAPACITY_MAX
+from batpak.diagnostics import SubscriptionHealth
 from batpak.errors import InvalidArgument
 from batpak.event import Q
+from batpak.opened import Opened
 from batpak.payload import EventPayload
 from batpak.projections import Projections
 from batpak.read.cursor import Cursor
@@ -21,6 +24,15 @@ _ALL: Final = Region.all()
 
 class Feeds(Projections):
     """What a handle can follow."""
+
+    def __init__(self, opened: Opened) -> None:
+        super().__init__(opened)
+        self._subscriptions: Final = WeakValueDictionary[int, Subscription]()
+
+    def _subscribed(self) -> tuple[SubscriptionHealth, ...]:
+        """How the subscriptions are doing that somebody still has."""
+        found = (ref() for ref in self._subscriptions.valuerefs())
+        return tuple(one.health for one in found if one is not None)
 
     def subscribe_lossy(
         self,
@@ -55,7 +67,7 @@ class Feeds(Projections):
             raise InvalidArgument("capacity", f"{capacity!r} is not in {bounds}")
         if type(overflow) is not Overflow:
             raise InvalidArgument("overflow", f"{overflow!r} is no Overflow")
-        return Subscription(
+        made = Subscription(
             self._table,
             self._fetch,
             opened.waiters,
@@ -65,6 +77,8 @@ class Feeds(Projections):
             capacity=capacity,
             overflow=overflow,
         )
+        self._subscriptions[id(made)] = made
+        return made
 
     @overload
     def cursor_guaranteed(

@@ -241,7 +241,7 @@ class _StagedTicket(AppendTicket):
     """Of an event that stands on a fence. Whoever ends that says what came of it."""
 
     def __init__(self, staged: Staged, fence: Fence, platform: Platform, lane: Lane) -> None:
-        super().__init__(staged.unit, platform, fence.check_wait, lane.receipts)
+        super().__init__(staged.unit, platform, fence.check_wait, lane.receipts, lane.facts)
         self.staged, self.fence = staged, fence
         self._asked = True
 
@@ -250,5 +250,5 @@ class _StagedBatch(BatchTicket):
     """Likewise, of a batch."""
 
     def __init__(self, staged: Staged, fence: Fence, platform: Platform, lane: Lane) -> None:
-        super().__init__(staged.unit, platform, fence.check_wait, lane.receipts)
+        super().__init__(staged.unit, platform, fence.check_wait, lane.receipts, lane.facts)
         self._asked = True

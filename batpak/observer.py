@@ -18,7 +18,7 @@ from batpak.opened import Opened
 from batpak.override import override
 from batpak.read.lookout import Lookout
 from batpak.reader import ReadOnlyStore
-from batpak.report import Frontier
+from batpak.report import Frontier, Health, HealthState
 from batpak.upkeep.snapshot import Point, checkpoints
 from batpak.upkeep.verify import Look, look
 from batpak.waits import Wanted
@@ -59,6 +59,17 @@ class Observer(ReadOnlyStore):
         self._alive()
         self._lookout.look()
         return self._frontier()
+
+    @property
+    @override
+    def health(self) -> Health:
+        """Whether this handle works; also why its last look was refused, or why it has ended."""
+        found, lookout = super().health, self._lookout
+        if found.state is not HealthState.OK:
+            return found
+        if lookout.trouble is not None:
+            return Health(HealthState.CLOSED, lookout.trouble)
+        return Health(HealthState.OK, lookout.refusal)
 
     @override
     def _frontier(self) -> Frontier:

@@ -19,6 +19,7 @@ from batpak.append import AppendReceipt, Cause
 from batpak.append_receipt import verify_receipt
 from batpak.arguments import count_of, limit_of, text_of
 from batpak.config import Signing
+from batpak.diagnostics import Diagnostics
 from batpak.disk.seam import StrPath
 from batpak.errors import (
     EventNotFound,
@@ -63,29 +64,13 @@ from batpak.wire import TYPED, Form, Q, form_of
 
 T = TypeVar("T")
 
-_VERBS: Final = frozenset(
-    {
-        "append",
-        "append_raw",
-        "append_batch",
-        "append_denial",
-        "submit",
-        "submit_batch",
-        "try_submit",
-        "try_submit_batch",
-        "outbox",
-        "visibility_fence",
-        "pressure",
-        "compact",
-        "sync",
-        "import_events",
-        "checkpoint",
-        "cursor_worker",
-        "react",
-        "cursor_checkpoints",
-        "reset_cursor",
-    }
-)
+# fmt: off
+_VERBS: Final = frozenset((
+    "append", "append_raw", "append_batch", "append_denial", "submit", "submit_batch", "try_submit",
+    "try_submit_batch", "outbox", "visibility_fence", "pressure", "compact", "sync",
+    "import_events", "checkpoint", "cursor_worker", "react", "cursor_checkpoints", "reset_cursor",
+))
+# fmt: on
 _ALL: Final = Region.all()
 
 
@@ -211,7 +196,9 @@ class StoreReader(Feeds):
 
     # --------------------------------------------------------------------------------- health
 
-    def verify(self, *, since: CheckpointNote | None = None) -> VerifyReport:
+    def verify(
+        self, *, since: CheckpointNote | None = None, progress: Progress | None = None
+    ) -> VerifyReport:
         """Recompute every checksum, hash and link of the log as it is now. Changes nothing.
 
         Every checkpoint is held against the log, too.
@@ -219,6 +206,7 @@ class StoreReader(Feeds):
         Args:
             since: A note that was kept elsewhere; the report says whether the log goes on from it.
                 Where the config has keys, one of them has to have signed it.
+            progress: Told at first, and every few MiB, how many bytes are looked at, of how many.
 
         Raises:
             StorageFailed: The system refused.
@@ -232,7 +220,9 @@ class StoreReader(Feeds):
             unsigned = not config.believed and config.signing is Signing.OPTIONAL
             believed = None if unsigned else config.believed
             directory = self._opened.directory
-            return self._still(lambda: verify_log(directory, self._look(), since, believed))
+            return self._still(
+                lambda: verify_log(directory, self._look(), since, believed, progress)
+            )
 
     def verify_receipt(
         self, receipt: AppendReceipt, *, accept_unsigned: bool = False
@@ -405,6 +395,26 @@ class StoreReader(Feeds):
         if self._pid() != self._opener_pid:
             return Health(HealthState.FORKED)
         return Health(HealthState.CLOSED if self._fetch.closed else HealthState.OK)
+
+    def diagnostics(self) -> Diagnostics:
+        """Everything that helps to see how this handle is doing."""
+        self._alive()
+        opened, health = self._opened, self.health
+        config = opened.config
+        return Diagnostics(
+            stats=StoreReader.stats(self),
+            frontier=self._frontier(),
+            health=health.state,
+            cause=None if health.cause is None else str(health.cause),
+            open_report=opened.report,
+            open_files=opened.log.segments.open_files,
+            cache_hits=self._states.hits,
+            cache_misses=self._states.misses,
+            subscriptions=self._subscribed(),
+            open_verify=config.open_verify,
+            signing=config.signing,
+            limits=config.limits,
+        )
 
     def close(self) -> None:
         """Give the directory back. Twice is harmless; iterators that are not done end here.

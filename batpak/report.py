@@ -257,7 +257,7 @@ class HealthState(StrEnum):
 
     OK = "ok"
     POISONED = "poisoned"  # it reads, and writes no more
-    CLOSED = "closed"
+    CLOSED = "closed"  # by its owner; with a cause: an observer that has ended of itself
     FORKED = "forked"  # it belongs to the parent of this process
 
 

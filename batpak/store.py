@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final, cast
 
+from msgspec.structs import asdict
+
 from batpak import wire
 from batpak.append import AppendReceipt, BatchItem, Cause
 from batpak.arguments import is_count
@@ -19,7 +21,7 @@ from batpak.commit.unit import Unit
 from batpak.compactions import Compactions
 from batpak.config import OpenVerify, StoreConfig
 from batpak.coordinate import LIFECYCLE
-from batpak.diagnostics import Diagnostics, percentile_us
+from batpak.diagnostics import WriterDiagnostics, percentile_us
 from batpak.disk.seam import StrPath
 from batpak.errors import BatpakError, InvalidArgument
 from batpak.flow import watched
@@ -301,27 +303,25 @@ class Store(Compactions, Workers):
             return Health(HealthState.POISONED, poison)
         return health
 
-    def diagnostics(self) -> Diagnostics:
-        """Everything that helps to see how this handle is doing."""
-        self._alive()
-        lane, config, health = self._lane, self._config, self.health
+    @override
+    def diagnostics(self) -> WriterDiagnostics:
+        """Everything that helps to see how this handle, and its writing, is doing."""
+        lane, config = self._lane, self._config
         syncs = list(lane.syncs)
-        return Diagnostics(
-            stats=Store.stats(self),
-            frontier=self._frontier(),
-            health=health.state,
-            cause=None if health.cause is None else str(health.cause),
+        return WriterDiagnostics(
+            **asdict(super().diagnostics()),
             durability=config.durability,
             sync_mode=config.sync_mode,
-            open_report=self.open_report,
+            sync_every_n_events=config.sync_every_n_events,
+            sync_every_ms=config.sync_every_ms,
+            lifecycle_events=config.lifecycle_events,
             pressure=lane.pressure,
             groups=lane.groups,
             units=lane.units,
             syncs=len(syncs),
             sync_p50_us=percentile_us(syncs, 0.50),
             sync_p99_us=percentile_us(syncs, 0.99),
-            cache_hits=self._states.hits,
-            cache_misses=self._states.misses,
+            clock_clamps=lane.clamps.count,
             workers=tuple(worker.health for worker in self._opened.staff.copy()),
         )
 

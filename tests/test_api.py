@@ -40,6 +40,7 @@ FRONT = """
     ImportedEvent ImportReport Origin RustSource RustReport RustPosition LeftOut
     OpenReport Mode Torn VerifyReport Finding CheckpointNote NoteFault Health HealthState
     SnapshotReport CopiedFile ForkReport Ancestor repair RepairReport Stats Diagnostics
+    WriterDiagnostics SubscriptionHealth
     KindDescription CompactionReport CompactionOutcome
     Frontier Watermark Applier
     BatpakError

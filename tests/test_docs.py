@@ -183,3 +183,12 @@ def test_every_page_is_in_the_navigation_of_the_site() -> None:
 
     assert set(listed) == {page for page in pages if not re.match(r"adr/\d", page)}
     assert len(listed) == len(set(listed))
+
+
+def test_the_first_page_of_the_site_links_to_all_that_the_navigation_does() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    page = (ROOT / "docs" / "index.md").read_text(encoding="utf-8").partition("## Every page\n")[2]
+
+    listed = re.findall(r"^      - (.+): (\S+\.md)$", nav, re.MULTILINE)
+
+    assert re.findall(r"\[([^\]]+)\]\((\S+\.md)\)", page) == listed

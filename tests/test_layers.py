@@ -34,19 +34,19 @@ FLOORS = {
         / crash handles threads watched / history disk switches
         / reading tampering / image switch / clock faults model""",
     "batpak.cli": """main / schemas pictures stores moving care signatures decode demo tail
-        bench causes copies versions shapes / show
-        / events manner original places progress readable states trusted
+        bench causes copies versions shapes / show doctor
+        / events manner original places progress prose readable states trusted
         / generated kinds options""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
         shapes / worker / cursor / checkpoint removed gap
         / fetch lookout lossy_ops page projection source witness / alone declared restart""",
-    "batpak.upkeep": """doctor / repair fork
+    "batpak.upkeep": """repair fork
         / rust / draft outfile snapshot stats verify intake lines compaction / removals output
         / groups / imported""",
     "batpak.upkeep.rust": "source export / numbers / scan / files",
     "batpak.recovery": "sight / picture / growing gone / restore / footer ends / decide",
     "batpak.commit": """lane / flight / fence line rotation / sealer stage ticket applier
-        / judge waiters / unit worker / request limit exclusive""",
+        / judge waiters / unit worker / request limit exclusive clamps""",
     "batpak.journal": "active scan head rewritten / segment chain v1 / frame / header / layout",
     "batpak.journal.v1": "index footer ranges / row / frame header",
     "batpak.index": "query merged / table sealed / sidx / tail / row",

@@ -42,7 +42,10 @@ class Rate(NamedTuple):
 
 def bench(
     directory: Annotated[
-        Path, typer.Argument(help="On the disk in question; a folder of its own is made there.")
+        Path,
+        typer.Argument(
+            metavar="DIRECTORY", help="On the disk in question; a folder of its own is made there."
+        ),
     ] = Path(),
     *,
     seconds: Annotated[float, typer.Option(min=0.01, help="For each of the rows.")] = 0.5,

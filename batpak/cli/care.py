@@ -11,12 +11,14 @@ from msgspec.structs import asdict
 from rich.console import Console
 from rich.text import Text
 
+from batpak.cli.doctor import Remark, Weight, examine
 from batpak.cli.options import AsJson, Where
 from batpak.cli.progress import bar
+from batpak.cli.prose import wrapped
 from batpak.disk import posix
+from batpak.errors import StoreLocked
 from batpak.report import CompactionOutcome, RepairReport
 from batpak.store import Store
-from batpak.upkeep.doctor import Remark, Weight, examine
 from batpak.upkeep.repair import repair as repair_path
 
 DAMAGE: Final = 3  # exit codes
@@ -33,10 +35,12 @@ MARKS: Final = {
 def doctor(path: Where, *, as_json: AsJson = False) -> None:
     """Say what is the matter with a store, and what to do. Changes nothing.
 
-    Exit code 0: nothing that keeps it from being opened. 1: something does, and nothing is lost:
-    another process has it open, it is newer than this program, there is little room. 3: damage.
+    A store that a process writes is examined as far as it goes now. Exit code 0: there is nothing
+    to do. 1: something keeps it from being opened, and nothing is lost: it is newer than this
+    program, there is little room. 3: damage.
     """
-    remarks = [*examine(path), _room(path)]
+    with bar(f"examining {path}") as progress:
+        remarks = [*examine(path, progress=progress), _room(path)]
     worst = max(remark.weight for remark in remarks)
     if as_json:
         told = [
@@ -63,9 +67,10 @@ def _room(path: Path) -> Remark:
 
 def _show(console: Console, remark: Remark) -> None:
     mark, style = MARKS[remark.weight]
-    console.print(Text.assemble("  ", (mark, style), " ", remark.what))
+    width, begin = console.width if console.is_terminal else None, "    "
+    console.print(Text.assemble("  ", (mark, style), " ", wrapped(remark.what, begin, width)))
     if remark.advice:
-        console.print(Text(f"    {remark.advice}", style="dim"))
+        console.print(Text(begin + wrapped(remark.advice, begin, width), style="dim"))
 
 
 def repair(
@@ -74,14 +79,25 @@ def repair(
     accept_loss: Annotated[
         bool, typer.Option("--accept-loss", help="Do it: cut the log, keep the rest aside.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing, which is the default.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what of a damaged store would be given up; with consent, do it.
 
     What is kept is the longest beginning of the log in which everything verifies; all bytes behind
-    it go to quarantine/. Without --accept-loss nothing is changed, and damage is exit code 3.
+    it go to quarantine/. Without --accept-loss nothing is changed, and damage is exit code 3. No
+    other process may have it open for writing.
     """
-    report = repair_path(path, accept_loss=accept_loss)
+    if accept_loss and dry_run:
+        raise typer.BadParameter("--dry-run changes nothing, and --accept-loss does; give one")
+    try:
+        with bar(f"verifying {path}") as progress:
+            report = repair_path(path, accept_loss=accept_loss, progress=progress)
+    except StoreLocked as error:
+        error.hint = "close it there first; `batpak doctor` examines it while it is open"
+        raise
     if as_json:
         typer.echo(json.dumps(_plain(report), indent=2))
     else:
@@ -112,7 +128,8 @@ def compact(
         print(f"{path}: nothing to do; complete files: {report.segments_before:,}")
         return
     files = f"{report.segments_before:,} complete files are {report.segments_after:,} now"
-    print(f"{path}: {files}; {report.bytes_before:,} bytes were, {report.bytes_after:,} are")
+    print(f"{path}: {files}")
+    print(f"  {report.bytes_before:,} bytes were, {report.bytes_after:,} are")
 
 
 def _tell(report: RepairReport, path: Path) -> None:

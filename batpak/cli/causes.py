@@ -22,7 +22,9 @@ from batpak.store import Store
 
 LIMIT: Final = 1000
 
-Which = Annotated[str, typer.Argument(help="Which event: its sequence, or its id.")]
+Which = Annotated[
+    str, typer.Argument(metavar="EVENT", help="Which event: its sequence, or its id.")
+]
 Limit = Annotated[int, typer.Option(help="How many events at most.", min=1)]
 
 
@@ -48,7 +50,10 @@ def why(
     anchor, *causes = path.entries
     tree = Tree(_label(anchor, kinds, "bold"))
     for one in causes:
-        tree.add(Text.assemble(("because of ", "dim"), _label(one, kinds)))
+        label = _label(one, kinds)
+        tree.add(
+            Text.assemble(("because of ", "dim"), label, no_wrap=True, overflow=label.overflow)
+        )
     ends = {
         CausalEnd.ROOT: ("which nothing caused" if causes else "nothing caused it", "dim"),
         CausalEnd.DROPPED: ("because of an event that was dropped", "yellow"),

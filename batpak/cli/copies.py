@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-from batpak.cli.events import entry_row
+from batpak.cli.events import entry_row, put
 from batpak.cli.kinds import Kinds
 from batpak.cli.options import AsJson, Where
 from batpak.cli.progress import bar
@@ -22,7 +22,8 @@ from batpak.store import Store
 DIFFER: Final = 1  # exit code
 
 Destination = Annotated[
-    Path, typer.Argument(help="A directory that is not there yet, or is empty.")
+    Path,
+    typer.Argument(metavar="DESTINATION", help="A directory that is not there yet, or is empty."),
 ]
 
 
@@ -100,15 +101,18 @@ class Side(NamedTuple):
 
 
 def diff(
-    one: Annotated[Path, typer.Argument(help="A store.")],
-    other: Annotated[Path, typer.Argument(help="Another one: a snapshot, a backup, a fork.")],
+    one: Annotated[Path, typer.Argument(metavar="STORE", help="A store.")],
+    other: Annotated[
+        Path, typer.Argument(metavar="OTHER", help="Another one: a snapshot, a backup, a fork.")
+    ],
     *,
     as_json: AsJson = False,
 ) -> None:
     """Say how far two stores have the same history, and what each has behind that.
 
     Exit code 1: they differ. The hash of an event covers every event before it, so where one is
-    the same, all before it are. Nothing is locked or changed.
+    the same, all before it are. Hashes are compared as they are recorded, and the bytes are not
+    read: `batpak verify` does that. Nothing is locked or changed.
     """
     with Store.observe(one) as left, Store.observe(other) as right:
         common = _common(left, right)
@@ -119,7 +123,8 @@ def diff(
         typer.echo(json.dumps(told, indent=2))
     else:
         console = Console(highlight=False, soft_wrap=True)
-        console.print(f"{common:,} events are the same in both")
+        console.print(f"{common:,} events are the same in both by their hashes")
+        console.print(Text("  `batpak verify` checks the bytes of each", style="dim"))
         for path, side, known in zip((one, other), sides, kinds, strict=True):
             _show(console, path, side, known)
     if any(side.events for side in sides):
@@ -165,8 +170,8 @@ def _show(console: Console, path: Path, side: Side, kinds: Kinds) -> None:
         return
     console.print(Text.assemble((str(path), "bold"), f" has {side.events:,} more"))
     if side.first is not None and side.last is not None:
-        console.print(Text.assemble(("  from  ", "dim"), entry_row(side.first, kinds)))
-        console.print(Text.assemble(("  to    ", "dim"), entry_row(side.last, kinds)))
+        first, last = entry_row(side.first, kinds), entry_row(side.last, kinds)
+        put([f"  from  {first}", f"  to    {last}"])
 
 
 def _plain(side: Side) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,9 @@ from batpak.cli import generated
 from batpak.cli.events import told
 from batpak.cli.kinds import Kinds, kind_of
 from batpak.cli.manner import Manner, shared
+from batpak.errors import UnknownKind
 from batpak.kind import EventKind
+from batpak.reader import StoreReader
 from batpak.store import Store
 
 if TYPE_CHECKING:
@@ -27,9 +30,15 @@ PAYLOAD_BYTES_MAX: int = 16 << 20
 def decode(
     manner: Manner,
     source: Annotated[
-        str, typer.Argument(help="A store; with --kind, a payload in hex, or - for bytes piped in.")
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A store; with --kind, a payload in hex, or - for bytes piped in.",
+        ),
     ],
-    sequence: Annotated[int | None, typer.Argument(help="Which event of the store.", min=0)] = None,
+    sequence: Annotated[
+        int | None, typer.Argument(metavar="SEQUENCE", help="Which event of the store.", min=0)
+    ] = None,
     *,
     kind: Annotated[
         str | None, typer.Option(metavar="KIND", help="Decode a payload of this kind: 0x2001.")
@@ -43,15 +52,18 @@ def decode(
 ) -> None:
     """Print an event of a store, or a payload, as JSON.
 
-    Classes come from the generated code of the project, which is imported. Nothing is locked or
-    changed; the store may be open for writing meanwhile.
+    Classes come from the generated code of the project, which is imported. An event of a store is
+    told as it is stored where no class reads its kind, or where there is no project. Nothing is
+    locked or changed; the store may be open for writing meanwhile.
     """
     if (kind is None) == (sequence is None):
         raise typer.BadParameter("give a store and a sequence, or --kind and a payload")
     number = None if kind is None else kind_of(kind)
     data = b"" if number is None else _bytes(source)
 
-    if not plain:
+    if number is None and not plain:
+        generated.try_to_load(manner.config)
+    elif not plain:
         status = manner.status(lambda: _load(manner.configured()))
         if status:
             raise typer.Exit(status)
@@ -59,9 +71,7 @@ def decode(
         found = _payload(number, version, data, plain=plain)
     else:
         with Store.observe(source) as store:
-            event = sequence or 0
-            stored = store.get(event, form=wire.DICT) if plain else store.get(event)
-            found = told(stored, Kinds.of(store))
+            found = _event(store, sequence or 0, plain=plain)
     typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
 
 
@@ -71,6 +81,15 @@ def _load(config: Config) -> Outcome:
 
     generated.load(config, "run batpak gen, or decode with --plain")
     return Outcome()
+
+
+def _event(store: StoreReader, sequence: int, *, plain: bool) -> object:
+    """Return an event as what JSON can say."""
+    kinds = Kinds.of(store)
+    if not plain:
+        with suppress(UnknownKind):
+            return told(store.get(sequence), kinds)
+    return told(store.get(sequence, form=wire.DICT), kinds)
 
 
 def _payload(kind: EventKind, version: int | None, data: bytes, *, plain: bool) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from rich.text import Text
 from batpak import codec, registry, wire
 from batpak.cli.kinds import Kinds
 from batpak.clock import WALL_MS_MAX, Hlc
+from batpak.coordinate import Coordinate
 from batpak.errors import BatpakError
 from batpak.event import IndexEntry, StoredEvent
 from batpak.ids import EventId
@@ -22,6 +24,8 @@ from batpak.upkeep import lines
 from batpak.upkeep.imported import ImportedEvent
 from batpak.wire import RAW
 
+WIDE: Final = 120  # columns of a terminal that names are written out on
+SHORT: Final = 20  # characters of a name on a narrower one
 CONTROLS: Final = {one: f"\\u{one:04x}" for one in (*range(0x20), *range(0x7F, 0xA0))}
 
 
@@ -29,7 +33,7 @@ def row(event: ImportedEvent, kinds: Kinds) -> str:
     """An event on one row, with all of its payload."""
     payload = json.dumps(_payload_of(event, kinds), ensure_ascii=False)
     time, name = time_of(event.time_us // 1000), kinds.name(event.kind)
-    return f"{event.sequence:>7}  {time}  {name}  {event.entity}@{event.scope}  {payload}"
+    return f"{event.sequence:>7}  {time}  {name}  {_place(event)}  {payload}"
 
 
 def _payload_of(event: ImportedEvent, kinds: Kinds) -> object:
@@ -39,15 +43,37 @@ def _payload_of(event: ImportedEvent, kinds: Kinds) -> object:
             return codec.builtins(wire.decode(event.kind, event.payload_version, event.payload))
         except BatpakError:
             pass
-    plain, _ = lines.plain_of(event.payload)
-    return kinds.named(event.kind, event.payload_version, plain)
+    try:
+        plain = codec.decode_plain(event.payload)
+    except codec.UNREADABLE:
+        return None
+    return lines.json_of(kinds.legible(event.kind, event.payload_version, plain))
 
 
 def entry_row(entry: IndexEntry, kinds: Kinds) -> str:
     """What is known of an event without its payload, on one row."""
     time = time_of(entry.hlc.wall_ms)
-    said = f"{entry.sequence}  {kinds.name(entry.kind)}  {entry.coordinate}  {time}"
+    said = f"{entry.sequence}  {kinds.name(entry.kind)}  {_place(entry.coordinate)}  {time}"
     return said.translate(CONTROLS)
+
+
+def _place(of: ImportedEvent | Coordinate) -> str:
+    """Where an event lives. Ids differ at their ends, so a narrow terminal gets both ends."""
+    entity, scope = of.entity, of.scope
+    if is_narrow():
+        entity, scope = _short(entity), _short(scope)
+    return f"{entity}@{scope}"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= SHORT else f"{name[: SHORT - 7]}…{name[-6:]}"
+
+
+@cache
+def is_narrow() -> bool:
+    """Whether this is a terminal on which long names do not fit. It is asked once."""
+    console = Console()
+    return console.is_terminal and console.width < WIDE
 
 
 def time_of(wall_ms: int) -> str:

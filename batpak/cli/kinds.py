@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Self, cast
+from uuid import UUID
 
 import typer
 
@@ -12,6 +13,10 @@ from batpak.errors import BatpakError
 from batpak.kind import EventKind
 from batpak.read.shapes import KindDescription
 from batpak.reader import StoreReader
+from batpak.system import FieldShape, TypeShape
+
+UUID_BYTES: Final = 16
+_MANY: Final = frozenset({"list", "set"})
 
 
 def kind_of(text: str) -> EventKind:
@@ -47,11 +52,8 @@ class Kinds:
         self.names: Final[Mapping[int, str]] = {
             int(one.kind): harmless(one.name) for one in known if one.name is not None
         }
-        self._arrays: Final = {
-            (shape.kind, shape.version): [harmless(field.name) for field in shape.fields]
-            for one in known
-            for shape in one.shapes
-            if shape.is_array
+        self._shapes: Final = {
+            (one.kind, one.version): one for each in known for one in each.shapes
         }
 
     @classmethod
@@ -71,15 +73,48 @@ class Kinds:
         """What a kind is called; its number if nobody says so."""
         return self.known(kind) or f"{kind:#06x}"
 
-    def named(self, kind: int, version: int, payload: object) -> object:
-        """A plain payload; one that is stored as a list with the names of its fields."""
-        names = self._arrays.get((kind, version))
-        if names is None or not isinstance(payload, list):
+    def legible(self, kind: int, version: int, payload: object) -> object:
+        """A plain payload, with its ids as text, and lists of fields with the names of those."""
+        shape = self._shapes.get((kind, version))
+        if shape is None:
             return payload
-        values = cast("list[object]", payload)
-        if len(values) > len(names):
+        types = {one.name: one for one in shape.types}
+        return _legible_fields(payload, shape.fields, types, is_array=shape.is_array)
+
+
+def _legible_fields(
+    value: object, fields: Sequence[FieldShape], types: Mapping[str, TypeShape], *, is_array: bool
+) -> object:
+    if is_array and isinstance(value, list):
+        values = cast("list[object]", value)
+        if len(values) > len(fields):
             return values
-        return dict(zip(names, values, strict=False))
+        return {
+            harmless(field.name): _legible(one, field.type, types)
+            for field, one in zip(fields, values, strict=False)
+        }
+    if isinstance(value, dict):
+        of = {field.stored_as or field.name: field.type for field in fields}
+        mapping = cast("dict[str, object]", value)
+        return {key: _legible(one, of.get(key, ""), types) for key, one in mapping.items()}
+    return value
+
+
+def _legible(value: object, of: str, types: Mapping[str, TypeShape]) -> object:
+    """A value of a type, as far as that is simple: no map with other keys, none of several."""
+    of = of.removesuffix("?")
+    if of == "uuid" and isinstance(value, bytes) and len(value) == UUID_BYTES:
+        return str(UUID(bytes=value))
+    outer, _, inner = of.removesuffix(">").partition("<")
+    if outer in _MANY and isinstance(value, list):
+        return [_legible(one, inner, types) for one in cast("list[object]", value)]
+    if outer == "map" and isinstance(value, dict):
+        mapping = cast("dict[object, object]", value)
+        return {key: _legible(one, inner, types) for key, one in mapping.items()}
+    shape = types.get(of)
+    if shape is None:
+        return value
+    return _legible_fields(value, shape.fields, types, is_array=shape.is_array)
 
 
 UNTOLD: Final = Kinds()

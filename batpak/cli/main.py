@@ -6,10 +6,12 @@ Exit codes: 0 clean, 1 findings (a schema error, generated code out of date), 2 
 
 from __future__ import annotations
 
+import shutil
 import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING, NoReturn
 
+from batpak.cli.prose import wrapped
 from batpak.errors import BatpakError, CorruptStore, DecodeFailed
 
 if TYPE_CHECKING:
@@ -120,5 +122,7 @@ def _told(error: BatpakError) -> str:
 
 
 def _fail(message: str, status: int = 2) -> NoReturn:
-    print(f"batpak: {message}", file=sys.stderr)
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+    said = [wrapped(line, "  ", width) for line in f"batpak: {message}".split("\n")]
+    print("\n".join(said), file=sys.stderr)
     sys.exit(status)

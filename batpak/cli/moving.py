@@ -62,10 +62,13 @@ def import_(
     source: Annotated[
         Path,
         typer.Argument(
-            help="A store, a store of the Rust original, a file of lines, or - for lines piped in."
+            metavar="SOURCE",
+            help="A store, a store of the Rust original, a file of lines, or - for lines piped in.",
         ),
     ],
-    store: Annotated[Path, typer.Argument(help="Where to; made if it is not there.")],
+    store: Annotated[
+        Path, typer.Argument(metavar="STORE", help="Where to; made if it is not there.")
+    ],
     *,
     namespace: Annotated[
         str, typer.Option(help="Your name of the source: what was imported under it stays so.")
@@ -131,7 +134,8 @@ def export(
     destination: Annotated[
         Path | None,
         typer.Argument(
-            help="A new file, or for rust-0.7 a new directory; default, and -: print lines."
+            metavar="DESTINATION",
+            help="A new file, or for rust-0.7 a new directory; default, and -: print lines.",
         ),
     ] = None,
     *,
@@ -195,7 +199,10 @@ def _told(report: RustExport, path: str, as_json: bool) -> None:
 
 def dump(
     store: Annotated[
-        Path, typer.Argument(help="A store, a store of the Rust original, or a file of lines.")
+        Path,
+        typer.Argument(
+            metavar="STORE", help="A store, a store of the Rust original, or a file of lines."
+        ),
     ],
     *,
     after: After = None,

@@ -7,7 +7,9 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-Where: TypeAlias = Annotated[Path, typer.Argument(help="The directory of the store.")]
+Where: TypeAlias = Annotated[
+    Path, typer.Argument(help="The directory of the store.", metavar="STORE")
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsJsonLines: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print a JSON object on a line for each.")

@@ -34,7 +34,8 @@ class Page(Enum):
 def graph(
     manner: Manner,
     name: Annotated[
-        str | None, typer.Argument(help="Order, or shop.orders.Order; default: all.")
+        str | None,
+        typer.Argument(metavar="NAME", help="Order, or shop.orders.Order; default: all."),
     ] = None,
     *,
     picture: Annotated[

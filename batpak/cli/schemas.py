@@ -95,7 +95,8 @@ def gen(
 def check(
     manner: Manner,
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Report what is found in these; default: in all.")
+        list[Path] | None,
+        typer.Argument(metavar="PATH", help="Report what is found in these; default: in all."),
     ] = None,
     *,
     release: Release = False,
@@ -161,7 +162,8 @@ def _watch(manner: Manner, once: Callable[[], Outcome]) -> int:
 def fmt(
     manner: Manner,
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Files or folders; default: all schemas.")
+        list[Path] | None,
+        typer.Argument(metavar="PATH", help="Files or folders; default: all schemas."),
     ] = None,
     *,
     check: Annotated[
@@ -181,7 +183,9 @@ def fmt(
 @shared("init", "config", "allow_import")
 def init(
     manner: Manner,
-    folder: Annotated[Path, typer.Argument(help="Where; its name names the package.")] = Path(),
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Where; its name names the package.")
+    ] = Path(),
     *,
     from_pydantic: Annotated[
         str | None,
@@ -210,7 +214,9 @@ ids = typer.Typer(help="Propose the number of a new event, or list those in use.
 @shared("id next", "allow_import")
 def next_id(
     manner: Manner,
-    name: Annotated[str, typer.Argument(help="The event: shop.orders.OrderReturned.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The event: shop.orders.OrderReturned.")
+    ],
     *,
     write: Annotated[
         bool, typer.Option("--write", help="Put it into the schema, with the event if it is new.")

@@ -31,7 +31,9 @@ LINKS_MAX: Final = 5  # events that it has caused, named one by one; `impact` ha
 
 def show(
     store: Where,
-    event: Annotated[str, typer.Argument(help="Which one: its sequence, or its id.")],
+    event: Annotated[
+        str, typer.Argument(metavar="EVENT", help="Which one: its sequence, or its id.")
+    ],
     *,
     config: ConfigFile = None,
     as_json: AsJson = False,
@@ -100,7 +102,7 @@ def _payload(
         trouble = str(error)
     try:
         plain = reader.get(stored.sequence, form=DICT).payload
-        return kinds.named(stored.kind, stored.payload_version, plain), trouble
+        return kinds.legible(stored.kind, stored.payload_version, plain), trouble
     except DecodeFailed as error:
         return stored.payload, str(error)
 
@@ -148,7 +150,7 @@ def about_extensions(extensions: Mapping[str, bytes]) -> Mapping[str, str]:
 
 def entity(
     store: Where,
-    name: Annotated[str, typer.Argument(help="Its exact name: order:1.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its exact name: order:1.")],
     *,
     number: Annotated[
         int | None, typer.Option("--number", "-n", help="Only so many of the last.", min=1)

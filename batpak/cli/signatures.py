@@ -49,7 +49,10 @@ proofs = typer.Typer(help="Prove to others that a store has an event, or check s
 
 @keys.command()
 def new(
-    file: Annotated[Path, typer.Argument(help="Where the key is put; there is no such file yet.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="Where the key is put; there is no such file yet."),
+    ],
 ) -> None:
     """Make a key, put it into a file that only you may read, and print its public half."""
     key = SigningKey.generate()
@@ -58,7 +61,9 @@ def new(
 
 
 @keys.command()
-def public(file: Annotated[Path, typer.Argument(help="A key, as `new` has made it.")]) -> None:
+def public(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A key, as `new` has made it.")],
+) -> None:
     """Print the public half of a key: what others need to check what it has signed."""
     typer.echo(SigningKey.load(file).public.to_bytes().hex())
 
@@ -70,7 +75,10 @@ def _receipts() -> None:
 
 @receipts.command("verify")
 def verify_a_receipt(
-    file: Annotated[Path, typer.Argument(help="What `AppendReceipt.to_bytes` gave.")], key: Keys
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What `AppendReceipt.to_bytes` gave.")
+    ],
+    key: Keys,
 ) -> None:
     """Tell whether a trusted key has signed a receipt. Exit code 3: none has.
 
@@ -92,7 +100,7 @@ def verify_a_receipt(
 @proofs.command()
 def make(
     store: Where,
-    sequence: Annotated[int, typer.Argument(help="Which event of it.", min=0)],
+    sequence: Annotated[int, typer.Argument(metavar="SEQUENCE", help="Which event of it.", min=0)],
     *,
     note: Annotated[
         Path,
@@ -126,7 +134,8 @@ def make(
 
 @proofs.command("verify")
 def verify_a_proof(
-    file: Annotated[Path, typer.Argument(help="What `batpak proof make` wrote.")], key: Keys
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `batpak proof make` wrote.")],
+    key: Keys,
 ) -> None:
     """Tell whether a store that a trusted key vouches for has an event. Exit code 3: none does.
 

@@ -28,9 +28,9 @@ DAMAGE: int = 3  # exit code
 SHOWN_MAX: int = 20  # findings on a terminal; --json has them all
 NOTE_CHARS_MAX: int = 4096
 BROKEN: dict[NoteFault, str] = {
-    NoteFault.UNTRUSTED: "none of the keys has signed the note, so it says nothing of the log",
-    NoteFault.ROLLED_BACK: "the log ends before the note, or is damaged there: it was rolled back",
-    NoteFault.REWRITTEN: "the log has another event where the note was taken: it was rewritten",
+    NoteFault.UNTRUSTED: "none of the keys has signed the note: it says nothing",
+    NoteFault.ROLLED_BACK: "the log ends before the note, or is damaged there",
+    NoteFault.REWRITTEN: "the log has another event where the note was taken",
     NoteFault.OTHER_STORE: "the note is of another store",
 }
 
@@ -69,8 +69,9 @@ def verify(
         with bar(f"verifying {path}") as progress:
             report = verify_path(path, REAL, note, believed, progress)
     except StoreLocked:
-        with Store.observe(path, StoreConfig(trusted=tuple(believed or ()))) as observer:
-            report = observer.verify(since=note)
+        config = StoreConfig(trusted=tuple(believed or ()))
+        with Store.observe(path, config) as observer, bar(f"verifying {path}") as progress:
+            report = observer.verify(since=note, progress=progress)
     if as_json:
         typer.echo(json.dumps(_plain(report), indent=2))
     else:

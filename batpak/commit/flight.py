@@ -22,6 +22,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from batpak.commit.clamps import Clamps
 from batpak.commit.fence import Fence
 from batpak.commit.judge import Judge
 from batpak.commit.limit import Limit
@@ -89,7 +90,18 @@ class Flight(Line):
         self.tip = tip
         level = config.durability
         self._judge = Judge(table, segments, level)
-        self._stage = Stage(store_id, table, self._judge, level, platform.wall_ns, platform.entropy)
+        self.facts: Final = {"store_id": str(store_id), "path": directory.path}
+        """Which log it is, for records of what happens to it."""
+        self.clamps: Final = Clamps(platform.monotonic_ns, self.facts)
+        self._stage = Stage(
+            store_id,
+            table,
+            self._judge,
+            level,
+            platform.wall_ns,
+            platform.entropy,
+            self.clamps,
+        )
         self._rotation = Rotation(
             directory, lock, segments, table, active, store_id, config, platform
         )
@@ -344,7 +356,8 @@ class Flight(Line):
     def _stop(self, error: BaseException) -> None:
         if self.poison is None:
             self.poison = copy.copy(error)  # its traceback would lead to the handle, and hold it
-            log.error("writing stopped", extra={"path": self._directory.path, "cause": str(error)})
+            facts = {**self.facts, "sequence": self.tip.sequence, "cause": str(error)}
+            log.error("writing stopped", extra=facts)
         self.ended = True  # last: whoever sees it finds the reason
         self._waiters.wake()
         self._call_due()

@@ -264,7 +264,9 @@ class Lane(Flight):
     def _meet_fence(self) -> None:
         fence = self._fence
         if fence is not None and fence.is_overdue:
-            log.warning("a visibility fence was left open, and is %s", fence.fate.value)
+            what = "a visibility fence was left open, and is %s"
+            facts = {**self.facts, "sequence": self.tip.sequence}
+            log.warning(what, fence.fate.value, extra=facts)
             self._end_fence(fence.fate, FenceError(fence.fate))
 
     def _end_fence(self, state: FenceState, answer: Answer) -> None:
@@ -346,8 +348,7 @@ class Lane(Flight):
             if not unit.done:
                 self._commit([unit])
             if unit.error is not None:
-                detail = {"path": self._directory.path}
-                log.warning("no closing event: %s", unit.error, extra=detail)
+                log.warning("no closing event: %s", unit.error, extra=self.facts)
                 if self.poison is not None:  # it was this that stopped the writing
                     raise unit.error
         if self.poison is None:

@@ -57,7 +57,8 @@ class Line(ABC):
         self._called: deque[Unit] = deque()  # whose callbacks are due
         self._calling: set[int] = set()  # threads that call them
         self._quiet: set[int] = set()  # threads that may not
-        self._drain = Worker(platform, "batpak-drain", self._serve_queue)
+        self._drain = Worker(platform, "batpak-drain", self._drain_queue)
+        self._draining = Unit((), 0)  # as which that thread stands in line
 
     @property
     def queued(self) -> int:
@@ -143,6 +144,7 @@ class Line(ABC):
 
     def put(self, unit: Unit) -> None:
         """Put a unit in line, however full it is."""
+        unit.submitted = True
         self._queue.append(unit)
         if not self._drain.wake():  # closed in between, or the end: nobody else would answer it
             with suppress(StoreClosed):
@@ -247,6 +249,8 @@ class Line(ABC):
             first = queue[0]
             if first.done:  # its caller has left; it stays until the lane passes it
                 first = next((unit for unit in queue.copy() if not unit.done), first)
+            if first.submitted:  # who waits for its ticket does not serve the line
+                first = self._draining
             first.ring()
 
     def _cut_short(self, unit: Unit, error: BaseException) -> None:
@@ -284,9 +288,15 @@ class Line(ABC):
             frame = frame.f_back
 
     def _serve_queue(self) -> None:
-        """What the drain thread does: stand in line behind everybody who is waiting."""
+        """Stand in line behind everybody who is waiting."""
         if self._queue or self._called:
             self.commit(Unit((), self._thread_id()))
+
+    def _drain_queue(self) -> None:
+        """The same, by the drain thread."""
+        if self._queue or self._called:
+            self._draining = Unit((), self._thread_id())
+            self.commit(self._draining)
 
 
 def _bytes_of(queue: deque[Unit]) -> int:

@@ -21,7 +21,8 @@ from msgspec.structs import replace
 
 from batpak import record
 from batpak.append import AppendReceipt
-from batpak.clock import next_time
+from batpak.clock import WALL_MS_MAX, next_time
+from batpak.commit.clamps import Clamps
 from batpak.commit.judge import Judge, Known, known_event, receipts_of
 from batpak.commit.request import Request
 from batpak.commit.unit import Answer, Unit
@@ -84,6 +85,7 @@ class Stage:
         durability: The level that receipts of this handle name.
         wall_ns: The wall clock; the log's own clock never goes back with it.
         entropy: That many unpredictable bytes.
+        clamps: Told of each reading of the clock that is not taken as it is.
     """
 
     def __init__(
@@ -94,7 +96,9 @@ class Stage:
         durability: Durability,
         wall_ns: Callable[[], int],
         entropy: Callable[[int], bytes],
+        clamps: Clamps,
     ) -> None:
+        self._clamps = clamps
         self._store_id, self._hash_prefix = store_id, hash_prefix(store_id.bytes)
         self._table, self._judge, self._durability = table, judge, durability
         self._wall_ns, self._entropy = wall_ns, entropy
@@ -116,6 +120,8 @@ class Stage:
         tail, judge = self._table.tail, self._judge
         first, row, begin = tail.count, tail.count, tip
         now_ms, stamp = self._wall_ns() // 1_000_000, _U64(tip.durable)
+        if not 0 < now_ms < WALL_MS_MAX or now_ms < tip.wall_ms:
+            self._clamps.note(now_ms, tip.wall_ms, tip.sequence)
         draft = Draft(tip.durable)
         heads, rows, frames = draft.heads, list[Row](), list[bytes]()
         answers: list[Answer] = []
@@ -198,10 +204,12 @@ class Stage:
             or (expected is not None and expected != head.version)
         ):
             return None
-        row, wall_ns = tail.count, self._wall_ns
+        row, now_ms = tail.count, self._wall_ns() // 1_000_000
+        if not 0 < now_ms < WALL_MS_MAX or now_ms < tip.wall_ms:
+            self._clamps.note(now_ms, tip.wall_ms, tip.sequence)
         frame, receipt, added, after, end = self._event(
             request, None, request.correlation_id, 0, 1, tip,
-            wall_ns() // 1_000_000, _U64(tip.durable), seed, head, scope, row,
+            now_ms, _U64(tip.durable), seed, head, scope, row,
         )  # fmt: skip
         if sync:
             end = replace(end, durable=end.sequence)

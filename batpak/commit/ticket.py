@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -42,8 +42,10 @@ class Ticket(ABC, Generic[R]):
         platform: Platform,
         hurry: Callable[[float | None], None],
         receipts: Receipts,
+        facts: Mapping[str, object],
     ) -> None:
         self._unit, self._platform, self._hurry, self._receipts = unit, platform, hurry, receipts
+        self._facts = facts  # which log it is
         self._calls = unit.callbacks = deque()
         self._asked = False
 
@@ -123,11 +125,11 @@ class Ticket(ABC, Generic[R]):
     def __del__(self) -> None:
         if self._asked:
             return
-        unit = self._unit
+        unit, facts = self._unit, self._facts
         if unit.done:
-            _complain(unit)
+            _complain(unit, facts)
         else:
-            self.add_done_callback(lambda: _complain(unit))
+            self.add_done_callback(lambda: _complain(unit, facts))
 
 
 class AppendTicket(Ticket[AppendReceipt]):
@@ -146,9 +148,10 @@ class BatchTicket(Ticket[tuple[AppendReceipt, ...]]):
         return self._receipts(self._unit)
 
 
-def _complain(unit: Unit) -> None:
+def _complain(unit: Unit, facts: Mapping[str, object]) -> None:
     if unit.error is not None:
-        log.error("a submission failed and nobody asked: %s", unit.error)
+        said = {**facts, "events": len(unit.requests)}
+        log.error("a submission failed and nobody asked: %s", unit.error, extra=said)
 
 
 class _Remembered(Struct, frozen=True):

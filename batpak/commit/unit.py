@@ -42,6 +42,7 @@ class Unit(Struct, eq=False):
     durable: bool = False  # whether it is synced before it is visible, whatever the level
     limit: Limit | None = None  # of the time that it may stand in line
     act: Call | None = None  # called on the lane, alone; may be called again if it is cut short
+    submitted: bool = False  # its caller does not stand in line with it
     withdrawn: bool = False  # its caller was interrupted: leave it out, if that is still possible
     answer: Answer | None = None
     bell: RawLock | None = None  # made by who waits, held by nobody in particular

@@ -11,7 +11,7 @@ import errno
 from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Final
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -21,6 +21,7 @@ from msgspec import Struct
 from batpak import codec, record
 from batpak.digest import crc32
 from batpak.disk.seam import Directory, Mapped, ReadFile
+from batpak.disk.whole import read_all
 from batpak.errors import CorruptStore, StorageFailed, StoreClosed
 from batpak.faults import Damage
 from batpak.journal import frame, layout
@@ -130,6 +131,17 @@ class Segment:
             StoreClosed: The log was closed.
         """
         self._pinned = self._map_anew()
+
+    def load(self) -> None:
+        """Keep a copy of the file as it is now, read piece by piece and not mapped.
+
+        Where a disk cannot read a mapped page, the process ends; a read is only refused.
+
+        Raises:
+            StorageFailed: The system refused.
+        """
+        with layout.asking("read", self.path), closing(self._found()) as file:
+            self._pinned = read_all(file, 0, file.size())
 
     def _map_anew(self) -> Mapped:
         try:
@@ -270,6 +282,11 @@ class Segment:
         """What is wrong at an offset, as the exception that callers see."""
         return CorruptStore(self.path, offset, fault.reason, fault.detail)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds a file."""
+        return self._file is not None
+
     def close(self) -> None:
         """Let go of the file. Who is reading it at this moment still can. Twice is harmless."""
         self._file, self._mapped = None, b""
@@ -349,6 +366,11 @@ class Segments:
     def __iter__(self) -> Iterator[Segment]:
         """All of them as they are now."""
         return iter(tuple(self._files))
+
+    @property
+    def open_files(self) -> int:
+        """How many of them are open for reading."""
+        return sum(segment.is_open for segment in set(self._in_use.copy()))
 
     @property
     def newest(self) -> Segment:

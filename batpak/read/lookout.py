@@ -42,6 +42,8 @@ class Lookout(Waiters):
         self.sight: Final = sight
         self.trouble: BatpakError | None = None
         """Why nothing is looked at any more."""
+        self.refusal: StorageFailed | None = None
+        """Why the last look failed, if it may be made again."""
         self._looking = platform.raw_lock()
         self._thread_id = platform.thread_id
         self._inside: set[int] = set()  # threads that look, or wait to: a handler may interrupt one
@@ -78,7 +80,9 @@ class Lookout(Waiters):
                 self.require()
                 try:
                     moved = self.sight.look()
-                except StorageFailed:
+                    self.refusal = None
+                except StorageFailed as error:
+                    self.refusal = copy.copy(error)  # the traceback of it would hold the handle
                     raise
                 except BatpakError as error:
                     self.trouble = error

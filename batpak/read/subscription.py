@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from batpak.arguments import require_callable, timeout_of
 from batpak.commit.waiters import Own, Waiters, keys_of
+from batpak.diagnostics import SubscriptionHealth
 from batpak.errors import BatpakError, InvalidArgument, StoreClosed, UnavailableError
 from batpak.event import IndexEntry
 from batpak.index import query
@@ -106,7 +107,7 @@ class _Buffer(Struct, frozen=True):
 class Subscription(Iterator[Notification]):
     """A live feed of what a region matches. Made by `subscribe_lossy`.
 
-    One thread receives at a time. `close`, `on_ready`, `pending` and `lost` are for any thread.
+    One thread receives at a time; `close`, `on_ready`, `pending`, `lost` and `health` are for any.
     Iterating ends when it was closed, and raises `SubscriptionEnded` if its buffer was too small.
     On a handle that only reads it ends at once.
     """
@@ -261,6 +262,13 @@ class Subscription(Iterator[Notification]):
     def lost(self) -> int:
         """How many events that matched were dropped and will never be received."""
         return self._counts()[1]
+
+    @property
+    def health(self) -> SubscriptionHealth:
+        """How it is doing, for diagnostics."""
+        pending, lost = self._counts()
+        is_over = self._ended is not None or self._buffer.is_over
+        return SubscriptionHealth(pending=pending, lost=lost, is_over=is_over)
 
     def _counts(self) -> tuple[int, int]:
         """Both, without touching the buffer: however it overflows, it holds as many."""

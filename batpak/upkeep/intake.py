@@ -10,6 +10,7 @@ So nothing has to be kept of an import: it may be cut at any place, and be begun
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -45,6 +46,8 @@ from batpak.region import Region
 from batpak.upkeep import imported
 from batpak.upkeep.imported import IMPORT, ImportedEvent, origin_of
 from batpak.wire import Encoded
+
+log: Final = logging.getLogger("batpak.import")
 
 OWN: Final = "batpak."
 """How the names of extensions begin that only the library writes."""
@@ -166,7 +169,7 @@ class Intake:
             if drafts:
                 self._write(drafts)
             self._high_water = unit[-1].sequence
-        return ImportReport(
+        report = ImportReport(
             imported=self._imported,
             already_present=self._present,
             skipped_reserved=self._reserved,
@@ -175,6 +178,14 @@ class Intake:
             keyed=self._keyed,
             high_water=self._high_water,
         )
+        log.info(
+            "imported %d events of %s, %d were there",
+            report.imported,
+            self._namespace,
+            report.already_present,
+            extra={"store_id": str(self._target.store_id), "sequence": report.high_water},
+        )
+        return report
 
     def _units(
         self,

@@ -250,6 +250,11 @@ def _event(line: str | bytes) -> ImportedEvent:
     )
 
 
+def json_of(value: object) -> object:
+    """A plain value as what JSON has."""
+    return _said(value, [])
+
+
 def _said(value: object, other: list[object]) -> object:
     """A plain value as what JSON has. What `_meant` does not make again goes to `other` too."""
     if isinstance(value, bytes):

@@ -15,6 +15,7 @@ Reference: docs/how-to/repair-a-store.md.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import closing
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batpak import wire
+from batpak.commit.clamps import Clamps
 from batpak.commit.judge import Judge
 from batpak.commit.request import Request
 from batpak.commit.stage import Stage
@@ -52,7 +54,8 @@ from batpak.platform import REAL, Platform
 from batpak.record import EVENT, pack_name
 from batpak.recovery import decide
 from batpak.recovery.decide import Recorded
-from batpak.report import Finding, RepairReport
+from batpak.recovery.restore import is_store
+from batpak.report import Finding, Progress, RepairReport
 from batpak.system import Repaired
 from batpak.upkeep.removals import Removals
 from batpak.upkeep.verify import Look, look, verify_log
@@ -60,7 +63,13 @@ from batpak.upkeep.verify import Look, look, verify_log
 _Heads = dict[str, tuple[int, bytes]]
 
 
-def repair(path: StrPath, *, accept_loss: bool = False, platform: Platform = REAL) -> RepairReport:
+def repair(
+    path: StrPath,
+    *,
+    accept_loss: bool = False,
+    progress: Progress | None = None,
+    platform: Platform = REAL,
+) -> RepairReport:
     """Say what of a damaged store would have to be given up; with consent, give it up.
 
     What is kept is the longest beginning of the log in which everything verifies. What lies behind
@@ -70,6 +79,7 @@ def repair(path: StrPath, *, accept_loss: bool = False, platform: Platform = REA
     Args:
         path: Of the directory. Nobody may have it open.
         accept_loss: Whether events may be given up.
+        progress: Told every few MiB how many bytes are verified, of how many.
         platform: The world; tests replace it.
 
     Raises:
@@ -80,12 +90,12 @@ def repair(path: StrPath, *, accept_loss: bool = False, platform: Platform = REA
         InvalidArgument: No path, or a store of format version 1.
     """
     with closing(layout.enter(platform, path, create=False)) as directory:
+        if not is_store(directory):  # asked first: to lock would leave a file
+            raise StorageFailed("open", directory.path, errno.ENOENT, "there is no store here")
         lock = layout.lock(directory, platform.pid(), shared=not accept_loss)
         try:
             seen = look(directory)
-            if not seen.found.segments and not seen.found.has_head:
-                raise StorageFailed("open", directory.path, None, "there is no store here")
-            return _Repair(directory, seen, platform).run(accept_loss=accept_loss)
+            return _Repair(directory, seen, platform, progress).run(accept_loss=accept_loss)
         finally:
             if lock is not None:
                 lock.release()
@@ -132,13 +142,20 @@ class _Lost(Struct):
 
 
 class _Repair:
-    def __init__(self, directory: Directory, seen: Look, platform: Platform) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        seen: Look,
+        platform: Platform,
+        progress: Progress | None = None,
+    ) -> None:
         self._directory, self._seen, self._platform = directory, seen, platform
+        self._progress = progress
         self._heads: _Heads = {}
         self._removals = Removals()  # of what is kept
 
     def run(self, *, accept_loss: bool) -> RepairReport:
-        verified = verify_log(self._directory, self._seen)
+        verified = verify_log(self._directory, self._seen, progress=self._progress)
         if verified.ok:
             return RepairReport(path=self._directory.path, events=verified.events)
         kept = self._walk()
@@ -376,6 +393,7 @@ class _Repair:
             level,
             platform.wall_ns,
             platform.entropy,
+            Clamps(platform.monotonic_ns, {"path": self._directory.path}),
         )
         facts: list[EventPayload] = [fact]
         unrecorded = self._removals.missing()

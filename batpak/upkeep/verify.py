@@ -8,6 +8,8 @@
     cursors    each checkpoint is whole, of this store and this log, and not ahead of it
     removals   whatever is gone was announced by a record in the log
 
+Files are read, and not mapped: where a disk fails, a map would end the process. Only those of more
+than LOADED_BYTES_MAX, which a compaction makes, are mapped: to have no memory is likelier.
 Behind a damaged place the walk goes on at the next whole frame. What is not known there (the heads
 of entities) is taken from the frames as they come, so one damaged event is one finding.
 """
@@ -47,6 +49,7 @@ from batpak.signing.verdict import Signed
 from batpak.signing.verify_key import VerifyKey
 from batpak.upkeep.removals import Removals
 
+LOADED_BYTES_MAX: Final = 256 << 20
 TOLD_BYTES: Final = 4 << 20  # after each so many, how far it is
 
 
@@ -197,6 +200,8 @@ class _Verification:
             current = ends.header
             segment = Segment(self._directory, current, ends.start, ends.start, trusted=True)
             try:
+                if self._seen.found.segments[number] <= LOADED_BYTES_MAX:
+                    segment.load()
                 self._enter(current)
                 is_newest = number == max(self._seen.found.segments)
                 next_one = headers.get(current.last_id + 1)

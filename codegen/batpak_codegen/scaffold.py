@@ -133,7 +133,7 @@ def init(folder: Path, module: str | None = None) -> list[str]:
         elif module is not None:
             plan.done.append(f"{home.as_posix()} has schemas; nothing is written from {module}")
         plan.lines(".gitattributes", [line.format(out=out) for line in _ATTRIBUTES])
-        plan.lines(".gitignore", [".batpak/"])
+        plan.lines(".gitignore", [".batpak/", "*.store/"])  # what people did is not for git
         plan.make(".pre-commit-config.yaml", _PRE_COMMIT.format(out=re.escape(out)))
         plan.make(".github/workflows/batpak.yml", _WORKFLOW)
         plan.write()

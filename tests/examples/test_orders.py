@@ -30,6 +30,9 @@ def test_the_story_places_pays_ships_and_cancels_and_a_gate_refuses_twice(tmp_pa
         "shipped with dhl, JD0001",
         "cancelled: customer",
     ]
+    readme = (EXAMPLE / "README.md").read_text(encoding="utf-8")
+    told = readme.partition("$ python -m shop.app shop.store\n")[2].partition("```")[0]
+    assert said == told.splitlines()
 
 
 def test_a_reopened_store_gives_the_same_balances_and_history(tmp_path: Path) -> None:

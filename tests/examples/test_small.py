@@ -5,6 +5,7 @@ They are what people read to learn one thing; without this the one thing would s
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,14 @@ def test_a_small_program_prints_what_its_docstring_says(
 
     assert capsys.readouterr().out.splitlines() == told.splitlines()
     assert len(text.splitlines()) <= LINES_MAX
+
+
+def test_the_list_of_examples_has_every_folder() -> None:
+    readme = (EXAMPLE.parent / "README.md").read_text(encoding="utf-8")
+
+    folders = sorted(path.parent.name for path in EXAMPLE.parent.glob("*/pyproject.toml"))
+
+    assert sorted(re.findall(r"^\| \[(\w+)\]\(\1\)", readme, re.MULTILINE)) == folders
 
 
 def test_the_readme_lists_every_program_with_what_it_teaches() -> None:

@@ -24,6 +24,7 @@ import typer
 
 from batpak import registry
 from batpak.cli.main import application, main
+from batpak.kind import EventKind
 from batpak.store import Store
 from batpak_command import main as door
 from tests.facts import PLAIN, USER, Counted
@@ -502,6 +503,20 @@ def test_an_event_is_decoded_with_or_without_its_class(
     assert told["kind"] == f"{Counted.KIND:#06x}"
     assert status(monkeypatch, "decode", str(store), "5", "--plain") == 2
     assert "no event 5" in capsys.readouterr().err
+
+
+def test_an_event_is_decoded_where_there_is_no_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Store.open("s", PLAIN) as opened:
+        opened.append_raw(USER, EventKind.custom(0xE, 0x7C1), b"\x81\xa1n\x07")
+        opened.append(USER, Counted(n=8))
+
+    assert status(monkeypatch, "decode", "s", "0") == 0
+    assert json.loads(capsys.readouterr().out)["payload"] == {"n": 7}
+    assert status(monkeypatch, "decode", "s", "1") == 0
+    assert json.loads(capsys.readouterr().out)["payload"] == {"n": 8}
 
 
 @pytest.mark.usefixtures("project", "keep_registry")

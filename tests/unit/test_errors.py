@@ -141,3 +141,14 @@ def test_a_traceback_shows_the_way_out() -> None:
     shown = "".join(traceback.format_exception(error))
 
     assert shown.endswith("order:1 has 1 events, not 0\nhint: load it again\n")
+
+
+def test_the_way_out_of_damage_is_a_command_that_changes_nothing() -> None:
+    damaged = e.CorruptStore("shop.store/1", 4096, f.Damage.CRC, "the checksum is wrong")
+    undecoded = e.DecodeFailed(0x2001, 1, 5, f.DecodeStage.SHAPE, "expected str")
+    of_no_store = e.DecodeFailed(0x2001, 1, None, f.DecodeStage.SHAPE, "expected str")
+
+    assert "`batpak repair`" in damaged.hint
+    assert "restore a copy" in damaged.hint
+    assert "`batpak show STORE 5`" in undecoded.hint
+    assert of_no_store.hint == ""

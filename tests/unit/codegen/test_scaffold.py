@@ -50,6 +50,12 @@ def test_an_empty_folder_becomes_a_project_that_generates(folder: Path) -> None:
     ]
 
 
+def test_neither_a_stamp_nor_a_store_is_offered_to_git(folder: Path) -> None:
+    init(folder)
+
+    assert (folder / ".gitignore").read_text().splitlines() == [".batpak/", "*.store/"]
+
+
 def test_hooks_and_workflow_are_yaml_and_say_the_commands(folder: Path) -> None:
     init(folder)
 

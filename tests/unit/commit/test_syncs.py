@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from typing import Final
+from uuid import UUID
 
 import pytest
 from msgspec.structs import replace
@@ -18,7 +19,7 @@ from batpak.index.tail import Tail
 from batpak.testing.faults import Kind
 from tests.facts import FAST, PLAIN
 from tests.unit.commit.lanes import Laned, interrupt_at, sequences
-from tests.unit.journal.logs import Item, Log
+from tests.unit.journal.logs import STORE_ID, Item, Log
 
 EVERY: Final = StoreConfig(
     lifecycle_events=False,
@@ -147,7 +148,9 @@ def test_a_repeated_request_is_answered_without_a_write_and_waits_for_no_second_
 # -------------------------------------------------------------------------------------- refusals
 
 
-def test_a_refused_sync_leaves_it_open_from_the_first_event_that_may_be_lost() -> None:
+def test_a_refused_sync_leaves_it_open_from_the_first_event_that_may_be_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     laned = Laned(EVERY)
     laned.append()
     laned.sim.fail_at(1, errno.EIO, kind="sync")
@@ -159,6 +162,8 @@ def test_a_refused_sync_leaves_it_open_from_the_first_event_that_may_be_lost() -
     assert laned.lane.tip.sequence == 2  # the others are not visible
     assert isinstance(laned.lane.poison, OSError)
     assert laned.lane.ended
+    (said,) = [vars(record) for record in caplog.records if record.message == "writing stopped"]
+    assert (said["store_id"], said["sequence"]) == (str(UUID(bytes=STORE_ID)), 2)
     with pytest.raises(StorePoisoned):
         laned.lane.sync()
     assert laned.transfers() == [W, W, S]

@@ -174,9 +174,10 @@ def test_a_failure_that_nobody_asked_for_is_logged(caplog: pytest.LogCaptureFixt
         store.submit(USER, Counted(n=1), expected_version=9)
         store.append(USER, Counted(n=2))
 
-    assert [record.levelname for record in caplog.records if "nobody asked" in record.message] == [
-        "ERROR"
-    ]
+    (said,) = [record for record in caplog.records if "nobody asked" in record.message]
+    assert said.levelname == "ERROR"
+    assert vars(said)["store_id"] == str(store.store_id)
+    assert vars(said)["path"] == store.open_report.path
 
 
 def test_closing_answers_every_ticket(tmp_path: Path) -> None:

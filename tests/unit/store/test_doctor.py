@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -17,19 +19,23 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from batpak.cli import care
-from batpak.cli.care import doctor, repair
+from batpak.cli import care, stores
+from batpak.cli.care import compact, doctor, repair
+from batpak.cli.doctor import Remark, Weight, examine
+from batpak.cli.main import main
 from batpak.errors import StorageFailed
 from batpak.journal import header
+from batpak.report import Progress
 from batpak.store import Store
 from batpak.testing.crash import CrashModel
 from batpak.testing.platform import SimPlatform
-from batpak.upkeep.doctor import Remark, Weight, examine
 from tests.facts import PLAIN, SMALL, USER, Counted, Said
 
 app = typer.Typer()
 app.command()(doctor)
 app.command()(repair)
+app.command()(compact)
+app.command()(stores.verify)
 
 
 @pytest.fixture
@@ -108,12 +114,96 @@ def test_what_is_the_matter_is_told(store: Path, harm: Callable[[Path], object],
     assert sorted(store.rglob("*")) == files
 
 
-def test_a_store_that_is_open_elsewhere_is_told_with_who_has_it(store: Path) -> None:
-    with Store.open(store, SMALL):
+def test_a_store_that_is_written_is_examined_as_far_as_it_goes(store: Path) -> None:
+    with Store.open(store, SMALL) as writer:
+        writer.append(USER, Counted(n=60))
+        add_aliens(store)
+        (store / "HEAD.tmp").touch()  # as while its writer exchanges it
+        remarks = examine(store)
         done = CliRunner().invoke(app, ["doctor", str(store)])
 
-    assert done.exit_code == 1
-    assert f"process {os.getpid()} has it open for writing" in done.output
+    assert done.exit_code == 0
+    assert "61 events in 3 segments, and all of it verifies" in done.output
+    assert f"NOTE process {os.getpid()} has it open for writing" in said(remarks)
+    assert "NOTE not of the store: note0.txt" in said(remarks)
+    assert {one.weight for one in remarks} == {Weight.FINE, Weight.NOTE}
+    assert "HEAD.tmp" not in said(remarks)
+    assert "quarantine" not in said(remarks)
+
+
+def test_damage_of_a_store_that_is_written_is_told_beside_its_writer(store: Path) -> None:
+    with Store.open(store, SMALL):
+        flip(store)
+        done = CliRunner().invoke(app, ["doctor", str(store)])
+        flip(store)  # for the writer
+
+    assert done.exit_code == 3
+    assert "000002.fbat:" in done.output
+    assert "close the store there" in done.output
+
+
+def test_repair_beside_a_writer_says_who_it_is_and_what_can_be_asked(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["batpak", "repair", str(store)])
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    with Store.open(store, SMALL), pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == 2
+    _, _, told = capsys.readouterr().err.rpartition("\x1b")  # behind the bar
+    assert f"in use by process {os.getpid()}" in " ".join(told.split())
+    assert "`batpak doctor` examines it" in " ".join(told.split())
+    assert max(len(line) for line in told.splitlines() if str(store) not in line) <= 60
+
+
+def test_a_dry_run_is_the_default_and_does_not_go_with_consent(store: Path) -> None:
+    flip(store)
+    files = {path: path.read_bytes() for path in store.iterdir()}
+
+    plain = CliRunner().invoke(app, ["repair", str(store)])
+    dry = CliRunner().invoke(app, ["repair", str(store), "--dry-run"])
+    both = CliRunner().invoke(app, ["repair", str(store), "--dry-run", "--accept-loss"])
+
+    assert (dry.exit_code, dry.output) == (plain.exit_code, plain.output) == (3, plain.output)
+    assert both.exit_code == 2
+    assert "give one" in both.output
+    assert {path: path.read_bytes() for path in store.iterdir()} == files
+
+
+@pytest.mark.parametrize("words", [("repair", "--accept-loss"), ("compact",)])
+def test_a_directory_without_a_store_is_left_as_it_is(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    done = CliRunner().invoke(app, [words[0], str(tmp_path), *words[1:]])
+
+    assert isinstance(done.exception, StorageFailed)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["doctor", "repair", "verify"])
+@pytest.mark.parametrize("is_open", [False, True])
+def test_what_takes_long_shows_how_far_it_is(
+    store: Path, monkeypatch: pytest.MonkeyPatch, command: str, is_open: bool
+) -> None:
+    said = list[tuple[int, int]]()
+
+    @contextmanager
+    def bar(what: str) -> Generator[Progress]:
+        assert str(store) in what
+        yield lambda done, total: said.append((done, total))
+
+    monkeypatch.setattr(care, "bar", bar)
+    monkeypatch.setattr(stores, "bar", bar)
+    with Store.open(store, SMALL) if is_open else nullcontext():
+        CliRunner().invoke(app, [command, str(store)])
+
+    if command == "repair" and is_open:
+        assert not said
+    else:
+        assert said[0][0] == 0
+        assert said[-1][0] == said[-1][1] > 0
 
 
 def test_a_store_of_a_newer_release_is_no_damage(

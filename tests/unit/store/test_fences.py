@@ -479,7 +479,9 @@ def test_a_fence_that_is_left_open_stops_nobody_for_ever(sim: SimPlatform) -> No
         assert [event.payload.n for event in reader.by_fact(Counted)] == [1, 2, 3, 4]
 
 
-def test_a_fence_that_is_lost_stops_nobody_at_all(store: Store) -> None:
+def test_a_fence_that_is_lost_stops_nobody_at_all(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
     fences = [store.visibility_fence()]
     ticket = fences[0].append(USER, Counted(n=0))
     with pytest.warns(ResourceWarning, match="left open"):
@@ -487,6 +489,9 @@ def test_a_fence_that_is_lost_stops_nobody_at_all(store: Store) -> None:
 
     assert store.append(USER, Counted(n=1)).version == 1
     assert isinstance(ticket.exception(), FenceError)
+    (said,) = [vars(record) for record in caplog.records if "left open" in record.message]
+    assert (said["store_id"], said["sequence"]) == (str(store.store_id), 0)
+    assert said["path"] == store.open_report.path
 
 
 def test_closing_cancels_it(sim: SimPlatform) -> None:

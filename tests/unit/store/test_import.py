@@ -6,6 +6,7 @@ batch that came over in halves, a cause that points into another store.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -642,3 +643,16 @@ def test_what_was_removed_from_the_source_is_counted_and_not_imported() -> None:
         assert found == [n for n in range(60) if n not in (3, 5, 6)]
         again = target.import_events(source, namespace="old")
         assert (again.imported, again.already_present) == (0, 57)
+
+
+def test_what_came_of_an_import_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Store.open(tmp_path / "a", PLAIN) as source, Store.open(tmp_path / "b", PLAIN) as store:
+        source.append(USER, Counted(n=1))
+        caplog.set_level(logging.INFO, "batpak.import")
+        report = store.import_events(source, namespace="a")
+        (said,) = [record for record in caplog.records if record.name == "batpak.import"]
+
+    assert said.levelno == logging.INFO
+    assert "imported 1 events of a" in said.message
+    assert (vars(said)["store_id"], vars(said)["sequence"]) == (str(store.store_id), 0)
+    assert report.high_water == 0

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from msgspec.structs import replace
@@ -20,10 +21,11 @@ from msgspec.structs import replace
 from batpak.append import BatchItem
 from batpak.config import Durability
 from batpak.errors import CorruptStore, InvalidArgument, StorageFailed
+from batpak.faults import Damage
 from batpak.observer import Observer
 from batpak.recovery.gone import RolledBack, StoreGone
 from batpak.recovery.sight import Sight
-from batpak.report import Watermark
+from batpak.report import HealthState, Watermark
 from batpak.store import Store
 from batpak.testing.disk import Call, nothing
 from batpak.testing.faults import Kind
@@ -233,6 +235,29 @@ def test_who_waits_is_not_ended_by_what_the_system_refuses_for_a_while(
         fill(store, 2)
         assert observer.wait_for(Watermark.VISIBLE, 1, timeout_s=SOON_S).visible == 2
     assert [one.levelname for one in caplog.records] == ["WARNING", "INFO"], "once, not thrice"
+
+
+def test_how_an_observer_is_doing_says_what_its_last_look_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "s"
+    with Store.open(path, FAST) as store, Store.observe(path) as observer:
+        fill(store, 2)
+        refusal = StorageFailed("open", str(path), errno.EMFILE, "Too many open files")
+        with monkeypatch.context() as patch:
+            patch.setattr(Sight, "look", Mock(side_effect=refusal))
+            with pytest.raises(StorageFailed):
+                observer.refresh()
+        told = observer.diagnostics()
+        assert (told.health, told.cause) == (HealthState.OK, str(refusal))
+        observer.refresh()
+        assert observer.diagnostics().cause is None
+        ended = CorruptStore(str(path), 0, Damage.HEAD, "it ends")
+        monkeypatch.setattr(Sight, "look", Mock(side_effect=ended))
+        with pytest.raises(CorruptStore):
+            observer.refresh()
+        assert observer.health.state is HealthState.CLOSED
+        assert isinstance(observer.health.cause, CorruptStore)
 
 
 def test_what_lasts_ends_an_observer_for_good(tmp_path: Path) -> None:

@@ -7,16 +7,18 @@ two histories the same, a copy of a running store that is not whole.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner, Result
 
 from batpak.append import POLICY
-from batpak.cli import show
+from batpak.cli import events, show
 from batpak.cli.main import application
 from batpak.config import Durability, Limits, StoreConfig
 from batpak.coordinate import Coordinate
@@ -29,6 +31,7 @@ from tests import warm
 from tests.facts import FAST, USER, Counted, Said
 
 ROOT = Path(__file__).parents[3]
+LONG = "order:01a2015aa0167080bd632dd79ea66884"
 TINY = StoreConfig(
     lifecycle_events=False, durability=Durability.OS, limits=Limits(segment_max_bytes=4 << 10)
 )
@@ -81,6 +84,29 @@ def test_a_stamp_says_which_gates_permitted_an_event() -> None:
 
     assert show.about_extensions({POLICY: stamp})["permitted by"] == "shop.pay: paid, open"
     assert "malformed" in show.about_extensions({POLICY: b"\xc1"})
+
+
+@pytest.mark.parametrize(
+    "words", [["tail"], ["dump"], ["why", "1"], ["impact", "0"], ["entity", LONG]], ids=str
+)
+@pytest.mark.parametrize("columns", [80, 160])
+def test_a_row_is_as_wide_as_the_terminal_and_shows_where_ids_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], columns: int
+) -> None:
+    with Store.open(tmp_path / "s", FAST) as opened:
+        root = opened.append(Coordinate(LONG, "acme.shop"), Said(text="x" * 200))
+        opened.append(Coordinate(LONG, "acme.shop"), Said(text="y"), caused_by=root)
+    for name, value in (("FORCE_COLOR", "1"), ("COLUMNS", str(columns))):
+        monkeypatch.setenv(name, value)  # as on a terminal
+    events.is_narrow.cache_clear()
+
+    command, *rest = words
+    rows = re.sub(r"\x1b\[[0-9;]*m", "", ok(command, tmp_path / "s", *rest)).splitlines()
+
+    events.is_narrow.cache_clear()
+    name = LONG if columns == 160 else f"{LONG[:13]}…{LONG[-6:]}"
+    assert all(len(line) <= columns for line in rows)
+    assert sum(name in line for line in rows) == 2
 
 
 @pytest.mark.parametrize("command", ["show", "why", "impact"])
@@ -191,8 +217,68 @@ def test_two_histories_are_the_same_up_to_where_they_part(store: Store, tmp_path
             copy.append(USER, Counted(n=100 + n))
     done = run("diff", tmp_path / "s", tmp_path / "copy")
     assert done.exit_code == 1
-    assert "5 events are the same in both" in done.stdout
+    assert "5 events are the same in both by their hashes" in done.stdout
     assert f"{tmp_path / 'copy'} has 3 more" in done.stdout
+
+
+def test_a_copy_that_is_damaged_is_the_same_by_its_hashes_and_no_more_is_said(
+    tmp_path: Path,
+) -> None:
+    with Store.open(tmp_path / "a", TINY) as store:
+        for n in range(60):
+            store.append(USER, Counted(n=n))
+        store.snapshot(tmp_path / "copy")
+    file = tmp_path / "copy" / "000001.fbat"
+    data = bytearray(file.read_bytes())
+    data[data.index(b"\x81\xa1n\x03")] ^= 1
+    file.write_bytes(data)
+
+    said = ok("diff", tmp_path / "a", tmp_path / "copy")
+
+    assert "60 events are the same in both by their hashes\n" in said
+    assert "`batpak verify` checks the bytes" in said
+    assert run("verify", tmp_path / "copy").exit_code == 3
+
+
+def test_prose_ends_where_a_terminal_of_80_columns_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = replace(TINY, lifecycle_events=True)
+    for name, many in (("s", 60), ("t", 61), ("u", 60)):
+        with Store.open(name, config) as opened:
+            for n in range(many):
+                opened.append(Coordinate(f"user:{'long' * 30}", "acme"), Counted(n=n))
+            Path(f"{name}.note").write_text(str(opened.checkpoint()))
+    Path("s/a strange file").touch()
+    Path("s/another one, whose name is somewhat longer").touch()
+    file = Path("u/000002.fbat")
+    file.write_bytes(file.read_bytes()[:-100])
+
+    def lines(*words: str) -> list[str]:
+        env = {"FORCE_COLOR": "1", "COLUMNS": "80"}
+        done = CliRunner().invoke(application(), words, env=env)
+        assert done.stdout, done.exception
+        return re.sub(r"\x1b\[[0-9;]*m", "", done.stdout).splitlines()
+
+    for words in (
+        ["doctor", "s"],
+        ["doctor", "u"],
+        ["repair", "u"],
+        ["repair", "s"],
+        ["compact", "s"],
+        ["compact", "s"],
+        ["diff", "s", "t"],
+        ["verify", "s", "--since", "t.note"],
+        ["verify", "s", "--since", "s.note"],
+        ["stat", "s"],
+        ["snapshot", "s", "v"],
+        ["fork", "s", "w"],
+    ):
+        found = [
+            line for line in lines(*words) if "head " not in line and str(tmp_path) not in line
+        ]
+        assert max(map(len, found)) <= 80, found
 
 
 @pytest.mark.usefixtures("store")

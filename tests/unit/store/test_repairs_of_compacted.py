@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from batpak.cli.doctor import Weight, examine
 from batpak.coordinate import Coordinate
 from batpak.journal import header
 from batpak.report import CompactionOutcome
@@ -17,7 +18,6 @@ from batpak.store import Store
 from batpak.system import Compacted, Repaired
 from batpak.testing.crash import CrashModel
 from batpak.testing.platform import SimPlatform
-from batpak.upkeep.doctor import Weight, examine
 from batpak.upkeep.repair import repair
 from tests.facts import SMALL, Counted
 from tests.unit.store.test_repairs import flipped, spoil

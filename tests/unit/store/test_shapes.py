@@ -13,6 +13,7 @@ import os
 import signal
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from decimal import Decimal
@@ -579,6 +580,36 @@ def listed(tmp_path: Path) -> Path:
 
 def lines(text: str) -> Sequence[Any]:
     return [json.loads(line) for line in text.splitlines()]
+
+
+class Stop(Struct, frozen=True, array_like=True):
+    id: UUID
+    key: bytes
+
+
+def test_ids_are_told_as_ids_wherever_a_shape_says_that_they_are_some(tmp_path: Path) -> None:
+    class Routed(EventPayload, frozen=True, kw_only=True):
+        KIND: ClassVar[EventKind] = PAID
+        VERSION: ClassVar[int] = 1
+
+        start: Stop
+        stops: tuple[UUID, ...]
+        doors: dict[str, UUID]
+        last: UUID | None = None
+        next: UUID | None = None
+
+    one = UUID(int=1)
+    point = Stop(id=one, key=bytes(16))
+    with Store.open(tmp_path / "s") as store:
+        store.append(USER, Routed(start=point, stops=(one,), doors={"a": one}, last=one))
+    forget()
+
+    said, key = str(one), bytes(16)
+    told = {"stops": [said], "doors": {"a": said}, "last": said, "next": None}
+    shown = json.loads(cli("show", tmp_path / "s", 1, "--json"))["payload"]
+    assert shown == {"start": {"id": said, "key": b64encode(key).decode()}, **told}
+    row = json.loads(cli("dump", tmp_path / "s").splitlines()[1].split("  ")[-1])
+    assert row == {"start": {"id": said, "key": {"$bytes": b64encode(key).decode()}}, **told}
 
 
 def test_commands_call_events_and_fields_what_the_store_calls_them(listed: Path) -> None:

@@ -23,15 +23,18 @@ from msgspec.structs import asdict, replace
 
 from batpak import system
 from batpak.append import BatchItem
-from batpak.config import Durability, OpenVerify, StoreConfig, SyncMode
+from batpak.config import Durability, Limits, OpenVerify, StoreConfig, SyncMode
 from batpak.coordinate import Coordinate
+from batpak.diagnostics import SubscriptionHealth, WriterDiagnostics
 from batpak.errors import CorruptStore, StorageFailed, StoreClosed
 from batpak.journal import header
 from batpak.kind import EventKind
 from batpak.platform import REAL
+from batpak.read.subscription import Overflow
 from batpak.reader import StoreReader
 from batpak.report import Frontier, Health, HealthState, Mode, OpenReport
 from batpak.store import Store
+from batpak.wire import RAW
 from tests.facts import FAST, PLAIN, SMALL, USER, Counted, Said
 
 STRANGE: Final = EventKind.custom(0xE, 0x7C0)
@@ -109,6 +112,43 @@ def test_diagnostics_are_one_picture_that_encodes_to_json(tmp_path: Path) -> Non
         assert again["stats"]["kinds"] == {str(int(k)): told.stats.kinds[k] for k in KINDS}
         assert again["open_report"]["store_id"] == str(store.open_report.store_id)
         assert again["health"] == "ok"
+
+
+@pytest.mark.parametrize("handle", ["writer", "reader", "observer"])
+def test_each_handle_has_diagnostics_of_what_it_has(tmp_path: Path, handle: str) -> None:
+    path, limits = tmp_path / "store", Limits(segment_max_bytes=4 << 10, subscriber_capacity=3)
+    config = replace(SMALL, limits=limits)
+    with Store.open(path, config) as store:
+        fill(store, 60)
+    opens = {"writer": Store.open, "reader": Store.open_read_only, "observer": Store.observe}
+    with opens[handle](path, config) as opened:
+        assert sum(1 for _ in opened.query(form=RAW)) == 60
+        told = opened.diagnostics()
+
+        assert (told.stats, told.frontier) == (opened.stats(), opened.frontier())
+        assert told.open_report is opened.open_report
+        assert (told.health, told.cause) == (HealthState.OK, None)
+        assert 0 < told.open_files <= told.stats.segments
+        assert told.limits == limits
+        assert (told.cache_hits, told.cache_misses, told.subscriptions) == (0, 0, ())
+        assert isinstance(told, WriterDiagnostics) == (handle == "writer")
+        again = msgspec.json.decode(msgspec.json.encode(told))
+        assert set(again) == {field.name for field in msgspec.structs.fields(told)}
+        assert again["limits"]["subscriber_capacity"] == 3
+
+
+def test_subscriptions_are_told_with_what_they_have_dropped(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store", FAST) as store, Store.observe(tmp_path / "store") as other:
+        for handle in (store, other):
+            kept = handle.subscribe_lossy(capacity=3)
+            ends = handle.subscribe_lossy(capacity=1, overflow=Overflow.DISCONNECT)
+            fill(store, 5)
+            other.refresh()
+            first, second = handle.diagnostics().subscriptions
+            assert first == kept.health == SubscriptionHealth(pending=3, lost=2, is_over=False)
+            assert (second.pending, second.lost) == (ends.pending, ends.lost) == (1, 4)
+            del kept, ends
+            assert handle.diagnostics().subscriptions == ()
 
 
 def test_every_report_encodes_to_json(tmp_path: Path) -> None:

@@ -81,6 +81,29 @@ def until(holds: Callable[[], bool]) -> bool:
 # ---------------------------------------------------------------------------------------- order
 
 
+def test_a_submission_that_found_the_lane_taken_is_stored_as_soon_as_it_is_free(
+    tmp_path: Path,
+) -> None:
+    with Store.open(tmp_path / "store", FAST) as store:
+        lane, taken, go = store._lane, threading.Event(), threading.Event()
+
+        def act() -> bool:
+            taken.set()
+            return go.wait(10)
+
+        with ThreadPoolExecutor(1) as pool:
+            held = pool.submit(lane.hold, act)
+            assert taken.wait(10)
+            ticket = store.submit(USER, Counted(n=1))
+            assert until(lambda: lane.queued == 3), "the drain thread has not come"
+            time.sleep(0.05)  # it sleeps now, for a second if nobody wakes it
+            began = time.monotonic()
+            go.set()
+            assert ticket.result(10).sequence == 0
+            assert time.monotonic() - began < 0.5
+            held.result(10)
+
+
 @pytest.mark.parametrize("config", [FAST, PLAIN], ids=["OS", "COMMIT"])
 def test_an_append_comes_after_all_that_its_thread_has_submitted(
     tmp_path: Path, config: StoreConfig

@@ -5,6 +5,7 @@ Would slip through without it: damage that ends with exit code 0, a finding with
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from batpak.cli.stores import verify
 from batpak.errors import InvalidArgument, StorageFailed
 from batpak.platform import REAL
 from batpak.store import Store
+from batpak.testing.disk import Call
+from batpak.testing.watched import watched
 from batpak.upkeep.verify import verify_path
-from tests.facts import PLAIN, USER, Counted
+from tests.facts import FAST, PLAIN, USER, Counted, Said
 from tests.keys import OLD, OURS
 
 app = typer.Typer()
@@ -64,6 +67,32 @@ def test_how_far_a_verification_is_is_told_inside_of_files_too(
     assert done == sorted(done)
     assert (done[0], done[-1], {total for _, total in said}) == (0, size, {size})
     assert len(done) == 2 + 3  # the beginning, the end, and each unit
+
+
+def test_a_handle_tells_how_far_its_verification_is(store: Path) -> None:
+    said = list[tuple[int, int]]()
+
+    with Store.open(store, PLAIN) as opened, Store.observe(store) as observer:
+        for handle in (opened, observer):
+            said.clear()
+            assert handle.verify(progress=lambda done, total: said.append((done, total))).ok
+            assert (said[0][0], said[-1][0]) == (0, said[-1][1])
+
+
+def test_nothing_is_mapped_so_what_a_disk_cannot_read_is_refused(store: Path) -> None:
+    calls = list[str]()
+    assert verify_path(store, watched(REAL, before=lambda call: calls.append(call.kind))).ok
+    assert "pread" in calls
+    assert "map" not in calls
+
+    def fail(call: Call) -> None:
+        if call.kind == "pread" and call.path.endswith(".fbat") and call.size > 4096:
+            raise OSError(errno.EIO, "a bad sector")
+
+    with Store.open(store, FAST) as opened:
+        opened.append(USER, Said(text="x" * 5000))
+    with pytest.raises(StorageFailed, match="a bad sector"):
+        verify_path(store, watched(REAL, before=fail))
 
 
 def test_a_path_is_printed_as_it_was_given(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,9 @@ fine       as it should be
 note       nothing to do; the next writable open sees to it, or it is yours to decide
 trouble    an open is refused now, and nothing is lost
 damage     an open is refused, or an event is not as it was written
+
+A store that a process writes is examined through an observer, as far as it goes now. That it is
+written is no trouble, and what its writer is about to do (a file half exchanged) is none either.
 """
 
 from __future__ import annotations
@@ -22,11 +25,15 @@ from batpak.journal.header import Header
 from batpak.journal.layout import Listing
 from batpak.platform import REAL, Platform
 from batpak.recovery import decide
-from batpak.report import RepairReport, VerifyReport
+from batpak.report import Progress, RepairReport, VerifyReport
+from batpak.store import Store
 from batpak.upkeep.repair import foresee
 from batpak.upkeep.verify import look, verify_log
 
 NAMES_SHOWN = 5
+WHILE_OPEN = (
+    "copy the directory; close the store there, and `batpak repair` says what it would give up"
+)
 
 
 class Weight(IntEnum):
@@ -46,18 +53,27 @@ class Remark(Struct, frozen=True):
     advice: str = ""
 
 
-def examine(path: StrPath, platform: Platform = REAL) -> list[Remark]:
+def examine(
+    path: StrPath, platform: Platform = REAL, progress: Progress | None = None
+) -> list[Remark]:
     """Look at everything that an open would look at, and at every event.
+
+    Args:
+        path: Of the directory.
+        platform: The world.
+        progress: Told every few MiB how many bytes are verified, of how many.
 
     Raises:
         StorageFailed: The directory cannot be read at all.
         InvalidArgument: No path.
     """
     with closing(layout.enter(platform, path, create=False)) as directory:
-        return list(_examined(directory, platform))
+        return list(_examined(directory, platform, progress))
 
 
-def _examined(directory: Directory, platform: Platform) -> Iterator[Remark]:
+def _examined(
+    directory: Directory, platform: Platform, progress: Progress | None
+) -> Iterator[Remark]:
     found = layout.listing(directory)
     if not found.segments and not found.has_head:
         yield Remark(Weight.TROUBLE, "there is no store here", "`Store.open` makes one")
@@ -65,12 +81,13 @@ def _examined(directory: Directory, platform: Platform) -> Iterator[Remark]:
     try:
         lock = layout.lock(directory, platform.pid(), shared=True)
     except StoreLocked as error:
+        yield from _observed(directory, platform, progress)
         holder = f"process {error.holder_pid}" if error.holder_pid else "another process"
         what = f"{holder} has it open for writing"
-        yield Remark(Weight.TROUBLE, what, "close it there, then look again")
+        yield Remark(Weight.NOTE, what, "what it writes from now on is not in this")
         return
     try:
-        yield from _contents(directory, platform, found)
+        yield from _contents(directory, platform, found, progress)
     except (FutureVersion, InvalidArgument) as error:
         yield Remark(Weight.TROUBLE, str(error), error.hint)
     finally:
@@ -78,25 +95,57 @@ def _examined(directory: Directory, platform: Platform) -> Iterator[Remark]:
             lock.release()
 
 
-def _contents(directory: Directory, platform: Platform, found: Listing) -> Iterator[Remark]:
-    seen = look(directory)
-    verified = verify_log(directory, seen)
-    replaced = tuple(_replaced(directory, found))
-    files = len(found.segments) - len(replaced)
-    size = f"{verified.events:,} events in {files:,} segment{'s' * (files != 1)}"
+def _observed(
+    directory: Directory, platform: Platform, progress: Progress | None
+) -> Iterator[Remark]:
+    """The same of a store that is written meanwhile."""
+    try:
+        with Store.observe(directory.path, platform=platform) as observer:
+            verified = observer.verify(progress=progress)
+    except CorruptStore as error:
+        yield Remark(Weight.DAMAGE, str(error), WHILE_OPEN)
+        return
+    except (FutureVersion, InvalidArgument) as error:
+        yield Remark(Weight.TROUBLE, str(error), error.hint)
+        return
     if verified.ok:
-        yield Remark(Weight.FINE, f"{size}, and all of it verifies")
+        yield _well(verified)
+    else:
+        yield from _wrong(verified)
+        count = verified.findings_count
+        yield Remark(Weight.DAMAGE, f"{count:,} found to be wrong", WHILE_OPEN)
+    yield from _lying_about(directory, layout.listing(directory))
+
+
+def _contents(
+    directory: Directory, platform: Platform, found: Listing, progress: Progress | None
+) -> Iterator[Remark]:
+    seen = look(directory)
+    verified = verify_log(directory, seen, progress=progress)
+    replaced = tuple(_replaced(directory, found))
+    if verified.ok:
+        yield _well(verified)
         if isinstance(seen.state, Head) and seen.state.state == head.OPEN:
             advice = "the next writable open recovers it; nothing acknowledged as durable is lost"
             yield Remark(Weight.NOTE, "its last writer was stopped before it closed it", advice)
     else:
-        for finding in verified.findings[:NAMES_SHOWN]:
-            yield Remark(Weight.DAMAGE, f"{finding.file}:{finding.offset}: {finding.detail}")
+        yield from _wrong(verified)
         yield _way_out(foresee(directory, seen, platform), verified)
     if replaced:
         what = f"left over from a compaction that was stopped: {_names(replaced)}"
         yield Remark(Weight.NOTE, what, "the next writable open removes them")
     yield from _beside(directory, found, verified)
+
+
+def _well(verified: VerifyReport) -> Remark:
+    files = verified.segments
+    size = f"{verified.events:,} events in {files:,} segment{'s' * (files != 1)}"
+    return Remark(Weight.FINE, f"{size}, and all of it verifies")
+
+
+def _wrong(verified: VerifyReport) -> Iterator[Remark]:
+    for finding in verified.findings[:NAMES_SHOWN]:
+        yield Remark(Weight.DAMAGE, f"{finding.file}:{finding.offset}: {finding.detail}")
 
 
 def _replaced(directory: Directory, found: Listing) -> Iterator[str]:
@@ -138,6 +187,13 @@ def _beside(directory: Directory, found: Listing, verified: VerifyReport) -> Ite
     if found.leftovers:
         what = f"left over from an interrupted replacement: {_names(found.leftovers)}"
         yield Remark(Weight.NOTE, what, "the next writable open removes them")
+    if not found.has_lock:
+        yield Remark(Weight.NOTE, "there is no lock file", "the next writable open makes one")
+    yield from _lying_about(directory, found)
+
+
+def _lying_about(directory: Directory, found: Listing) -> Iterator[Remark]:
+    """What no open sees to."""
     if found.aliens:
         what = f"not of the store: {_names(found.aliens)}"
         yield Remark(Weight.NOTE, what, "they are ignored; whether they may go is yours to know")
@@ -145,8 +201,6 @@ def _beside(directory: Directory, found: Listing, verified: VerifyReport) -> Ite
     if kept:
         what = f"{kept:,} bytes in quarantine/"
         yield Remark(Weight.NOTE, what, "evidence, which is never read; yours to keep or to remove")
-    if not found.has_lock:
-        yield Remark(Weight.NOTE, "there is no lock file", "the next writable open makes one")
 
 
 def _names(names: tuple[str, ...]) -> str:
