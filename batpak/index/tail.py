@@ -293,7 +293,7 @@ class Tail:
         return self.causes.get(low, ())
 
 
-_HOLDING: Final = {Tail.catch_up.__code__, Tail._group_rows.__code__}
+_HOLDING: Final = {Tail.catch_up.__code__, Tail._group_rows.__code__}  # pyright: ignore[reportPrivateUsage]  of this room
 
 
 def _group(groups: dict[int, array[int]], values: Sequence[int | None], first: int) -> None:
