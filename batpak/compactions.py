@@ -71,6 +71,8 @@ class Compactions(Appends):
         merged; if something in it is to go, the next file is begun first. So on return a payload
         that was to go is in no file of the log. Copies are yours to see to: snapshots, forks,
         exports, backups, cached states, and what a repair has put into quarantine/.
+        A removal is announced in the log before it is done: so it waits while another thread has a
+        visibility fence open.
 
         Args:
             retain: False: the event is dropped.
@@ -78,8 +80,8 @@ class Compactions(Appends):
             min_segments: With fewer complete files none are merged.
             form: Of the payloads that those functions see. They are called for every event that
                 is there when they come to it, in order, and for no event twice; what they raise
-                ends the run before anything is changed. So does an answer that is no bool:
-                nothing else says that something is to be gone.
+                ends the run before anything is changed, with a note of the event. So does an
+                answer that is no bool: nothing else says that something is to be gone.
             progress: Told now and then how many bytes of events are written, of how many.
 
         Raises:
@@ -88,6 +90,7 @@ class Compactions(Appends):
                 above, or by a signal handler.
             StorageFailed: The system refused. The log is as it was, or as it was to be.
             CorruptStore, UnknownKind, FutureVersion, DecodeFailed: An event cannot be read.
+            FenceError: One of those functions is given, and this thread has a fence open.
             StoreClosed, StorePoisoned, DurabilityUnknown, ForkedStoreError: This handle writes no
                 more.
         """
@@ -115,12 +118,16 @@ class Compactions(Appends):
         """What asks a function of the user about events; only a plain bool is an answer."""
 
         def is_chosen(event: StoredEvent[Q]) -> bool:
-            answer = ask(event)
-            if type(answer) is not bool:
-                found = type(answer).__name__
-                if isinstance(answer, Coroutine):
-                    answer.close()
-                raise InvalidArgument(name, f"must return True or False, not a {found}")
+            try:
+                answer = ask(event)
+                if type(answer) is not bool:
+                    found = type(answer).__name__
+                    if isinstance(answer, Coroutine):
+                        answer.close()
+                    raise InvalidArgument(name, f"must return True or False, not a {found}")
+            except Exception as error:
+                error.add_note(f"{name} at event {event.sequence}")
+                raise
             return answer is removes
 
         def judge(part: Part, rows: Sequence[int]) -> Iterator[bool]:

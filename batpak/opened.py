@@ -49,6 +49,7 @@ class Opened(Struct):
     checkpoints: Checkpoints | None = None  # only for writing
     abandon_writer: Callable[[], None] | None = None  # or whoever looks on behalf of others
     drain_writer: Callable[[], None] | None = None
+    released: bool = False
 
     def release(self) -> None:
         """Give everything back. Twice is harmless, also from two threads or interrupted."""
@@ -57,6 +58,7 @@ class Opened(Struct):
         if lock is not None:
             lock.release()
         self.directory.close()
+        self.released = True
 
     def abandon(self) -> None:
         """Close the descriptors and leave the lock alone: it is the parent's."""
@@ -110,16 +112,17 @@ def open_log(
         log = restore.restore(directory, platform, writable=writable, files_max=files_max)
         if lock is None and layout.listing(directory).has_lock:
             raise StoreLocked(full, "reading", None)  # a writer came while we were looking
+        mode = Mode.WRITE if writable else Mode.READ
+        report = _report(full, log, mode, platform, began, locked=lock is not None)
+        _announce(report, config)
+        waiters = Waiters(platform, grows=writable)
+        opened = Opened(platform, directory, lock, log, report, config, waiters, deque())
     except BaseException:
         if lock is not None:
             lock.release()
         directory.close()
         raise
-    mode = Mode.WRITE if writable else Mode.READ
-    report = _report(full, log, mode, platform, began, locked=lock is not None)
-    _announce(report, config)
-    waiters = Waiters(platform, grows=writable)
-    return Opened(platform, directory, lock, log, report, config, waiters, deque())
+    return opened
 
 
 def observe_log(path: StrPath, config: StoreConfig, platform: Platform) -> tuple[Opened, Lookout]:

@@ -485,6 +485,8 @@ def _give_back(opened: Opened, opener_pid: int) -> None:
 
     What was submitted is stored first; no closing event is written.
     """
+    if opened.released:  # the open was interrupted when the handle was made
+        return
     if opened.platform.pid() != opener_pid:
         opened.abandon()
         return

@@ -98,10 +98,10 @@ class Store(Compactions, Workers):
                 left_out = shapes.at_open(Fetch(opened.log.segments, table), table)
                 first = _requests(_open_completed(opened), *left_out)
                 lane.commit(Unit(first, opened.platform.thread_id()))
+            return watched(Store)(opened, lane, config)
         except BaseException:
             opened.release()
             raise
-        return watched(Store)(opened, lane, config)
 
     @staticmethod
     def open_read_only(
@@ -115,7 +115,11 @@ class Store(Compactions, Workers):
             As `open`; a missing directory or store is StorageFailed.
         """
         opened = open_log(path, _config(config), platform, writable=False, create=False)
-        return watched(ReadOnlyStore)(opened)
+        try:
+            return watched(ReadOnlyStore)(opened)
+        except BaseException:
+            opened.release()
+            raise
 
     @staticmethod
     def observe(

@@ -158,6 +158,30 @@ class Lane(Flight):
             raise _held_up(fence)
         super().submit(unit, limit)
 
+    def refuse_own_fence(self) -> None:
+        """Do nothing, unless this thread has a fence open: it would wait for itself.
+
+        Raises:
+            FenceError: It has.
+        """
+        fence = self.open_fence
+        if fence is not None and fence.thread == self._thread_id():
+            raise _held_up(fence)
+
+    def commit_behind_fence(self, unit: Callable[[], Unit]) -> None:
+        """Commit a unit that is made for it; while a fence of another thread is open, wait.
+
+        Raises:
+            FenceError: This thread has opened one.
+            As the commit.
+        """
+        while True:
+            self.refuse_own_fence()
+            self._waiters.until(lambda: self.open_fence is None)
+            with suppress(FenceError):  # another one, in between
+                self.commit(unit())
+                return
+
     def enter_fence(self, fence: Fence) -> None:
         """From now on only this fence is stored, until it is over.
 

@@ -313,13 +313,17 @@ class RealDirectory(_Descriptor):
         while True:
             flags = os.O_RDONLY if shared else os.O_RDWR | os.O_CREAT
             held = RealLock(self._open(name, flags), self._fd, name)
-            held.require_regular(one_link=True)
-            if not held.take(shared=shared):
-                return None
-            if held.intact():
-                if not shared:
-                    held.write_note(note)
-                return held
+            try:
+                held.require_regular(one_link=True)
+                if not held.take(shared=shared):
+                    return None
+                if held.intact():
+                    if not shared:
+                        held.write_note(note)
+                    return held
+            except BaseException:  # it keeps the file locked as long as its traceback lives
+                held.release()
+                raise
 
     def _open(self, name: str, flags: int) -> int:
         return os.open(name, flags | _FLAGS, FILE_MODE, dir_fd=self._fd)

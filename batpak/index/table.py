@@ -7,7 +7,8 @@ not exist for readers.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import sys
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -121,9 +122,11 @@ class Table:
             version, event_hash, -1, NO_ROW, codec.encode(entity), framed_name(entity.encode())
         )
 
-    def _newest_of(self, entity: str, parts: Sequence[Part]) -> tuple[int, bytes] | None:
+    def _newest_of(
+        self, entity: str, parts: Sequence[Part], bound: int = sys.maxsize
+    ) -> tuple[int, bytes] | None:
         for part in reversed(parts):
-            row = part.last_of(entity)
+            row = _last_of(part, entity, bound)
             if row is None:
                 continue
             try:
@@ -131,7 +134,7 @@ class Table:
             except (CorruptStore, IndexError):
                 if not part.distrust():
                     raise
-            row = part.last_of(entity)
+            row = _last_of(part, entity, bound)
             if row is not None:
                 return self._head_at(part, row, entity)
         return None
@@ -148,7 +151,7 @@ class Table:
         tail = parts[count - 1]
         if isinstance(tail, Tail):
             head = tail.heads.get(entity)
-            if head is not None:
+            if head is not None and tail.first < bound:
                 version, row = head.version, head.row
                 if tail.first + row >= bound:
                     tail.catch_up()
@@ -156,7 +159,7 @@ class Table:
                         row, version = tail.previous[row], version - 1
                 return version
             count -= 1
-        found = self._newest_of(entity, parts[:count])
+        found = self._newest_of(entity, parts[:count], bound)
         return 0 if found is None else found[0]
 
     def version_of(self, part: Part, row: int) -> int:
@@ -241,6 +244,16 @@ class Table:
                     part.ready()
                 found.append(Span(part, low, high))
         return found[::-1] if reverse else found
+
+
+def _last_of(part: Part, entity: str, bound: int) -> int | None:
+    """The newest row of an entity below a bound. Who looks again has parts that go further."""
+    row = part.last_of(entity)
+    if row is None or part.first + row < bound:
+        return row
+    rows = part.of_entity(entity)
+    below = bisect_left(rows, bound - part.first)
+    return rows[below - 1] if below else None
 
 
 def _first(part: Part) -> int:

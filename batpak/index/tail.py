@@ -147,8 +147,7 @@ class Tail:
             self.catch_up()
 
     def _group_rows(self) -> None:
-        """Bring the rows of kinds and scopes up to the columns."""
-        self.ready()
+        """Bring the rows of kinds and scopes up to the columns, which are ready."""
         self._refuse_reentry()
         with self._lock:
             done, caught = self._grouped, self._caught
@@ -236,16 +235,19 @@ class Tail:
     def of_scope(self, scope: str) -> Sequence[int]:
         """The rows of a scope."""
         code = self.scope_code(scope)
+        self.ready()
         self._group_rows()
         return () if code is None else self._by_scope.get(code, ())
 
     def kind_counts(self) -> dict[int, int]:
         """How many rows each kind has."""
+        self.ready()
         self._group_rows()
         return {kind: len(rows) for kind, rows in list(self._by_kind.items())}
 
     def of_kind(self, kind: int) -> Sequence[int]:
         """The rows of a kind."""
+        self.ready()
         self._group_rows()
         return self._by_kind.get(kind, ())
 
@@ -291,7 +293,7 @@ class Tail:
         return self.causes.get(low, ())
 
 
-_HOLDING: Final = {Tail.catch_up.__code__, Tail._group_rows.__code__}
+_HOLDING: Final = {Tail.catch_up.__code__, Tail._group_rows.__code__}  # pyright: ignore[reportPrivateUsage]  of this room
 
 
 def _group(groups: dict[int, array[int]], values: Sequence[int | None], first: int) -> None:

@@ -15,6 +15,7 @@ Reference: docs/reference/file-format.md, "Directory".
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Generator, Iterable
 from contextlib import closing, contextmanager, suppress
@@ -319,13 +320,18 @@ def lock(directory: Directory, pid: int, *, shared: bool) -> Lock | None:
         StoreLocked: Another handle holds it.
         StorageFailed: The lock file is no ordinary file of ours, or the system refused.
     """
-    with asking("lock", path_of(directory, LOCK)):
-        try:
+    held: Lock | None = None
+    try:
+        with asking("lock", path_of(directory, LOCK)):
             held = directory.lock(LOCK, str(pid).encode(), shared=shared)
-        except FileNotFoundError:
-            if shared:
-                return None
-            raise
+    except StorageFailed as error:
+        if shared and error.errno == errno.ENOENT:
+            return None
+        raise
+    except BaseException:  # from outside, when it is held
+        if held is not None:
+            held.release()
+        raise
     if held is None:
         mode = "reading" if shared else "writing"
         raise StoreLocked(directory.path, mode, _holder(directory))

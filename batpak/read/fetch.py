@@ -248,14 +248,16 @@ class Fetch:
         Raises:
             EventNotFound: It was dropped.
         """
-        try:
-            return self._event(part, row, form)
-        except _Unconfirmed:
-            return self._event(part, row, form)
-        except StorageFailed as error:
-            if not self.heal(error, part):
-                raise
-            return self._event(*self._table.locate(part.first + row), form)
+        while True:
+            try:
+                try:
+                    return self._event(part, row, form)
+                except _Unconfirmed:
+                    return self._event(part, row, form)
+            except StorageFailed as error:
+                if not self.heal(error, part):
+                    raise
+                part, row = self._table.locate(part.first + row)
 
     def body(self, part: Part, row: int) -> bytes:
         """The record of a row, or the stub, checked, and confirmed to be the one asked for.

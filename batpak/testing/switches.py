@@ -332,6 +332,27 @@ SWITCHES: Final[dict[str, Switch]] = {
         "upkeep.compaction:Compaction._carry_out",
         ("if not announced:", NEVER),
     ),
+    "survivor-reencoded": Switch(
+        "a compaction writes payloads anew that stay",
+        (
+            edit(
+                "upkeep.output:_records",
+                (
+                    "return records",
+                    "return [body[:-1] + bytes([body[-1] ^ 1]) for body in records]",
+                ),
+            ),
+            edit("upkeep.output:Builder._read_back", ("if bodies != were:", NEVER)),
+        ),
+    ),
+    "stub-loses-key": one(
+        "the key of an event that was removed is free again",
+        "journal.segment:Segments.key",
+        (
+            "return None if opt is None else opt[0]",
+            "return None if opt is None or body[record.TYPE_AT] != record.EVENT else opt[0]",
+        ),
+    ),
     "swap-loses-appends": one(
         "what was completed while files were written anew is not read any more",
         "index.table:Table.merged",

@@ -115,6 +115,7 @@ class Compaction:
             StorageFailed: The system refused; what was not committed is as it was.
             CorruptStore: An event cannot be read, or came back from the disk as another one.
             StoreClosed, StorePoisoned, DurabilityUnknown: This handle writes no more.
+            FenceError: Events are to go, and this thread has a visibility fence open.
             InvalidArgument: Called from inside a run, by its own functions; or by a signal handler
                 that interrupted one, or `still`.
             As the functions of the plan raise; nothing is changed then.
@@ -159,6 +160,8 @@ class Compaction:
         self._require_open()
         if self._unsure is not None:
             raise self._failed(self._unsure)
+        if plan.judge is not None:  # else it is met when all is built
+            self._lane.refuse_own_fence()
         if self._exchange is not None:
             self.still(lambda: None)
         self._committing.run(self._lane.settle_files)
@@ -338,8 +341,8 @@ class Compaction:
         changed = [source for source in sources if source.changed]
         first, last = min(_changed(changed[0])), max(_changed(changed[-1]))
         fact = Compacted(dropped=counts[DROPPED], erased=counts[ERASED], first=first, last=last)
-        request = Request(LIFECYCLE, wire.encode(fact))
-        self._lane.commit(Unit((request,), self._platform.thread_id(), request.size, durable=True))
+        request, me = Request(LIFECYCLE, wire.encode(fact)), self._platform.thread_id()
+        self._lane.commit_behind_fence(lambda: Unit((request,), me, request.size, durable=True))
 
     def _exchange_files(self, group: Sequence[Source], output: Output) -> None:
         self.still(lambda: self._committing.run(lambda: self._commit(group, output)))

@@ -30,6 +30,7 @@ LIMIT: Final = {Size.DEFAULT: 330, Size.LONG: 27_000}  # distinct images of one 
 LIMITS: Final = {  # of programs whose images are large, or many
     "footed": {Size.DEFAULT: 100, Size.LONG: 5_000},
     "compacted": {Size.DEFAULT: 150, Size.LONG: 20_000},
+    "erased": {Size.DEFAULT: 100, Size.LONG: 20_000},
 }
 THOROUGH: Final = 23  # every so many images
 TWICE: Final = 8  # likewise, crashed again inside the recovery …

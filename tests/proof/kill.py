@@ -22,11 +22,14 @@ from typing import Final, NamedTuple
 
 from batpak.config import Durability, Limits, StoreConfig
 from batpak.errors import IdempotencyConflict
+from batpak.event import StoredEvent
 from batpak.platform import REAL, Platform
 from batpak.store import Store
 from batpak.testing.disk import Call
 from batpak.testing.faults import Kind
 from batpak.testing.watched import watched
+from tests.facts import Said
+from tests.proof import moving
 from tests.proof.child import (
     Child,
     Ended,
@@ -100,6 +103,26 @@ def copied(work: Work) -> None:
         work.store(store, 10)
 
 
+def thinned(work: Work) -> None:
+    """Older events are dropped, or their payloads erased; then the store is forked."""
+    copy = copy_of(work.path)
+    shutil.rmtree(copy, ignore_errors=True)
+    with work.open(ROTATING) as store:
+        old = store.frontier().visible
+
+        def goes(event: StoredEvent[bytes]) -> bool:
+            return event.sequence < old and event.sequence % 3 == 1 and event.kind == Said.KIND
+
+        for size in (1_800, 2_900, 40, 3_900):
+            work.store(store, size)
+        if work.unit % 2:
+            store.compact(tombstone=goes)
+        else:  # the last of an entity stays, and so shows how many there were
+            store.compact(retain=lambda event: not goes(event))
+        store.fork(copy)
+        work.store(store, 10)
+
+
 def copy_of(path: Path) -> Path:
     """Where a store is copied to."""
     return path.with_name(f"copy of {path.name}")
@@ -116,6 +139,15 @@ def require_copy(path: Path) -> None:
         records = [event.record for event in whole.query()]
         assert records == [event.record for event in store.query(limit=len(records))]
     assert len(list(path.parent.glob(f"{copy.name}.tmp-*"))) < 2, "drafts are left for ever"
+
+
+def require_fork(path: Path) -> None:
+    """As a copy, and another store."""
+    require_copy(path)
+    copy = copy_of(path)
+    if copy.exists():
+        with Store.open_read_only(copy) as fork, Store.open_read_only(path) as store:
+            assert fork.store_id != store.store_id, "not a store of its own"
 
 
 def recovery(work: Work) -> None:
@@ -244,6 +276,33 @@ def frames(data: bytes) -> Iterator[int]:
         yield at
 
 
+# ------------------------------------------------------------------------------------ an import
+
+
+def imports(tally: Tally, size: Size) -> None:
+    """Kill an import at its calls: whole batches are there, and another import completes it."""
+    turns = cycle(MOMENTS)
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in POINTS:
+            for n in numbers(size):
+                point, path = Point(kind, n, next(turns)), Path(folder) / f"{kind} {n}"
+                with tally.case(point):
+                    ended = Child(partial(bring, path, point)).end()
+                    assert not ended.of(Refused), f"{ended.of(Refused)}"
+                    assert ended.status == (-signal.SIGKILL if ended.of(Reached) else 0), f"{ended}"
+                    with Store.open(path, moving.CONFIG) as store:
+                        moving.again(store)
+                tally.count("kills", int(ended.was_killed))
+                if not ended.was_killed:
+                    break
+
+
+def bring(path: Path, point: Point, tell: Tell) -> None:
+    """In the child."""
+    with Store.open(path, moving.CONFIG, platform=killed_at(point, tell)) as store:
+        store.import_events(moving.EVENTS, namespace="there", chunk=moving.BATCH - 1)
+
+
 # ------------------------------------------------------------------------------ at random times
 
 
@@ -369,6 +428,12 @@ JOBS: Final = [
         "a merge and a copy, at their calls",
         partial(at_calls, program=copied, require=require_copy),
     ),
+    Job(
+        "kill",
+        "removals and a fork, at their calls",
+        partial(at_calls, program=thinned, require=require_fork),
+    ),
+    Job("kill", "an import, at its calls", imports),
     Job("kill", "recovery, at its calls", partial(at_calls, program=recovery, after=batches)),
     Job("kill", "three writers, at any time", at_any_time),
     Job("kill", "retries, at any time", retries),

@@ -53,7 +53,8 @@ class Reading(Diary):
                 return
             self._seen = visible
             found = seen(reader)
-            assert len(found.texts) + found.dropped + found.own == visible
+            gone = found.dropped + len(found.erased)
+            assert len(found.texts) + gone + found.own == visible
             if self.config.durability is Durability.COMMIT:
                 with Store.open_read_only("store", platform=sim.crash(CrashModel.SYNCED)) as after:
                     assert after.frontier().visible >= visible, "it was visible, and is gone"

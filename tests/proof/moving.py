@@ -6,11 +6,14 @@ goes in between; a byte of a real store that is changed, and read as if it were 
 
 from __future__ import annotations
 
+import errno
 import json
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache, partial
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -21,9 +24,18 @@ from msgspec.structs import replace
 from batpak import codec
 from batpak.append import BatchItem
 from batpak.config import Durability
-from batpak.errors import CorruptStore, FutureVersion, InvalidArgument, StorageFailed
+from batpak.errors import (
+    BatpakError,
+    CorruptStore,
+    FutureVersion,
+    InvalidArgument,
+    StorageFailed,
+)
 from batpak.kind import EventKind
+from batpak.report import HealthState
 from batpak.store import Store
+from batpak.testing.crash import CrashModel
+from batpak.testing.faults import Fault, Part, Partial
 from batpak.testing.platform import SimPlatform
 from batpak.upkeep.imported import ImportedEvent, Origin
 from batpak.upkeep.rust.source import RustSource
@@ -38,11 +50,17 @@ from tests.proof.workload import config_of
 FIXTURE: Final = Path(__file__).parents[1] / "fixtures" / "rust-0.7"
 STORES: Final = ("A", "GO", "M")
 STORE: Final = "store"
+CONFIG: Final = config_of(Durability.COMMIT)
 KIND: Final = EventKind.custom(0xF, 0x001)
 COUNT: Final = 9
 BATCH: Final = 3
 MUTATIONS: Final = {Size.DEFAULT: 1_000, Size.LONG: 20_000}
 INTERRUPTS: Final = {Size.DEFAULT: 20, Size.LONG: 400}
+FAULTS: Final[dict[str, Fault]] = {
+    "EIO": errno.EIO,
+    "ENOSPC": errno.ENOSPC,
+    "half, then EIO": Partial(Part.HALF, errno.EIO),
+}
 CRASHES: Final = {Size.DEFAULT: 120, Size.LONG: None}
 
 EVENTS: Final = [
@@ -63,20 +81,20 @@ EVENTS: Final = [
 # ----------------------------------------------------------------------------- imports that are cut
 
 
-def _imported(store: Store) -> list[int]:
+def imported(store: Store) -> list[int]:
     """The numbers that the events of a store had in their source."""
     found = [Origin.of(one) for one in store.query(form=RAW)]
     return [origin.sequence for origin in found if origin is not None]
 
 
-def _again(store: Store) -> None:
+def again(store: Store) -> None:
     """Whatever is there of an import, another one completes it."""
-    before = _imported(store)
+    before = imported(store)
     assert before == list(range(len(before))), f"there are {before}"
     assert len(before) % BATCH == 0, f"half of a batch: {before}"
     report = store.import_events(EVENTS, namespace="there", chunk=BATCH - 1)
     assert report.imported == COUNT - len(before), f"{report} after {before}"
-    after = _imported(store)
+    after = imported(store)
     assert after == list(range(COUNT)), f"{after} after {before}"
     events = list(store.query(form=RAW))
     causes = [one.causation_id for one in events]
@@ -96,7 +114,7 @@ def cut(durability: Durability, batch_max_items: int, tally: Tally, size: Size) 
     for after in sim.crashes(limit=CRASHES[size]):
         with tally.case(after.origin), Store.open(STORE, config, platform=after) as store:
             tally.count("states")
-            _again(store)
+            again(store)
 
 
 def interrupted(tally: Tally, size: Size) -> None:
@@ -122,7 +140,33 @@ def interrupted(tally: Tally, size: Size) -> None:
                 except KeyboardInterrupt:
                     continue
                 break
-            _again(store)
+            again(store)
+
+
+def refused(tally: Tally, size: Size) -> None:
+    """Refuse each call of an import: what it has told is there, and another one completes it."""
+    for name, fault in FAULTS.items():
+        for n in count(1, 2 if size is Size.DEFAULT else 1):
+            sim = SimPlatform(seed=SEED, mapped=bool(n // 2 % 2))
+            sim.fail_at(n, fault)
+            told = 0
+            with tally.case(f"{name}, call {n}"):
+                with suppress(BatpakError), Store.open(STORE, CONFIG, platform=sim) as store:
+                    try:
+                        store.import_events(EVENTS, namespace="there", chunk=2)
+                        told = COUNT
+                    except BatpakError:
+                        assert sim.fired, "nothing was refused"
+                    if store.health.state is HealthState.OK:
+                        again(store)
+                        told = COUNT
+                for model in (CrashModel.KILL, CrashModel.SYNCED):
+                    with Store.open(STORE, CONFIG, platform=sim.crash(model)) as store:
+                        assert len(imported(store)) >= told, f"told, and gone: {model.name}"
+                        again(store)
+            if not sim.fired:
+                break
+            tally.count("faults")
 
 
 # -------------------------------------------------------------------------- stores that are spoiled
@@ -261,6 +305,7 @@ JOBS: Final[list[Job]] = [
     ),
     Job("move", "import of more than batches, cut", partial(cut, Durability.COMMIT, BATCH - 1)),
     Job("move", "import, interrupted", interrupted),
+    Job("move", "import, refused", refused),
     *(Job("move", f"each byte of {name}", partial(each_byte, name)) for name in STORES),
     *(Job("move", f"bent frames of {name}", partial(bent_frames, name)) for name in STORES),
 ]

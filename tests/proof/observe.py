@@ -146,7 +146,8 @@ class Watching:
                 assert seen(self._observer) == seen(reader), "not what the store has"
                 ends = self._observer.frontier().durable, reader.frontier().visible
                 assert ends[0] == ends[1], "closed, not durable"
-                left = [text for text in self.texts if text not in self._diary.dropped]
+                gone = {*self._diary.dropped, *self._diary.erased}
+                left = [text for text in self.texts if text not in gone]
                 assert left == seen(reader).texts, "not what was stored"
             assert self._observer.verify().ok
 
@@ -231,6 +232,12 @@ def drop(diary: Diary, store: Store) -> Store:
     return store
 
 
+def erase(diary: Diary, store: Store) -> Store:
+    """Likewise, with some of their payloads erased."""
+    diary.erase(store, 3000)
+    return store
+
+
 def close(diary: Diary, store: Store) -> Store:
     """Close the store."""
     diary.close(store)
@@ -252,7 +259,16 @@ ACTS: Final[dict[str, Act]] = {
     "recover": recover,
     "merge": merge,
     "drop": drop,
+    "erase": erase,
 }
+REMOVALS: Final = {"drop", "erase"}
+
+
+def meet(first: str, second: str) -> bool:
+    """Whether two acts are tried together: one removal, and of what was seen before."""
+    if second in REMOVALS and first in {*REMOVALS, "files"}:
+        return False
+    return "erase" not in (first, second) or bool({first, second} & {FIRST, "merge", "recover"})
 
 
 class Inside:
@@ -340,7 +356,7 @@ JOBS: Final = (
         for name, anew in (("a look", False), ("an open", True))
         for first in ACTS
         for second in ACTS
-        if second != "drop" or first not in ("drop", "files")  # once, and what was seen before
+        if meet(first, second)
     ]
     + [
         Job(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from batpak.coordinate import Coordinate
+from batpak.digest import content_hash
 from batpak.payload import EventPayload
 from batpak.reader import StoreReader
 from batpak.store import Store
-from batpak.system import BypassRecorded
+from batpak.system import BypassRecorded, Tombstoned
 from batpak.testing.crash import CrashModel
 from batpak.testing.platform import SimPlatform
+from batpak.wire import encode
 from tests.facts import Said
 from tests.proof.workload import Diary
 
@@ -23,13 +25,15 @@ class Seen(NamedTuple):
     texts: list[str]
     records: list[bytes]
     dropped: int = 0  # events that compaction has taken out
+    erased: tuple[bytes, ...] = ()  # content hashes of those whose payload it has taken
     own: int = 0  # events that the store wrote about itself
 
 
 def seen(store: StoreReader) -> Seen:
     """What is there, held against itself: dense sequences, versions without a gap, in every way.
 
-    What compaction has dropped has left its number and its version, and nothing else.
+    What compaction has dropped has left its number and its version, and nothing else; what it has
+    erased, the hash of its content as well.
     """
     events = list(store.query())
     versions: dict[str, list[int]] = {}
@@ -47,8 +51,12 @@ def seen(store: StoreReader) -> Seen:
         assert set(some) <= set(due), f"versions of {entity}"
     said = [(text_of(one.payload), one.record) for one in events]
     told = [(text, record) for text, record in said if text is not None]
-    own = len(said) - len(told)
-    return Seen([text for text, _ in told], [record for _, record in told], dropped, own)
+    erased = [one.payload for one in events if isinstance(one.payload, Tombstoned)]
+    assert len(erased) == store.stats().erased, "another number of payloads is gone"
+    hashes = tuple(one.content_hash for one in erased)
+    own = len(said) - len(told) - len(erased)
+    texts, records = [text for text, _ in told], [record for _, record in told]
+    return Seen(texts, records, dropped, hashes, own)
 
 
 def text_of(payload: EventPayload) -> str | None:
@@ -73,13 +81,18 @@ def prefix_of(units: list[list[str]], texts: list[str]) -> int:
 
 
 def whole(found: Seen, diary: Diary, after: SimPlatform | None = None) -> list[str]:
-    """The texts with those that were dropped: all of these are gone, or none."""
-    gone = diary.dropped if found.dropped else []
-    assert found.dropped == len(gone), "half of a compaction"
-    assert not set(gone) & set(found.texts), "dropped, and there"
+    """The texts with those that were removed: all of these are gone, or none."""
+    gone = [
+        *(diary.dropped if found.dropped else ()),
+        *(diary.erased if found.erased else ()),
+    ]
+    assert found.dropped + len(found.erased) == len(gone), "half of a compaction"
+    assert not set(gone) & set(found.texts), "removed, and there"
+    hashes = tuple(content_hash(encode(Said(text=text)).data) for text in diary.erased)
+    assert found.erased in ((), hashes), "another event is erased"
     origin = None if after is None or after.boots != 1 else after.origin
     if origin is not None and diary.gone_at is not None and origin.at >= diary.gone_at:
-        assert gone, "what was dropped is back"
+        assert gone, "what was removed is back"
     return sorted([*found.texts, *gone], key=lambda text: tuple(map(int, text.split()[:2])))
 
 

@@ -65,6 +65,8 @@ NOTICED_BY: Final[dict[str, tuple[str, str]]] = {
     "replaced-stay": ("crash", "compacted COMMIT by position"),
     "replaced-are-read": ("crash", "compacted COMMIT by position"),
     "removal-unannounced": ("crash", "compacted COMMIT by position"),
+    "survivor-reencoded": ("crash", "compacted COMMIT by position"),
+    "stub-loses-key": ("crash", "erased COMMIT by position"),
     "swap-loses-appends": ("killread", "compacted by position"),
     "reader-writes": ("files", "each file, closed"),
     "no-crc-on-read": ("rot", "two files, closed"),

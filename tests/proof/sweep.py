@@ -59,6 +59,7 @@ STEP: Final = {  # by default every so many calls; dear programs have many
     "fenced": 19,
     "refused": 11,
     "compacted": 41,
+    "erased": 41,
     "mixed": 17,
 }
 
@@ -121,6 +122,12 @@ class Hardy(Diary):
     def rewrite(self, compact: Callable[[], CompactionReport]) -> None:
         with suppress(BatpakError):
             super().rewrite(compact)
+
+    @override
+    def again(self, store: Store, number: int) -> None:
+        if number in self.stored:  # else it would be a new one, at another place
+            with suppress(BatpakError):
+                super().again(store, number)
 
     @override
     def refuse(self, store: Store, *units: tuple[int, ...]) -> None:

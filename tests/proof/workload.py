@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from batpak.append import BatchItem
+from batpak.append import AppendReceipt, BatchItem
 from batpak.config import Durability, Limits, StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.errors import StorageFailed, StorePoisoned
@@ -54,7 +54,8 @@ class Diary:
         self.durable: list[tuple[int, int]] = []  # likewise, and known to be durable
         self.refused: dict[int, int] = {}  # unit -> after so many operations its refusal was told
         self._left: list[VisibilityFence] = []  # open: likewise
-        self.dropped: list[str] = []  # what a compaction was asked to drop
+        self.dropped: list[str] = []  # what a compaction was asked to drop …
+        self.erased: list[str] = []  # … or to erase
         self.gone_at: int | None = None  # after so many operations it had answered
         self._killed: list[Store] = []  # kept, since whoever collects one would end it in order
 
@@ -63,13 +64,20 @@ class Diary:
 
     def store(self, store: Store, *sizes: int, keyed: bool = False) -> None:
         """Append one event, or a batch of several."""
-        items = self.unit(sizes)
-        key = f"unit {len(self.units) - 1}" if keyed else None
+        self.unit(sizes)
+        self.attempt(partial(self._write, store, len(self.units) - 1, keyed=keyed))
+
+    def _write(self, store: Store, number: int, *, keyed: bool) -> tuple[AppendReceipt, ...]:
+        items, key = self.items(number), f"unit {number}" if keyed else None
         payload = items[0].payload
         if len(items) == 1 and isinstance(payload, Said):
-            self.attempt(partial(store.append, items[0].coord, payload, idempotency_key=key))
-        else:
-            self.attempt(partial(store.append_batch, items, idempotency_key=key))
+            return (store.append(items[0].coord, payload, idempotency_key=key),)
+        return store.append_batch(items, idempotency_key=key)
+
+    def again(self, store: Store, number: int) -> None:
+        """Repeat a unit that was stored with a key: that is no second one, even if it is gone."""
+        receipts = self._write(store, number, keyed=True)
+        assert all(receipt.replayed for receipt in receipts), f"unit {number} is stored twice"
 
     def bypass(self, store: Store, size: int, why: int) -> None:
         """Store an event past all gates; the second text of the unit is that of its audit."""
@@ -130,25 +138,37 @@ class Diary:
         self.rewrite(store.compact)
 
     def rewrite(self, compact: Callable[[], CompactionReport]) -> None:
-        """Do what changes files and no event but those that are dropped."""
+        """Do what changes files and no event but those that are to go."""
         report = compact()
-        if report.dropped:
+        if report.dropped or report.erased:
             self.gone_at = len(self.sim.operations)
 
     def drop(self, store: Store, *sizes: int) -> None:
-        """Drop the texts of so many bytes from the files that are complete; once in a program."""
+        """Drop the texts of so many bytes; one removal in a program."""
+        goes = self._removal(store, sizes, self.dropped)
+        self.rewrite(partial(store.compact, retain=lambda event: not goes(event), form=Form.TYPED))
+
+    def erase(self, store: Store, *sizes: int) -> None:
+        """Erase them, likewise."""
+        goes = self._removal(store, sizes, self.erased)
+        self.rewrite(partial(store.compact, tombstone=goes, form=Form.TYPED))
+
+    def _removal(
+        self, store: Store, sizes: tuple[int, ...], gone: list[str]
+    ) -> Callable[[StoredEvent[EventPayload]], bool]:
+        """Whether an event is to go. Who asks that lets others go on, and complete files."""
         meanwhile = [1500, 2900, 35]
 
-        def retain(event: StoredEvent[EventPayload]) -> bool:
+        def goes(event: StoredEvent[EventPayload]) -> bool:
             payload = event.payload
-            if meanwhile:  # others go on, and files are completed
+            if meanwhile:
                 self.store(store, meanwhile.pop())
             if not isinstance(payload, Said) or payload.text.count("x") not in sizes:
-                return True
-            self.dropped.append(payload.text)
-            return False
+                return False
+            gone.append(payload.text)
+            return True
 
-        self.rewrite(partial(store.compact, retain=retain, form=Form.TYPED))
+        return goes
 
     def sync(self, store: Store) -> None:
         store.sync()
@@ -179,11 +199,14 @@ class Diary:
 
     def unit(self, sizes: tuple[int, ...]) -> list[BatchItem]:
         number = len(self.units)
-        texts = [f"{number} {n} " + "x" * size for n, size in enumerate(sizes)]
-        self.units.append(texts)
+        self.units.append([f"{number} {n} " + "x" * size for n, size in enumerate(sizes)])
+        return self.items(number)
+
+    def items(self, number: int) -> list[BatchItem]:
+        """What is stored of a unit."""
         return [
             BatchItem(Coordinate(f"writer:{(number + n) % 3}", "acme"), Said(text=text))
-            for n, text in enumerate(texts)
+            for n, text in enumerate(self.units[number])
         ]
 
 
@@ -325,6 +348,24 @@ def compacted(diary: Diary) -> None:
         diary.store(store, 50)
 
 
+def erased(diary: Diary) -> None:
+    """Payloads go, also of the file that grows; their events are merged, and their keys stay."""
+    store = diary.open()
+    diary.store(store, 1900, keyed=True)
+    diary.store(store, 10, 20, keyed=True)
+    diary.store(store, 2500)
+    diary.store(store, 20, 30, keyed=True)
+    diary.erase(store, 20, 1900)
+    for number in (0, 1, 3):
+        diary.again(store, number)
+    diary.store(store, 40)
+    diary.close(store)
+    with diary.open() as store:
+        diary.store(store, 3000)
+        diary.compact(store)
+        diary.again(store, 3)
+
+
 def mixed(diary: Diary) -> None:
     """Some of everything."""
     store = diary.open()
@@ -356,6 +397,7 @@ PROGRAMS: Final[dict[str, Program]] = {
         fenced,
         refused,
         compacted,
+        erased,
         mixed,
     )
 }

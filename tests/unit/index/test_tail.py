@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dis
 import sys
+import threading
 from array import array
 from collections.abc import Callable, Sequence
 from functools import cache, partial
@@ -272,6 +273,16 @@ def test_readers_that_bring_a_part_up_to_date_wait_for_each_other(
 
     assert lock.taken == before + 1
     assert not lock.held
+
+
+def test_a_reader_that_finds_another_at_it_waits_and_is_not_taken_for_a_signal_handler() -> None:
+    lock = threading.Lock()
+    tail = empty_tail(lambda: lock)
+    tail.publish(change_of(tail, [event(0)]))
+    lock.acquire()
+    threading.Timer(0.05, lock.release).start()
+
+    assert len(tail.of_kind(event(0).kind)) == 1
 
 
 @pytest.mark.parametrize("ask", [Tail.catch_up, lambda tail: tail.of_kind(KINDS[0])])

@@ -178,10 +178,12 @@ def test_a_function_that_raises_changes_nothing(store: Store, sim: SimPlatform) 
             raise ZeroDivisionError
         return False
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as kept:
         store.compact(retain=fails)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as erased:
         store.compact(tombstone=fails)
+    assert kept.value.__notes__ == ["retain at event 9"]
+    assert erased.value.__notes__ == ["tombstone at event 9"]
     assert sim.files() == before
     assert len(texts(store)) == 30
 

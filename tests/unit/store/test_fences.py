@@ -42,6 +42,7 @@ from batpak.errors import (
 )
 from batpak.event import StoredEvent
 from batpak.faults import FenceState, KeyFault, WriteState
+from batpak.fence import VisibilityFence
 from batpak.ids import EventId
 from batpak.kind import EventKind
 from batpak.override import override
@@ -51,7 +52,7 @@ from batpak.read.restart import OnFailure, RestartPolicy
 from batpak.read.witness import AtLeastOnce
 from batpak.read.worker import WorkerFailed
 from batpak.region import Region
-from batpak.report import Busy, BusyReason, Watermark
+from batpak.report import Busy, BusyReason, CompactionReport, Watermark
 from batpak.store import Store
 from batpak.system import EventParked
 from batpak.testing.disk import Call
@@ -802,6 +803,85 @@ def test_a_close_does_not_wait_for_workers_that_wait_for_a_fence(tmp_path: Path)
     assert time.monotonic() - began < 3
     assert worker.state is WorkerState.STOPPED
     assert fence.state is FenceState.CANCELLED
+
+
+class Remover(threading.Thread):
+    """Drops the first event of a store, and says when only its announcement is left to write."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._store, self.built = store, threading.Event()
+        self.done: CompactionReport | BaseException | None = None
+        self.start()
+
+    @override
+    def run(self) -> None:
+        def progress(done: int, _: int) -> None:
+            if done:
+                self.built.set()
+
+        try:
+            self.done = self._store.compact(retain=lambda one: one.sequence != 0, progress=progress)
+        except BaseException as error:  # noqa: BLE001  it is looked at
+            self.done = error
+
+
+def test_a_removal_waits_for_the_end_of_a_fence_that_it_meets(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store", FAST) as store:
+        store.append(USER, Counted(n=0))
+        with store.visibility_fence() as fence:
+            fence.append(OTHER, Counted(n=1))
+            remover = Remover(store)
+            assert remover.built.wait(10)
+            remover.join(0.05)
+            assert remover.is_alive(), remover.done
+        remover.join()
+
+        assert isinstance(remover.done, CompactionReport)
+        assert remover.done.dropped == 1
+        assert numbers(store) == [1]
+        assert store.verify().ok
+
+
+def test_a_removal_is_refused_at_once_to_who_has_a_fence_open(store: Store) -> None:
+    store.append(USER, Counted(n=0))
+    asked: list[object] = []
+    own: list[VisibilityFence] = []
+
+    def erases(event: object) -> bool:
+        asked.append(event)
+        return True
+
+    def opens(_: object) -> bool:
+        own.append(store.visibility_fence())
+        return True
+
+    with store.visibility_fence(), pytest.raises(FenceError) as caught:
+        store.compact(tombstone=erases)
+    assert caught.value.state is FenceState.ACTIVE
+    assert not asked, "in vain"
+    with pytest.raises(FenceError):
+        store.compact(tombstone=opens)
+    own[0].cancel()
+    assert numbers(store) == [0]
+
+
+def test_a_close_ends_a_removal_that_waits_for_a_fence(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store", FAST)
+    store.append(USER, Counted(n=0))
+    fence = store.visibility_fence()
+    remover = Remover(store)
+    assert remover.built.wait(10)
+    remover.join(0.05)
+    began = time.monotonic()
+    store.close()
+    remover.join()
+
+    assert time.monotonic() - began < 3
+    assert isinstance(remover.done, StoreClosed)
+    assert fence.state is FenceState.CANCELLED
+    with Store.open(tmp_path / "store", FAST) as again:
+        assert numbers(again) == [0]
 
 
 def until(holds: Callable[[], bool]) -> bool:

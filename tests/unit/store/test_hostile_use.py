@@ -12,7 +12,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar, cast
@@ -32,6 +31,7 @@ from batpak.journal.segment import FILES_MAX
 from batpak.kind import EventKind
 from batpak.payload import EventPayload
 from batpak.platform import REAL
+from batpak.reader import StoreReader
 from batpak.region import KindFilter, Region
 from batpak.store import Store
 from batpak.testing.disk import Call, nothing
@@ -278,8 +278,8 @@ def _is_in_del(frame: FrameType | None) -> bool:
     return frame is not None
 
 
-def interrupted_close(store: Store, at: int) -> int:
-    """Close with a KeyboardInterrupt at point number `at`; how many points there were."""
+def interrupted(act: Callable[[], object], at: int) -> tuple[int, BaseException | None]:
+    """Do something, with a KeyboardInterrupt at point number `at`; how many points there were."""
     seen = 0
 
     def trace(here: FrameType, event: str, _: object) -> Any:  # noqa: ANN401  as sys.settrace
@@ -295,11 +295,12 @@ def interrupted_close(store: Store, at: int) -> int:
 
     sys.settrace(trace)
     try:
-        with suppress(KeyboardInterrupt):
-            store.close()
+        act()
+    except KeyboardInterrupt as error:
+        return seen, error
     finally:
         sys.settrace(None)
-    return seen
+    return seen, None
 
 
 @pytest.mark.skipif(
@@ -308,18 +309,46 @@ def interrupted_close(store: Store, at: int) -> int:
 @pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_close_that_was_interrupted_anywhere_can_be_repeated(tmp_path: Path, every: int) -> None:
     path = tmp_path / "s"
-    points = interrupted_close(Store.open(path, FAST), 0)
+    points, _ = interrupted(Store.open(path, FAST).close, 0)
     assert points > 50
 
     for at in range(1, points + 1, every):
         store = Store.open(path, FAST)
         receipt = store.append(USER, Counted(n=at))
-        interrupted_close(store, at)
+        interrupted(store.close, at)
         store.close()
         with pytest.raises(StoreClosed):
             store.count()
         with Store.open_read_only(path) as again:  # the lock is free
             assert again.get(receipt.event_id).payload == Counted(n=at)
+
+
+@pytest.mark.skipif(
+    sys.version_info[:2] == (3, 12), reason="3.12 shows no bytecodes to a trace function"
+)
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of what was lost behind its making
+@pytest.mark.parametrize("every", [53, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("read_only", [False, True])
+def test_an_open_that_was_interrupted_anywhere_leaves_the_directory_free(
+    tmp_path: Path, read_only: bool, every: int
+) -> None:
+    path = tmp_path / "s"
+    Store.open(path, FAST).close()
+    handles: list[StoreReader] = []
+
+    def begin() -> None:
+        handles.append((Store.open_read_only if read_only else Store.open)(path, FAST))
+
+    points, _ = interrupted(begin, 0)
+    handles.pop().close()
+    assert points > 300
+
+    for at in range(1, points + 1, every):
+        _, error = interrupted(begin, at)  # kept, with all that its traceback holds
+        assert error is not None or handles, at
+        while handles:
+            handles.pop().close()
+        Store.open(path, FAST).close()
 
 
 def test_readers_beside_writers_see_whole_events_only(tmp_path: Path) -> None:

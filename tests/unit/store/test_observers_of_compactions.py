@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import errno
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -152,6 +155,61 @@ def test_files_beyond_the_budget_are_found_again_where_they_went(tmp_path: Path)
         assert observer.version(USER.entity) == 500
         assert numbers(observer) == list(range(500))
         assert observer.verify().ok
+
+
+def test_what_goes_away_again_while_it_is_looked_for_is_looked_for_again(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with Store.open(path, CONFIG) as store, Store.observe(path, FEW) as observer:
+        fill(store, 300)
+        observer.refresh()
+        due = [event.record for event in store.query()]
+        store.compact()
+        fill(store, 200)  # so that the look does not keep the first file open
+        look, looks = observer._fetch.again, list[int]()
+
+        def again() -> None:
+            assert look is not None
+            look()
+            store.compact()
+            looks.append(observer.frontier().visible)
+
+        observer._fetch.again = again
+        assert observer.get(7).record == due[7]
+        assert looks == [500, 500]
+
+
+def test_a_look_that_takes_everything_anew_shows_no_version_before_its_event() -> None:
+    sim = SimPlatform()
+    with (
+        Store.open("store", CONFIG, platform=sim) as store,
+        Store.observe("store", platform=sim) as observer,
+    ):
+        fill(store, 60)
+        observer.refresh()
+        fill(store, 60)
+        store.append(Coordinate("user:2", "acme"), Counted(n=120))
+        store.compact()
+        seen: list[tuple[int, int, int]] = []
+
+        def trace(here: FrameType, event: str, _: object) -> Any:  # noqa: ANN401  as sys.settrace
+            if here.f_code.co_name not in ("_take_anew", "adopt"):
+                return None
+            here.f_trace_opcodes = True
+            if event == "opcode":
+                sys.settrace(None)
+                counts = observer.version(USER.entity), observer.version("user:2")
+                seen.append((*counts, observer.frontier().visible))
+                sys.settrace(trace)
+            return trace
+
+        sys.settrace(trace)
+        try:
+            observer.refresh()
+        finally:
+            sys.settrace(None)
+
+    assert len(seen) > 20
+    assert {(one, other) for one, other, visible in seen if visible == 60} == {(60, 0)}
 
 
 def test_an_observer_copies_a_log_whose_files_are_merged_under_its_hand(tmp_path: Path) -> None:
