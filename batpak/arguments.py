@@ -132,9 +132,13 @@ def answer_of(argument: str, function: Callable[[T], object], given: T) -> objec
         answer = function(given)
     except StopIteration as error:
         raise InvalidArgument(argument, "has raised StopIteration") from error
+    _forgo(answer)
+    return answer
+
+
+def _forgo(answer: object) -> None:
     if isinstance(answer, Coroutine):
         answer.close()  # nobody will await it
-    return answer
 
 
 def require_direct(argument: str, given: object) -> None:
