@@ -454,6 +454,10 @@ class Appends(StoreReader):
             raise StorePoisoned(poison)
 
     @override
+    def _refuse_own_fence(self) -> None:
+        self._lane.refuse_own_fence()
+
+    @override
     def _hasten(self, wanted: Wanted, limit: Limit | None) -> None:
         lane = self._lane
         if lane.tip.durable > wanted.sequence or (limit is not None and not limit.rest_s):

@@ -6,7 +6,7 @@ Callers may have lied to their type checker, or have none, so nothing is taken f
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from itertools import islice
 from types import CodeType
@@ -119,6 +119,26 @@ def require_callable(argument: str, given: object) -> None:
     """
     if not callable(given):
         raise InvalidArgument(argument, f"must be callable, not {type(given).__name__}")
+
+
+def answer_of(argument: str, function: Callable[[T], object], given: T) -> object:
+    """What a function of the user answers; whoever asked looks at it. No coroutine is left behind.
+
+    Raises:
+        InvalidArgument: It has raised StopIteration, which would end whoever iterates.
+        As the function raises.
+    """
+    try:
+        answer = function(given)
+    except StopIteration as error:
+        raise InvalidArgument(argument, "has raised StopIteration") from error
+    _forgo(answer)
+    return answer
+
+
+def _forgo(answer: object) -> None:
+    if isinstance(answer, Coroutine):
+        answer.close()  # nobody will await it
 
 
 def require_direct(argument: str, given: object) -> None:

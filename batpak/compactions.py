@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, overload
 
 from batpak.appends import Appends
-from batpak.arguments import count_of, require_callable
+from batpak.arguments import answer_of, count_of, require_callable
 from batpak.commit.lane import Lane
 from batpak.config import StoreConfig
 from batpak.errors import InvalidArgument
@@ -119,11 +119,9 @@ class Compactions(Appends):
 
         def is_chosen(event: StoredEvent[Q]) -> bool:
             try:
-                answer = ask(event)
+                answer = answer_of(name, ask, event)
                 if type(answer) is not bool:
                     found = type(answer).__name__
-                    if isinstance(answer, Coroutine):
-                        answer.close()
                     raise InvalidArgument(name, f"must return True or False, not a {found}")
             except Exception as error:
                 error.add_note(f"{name} at event {event.sequence}")

@@ -308,7 +308,7 @@ class StoreReader(Feeds):
             progress: Told after each file how many bytes are copied, of how many.
 
         Raises:
-            InvalidArgument: There is something at `dest`, or it lies in the store or around it.
+            InvalidArgument: There is something at `dest` by now, or it lies in the store or around.
             StorageFailed: The system refused: no room, for one. What was copied is removed.
             CorruptStore: A file of this store is shorter than what was written to it.
             StoreClosed, ForkedStoreError: This handle does not work; StorePoisoned and

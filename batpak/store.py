@@ -358,6 +358,9 @@ class Store(Compactions, Workers):
             self._lane.close(self._last_unit if self._config.lifecycle_events else None)
         finally:
             if self._lane.closed:
+                lock = self._opened.lock
+                if lock is not None and not self._fetch.closed:
+                    self._compaction.end(lock)
                 super()._end()
             else:
                 self._compaction.resume()

@@ -78,6 +78,8 @@ class Waits(Queries):
             WaitTimeout: It was not so in time; of APPLIED it names the slowest applier.
             StoreClosed, StorePoisoned: It will not be so any more.
             DurabilityUnknown: The sync was refused.
+            FenceError: Without a limit, of what is not stored yet, and this thread has a visibility
+                fence open: nobody else can store it.
             InvalidArgument: It cannot be so: the handle only reads, and its log ends before the
                 event; or there is no such applier, or it was closed before it came so far, or it
                 is the handler of a worker that asks and would wait for itself.
@@ -174,6 +176,8 @@ class Waits(Queries):
 
     def _wait(self, wanted: Wanted, limit: Limit | None) -> Frontier:
         """Sleep until it is so; the frontier then."""
+        if limit is None and wanted.sequence >= self._table.bound:
+            self._refuse_own_fence()
         first = replace(wanted, mark=Watermark.WRITTEN)  # only what is written can be synced
         if wanted.mark is Watermark.DURABLE and self._sleep(first, limit):
             self._hasten(wanted, limit)
@@ -225,6 +229,9 @@ class Waits(Queries):
             )
         if wanted.sequence >= self._table.bound:
             raise InvalidArgument("at", "this handle only reads, and its log ends before that")
+
+    def _refuse_own_fence(self) -> None:
+        """Refuse to wait for what this thread keeps from being stored. A reader keeps nothing."""
 
     def _hasten(self, wanted: Wanted, limit: Limit | None) -> None:
         """Do something about it. What a reader has is durable."""

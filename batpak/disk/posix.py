@@ -53,7 +53,7 @@ class _Descriptor:
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "is not a regular file")
-        if one_link and status.st_nlink != 1:
+        if one_link and status.st_nlink > 1:  # 0: it was removed meanwhile
             raise OSError(errno.EMLINK, "has a second name (hard link)")
 
     def close(self) -> None:

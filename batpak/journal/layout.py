@@ -108,8 +108,13 @@ def listing(directory: Directory) -> Listing:
 
 
 def _is_leftover(name: str) -> bool:
-    target = name.removesuffix(TEMPORARY)
-    return target != name and (target == HEAD or _SEGMENT.fullmatch(target) is not None)
+    return name == HEAD + TEMPORARY or segment_of(name) is not None
+
+
+def segment_of(name: str) -> int | None:
+    """1 for `000001.fbat.tmp`. None: that is no unpublished segment."""
+    match = _SEGMENT.fullmatch(name.removesuffix(TEMPORARY))
+    return int(match[1]) if match and name.endswith(TEMPORARY) else None
 
 
 class Consumers(NamedTuple):

@@ -10,8 +10,10 @@
     clear     the other files go, the last one first
 
 A crash before the commit leaves the old files, one after it the new one: its header names those it
-stands for, and an open takes those for leftovers. An exception from outside (Ctrl-C) behind the
-commit is raised once the rest is done; if a second one comes, whoever needs the names next does it.
+stands for, and an open takes those for leftovers. A NAME.tmp that is left has payloads, which may
+be asked to go: the next run removes it, and so does a close. An exception from outside (Ctrl-C)
+behind the commit is raised once the rest is done; if a second one comes, whoever needs the names
+next does it.
 What is kept is copied byte for byte; only the length and the checksum before it are new, because
 its place is.
 Reference: docs/reference/file-format.md, "Compaction".
@@ -33,7 +35,7 @@ from batpak.commit.lane import Lane
 from batpak.commit.request import Request
 from batpak.commit.unit import Unit
 from batpak.coordinate import LIFECYCLE
-from batpak.disk.seam import Directory
+from batpak.disk.seam import Directory, Lock
 from batpak.errors import BatpakError, StorageFailed, StoreClosed, StorePoisoned
 from batpak.index.row import Part
 from batpak.index.sealed import Sealed
@@ -150,6 +152,12 @@ class Compaction:
         self._stopped = True
         self._committing.run(lambda: None)
 
+    def end(self, lock: Lock) -> None:
+        """Remove what runs have left, if the directory is still ours. Behind `stop`."""
+        with suppress(OSError, BatpakError):  # the next open tries again
+            if lock.intact():
+                self._committing.run(self._sweep)
+
     def resume(self) -> None:
         """The handle was not closed after all."""
         self._stopped = False
@@ -164,7 +172,8 @@ class Compaction:
             self._lane.refuse_own_fence()
         if self._exchange is not None:
             self.still(lambda: None)
-        self._committing.run(self._lane.settle_files)
+        with self._compacting():
+            self._committing.run(self._begin)
         sources = self._sources()
         if plan.judge is not None:
             for source in sources:
@@ -212,6 +221,19 @@ class Compaction:
         )
         return report
 
+    def _begin(self) -> None:
+        self._require_open()
+        self._lane.settle_files()  # nobody else has taken the directory over
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove outputs that have not got their name: nobody is writing one that counts."""
+        growing = self._segments.newest.header.segment_id  # what follows may be about to begin
+        for name in layout.listing(self._directory).leftovers:
+            number = layout.segment_of(name)
+            if number is not None and number < growing:
+                self._directory.unlink(name)
+
     def _carry_out(self, groups: Sequence[Sequence[Source]], plan: Plan) -> dict[int, int]:
         """Write every group anew; how many events became stubs, by what those are."""
         every = [source for group in groups for source in group]
@@ -226,15 +248,16 @@ class Compaction:
         tell(0)
         for group in groups:
             with self._compacting():
-                output = self._builder.build(group, tell)
                 try:
+                    output = self._builder.build(group, tell)
                     if not announced:
                         self._announce(every, counts)
                         announced = True
                     self._exchange_files(group, output)
                 except BaseException:
                     if not self._stopped:  # else another handle may be writing under that name
-                        output.fresh.abandon()
+                        with suppress(OSError, BatpakError):  # then the next run does
+                            self._committing.run(self._sweep)
                     raise
             done += sum(source.size for source in group)
             tell(0)

@@ -9,9 +9,10 @@ the same name next: if nobody holds its lock, and everything in it is of a store
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Generator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from typing import Final
 
 from batpak.disk import posix
@@ -19,6 +20,8 @@ from batpak.disk.seam import Directory, Lock, StrPath
 from batpak.errors import InvalidArgument, StorageFailed
 from batpak.journal import layout
 from batpak.platform import Platform
+
+ATTEMPTS: Final = 100  # each rival that begins at the same moment may spoil one
 
 _DRAFT: Final = re.compile(r"\.tmp-[0-9a-f]{16}")
 
@@ -37,7 +40,8 @@ def draft(
         source: Of the store; neither of the two may lie in the other. None: it has no directory.
 
     Raises:
-        InvalidArgument: That is no place for it. Nothing was touched.
+        InvalidArgument: That is no place for it; or somebody else has made it meanwhile. Nothing
+            was touched.
         StorageFailed: The system refused. `dest` is as it was, or complete if it was the last sync.
     """
     try:
@@ -51,36 +55,48 @@ def draft(
             _require_free(parent, name, source, full)
             _sweep(parent, name, platform)
         lock: Lock | None = None
-        while lock is None:
+        for _ in range(ATTEMPTS):
             temporary = f"{name}.tmp-{platform.entropy(8).hex()}"
             with _made(parent, temporary, full) as directory:
-                with layout.asking("create", directory.path), suppress(FileNotFoundError):
-                    lock = _lock(directory, platform)
-                if lock is None:  # somebody took it for a leftover in the moment it was new
+                if directory is not None:
+                    with layout.asking("create", directory.path), suppress(FileNotFoundError):
+                        lock = _lock(directory, platform)
+                if directory is None or lock is None:  # a rival has swept it while it was new
                     continue
                 try:
                     yield directory
                     with layout.asking("replace", full):
-                        _publish(parent, temporary, name)
+                        _publish(parent, temporary, name, full)
                 finally:
                     lock.release()
+                return
+        raise StorageFailed("create", full, errno.ENOENT, "each new directory is gone at once")
 
 
 @contextmanager
-def _made(parent: Directory, name: str, full: str) -> Generator[Directory]:
-    """A new directory; removed if the block raises, and it has that name still."""
+def _made(parent: Directory, name: str, full: str) -> Generator[Directory | None]:
+    """A new directory; removed if the block raises, and it has that name still.
+
+    None: it was gone before it was opened.
+    """
+    directory: Directory | None = None
     try:
-        with layout.asking("create", full):
+        with layout.asking("create", full), suppress(FileNotFoundError):
             directory = parent.subdir(name, create=True)
-        with closing(directory):
+        with nullcontext() if directory is None else closing(directory):
             yield directory
     except BaseException:
         _remove(parent, name)
         raise
 
 
-def _publish(parent: Directory, temporary: str, name: str) -> None:
-    parent.replace(temporary, name)
+def _publish(parent: Directory, temporary: str, name: str, full: str) -> None:
+    try:
+        parent.replace(temporary, name)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise InvalidArgument("dest", f"{full} was made by somebody else meanwhile") from error
+        raise
     parent.sync()
 
 

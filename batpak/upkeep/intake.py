@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from batpak import codec, wire
 from batpak.append import AppendReceipt, BatchItem, RawPayload
-from batpak.arguments import is_count, text_of
+from batpak.arguments import answer_of, is_count, text_of
 from batpak.commit import request
 from batpak.commit.fence import FRAMES_BYTES_MAX, frame_bytes
 from batpak.commit.request import Request
@@ -308,10 +308,7 @@ class Intake:
     def _transformed(
         self, event: ImportedEvent, key: bytes, origin: dict[str, bytes], transform: Transform
     ) -> Request | None:
-        try:
-            item: object = transform(event)
-        except StopIteration as error:  # which would end whoever iterates over something above
-            raise InvalidArgument("transform", "has raised StopIteration") from error
+        item = answer_of("transform", transform, event)
         if item is None:
             return None
         if type(item) is not BatchItem:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from batpak import record
 from batpak.digest import HASH_BYTES, content_hash
 from batpak.disk.seam import Directory
-from batpak.errors import CorruptStore, StoreClosed
+from batpak.errors import BatpakError, CorruptStore, StoreClosed
 from batpak.faults import Damage
 from batpak.index import merged
 from batpak.index.sealed import Sealed
@@ -131,12 +131,18 @@ class Builder:
             )
             part = self._finish(group, fresh, segment, recorded, offsets)
             self._read_back(group, fresh, offsets, recorded)
-        except StoreClosed:  # another handle may be writing under that name
-            raise
         except BaseException:
-            fresh.abandon()
+            if not self._closed():  # else another handle may be writing under that name
+                fresh.abandon()
             raise
         return Output(fresh, segment, part, epoch)
+
+    def _closed(self) -> bool:
+        try:
+            self._go_on()
+        except BatpakError as error:
+            return isinstance(error, StoreClosed)
+        return False
 
     def _told(
         self, group: Sequence[Source], tell: Callable[[int], None]

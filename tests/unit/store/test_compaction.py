@@ -168,6 +168,23 @@ def test_what_cannot_be_meant_is_refused(store: Store, sim: SimPlatform) -> None
         cast("Any", reader).compact()
 
 
+@pytest.mark.parametrize("name", ["retain", "tombstone"])
+def test_a_function_that_ends_an_iterator_is_told_so_with_its_event(
+    store: Store, name: str
+) -> None:
+    fill(store, 30)
+
+    def stop(event: StoredEvent[bytes]) -> bool:
+        return next(iter([name == "retain"] * (event.sequence != 9)))
+
+    with pytest.raises(InvalidArgument) as raised:
+        cast("Any", store).compact(**{name: stop})
+    assert raised.value.argument == name
+    assert "StopIteration" in str(raised.value)
+    assert raised.value.__notes__ == [f"{name} at event 9"]
+    assert len(texts(store)) == 30
+
+
 def test_a_function_that_raises_changes_nothing(store: Store, sim: SimPlatform) -> None:
     fill(store, 30)
     sim.run_background()

@@ -7,6 +7,7 @@ are too few files to merge, and a caller who is told that all is well.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from batpak.report import CompactionOutcome, CompactionReport
 from batpak.store import Store
 from batpak.testing.faults import Kind
 from batpak.testing.platform import SimPlatform
+from batpak.upkeep.output import Builder, Output
 from tests.facts import SMALL, USER, Counted, Said
 
 WHO = "the person's name"
@@ -129,3 +131,42 @@ def test_a_refusal_while_a_file_is_begun_loses_nothing(kind: Kind) -> None:
         if not fired:
             return
     raise AssertionError("there is no end to it")
+
+
+@pytest.mark.parametrize("how", ["retain", "tombstone", "close"])
+def test_what_an_interrupted_run_has_left_is_gone_after_the_next_one_and_after_a_close(
+    tmp_path: Path, how: str
+) -> None:
+    path = tmp_path / "store"
+    store = Store.open(path, QUIET)
+    for n in range(12):
+        store.append(USER, Said(text="y" * 1200 + (WHO if n == 4 else str(n))))
+    merged = [path / "000001.fbat", path / "000002.fbat"]  # only the second one has it
+    (path / "000001.fbat.tmp").write_bytes(b"".join(one.read_bytes() for one in merged))
+    assert sorted(holders(path)) == ["000001.fbat.tmp", "000002.fbat"]
+
+    if how != "close":  # that finds it without a run
+        report = remove(store, how, 1000)
+        assert report.dropped + report.erased == 1
+        assert not holders(path)
+    store.close()
+    assert not [one.name for one in path.iterdir() if one.name.endswith(".tmp")]
+
+
+def test_a_ctrl_c_right_behind_the_new_file_leaves_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = Builder.build
+
+    def interrupted(*given: Any) -> Output:  # noqa: ANN401  as it was called
+        build(*given)
+        raise KeyboardInterrupt
+
+    path = tmp_path / "store"
+    with Store.open(path, QUIET) as store:
+        for n in range(12):
+            store.append(USER, Said(text="y" * 1200 + str(n)))
+        monkeypatch.setattr(Builder, "build", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.compact()
+        assert not [one.name for one in path.iterdir() if one.name.endswith(".tmp")]

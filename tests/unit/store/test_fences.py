@@ -553,6 +553,34 @@ def test_a_ticket_of_an_open_fence_is_not_waited_for_without_end(store: Store) -
     assert ticket.result().sequence == 0
 
 
+@pytest.mark.parametrize("mark", Watermark)
+def test_who_has_a_fence_open_does_not_wait_without_end_for_what_is_behind_it(
+    tmp_path: Path, mark: Watermark
+) -> None:
+    with Store.open(tmp_path / "store", FAST) as store:
+        store.append(USER, Counted(n=0))
+        with store.visibility_fence() as fence:
+            fence.append(USER, Counted(n=1))
+            ends: list[int] = []
+            other = threading.Thread(
+                target=lambda: ends.append(store.wait_for(mark, 1).of(mark)), daemon=True
+            )
+            other.start()  # another thread may: this one can go on
+            ends_it = threading.Timer(2, store.close)
+            ends_it.start()
+            with pytest.raises(FenceError) as caught:
+                store.wait_for(mark, 1)
+            ends_it.cancel()
+            assert caught.value.state is FenceState.ACTIVE
+            with pytest.raises(WaitTimeout):
+                store.wait_for(mark, 1, timeout_s=0.01)
+            assert store.wait_for(mark, 0).of(mark) == 1
+            fence.commit()
+        other.join(5)
+        assert ends == [2]
+        assert store.wait_for(mark, 1).of(mark) == 2
+
+
 def test_a_commit_waits_for_what_it_is_told_to(sim: SimPlatform) -> None:
     with Store.open("store", FAST, platform=sim) as store:
         with store.visibility_fence() as fence:

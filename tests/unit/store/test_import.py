@@ -6,6 +6,7 @@ batch that came over in halves, a cause that points into another store.
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -481,6 +482,18 @@ def test_what_a_transform_raises_names_the_event(target: Store) -> None:
         told = f"{raised.value} {getattr(raised.value, '__notes__', '')}"
         assert "event 1 of the source" in told
         assert target.frontier().visible == 1
+
+
+@pytest.mark.filterwarnings("error")  # that nobody has awaited it
+def test_a_transform_that_is_async_is_refused_and_leaves_nothing_behind(target: Store) -> None:
+    async def rename(event: ImportedEvent) -> BatchItem:
+        return event.item()
+
+    wrong: Any = rename
+    with pytest.raises(InvalidArgument, match="not a coroutine"):
+        target.import_events([made(0)], namespace="csv", transform=wrong)
+    gc.collect()
+    assert target.frontier().visible == 0
 
 
 @pytest.mark.parametrize("bad", [7, [7], None])

@@ -10,7 +10,7 @@ import errno
 import os
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from batpak.append import BatchItem
 from batpak.config import Durability, Limits
 from batpak.coordinate import Coordinate
 from batpak.digest import blake3_of
+from batpak.disk.posix import RealDirectory, RealLock
 from batpak.errors import (
     CorruptStore,
     DurabilityUnknown,
@@ -29,6 +30,7 @@ from batpak.errors import (
     StorePoisoned,
 )
 from batpak.note import CheckpointNote
+from batpak.platform import REAL
 from batpak.reader import StoreReader
 from batpak.region import Region
 from batpak.report import SnapshotReport
@@ -447,6 +449,58 @@ def test_two_snapshots_to_one_place_give_one_and_a_refusal(tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "store"]
     with Store.open_read_only(tmp_path / "copy", PLAIN) as copy:
         assert copy.open_report.events == 200
+
+
+@pytest.mark.parametrize("rival", ["is quicker", "gives up"])
+def test_a_rival_that_takes_a_new_draft_for_a_leftover_ends_no_snapshot_wrongly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rival: str
+) -> None:
+    dest, sync, drafts = tmp_path / "copy", RealDirectory.sync, list[Path]()
+
+    def gives_up(_done: int, _total: int) -> None:
+        raise ZeroDivisionError
+
+    def rivalled(self: RealDirectory) -> None:
+        sync(self)
+        if not drafts and [*tmp_path.glob("copy.tmp-*")]:  # it has just been made
+            drafts.extend(tmp_path.glob("copy.tmp-*"))
+            with suppress(ZeroDivisionError):
+                store.snapshot(dest, progress=gives_up if rival == "gives up" else None)
+            assert not drafts[0].exists()
+
+    with Store.open(tmp_path / "store", SMALL_FAST) as store:
+        store.append(USER, Counted(n=0))
+        monkeypatch.setattr(RealDirectory, "sync", rivalled)
+        if rival == "gives up":
+            store.snapshot(dest)
+        else:
+            with pytest.raises(InvalidArgument) as raised:
+                store.snapshot(dest)
+            assert raised.value.argument == "dest"
+    assert len(drafts) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "store"]
+    with Store.open_read_only(dest, PLAIN) as copy:
+        assert copy.verify().ok
+
+
+def test_a_lock_that_goes_while_it_is_taken_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require, gone = RealLock.require_regular, list[int]()
+
+    def swept(self: RealLock, *, one_link: bool) -> None:
+        if not gone:
+            gone.append(1)
+            (tmp_path / "lock").unlink()
+        require(self, one_link=one_link)
+
+    monkeypatch.setattr(RealLock, "require_regular", swept)
+    with closing(REAL.open_dir(str(tmp_path), create=False)) as directory:
+        held = directory.lock("lock", b"1", shared=False)
+        assert held is not None
+        assert held.intact()
+        held.release()
+    assert gone
 
 
 # ------------------------------------------------------------------------------------ under load
