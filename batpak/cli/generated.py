@@ -77,7 +77,10 @@ def try_to_load(file: Path | None, *, machines: bool = False) -> None:
 
 
 def _is_in_a_project() -> bool:
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # somebody has removed it
+        return False
     files = (folder / "pyproject.toml" for folder in (here, *here.parents))
     return any(file.is_file() and "[tool.batpak]" in file.read_text("utf-8") for file in files)
 
