@@ -17,6 +17,7 @@ from enum import IntEnum
 
 from msgspec import Struct
 
+from batpak.cli.prose import counted
 from batpak.disk.seam import Directory, StrPath
 from batpak.errors import CorruptStore, FutureVersion, InvalidArgument, StoreLocked
 from batpak.journal import head, header, layout
@@ -138,8 +139,7 @@ def _contents(
 
 
 def _well(verified: VerifyReport) -> Remark:
-    files = verified.segments
-    size = f"{verified.events:,} events in {files:,} segment{'s' * (files != 1)}"
+    size = f"{counted(verified.events, 'event')} in {counted(verified.segments, 'segment')}"
     return Remark(Weight.FINE, f"{size}, and all of it verifies")
 
 

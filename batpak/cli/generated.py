@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from batpak.cli.prose import harmless
+
 if TYPE_CHECKING:
     from batpak_codegen.config import Config
 
@@ -86,4 +88,4 @@ def _is_in_a_project() -> bool:
 
 
 def _say(why: str) -> None:
-    typer.echo(f"batpak: shown as it is stored: {why}", err=True)
+    typer.echo(f"batpak: shown as it is stored: {harmless(why)}", err=True)

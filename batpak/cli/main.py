@@ -7,14 +7,12 @@ Exit codes: 0 clean, 1 findings (a schema error, generated code out of date), 2 
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import sys
-from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from batpak.cli.prose import wrapped
+from batpak.cli.prose import harmless, wrapped
 from batpak.errors import BatpakError, CorruptStore, DecodeFailed
 
 if TYPE_CHECKING:
@@ -128,8 +126,7 @@ def refused(error: OSError) -> NoReturn:
         of = "the working directory"
     if of is None and error.errno in OF_OUTPUT:
         of = "standard output"
-        with suppress(OSError, ValueError):  # what is left of it is not tried again at the exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stdout = None  # what it still holds is not tried again at the exit
         if error.errno == errno.EPIPE:  # the reader has seen enough
             sys.exit(0)
     _fail(f"{'' if of is None else f'{of}: '}{error.strerror or error}")
@@ -141,6 +138,6 @@ def _told(error: BatpakError) -> str:
 
 def _fail(message: str, status: int = 2) -> NoReturn:
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
-    said = [wrapped(line, "  ", width) for line in f"batpak: {message}".split("\n")]
+    said = [wrapped(harmless(line), "  ", width) for line in f"batpak: {message}".split("\n")]
     print("\n".join(said), file=sys.stderr)
     sys.exit(status)

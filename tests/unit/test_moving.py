@@ -302,7 +302,7 @@ def test_what_the_system_refuses_is_one_line(
         main()
 
     assert raised.value.code == 2
-    assert capsys.readouterr().err == "batpak: No space left on device\n"
+    assert capsys.readouterr().err == "batpak: standard output: No space left on device\n"
 
 
 def test_a_store_goes_through_the_original_and_is_the_same(store: Path, tmp_path: Path) -> None:
