@@ -290,6 +290,31 @@ def test_a_refused_import_takes_away_only_what_it_has_made(store: Path, tmp_path
     assert not (tmp_path / "u").exists()
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"0xf001"', '" 0xf001"'),
+        ('"0xf001"', '"0x\u0663001"'),
+        ('"0xf001"', '"61441"'),
+        ('"version":9', '"version":0'),
+        ('"time_us":1', '"time_us":253402300800000000'),
+        ('"payload":null', '"payload":NaN'),
+        ('"payload":null', '"payload":[-Infinity]'),
+        ('"payload":null', '"payload":{"a":1,"a":2}'),
+        ('"version":9', '"version":9,"version":8'),
+    ],
+)
+def test_a_line_that_only_looks_like_one_of_an_event_is_refused(old: str, new: str) -> None:
+    event = ImportedEvent(
+        event_id=UUID(int=1), sequence=0, entity="a:1", scope="s", kind=FREE, payload=b"\xc0",
+        version=9, time_us=1,
+    )  # fmt: skip
+    good = line_of(event)
+    assert old in good
+    with pytest.raises(InvalidArgument, match="line 2: is no event"):
+        list(lines.events_of([good, good.replace(old, new)]))
+
+
 def test_what_the_system_refuses_is_one_line(
     store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
