@@ -87,11 +87,24 @@ def import_(
     region = Region(entity=entity, scope=scope)
     with source_in(source) as found, _target(store) as target:
         before = target.frontier().visible
-        with watching(f"importing {source}", lambda: target.frontier().visible - before):
-            report = target.import_events(
-                found, namespace=namespace, region=region, after=after, chunk=chunk
-            )
+        try:
+            with watching(f"importing {source}", lambda: target.frontier().visible - before):
+                report = target.import_events(
+                    found, namespace=namespace, region=region, after=after, chunk=chunk
+                )
+        except BaseException:
+            _tell_what_is_there(target, before)
+            raise
     _tell(report, as_json)
+
+
+def _tell_what_is_there(target: Store, before: int) -> None:
+    """Say what an import that has ended early has stored."""
+    with suppress(BatpakError):  # the target itself is what has failed
+        entries = target.entries(after=before - 1 if before else None)
+        if stored := sum(not entry.kind.reserved for entry in entries):
+            said = f"stopped with {counted(stored, 'event')} imported; the same command goes on"
+            typer.echo(f"batpak: {said}, and writes none of them again", err=True)
 
 
 @contextmanager

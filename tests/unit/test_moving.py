@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -21,7 +22,8 @@ from batpak import codec
 from batpak.append import BatchItem
 from batpak.cli.main import application, main
 from batpak.coordinate import Coordinate
-from batpak.errors import InvalidArgument, StorageFailed
+from batpak.errors import CorruptStore, InvalidArgument, StorageFailed
+from batpak.faults import Damage
 from batpak.kind import EventKind
 from batpak.store import Store
 from batpak.upkeep import imported, lines
@@ -313,6 +315,37 @@ def test_a_line_that_only_looks_like_one_of_an_event_is_refused(old: str, new: s
     assert old in good
     with pytest.raises(InvalidArgument, match="line 2: is no event"):
         list(lines.events_of([good, good.replace(old, new)]))
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(KeyboardInterrupt(), 130), (CorruptStore("s/000001.fbat", 9, Damage.CRC, "bad"), 3)],
+)
+def test_an_import_that_ends_early_says_what_is_there_and_how_to_go_on(
+    store: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    status: int,
+) -> None:
+    ok("export", store, tmp_path / "f")
+    read = lines.events_of
+
+    def cut(given: Any, name: str) -> Any:  # noqa: ANN401  of any lines
+        yield from islice(read(given, name), 2)
+        raise error
+
+    words = ["import", str(tmp_path / "f"), str(tmp_path / "u"), "--namespace", "a", "--chunk", "1"]
+    monkeypatch.setattr(lines, "events_of", cut)
+    monkeypatch.setattr("sys.argv", ["batpak", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    monkeypatch.undo()
+
+    assert ended.value.code == status
+    assert "stopped with 1 event imported; the same command goes on" in capsys.readouterr().err
+    assert "2 events imported" in ok(*words)  # the second one was not whole: a batch may go on
 
 
 def test_what_the_system_refuses_is_one_line(
