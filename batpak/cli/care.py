@@ -11,12 +11,12 @@ from msgspec.structs import asdict
 from rich.console import Console
 from rich.text import Text
 
-from batpak.cli.doctor import Remark, Weight, examine
+from batpak.cli.doctor import HOPELESS, Remark, Weight, examine
 from batpak.cli.options import AsJson, Where
 from batpak.cli.progress import bar
 from batpak.cli.prose import counted, harmless, wrapped
 from batpak.disk import posix
-from batpak.errors import StoreLocked
+from batpak.errors import CorruptStore, StoreLocked
 from batpak.report import CompactionOutcome, RepairReport
 from batpak.store import Store
 from batpak.upkeep.repair import repair as repair_path
@@ -99,6 +99,9 @@ def repair(
             report = repair_path(path, accept_loss=accept_loss, progress=progress)
     except StoreLocked as error:
         error.hint = "close it there first; `batpak doctor` examines it while it is open"
+        raise
+    except CorruptStore as error:  # not even the first file says whose it is
+        error.hint = f"{HOPELESS}; keep this one, it is the evidence"
         raise
     if as_json:
         typer.echo(json.dumps(_plain(report), indent=2))
