@@ -100,8 +100,14 @@ def require(argument: str, given: object, *classes: type) -> None:
         InvalidArgument: It is of none of these classes, exactly.
     """
     if type(given) not in classes:
-        names = " or a ".join(cls.__name__ for cls in classes)
-        raise InvalidArgument(argument, f"expected a {names}, got a {type(given).__name__}")
+        names = " or ".join(map(_named, classes))
+        raise InvalidArgument(argument, f"expected {names}, got {_named(type(given))}")
+
+
+def _named(cls: type) -> str:
+    """A type as it is told of: a Receipt, an int, None."""
+    name = cls.__name__
+    return "None" if cls is type(None) else f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"
 
 
 def require_some(argument: str, given: object, cls: type) -> None:

@@ -33,7 +33,7 @@ class Torn(Struct, frozen=True, kw_only=True):
     read-only one only leaves them out.
     """
 
-    file: str
+    file: str  # a verification tells its path, like those of findings; an open its name
     offset: int  # of the first of them, in bytes from the start of the file
     bytes: int
     quarantine: str | None  # name inside the store's directory

@@ -35,8 +35,8 @@ FLOORS = {
         / reading tampering / image switch / clock faults model""",
     "batpak.cli": """main / schemas pictures stores moving care signatures decode demo tail
         bench causes copies versions shapes / show doctor
-        / events manner original places progress prose readable states trusted
-        / generated kinds options""",
+        / events manner original places progress readable states trusted
+        / generated kinds options / prose""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
         shapes / worker / cursor / checkpoint removed gap
         / fetch lookout lossy_ops page projection source witness / alone declared restart""",

@@ -11,12 +11,12 @@ from msgspec.structs import asdict
 from rich.console import Console
 from rich.text import Text
 
-from batpak.cli.doctor import Remark, Weight, examine
+from batpak.cli.doctor import HOPELESS, Remark, Weight, examine
 from batpak.cli.options import AsJson, Where
 from batpak.cli.progress import bar
-from batpak.cli.prose import wrapped
+from batpak.cli.prose import counted, harmless, wrapped
 from batpak.disk import posix
-from batpak.errors import StoreLocked
+from batpak.errors import CorruptStore, StoreLocked
 from batpak.report import CompactionOutcome, RepairReport
 from batpak.store import Store
 from batpak.upkeep.repair import repair as repair_path
@@ -50,7 +50,7 @@ def doctor(path: Where, *, as_json: AsJson = False) -> None:
         typer.echo(json.dumps({"path": str(path), "remarks": told}, indent=2))
     else:
         console = Console(highlight=False, soft_wrap=True)
-        console.print(Text(str(path), style="bold"))
+        console.print(Text(harmless(str(path)), style="bold"))
         for remark in remarks:
             _show(console, remark)
     if worst >= Weight.TROUBLE:
@@ -68,9 +68,11 @@ def _room(path: Path) -> Remark:
 def _show(console: Console, remark: Remark) -> None:
     mark, style = MARKS[remark.weight]
     width, begin = console.width if console.is_terminal else None, "    "
-    console.print(Text.assemble("  ", (mark, style), " ", wrapped(remark.what, begin, width)))
+    console.print(
+        Text.assemble("  ", (mark, style), " ", wrapped(harmless(remark.what), begin, width))
+    )
     if remark.advice:
-        console.print(Text(begin + wrapped(remark.advice, begin, width), style="dim"))
+        console.print(Text(begin + wrapped(harmless(remark.advice), begin, width), style="dim"))
 
 
 def repair(
@@ -97,6 +99,9 @@ def repair(
             report = repair_path(path, accept_loss=accept_loss, progress=progress)
     except StoreLocked as error:
         error.hint = "close it there first; `batpak doctor` examines it while it is open"
+        raise
+    except CorruptStore as error:  # not even the first file says whose it is
+        error.hint = f"{HOPELESS}; keep this one, it is the evidence"
         raise
     if as_json:
         typer.echo(json.dumps(_plain(report), indent=2))
@@ -125,27 +130,33 @@ def compact(
         typer.echo(json.dumps(asdict(report), indent=2))
         return
     if report.outcome is CompactionOutcome.SKIPPED:
-        print(f"{path}: nothing to do; complete files: {report.segments_before:,}")
+        print(f"{harmless(str(path))}: nothing to do; complete files: {report.segments_before:,}")
         return
     files = f"{report.segments_before:,} complete files are {report.segments_after:,} now"
-    print(f"{path}: {files}")
-    print(f"  {report.bytes_before:,} bytes were, {report.bytes_after:,} are")
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(Text.assemble(("✓ ", "green"), (harmless(str(path)), "bold"), f"  {files}"))
+    console.print(Text(f"  {report.bytes_before:,} bytes were, {report.bytes_after:,} are"))
 
 
 def _tell(report: RepairReport, path: Path) -> None:
     if report.finding is None:
-        print(f"{path}: all {report.events:,} events verify; there is nothing to repair")
+        events = (
+            "its only event verifies"
+            if report.events == 1
+            else f"all {report.events:,} events verify"
+        )
+        print(f"{harmless(str(path))}: {events}; there is nothing to repair")
         return
-    print(f"{report.finding.file}:{report.finding.offset}: {report.finding.detail}")
+    print(harmless(f"{report.finding.file}:{report.finding.offset}: {report.finding.detail}"))
     kept, gone = ("is kept", "was given up") if report.repaired else ("stays", "would be given up")
     cut = f"{report.cut}, offset {report.offset}"
-    print(f"  what {kept}: {report.events:,} events, up to {cut}")
+    print(f"  what {kept}: {counted(report.events, 'event')}, up to {cut}")
     lost = "no event that is known of"
     if report.first_lost is not None:
         lost = f"events {report.first_lost:,} to {report.last_lost:,}"
     print(f"  what {gone}: {lost}; {report.size:,} bytes")
     for name in report.quarantine:
-        print(f"    {path}/{name}")
+        print(harmless(f"    {path}/{name}"))
     if not report.repaired:
         print("  nothing was changed; --accept-loss does it")
 

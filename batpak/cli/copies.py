@@ -15,6 +15,7 @@ from batpak.cli.events import entry_row, put
 from batpak.cli.kinds import Kinds
 from batpak.cli.options import AsJson, Where
 from batpak.cli.progress import bar
+from batpak.cli.prose import counted, harmless
 from batpak.event import IndexEntry
 from batpak.reader import StoreReader
 from batpak.store import Store
@@ -55,7 +56,8 @@ def snapshot(
         }
         typer.echo(json.dumps(told, indent=2))
         return
-    size = f"{report.sequence:,} events, {len(report.files):,} files, {report.bytes:,} bytes"
+    many = counted(len(report.files), "file")
+    size = f"{counted(report.sequence, 'event')}, {many}, {report.bytes:,} bytes"
     _tell(destination, size, report.head)
 
 
@@ -88,7 +90,7 @@ def _busy(what: str) -> Status:
 
 def _tell(path: Path, said: str, head: bytes) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    console.print(Text.assemble(("✓ ", "green"), (str(path), "bold"), f"  {said}"))
+    console.print(Text.assemble(("✓ ", "green"), (harmless(str(path)), "bold"), f"  {said}"))
     console.print(Text(f"  head {head.hex()}", style="dim"))
 
 
@@ -123,7 +125,8 @@ def diff(
         typer.echo(json.dumps(told, indent=2))
     else:
         console = Console(highlight=False, soft_wrap=True)
-        console.print(f"{common:,} events are the same in both by their hashes")
+        are = "is" if common == 1 else "are"
+        console.print(f"{counted(common, 'event')} {are} the same in both by their hashes")
         console.print(Text("  `batpak verify` checks the bytes of each", style="dim"))
         for path, side, known in zip((one, other), sides, kinds, strict=True):
             _show(console, path, side, known)
@@ -166,9 +169,9 @@ def _behind(store: StoreReader, common: int) -> Side:
 
 def _show(console: Console, path: Path, side: Side, kinds: Kinds) -> None:
     if not side.events:
-        console.print(Text.assemble((str(path), "bold"), " has nothing more"))
+        console.print(Text.assemble((harmless(str(path)), "bold"), " has nothing more"))
         return
-    console.print(Text.assemble((str(path), "bold"), f" has {side.events:,} more"))
+    console.print(Text.assemble((harmless(str(path)), "bold"), f" has {side.events:,} more"))
     if side.first is not None and side.last is not None:
         first, last = entry_row(side.first, kinds), entry_row(side.last, kinds)
         put([f"  from  {first}", f"  to    {last}"])

@@ -14,6 +14,7 @@ from batpak.cli import generated
 from batpak.cli.events import told
 from batpak.cli.kinds import Kinds, kind_of
 from batpak.cli.manner import Manner, shared
+from batpak.cli.prose import harmless_lines
 from batpak.errors import UnknownKind
 from batpak.kind import EventKind
 from batpak.reader import StoreReader
@@ -72,7 +73,7 @@ def decode(
     else:
         with Store.observe(source) as store:
             found = _event(store, sequence or 0, plain=plain)
-    typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    typer.echo(harmless_lines(json.dumps(found, ensure_ascii=False, indent=2)))
 
 
 def _load(config: Config) -> Outcome:

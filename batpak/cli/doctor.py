@@ -17,6 +17,7 @@ from enum import IntEnum
 
 from msgspec import Struct
 
+from batpak.cli.prose import counted
 from batpak.disk.seam import Directory, StrPath
 from batpak.errors import CorruptStore, FutureVersion, InvalidArgument, StoreLocked
 from batpak.journal import head, header, layout
@@ -31,6 +32,7 @@ from batpak.upkeep.repair import foresee
 from batpak.upkeep.verify import look, verify_log
 
 NAMES_SHOWN = 5
+HOPELESS = "restore a snapshot; there is nothing that a repair could keep"
 WHILE_OPEN = (
     "copy the directory; close the store there, and `batpak repair` says what it would give up"
 )
@@ -138,8 +140,7 @@ def _contents(
 
 
 def _well(verified: VerifyReport) -> Remark:
-    files = verified.segments
-    size = f"{verified.events:,} events in {files:,} segment{'s' * (files != 1)}"
+    size = f"{counted(verified.events, 'event')} in {counted(verified.segments, 'segment')}"
     return Remark(Weight.FINE, f"{size}, and all of it verifies")
 
 
@@ -163,8 +164,7 @@ def _replaced(directory: Directory, found: Listing) -> Iterator[str]:
 def _way_out(report: RepairReport | None, verified: VerifyReport) -> Remark:
     """What a repair would give up."""
     if report is None:
-        advice = "restore a snapshot; there is nothing that a repair could keep"
-        return Remark(Weight.DAMAGE, "not even the first file says whose it is", advice)
+        return Remark(Weight.DAMAGE, "not even the first file says whose it is", HOPELESS)
     if report.first_lost is None:
         cost = "which gives up no event that is known of"
     else:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from batpak import codec, registry, wire
 from batpak.cli.kinds import Kinds
+from batpak.cli.prose import harmless
 from batpak.clock import WALL_MS_MAX, Hlc
 from batpak.coordinate import Coordinate
 from batpak.errors import BatpakError
@@ -26,7 +27,6 @@ from batpak.wire import RAW
 
 WIDE: Final = 120  # columns of a terminal that names are written out on
 SHORT: Final = 20  # characters of a name on a narrower one
-CONTROLS: Final = {one: f"\\u{one:04x}" for one in (*range(0x20), *range(0x7F, 0xA0))}
 
 
 def row(event: ImportedEvent, kinds: Kinds) -> str:
@@ -54,7 +54,7 @@ def entry_row(entry: IndexEntry, kinds: Kinds) -> str:
     """What is known of an event without its payload, on one row."""
     time = time_of(entry.hlc.wall_ms)
     said = f"{entry.sequence}  {kinds.name(entry.kind)}  {_place(entry.coordinate)}  {time}"
-    return said.translate(CONTROLS)
+    return harmless(said)
 
 
 def _place(of: ImportedEvent | Coordinate) -> str:
@@ -89,7 +89,7 @@ def put(rows: Iterable[str]) -> None:
     """
     console = Console(highlight=False)
     for one in rows:
-        text = Text(one.translate(CONTROLS))
+        text = Text(harmless(one))
         if console.is_terminal:
             text.truncate(console.width, overflow="ellipsis")
         typer.echo(text.plain)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from batpak.cli.prose import harmless
+
 if TYPE_CHECKING:
     from batpak_codegen.config import Config
 
@@ -77,10 +79,13 @@ def try_to_load(file: Path | None, *, machines: bool = False) -> None:
 
 
 def _is_in_a_project() -> bool:
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # somebody has removed it
+        return False
     files = (folder / "pyproject.toml" for folder in (here, *here.parents))
     return any(file.is_file() and "[tool.batpak]" in file.read_text("utf-8") for file in files)
 
 
 def _say(why: str) -> None:
-    typer.echo(f"batpak: shown as it is stored: {why}", err=True)
+    typer.echo(f"batpak: shown as it is stored: {harmless(why)}", err=True)

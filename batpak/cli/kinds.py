@@ -9,6 +9,7 @@ from uuid import UUID
 import typer
 
 from batpak import registry
+from batpak.cli.prose import harmless
 from batpak.errors import BatpakError
 from batpak.kind import EventKind
 from batpak.read.shapes import KindDescription
@@ -29,15 +30,6 @@ def kind_of(text: str) -> EventKind:
         return EventKind.from_wire(int(text, 0))
     except ValueError as error:
         raise typer.BadParameter(f"{text!a} is no kind; write it like 0x2001") from error
-
-
-def harmless(text: str) -> str:
-    """Text that a store tells, without what a terminal would not just print."""
-    if text.isprintable():
-        return text
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
-    )
 
 
 class Kinds:

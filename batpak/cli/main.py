@@ -6,16 +6,19 @@ Exit codes: 0 clean, 1 findings (a schema error, generated code out of date), 2 
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sys
 from importlib.metadata import version
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from batpak.cli.prose import wrapped
+from batpak.cli.prose import harmless, wrapped
 from batpak.errors import BatpakError, CorruptStore, DecodeFailed
 
 if TYPE_CHECKING:
     import typer
+
+OF_OUTPUT: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE)
 
 
 def main() -> None:
@@ -33,8 +36,7 @@ def main() -> None:
     except BatpakError as error:
         _fail(_told(error))
     except OSError as error:  # of standard output, say, or of a file that is no store's
-        path = "" if error.filename is None else f"{error.filename}: "
-        _fail(f"{path}{error.strerror or error}")
+        refused(error)
 
 
 def application() -> typer.Typer:
@@ -117,12 +119,25 @@ def application() -> typer.Typer:
     return app
 
 
+def refused(error: OSError) -> NoReturn:
+    """End the process with one line that says what the system refused, and of what."""
+    of = error.filename
+    if of is None and error.errno == errno.ENOENT:  # a file has a name
+        of = "the working directory"
+    if of is None and error.errno in OF_OUTPUT:
+        of = "standard output"
+        sys.stdout = None  # what it still holds is not tried again at the exit
+        if error.errno == errno.EPIPE:  # the reader has seen enough
+            sys.exit(0)
+    _fail(f"{'' if of is None else f'{of}: '}{error.strerror or error}")
+
+
 def _told(error: BatpakError) -> str:
     return f"{error}\n  hint: {error.hint}" if error.hint else str(error)
 
 
 def _fail(message: str, status: int = 2) -> NoReturn:
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
-    said = [wrapped(line, "  ", width) for line in f"batpak: {message}".split("\n")]
+    said = [wrapped(harmless(line), "  ", width) for line in f"batpak: {message}".split("\n")]
     print("\n".join(said), file=sys.stderr)
     sys.exit(status)

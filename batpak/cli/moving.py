@@ -20,6 +20,7 @@ from batpak.cli.events import put, row
 from batpak.cli.options import AsJson, AsJsonLines, Where
 from batpak.cli.places import PIPE, events_in, lines_in, require_outside, source_in
 from batpak.cli.progress import counting, watching
+from batpak.cli.prose import counted, harmless
 from batpak.config import Limits, StoreConfig
 from batpak.errors import BatpakError
 from batpak.region import Region
@@ -86,11 +87,24 @@ def import_(
     region = Region(entity=entity, scope=scope)
     with source_in(source) as found, _target(store) as target:
         before = target.frontier().visible
-        with watching(f"importing {source}", lambda: target.frontier().visible - before):
-            report = target.import_events(
-                found, namespace=namespace, region=region, after=after, chunk=chunk
-            )
+        try:
+            with watching(f"importing {source}", lambda: target.frontier().visible - before):
+                report = target.import_events(
+                    found, namespace=namespace, region=region, after=after, chunk=chunk
+                )
+        except BaseException:
+            _tell_what_is_there(target, before)
+            raise
     _tell(report, as_json)
+
+
+def _tell_what_is_there(target: Store, before: int) -> None:
+    """Say what an import that has ended early has stored."""
+    with suppress(BatpakError):  # the target itself is what has failed
+        entries = target.entries(after=before - 1 if before else None)
+        if stored := sum(not entry.kind.reserved for entry in entries):
+            said = f"stopped with {counted(stored, 'event')} imported; the same command goes on"
+            typer.echo(f"batpak: {said}, and writes none of them again", err=True)
 
 
 @contextmanager
@@ -116,7 +130,7 @@ def _tell(report: ImportReport, as_json: bool) -> None:
         typer.echo(json.dumps(asdict(report), indent=2))
         return
     console = Console(highlight=False, soft_wrap=True)
-    console.print(Text.assemble(("✓ ", "green"), f"{report.imported:,} events imported"))
+    console.print(Text.assemble(("✓ ", "green"), f"{counted(report.imported, 'event')} imported"))
     for count, what in (
         (report.already_present, "were there already"),
         (report.skipped_reserved, "of the library itself, left out"),
@@ -161,9 +175,9 @@ def export(
             raise typer.BadParameter("rust-0.7 is a directory: say which")
         with (
             Store.observe(store) as opened,
-            counting(f"exporting {store}", opened.query(region, after=after, form=RAW)) as counted,
+            counting(f"exporting {store}", opened.query(region, after=after, form=RAW)) as found,
         ):
-            report = export_rust(counted, destination)
+            report = export_rust(found, destination)
         _told(report, str(destination), as_json)
         return
     if as_json:
@@ -171,23 +185,32 @@ def export(
     with (
         lines_in(store, region, after) as told,
         nullcontext(_print) if destination is None else outfile(destination) as write,
-        counting(f"exporting {store}", told) as counted,
+        counting(f"exporting {store}", told) as found,
     ):
-        for chunk in lines.encoded(counted):
+        events = 0
+        for chunk in lines.encoded(found):
             write(chunk)
+            events += chunk.count(b"\n")
+    if destination is not None:
+        _done(str(destination), counted(events, "event"))
 
 
 def _print(chunk: bytes) -> None:
     typer.echo(chunk, nl=False)
 
 
+def _done(path: str, size: str) -> Console:
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(Text.assemble(("✓ ", "green"), (harmless(path), "bold"), f"  {size}"))
+    return console
+
+
 def _told(report: RustExport, path: str, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(report), indent=2))
         return
-    console = Console(highlight=False, soft_wrap=True)
-    size = f"{report.events:,} events in {report.segments:,} segment" + "s" * (report.segments != 1)
-    console.print(Text.assemble(("✓ ", "green"), (path, "bold"), f"  {size}"))
+    size = f"{counted(report.events, 'event')} in {counted(report.segments, 'segment')}"
+    console = _done(path, size)
     for count, what in (
         (report.skipped_reserved, "of the library itself, left out"),
         (report.without_extensions, "without their extensions, which it has no place for"),

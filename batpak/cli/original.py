@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from batpak.cli.kinds import UNTOLD, Kinds
+from batpak.cli.prose import counted, harmless
 from batpak.errors import CorruptStore
 from batpak.upkeep.rust.source import RustReport, RustSource
 
@@ -92,17 +93,21 @@ def show_kinds(console: Console, kinds: Mapping[int, int], known: Kinds = UNTOLD
 
 def _head(console: Console, path: Path, report: RustReport, mark: str) -> None:
     style = {"✓": "green", "✗": "red"}.get(mark, "")
-    size = f"{report.events:,} events in {report.segments:,} segment{'s' * (report.segments != 1)}"
+    size = f"{counted(report.events, 'event')} in {counted(report.segments, 'segment')}"
     what = f"  {size}, {report.bytes:,} bytes, of the Rust original"
-    console.print(Text.assemble((f"{mark} " if mark else "", style), (str(path), "bold"), what))
+    console.print(
+        Text.assemble((f"{mark} " if mark else "", style), (harmless(str(path)), "bold"), what)
+    )
 
 
 def _left_out(console: Console, report: RustReport) -> None:
     if report.hidden:
         console.print(Text(f"  {report.hidden:,} hidden by a cancelled fence", style="dim"))
     for one in report.left_out[:SHOWN_MAX]:
-        events = f", {one.events:,} events" if one.events else ""
-        console.print(Text(f"  {one.file}:{one.offset}  {one.reason}{events}", style="yellow"))
+        events = f", {counted(one.events, 'event')}" if one.events else ""
+        console.print(
+            Text(f"  {harmless(one.file)}:{one.offset}  {one.reason}{events}", style="yellow")
+        )
 
 
 def _plain(report: RustReport) -> dict[str, object]:

@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.text import Text
 
 from batpak import report
+from batpak.cli.prose import counted, harmless
 from batpak.override import override
 
 T = TypeVar("T")
@@ -67,13 +68,13 @@ class _Counted(ProgressColumn):
 
     @override
     def render(self, task: Task) -> Text:  # noqa: ARG002  nobody has told it a number
-        return Text(f"{self._count():,} events")
+        return Text(counted(self._count(), "event"))
 
 
 def _shown(what: str, *columns: ProgressColumn) -> Progress:
     console = Console(stderr=True)
     return Progress(
-        TextColumn(what.replace("[", "\\[")),
+        TextColumn(harmless(what).replace("[", "\\[")),
         *columns,
         console=console,
         transient=True,

@@ -1,7 +1,11 @@
-"""Prose on a terminal: broken between words where that ends. A pipe gets each line as one."""
+"""Prose on a terminal: broken between words where that ends. A pipe gets each line as one.
+
+What others have written moves no cursor, and does not turn the line around.
+"""
 
 from __future__ import annotations
 
+import json
 from textwrap import fill
 
 
@@ -24,3 +28,20 @@ def wrapped(text: str, indent: str, width: int | None) -> str:
         break_on_hyphens=False,
     )
     return lines.removeprefix(indent)
+
+
+def harmless(text: str) -> str:
+    """Text of somebody else, with what a terminal would not just print escaped as JSON does."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+
+
+def harmless_lines(text: str) -> str:
+    """The same of several lines. JSON stays the JSON that it is."""
+    return "\n".join(map(harmless, text.split("\n")))
+
+
+def counted(number: int, thing: str) -> str:
+    """How many there are of a thing."""
+    return f"{number:,} {thing}" + "s" * (number != 1)

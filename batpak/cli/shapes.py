@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from batpak.cli.kinds import harmless
 from batpak.cli.options import AsJson, Where
+from batpak.cli.prose import counted, harmless
 from batpak.codec import builtins
 from batpak.read.shapes import KindDescription
 from batpak.store import Store
@@ -41,7 +41,7 @@ def _plain(one: KindDescription) -> object:
 
 
 def _lines(one: KindDescription) -> Iterator[Text]:
-    many = f"{one.events:,} event" + "s" * (one.events != 1)
+    many = counted(one.events, "event")
     name = "nobody has recorded what they are" if one.name is None else harmless(one.name)
     style = "dim" if one.name is None else "bold"
     yield Text.assemble(f"{one.kind:#06x}  ", (name, style), (f"  {many}", "dim"))

@@ -13,9 +13,10 @@ from rich.text import Text
 
 from batpak import codec
 from batpak.cli import generated, states
-from batpak.cli.events import CONTROLS, entry_row, found, put, row, told
+from batpak.cli.events import entry_row, found, put, row, told
 from batpak.cli.kinds import Kinds
 from batpak.cli.options import AsJson, ConfigFile, Where
+from batpak.cli.prose import harmless, harmless_lines
 from batpak.cli.states import State
 from batpak.errors import BatpakError, DecodeFailed, UnknownKind
 from batpak.event import StoredEvent
@@ -63,7 +64,7 @@ def show(
             "caused": [one.sequence for one in caused],
             "trouble": trouble,
         }
-        typer.echo(json.dumps(full, ensure_ascii=False, indent=2))
+        typer.echo(harmless_lines(json.dumps(full, ensure_ascii=False, indent=2)))
         return
     console = Console(highlight=False, soft_wrap=True)
     title = f"event {stored.sequence}  {kinds.name(stored.kind)}"
@@ -82,12 +83,12 @@ def show(
         **about_extensions(stored.extensions),
     }
     for name, value in facts.items():
-        console.print(Text.assemble((f"  {name:<13} ", "dim"), value))
+        console.print(Text.assemble((f"  {harmless(name):<13} ", "dim"), harmless(value)))
     if trouble is not None:
-        console.print(Text(f"  {trouble}", style="yellow"))
+        console.print(Text(f"  {harmless(trouble)}", style="yellow"))
     said = json.dumps(codec.builtins(payload), ensure_ascii=False, indent=2)
     for line in said.split("\n"):
-        typer.echo(line.translate(CONTROLS))
+        typer.echo(harmless(line))
 
 
 def _payload(
@@ -166,7 +167,7 @@ def entity(
     generated.try_to_load(config, machines=True)
     with Store.observe(store) as reader:
         if not reader.version(name):
-            typer.echo(f"batpak: no event of {name} is in {store}", err=True)
+            typer.echo(f"batpak: no event of {name!r} is in {harmless(str(store))}", err=True)
             raise typer.Exit(2)
         first = 1 if number is None else max(1, reader.version(name) - number + 1)
         events = list(reader.stream(name, first_version=first, form=RAW))
@@ -178,7 +179,7 @@ def entity(
             line = lines.told(one, kinds.names)
             plain = None if state is None else {"name": state.name, "data": state.data}
             said = json.loads(next(iter(lines.encoded([line]))))
-            typer.echo(json.dumps({**said, "state": plain}, ensure_ascii=False))
+            typer.echo(harmless(json.dumps({**said, "state": plain}, ensure_ascii=False)))
         return
     put(_rows([row(one, kinds) for one in told], known))
 

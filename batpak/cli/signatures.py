@@ -17,6 +17,7 @@ from batpak.append import AppendReceipt
 from batpak.append_receipt import verify_receipt
 from batpak.claim import RECEIPT_BYTES_MAX
 from batpak.cli.options import Where
+from batpak.cli.prose import counted
 from batpak.cli.trusted import Keys, keys_of
 from batpak.coordinate import Coordinate
 from batpak.errors import BatpakError, InvalidArgument, StorageFailed
@@ -151,7 +152,7 @@ def verify_a_proof(
     if isinstance(verdict, Signed):
         event, taken = proof.event(form=Form.RAW), proof.note
         _tell(event, event.coordinate, taken.store_id)
-        _dim(f"in the log when it had {taken.events:,} events, at {taken.taken}")
+        _dim(f"in the log when it had {counted(taken.events, 'event')}, at {taken.taken}")
         try:
             payload = codec.builtins(proof.event(form=Form.DICT).payload)
             typer.echo(json.dumps(payload, indent=2))  # in ASCII: it is a stranger's text

@@ -14,6 +14,7 @@ from batpak.cli import original
 from batpak.cli.kinds import Kinds
 from batpak.cli.options import AsJson, Where
 from batpak.cli.progress import bar
+from batpak.cli.prose import counted, harmless
 from batpak.cli.trusted import Keys, keys_of
 from batpak.config import StoreConfig
 from batpak.errors import StoreLocked
@@ -101,8 +102,8 @@ def stat(
         typer.echo(json.dumps(found, indent=2))
         return
     console = Console(highlight=False, soft_wrap=True)
-    size = f"{_counted(stats.events, 'event')} in {_counted(stats.segments, 'segment')}"
-    console.print(Text.assemble((str(path), "bold"), f"  {size}, {stats.bytes:,} bytes"))
+    size = f"{counted(stats.events, 'event')} in {counted(stats.segments, 'segment')}"
+    console.print(Text.assemble((harmless(str(path)), "bold"), f"  {size}, {stats.bytes:,} bytes"))
     original.show_names(console, stats.entities, stats.scopes)
     original.show_kinds(console, stats.kinds, kinds)
     if report.torn is not None:
@@ -112,16 +113,20 @@ def stat(
 
 def _show(report: VerifyReport, note: CheckpointNote | None, path: str) -> None:
     console, whole = Console(highlight=False, soft_wrap=True), report.path
-    size = f"{_counted(report.events, 'event')} in {_counted(report.segments, 'segment')}"
+    size = f"{counted(report.events, 'event')} in {counted(report.segments, 'segment')}"
     if report.ok:
-        console.print(Text.assemble(("✓ ", "green"), (path, "bold"), f"  {size}, all well"))
+        console.print(
+            Text.assemble(("✓ ", "green"), (harmless(path), "bold"), f"  {size}, all well")
+        )
         console.print(Text(f"  head {report.head.hex()}", style="dim"))
         if note is not None:
-            kept = f"  goes on from the note of {note.taken}, {_counted(note.events, 'event')}"
+            kept = f"  goes on from the note of {note.taken}, {counted(note.events, 'event')}"
             console.print(Text(kept, style="dim"))
     else:
-        count = _counted(report.findings_count + (report.note is not None), "finding")
-        console.print(Text.assemble(("✗ ", "red"), (path, "bold"), f"  {size}, ", (count, "red")))
+        count = counted(report.findings_count + (report.note is not None), "finding")
+        console.print(
+            Text.assemble(("✗ ", "red"), (harmless(path), "bold"), f"  {size}, ", (count, "red"))
+        )
         if report.note is not None:
             broken = f"[{report.note.value}]"
             console.print(Text.assemble("  ", BROKEN[report.note], " ", (broken, "dim")))
@@ -134,19 +139,15 @@ def _show(report: VerifyReport, note: CheckpointNote | None, path: str) -> None:
         torn = report.torn
         where = f"{path}{torn.file.removeprefix(whole)}:{torn.offset}"
         text = f"  {where}  {torn.bytes:,} bytes were being written when the writer stopped"
-        console.print(Text(text, style="yellow"))
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" + "s" * (number != 1)
+        console.print(Text(harmless(text), style="yellow"))
 
 
 def _line(finding: Finding, file: str) -> Text:
     event = "" if finding.sequence is None else f"  event {finding.sequence}"
     return Text.assemble(
         "  ",
-        (f"{file}:{finding.offset}", "bold"),
-        f"{event}  {finding.detail} ",
+        (f"{harmless(file)}:{finding.offset}", "bold"),
+        f"{event}  {harmless(finding.detail)} ",
         (f"[{finding.reason.value}]", "dim"),
     )
 

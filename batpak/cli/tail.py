@@ -10,6 +10,7 @@ import typer
 from batpak.cli.events import put, row
 from batpak.cli.kinds import Kinds
 from batpak.cli.options import AsJsonLines, Where
+from batpak.cli.prose import harmless
 from batpak.event import StoredEvent
 from batpak.kind import SHAPES
 from batpak.observer import Observer
@@ -62,7 +63,7 @@ def _follow(observer: Observer, end: int, *, as_json: bool) -> int:
                 kinds = Kinds.of(observer)
             _print([event], observer, kinds, as_json=as_json)
     except RolledBack as gone:
-        typer.echo(f"batpak: {gone}", err=True)
+        typer.echo(f"batpak: {harmless(str(gone))}", err=True)
         return gone.kept
     return cursor.position
 

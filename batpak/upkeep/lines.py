@@ -21,6 +21,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from batpak import codec, registry
+from batpak.clock import WALL_MS_MAX
 from batpak.errors import BatpakError, InvalidArgument
 from batpak.event import StoredEvent
 from batpak.ids import NO_ID, EventId
@@ -32,6 +33,8 @@ LINE_CHARS_MAX: Final = 32 << 20
 CHUNK: Final = 64
 
 _Count: TypeAlias = Annotated[int, Meta(ge=0)]
+_Kind: TypeAlias = Annotated[str, Meta(pattern=r"^0x[0-9A-Fa-f]{1,4}\Z")]
+_Time: TypeAlias = Annotated[int, Meta(le=WALL_MS_MAX * 1000 + 999)]
 _BYTES: Final = "$bytes"
 _NONE: Final[Mapping[str, str]] = {}
 _NONE_NAMED: Final[Mapping[int, str]] = {}
@@ -50,6 +53,20 @@ _uuid: Final = codec.decoder(UUID).decode
 _BIN: Final = b"\xc4\x10"  # what stands before the 16 bytes of an id
 
 
+def _unlike_json(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return made
+
+
+_READ: Final = json.JSONDecoder(parse_constant=_unlike_json, object_pairs_hook=_object).decode
+
+
 class _Line(Struct, frozen=True, kw_only=True):
     """One line, as it is read."""
 
@@ -57,16 +74,16 @@ class _Line(Struct, frozen=True, kw_only=True):
     sequence: _Count
     entity: str
     scope: str
-    kind: str
+    kind: _Kind
     payload: Any = None
     stored: str | None = None
     payload_version: int = 1
     flags: int = 0
-    version: int = 1
+    version: Annotated[int, Meta(ge=1)] = 1
     correlation_id: EventId | None = None
     causation_id: EventId | None = None
     extensions: dict[str, str] = {}
-    time_us: int = 0
+    time_us: _Time = 0
     store_id: EventId | None = None
     batch: _Count | None = None
     repeat: _Count = 0
@@ -224,10 +241,10 @@ def _event(line: str | bytes) -> ImportedEvent:
     if len(line) > LINE_CHARS_MAX:
         raise ValueError(f"it is longer than {LINE_CHARS_MAX:,} characters")
     text = line if isinstance(line, str) else line.decode()
-    one = msgspec.convert(json.loads(text), _Line)
+    one = msgspec.convert(_READ(text), _Line)
     stored = one.stored
     data = codec.encode_in_order(_meant(one.payload)) if stored is None else _bytes(stored)
-    kind = EventKind.from_wire(int(one.kind, 0))
+    kind = EventKind.from_wire(int(one.kind, 16))
     extensions = {key: _bytes(value) for key, value in one.extensions.items()}
     return ImportedEvent(
         event_id=one.event_id,

@@ -395,7 +395,8 @@ class _Verification:
             if until is not None and not isinstance(verdict, Refuse):
                 verdict = Refuse(segment.name, stop.offset, Damage.CRC, stop.why.value)
             if isinstance(verdict, TornAt):
-                self._torn = _torn(segment.name, data, verdict.offset)
+                path = layout.path_of(self._directory, segment.name)
+                self._torn = _torn(path, data, verdict.offset)
             if not isinstance(verdict, Refuse):
                 return
             self._refused(verdict, chain.sequence)
@@ -470,6 +471,6 @@ class _Verification:
         return self._passed[position - 1] if position else ZERO_HASH
 
 
-def _torn(name: str, data: memoryview, offset: int) -> Torn:
+def _torn(path: str, data: memoryview, offset: int) -> Torn:
     size = scan.content_end(data, offset) - offset
-    return Torn(file=name, offset=offset, bytes=size, quarantine=None)
+    return Torn(file=path, offset=offset, bytes=size, quarantine=None)

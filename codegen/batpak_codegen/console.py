@@ -68,7 +68,9 @@ class Console(Struct, frozen=True):
         except BrokenPipeError:  # the reader has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return CLEAN
-        except Exception as error:  # noqa: BLE001  a defect of ours ends in code 3, whatever it is
+        except Exception as error:  # a defect of ours ends in code 3, whatever it is
+            if isinstance(error, OSError) and error.filename is None:
+                raise  # no defect: of the output, or of a working directory that is gone
             words = f"{type(error).__name__}: {error}; the traceback is in {_saved()}"
             print(f"batpak {self.name}: internal error: {words}", file=sys.stderr)
             return INTERNAL

@@ -41,11 +41,11 @@ def unchanged(file: Path | None = None, start: Path | None = None) -> Told | Non
         file: The configuration that the user named, or None for the nearest one.
         start: Where to look from; default: here.
     """
-    file = file or _nearest((start or Path.cwd()).absolute())
-    if file is None:
-        return None
-    root = file.absolute().parent
     try:
+        file = file or _nearest((start or Path.cwd()).absolute())
+        if file is None:
+            return None
+        root = file.absolute().parent
         held = json.loads((root / PLACE).read_bytes())
         if held["file"] != file.name or held["generator"] != _generator():
             return None

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
 
 VERSION = "0.1.0"  # as in pyproject.toml; asking importlib.metadata takes longer than all else
+INTERRUPTED = 130  # exit code
 HELP = """\
 Usage: batpak COMMAND [OPTIONS]
 
@@ -64,8 +63,25 @@ Options:
 
 
 def main() -> None:
-    """Run the command line and end the process with its exit code."""
-    words = sys.argv[1:]
+    """Run the command line and end the process with its exit code.
+
+    Ctrl-C ends it with 130 at any moment, while modules are imported too.
+    """
+    try:
+        try:
+            _run(sys.argv[1:])
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # while somebody is here to say that the disk is full
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        from batpak.cli.main import refused
+
+        refused(error)
+
+
+def _run(words: list[str]) -> None:
     if words in ([], ["--help"], ["-h"], ["help"]):
         print(HELP, end="")
     elif words == ["--version"]:
@@ -76,8 +92,10 @@ def main() -> None:
         app()
 
 
-def _nothing_to_do(words: Sequence[str]) -> bool:
+def _nothing_to_do(words: list[str]) -> bool:
     """Whether this is a plain `gen` that would change nothing; then that is printed."""
+    from pathlib import Path
+
     started = time.perf_counter()
     quiet, config, left = False, None, list(words)
     while left:

@@ -146,6 +146,61 @@ def test_an_interrupt_ends_with_130(
     assert status(monkeypatch, *words.split()) == 130
 
 
+def test_an_interrupt_while_modules_are_imported_ends_with_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted:
+        def find_spec(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "batpak.cli.main")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted()])
+    monkeypatch.setattr(sys, "argv", ["batpak", "stat", "x"])
+
+    with pytest.raises(SystemExit) as ended:
+        door.main()
+
+    assert ended.value.code == 130
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("words", [["gen"], ["check"], ["stat", "x"]])
+def test_a_working_directory_that_is_gone_is_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setattr(sys, "argv", ["batpak", *words])
+
+    with pytest.raises(SystemExit) as ended:
+        door.main()
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "batpak: the working directory: No such file or directory\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+@pytest.mark.parametrize("words", ["--help", "ir"])
+def test_a_full_disk_behind_the_output_is_told_as_that(project: Path, words: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-c", DOOR, words],
+            cwd=project,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    said = "batpak: standard output: No space left on device\n"
+    assert (ran.returncode, ran.stderr) == (2, said)
+
+
 def sabotage(monkeypatch: pytest.MonkeyPatch, inner: str, error: BaseException) -> None:
     def sabotaged(*_: object, **__: object) -> None:
         raise error

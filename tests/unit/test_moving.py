@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -21,7 +22,8 @@ from batpak import codec
 from batpak.append import BatchItem
 from batpak.cli.main import application, main
 from batpak.coordinate import Coordinate
-from batpak.errors import InvalidArgument, StorageFailed
+from batpak.errors import CorruptStore, InvalidArgument, StorageFailed
+from batpak.faults import Damage
 from batpak.kind import EventKind
 from batpak.store import Store
 from batpak.upkeep import imported, lines
@@ -290,6 +292,62 @@ def test_a_refused_import_takes_away_only_what_it_has_made(store: Path, tmp_path
     assert not (tmp_path / "u").exists()
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"0xf001"', '" 0xf001"'),
+        ('"0xf001"', '"0x\u0663001"'),
+        ('"0xf001"', '"61441"'),
+        ('"version":9', '"version":0'),
+        ('"time_us":1', '"time_us":253402300800000000'),
+        ('"payload":null', '"payload":NaN'),
+        ('"payload":null', '"payload":[-Infinity]'),
+        ('"payload":null', '"payload":{"a":1,"a":2}'),
+        ('"version":9', '"version":9,"version":8'),
+    ],
+)
+def test_a_line_that_only_looks_like_one_of_an_event_is_refused(old: str, new: str) -> None:
+    event = ImportedEvent(
+        event_id=UUID(int=1), sequence=0, entity="a:1", scope="s", kind=FREE, payload=b"\xc0",
+        version=9, time_us=1,
+    )  # fmt: skip
+    good = line_of(event)
+    assert old in good
+    with pytest.raises(InvalidArgument, match="line 2: is no event"):
+        list(lines.events_of([good, good.replace(old, new)]))
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(KeyboardInterrupt(), 130), (CorruptStore("s/000001.fbat", 9, Damage.CRC, "bad"), 3)],
+)
+def test_an_import_that_ends_early_says_what_is_there_and_how_to_go_on(
+    store: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    status: int,
+) -> None:
+    ok("export", store, tmp_path / "f")
+    read = lines.events_of
+
+    def cut(given: Any, name: str) -> Any:  # noqa: ANN401  of any lines
+        yield from islice(read(given, name), 2)
+        raise error
+
+    words = ["import", str(tmp_path / "f"), str(tmp_path / "u"), "--namespace", "a", "--chunk", "1"]
+    monkeypatch.setattr(lines, "events_of", cut)
+    monkeypatch.setattr("sys.argv", ["batpak", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    monkeypatch.undo()
+
+    assert ended.value.code == status
+    assert "stopped with 1 event imported; the same command goes on" in capsys.readouterr().err
+    assert "2 events imported" in ok(*words)  # the second one was not whole: a batch may go on
+
+
 def test_what_the_system_refuses_is_one_line(
     store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -302,7 +360,7 @@ def test_what_the_system_refuses_is_one_line(
         main()
 
     assert raised.value.code == 2
-    assert capsys.readouterr().err == "batpak: No space left on device\n"
+    assert capsys.readouterr().err == "batpak: standard output: No space left on device\n"
 
 
 def test_a_store_goes_through_the_original_and_is_the_same(store: Path, tmp_path: Path) -> None:

@@ -431,6 +431,12 @@ def test_the_receipt_of_a_move_is_not_for_a_pipeline(store: Store) -> None:
     assert store.count() == 0
 
 
+@pytest.mark.parametrize(("given", "told"), [(3, "an int"), (None, "None"), ("x", "a str")])
+def test_what_was_given_instead_is_told_with_its_article(given: object, told: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"expected a Proposal, got {told}$"):
+        Pipeline(GateSet[Any, Any, Any]()).evaluate(None, cast("Any", given))
+
+
 def test_a_move_is_not_for_a_pipeline_even_if_nobody_says_what_it_judges() -> None:
     pipeline = Pipeline(GateSet[Any, Any, Any]())
     move = ParcelMachine(BrittleLedger()).new(new_id(ParcelId)).pack()

@@ -45,7 +45,7 @@ SAID = {
     30: "^TypeError: .* missing 1 required keyword-only argument: 'shipped_at'",
     31: r"^IllegalTransition: shop\.orders\.Order: PlacedOrder \+ OrderPaid needs PayOrderGates$",
     32: r"^IllegalTransition: shop\.orders\.Order: PackedParcel \+ ParcelSent is no move$",
-    33: "^InvalidArgument: move: expected a Transition or a Guarded, got a OrderPaid",
+    33: "^InvalidArgument: move: expected a Transition or a Guarded, got an OrderPaid",
     35: "^AssertionError: made, and not used:\n.*<Transition PaidOrder",
     36: "^IllegalTransition: a Transition comes from a handle only",
     37: "^IllegalTransition: PaidOrder comes from a machine only",

@@ -142,6 +142,20 @@ def test_damage_of_a_store_that_is_written_is_told_beside_its_writer(store: Path
     assert "close the store there" in done.output
 
 
+def test_repair_does_not_send_to_itself_where_it_can_keep_nothing(
+    store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.truncate(store / "000001.fbat", 0)
+    monkeypatch.setattr("sys.argv", ["batpak", "repair", str(store)])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    _, _, hint = capsys.readouterr().err.partition("hint: ")
+    assert ended.value.code == 3
+    assert hint.startswith("restore a snapshot; there is nothing that a repair could keep")
+
+
 def test_repair_beside_a_writer_says_who_it_is_and_what_can_be_asked(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from typer.testing import CliRunner, Result
 
 from batpak.append import POLICY
 from batpak.cli import events, show
-from batpak.cli.main import application
+from batpak.cli.main import application, main
 from batpak.config import Durability, Limits, StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.errors import EventNotFound
@@ -194,6 +195,44 @@ def test_code_that_cannot_be_imported_is_told_and_the_event_shown(
     assert store.count() == 5
 
 
+def test_nothing_that_moves_or_turns_a_line_comes_out_of_a_store(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, path = "x\x1b[31m\x9b31m\u202e\u2028y", tmp_path / "s\u202e"
+    with Store.open(path, FAST) as opened:
+        opened.append(Coordinate("a\u202e:1", "s\u2028"), Said(text=bad))
+    told = [ok("tail", path), ok("dump", path), ok("show", path, 0), ok("decode", path, 0)]
+    told += [ok("show", path, 0, "--json"), ok("verify", path), ok("stat", path)]
+    monkeypatch.setattr("sys.argv", ["batpak", "show", str(path), "9"])
+    with pytest.raises(SystemExit):
+        main()
+    told += [ok("entity", path, "a\u202e:1"), run("entity", path, "b\u202e").stderr]
+    monkeypatch.setattr("sys.argv", ["batpak", "stat", "no\u202e"])
+    with pytest.raises(SystemExit):
+        main()
+    told += [capsys.readouterr().err]
+
+    for text in told:
+        assert text.replace("\n", "").isprintable(), text
+    assert json.loads(told[4])["entity"] == "a\u202e:1"
+    assert json.loads(told[3])["payload"]["text"] == bad
+
+
+def test_one_of_a_thing_is_told_in_the_singular(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "s", FAST) as opened:
+        opened.append(USER, Said(text="x"))
+    copy, new = tmp_path / "copy", tmp_path / "new"
+
+    told = [ok("export", tmp_path / "s", tmp_path / "lines")]
+    told += [ok("import", tmp_path / "lines", new, "--namespace", "a")]
+    told += [ok("doctor", tmp_path / "s"), ok("repair", tmp_path / "s")]
+    told += [ok("snapshot", tmp_path / "s", copy), ok("diff", tmp_path / "s", copy)]
+
+    assert "✓ 1 event imported" in told[1]
+    assert not [text for text in told if "1 events" in text or "1 files" in text]
+    assert "no event of '' is in" in run("entity", tmp_path / "s", "").stderr
+
+
 @pytest.mark.usefixtures("store")
 def test_a_row_has_no_control_character_of_a_payload(tmp_path: Path) -> None:
     assert "\\u009b31m" in ok("entity", tmp_path / "s", "user:2")
@@ -331,8 +370,10 @@ def test_complete_files_are_merged(tmp_path: Path) -> None:
         for n in range(60):
             opened.append(USER, Counted(n=n))
         assert run("compact", tmp_path / "s").exception is not None  # it is open
+    copy = shutil.copytree(tmp_path / "s", tmp_path / "copy")
     found = told("compact", tmp_path / "s")
 
+    assert ok("compact", copy).startswith(f"✓ {copy}  ")
     assert found["outcome"] == "performed"
     assert found["segments_after"] == 1 < found["segments_before"]
     assert "all well" in ok("verify", tmp_path / "s")
@@ -365,5 +406,6 @@ def test_a_benchmark_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_progress_is_for_terminals(tmp_path: Path) -> None:
     done = run("export", tmp_path / "s", tmp_path / "lines.jsonl")
 
-    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+    said = f"✓ {tmp_path / 'lines.jsonl'}  5 events\n"
+    assert (done.exit_code, done.stdout, done.stderr) == (0, said, "")
     assert len((tmp_path / "lines.jsonl").read_text().splitlines()) == 5

@@ -156,13 +156,15 @@ def test_a_torn_end_is_told_and_is_no_damage(store: Path) -> None:
         opened.append(USER, Counted(n=3))
         copy = shutil.copytree(store, store.parent / "crashed")
     with (copy / "000001.fbat").open("r+b") as file:
-        file.seek(len(file.read().rstrip(b"\0")))
+        at = file.seek(len(file.read().rstrip(b"\0")))
         file.write(b"\x00\x00\x01\x00torn")
 
     done = CliRunner().invoke(app, [str(copy)])
 
     assert done.exit_code == 0
-    assert "8 bytes were being written" in done.output
+    assert f"{copy}/000001.fbat:{at}  8 bytes were being written" in done.output
+    told = json.loads(CliRunner().invoke(app, [str(copy), "--json"]).output)
+    assert told["torn"] == {"file": f"{copy}/000001.fbat", "offset": at, "bytes": 8}
 
 
 def test_what_is_no_store_could_not_be_verified(tmp_path: Path) -> None:
