@@ -356,8 +356,9 @@ def test_a_file_that_was_cut_by_a_stranger_is_told(tmp_path: Path) -> None:
     with Store.open(tmp_path / "store", SMALL_FAST) as store:
         for n in range(60):
             store.append(USER, Counted(n=n))
+    with Store.open(tmp_path / "store", SMALL_FAST) as store:
+        # Its footer is there: one that is written behind the cut would leave a hole of that length.
         os.truncate(tmp_path / "store" / "000001.fbat", 1_000)
-        # Its footer is written already, or is not: either way the frames are not there.
         with pytest.raises(CorruptStore, match=r"000001\.fbat"):
             store.snapshot(tmp_path / "copy")
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
