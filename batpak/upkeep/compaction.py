@@ -156,7 +156,7 @@ class Compaction:
         """Remove what runs have left, if the directory is still ours. Behind `stop`."""
         with suppress(OSError, BatpakError):  # the next open tries again
             if lock.intact():
-                self._committing.run(self._sweep)
+                self._sweep()
 
     def resume(self) -> None:
         """The handle was not closed after all."""
