@@ -9,10 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import json
-import os
-import signal
 import threading
-import time
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -671,8 +668,19 @@ def test_names_that_would_move_a_cursor_are_escaped(tmp_path: Path) -> None:
         assert "decalP\\n" in text
 
 
-def test_a_follower_learns_what_is_recorded_while_it_follows(tmp_path: Path) -> None:
+def test_a_follower_learns_what_is_recorded_while_it_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shape = EventShape(kind=int(PAID), version=1, name="Paid", fields=(), is_array=False, types=())
+    rows: list[str] = []
+
+    def echo(row: str) -> None:
+        """As a terminal, at which somebody presses Ctrl-C once there are three rows."""
+        rows.append(row)
+        if len(rows) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("batpak.cli.events.typer.echo", echo)
     with Store.open(tmp_path / "s", OFF) as store:
         store.append_raw(USER, PAID, encode({"n": 1}))
 
@@ -680,13 +688,12 @@ def test_a_follower_learns_what_is_recorded_while_it_follows(tmp_path: Path) -> 
             record = wired(ShapesRecorded(shapes=(shape,)))
             store._lane.commit(Unit((Request(LIFECYCLE, record),), 0))
             store.append_raw(USER, PAID, encode({"n": 2}))
-            time.sleep(0.1)
-            os.kill(os.getpid(), signal.SIGINT)
 
         writer = threading.Timer(0.1, write)
         writer.start()
         done = CliRunner().invoke(application(), ["tail", str(tmp_path / "s"), "-f"])
         writer.join()
 
-    names = [line.split()[2] for line in done.stdout.splitlines()]
+    assert done.exit_code == 130
+    names = [line.split()[2] for line in rows]
     assert names == ["0xe7e2", "ShapesRecorded", "Paid"]
