@@ -673,14 +673,6 @@ def test_a_follower_learns_what_is_recorded_while_it_follows(
 ) -> None:
     shape = EventShape(kind=int(PAID), version=1, name="Paid", fields=(), is_array=False, types=())
     rows: list[str] = []
-
-    def echo(row: str) -> None:
-        """As a terminal, at which somebody presses Ctrl-C once there are three rows."""
-        rows.append(row)
-        if len(rows) == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("batpak.cli.events.typer.echo", echo)
     with Store.open(tmp_path / "s", OFF) as store:
         store.append_raw(USER, PAID, encode({"n": 1}))
 
@@ -689,8 +681,17 @@ def test_a_follower_learns_what_is_recorded_while_it_follows(
             store._lane.commit(Unit((Request(LIFECYCLE, record),), 0))
             store.append_raw(USER, PAID, encode({"n": 2}))
 
-        writer = threading.Timer(0.1, write)
-        writer.start()
+        writer = threading.Thread(target=write)
+
+        def echo(row: str) -> None:
+            """As a terminal, at which somebody presses Ctrl-C once there are three rows."""
+            rows.append(row)
+            if len(rows) == 1:
+                writer.start()
+            elif len(rows) == 3:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr("batpak.cli.events.typer.echo", echo)
         done = CliRunner().invoke(application(), ["tail", str(tmp_path / "s"), "-f"])
         writer.join()
 
