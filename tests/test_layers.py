@@ -26,7 +26,7 @@ FLOORS = {
         / note claim / event shape / record system / diagnostics / wire meaning / region / payload
         / registry / config / cache / platform / report / outcome / reason / ids checks signing
         / kind coordinate clock codec digest disk / arguments / errors
-        / exact faults frozen override seal""",
+        / exact faults frozen override seal stack""",
     "batpak.cache": "states / file memory / row",
     "batpak.disk": "secret / posix whole / seam",
     "batpak.signing": "trust / signing_key / verify_key / verdict",
@@ -39,14 +39,14 @@ FLOORS = {
         / generated kinds options / prose""",
     "batpak.read": """ancestry causes claims path watch projector subscription parking reactor
         shapes / worker / cursor / checkpoint removed gap
-        / fetch lookout lossy_ops page projection source witness / alone declared restart""",
+        / fetch lookout lossy_ops page projection source witness / declared restart""",
     "batpak.upkeep": """repair fork
         / rust / draft outfile snapshot stats verify intake lines compaction / removals output
         / groups / imported""",
     "batpak.upkeep.rust": "source export / numbers / scan / files",
     "batpak.recovery": "sight / picture / growing gone / restore / footer ends / decide",
     "batpak.commit": """lane / flight / fence line rotation / sealer stage ticket applier
-        / judge waiters / unit worker / request limit exclusive clamps""",
+        / judge waiters / unit worker / request limit alone exclusive clamps""",
     "batpak.journal": "active scan head rewritten / segment chain v1 / frame / header / layout",
     "batpak.journal.v1": "index footer ranges / row / frame header",
     "batpak.index": "query merged / table sealed / sidx / tail / row",

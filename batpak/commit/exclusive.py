@@ -6,13 +6,12 @@ has the lock is read off the stack: no interrupt can leave a wrong answer there.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import Final, TypeVar
 
 from batpak.errors import InvalidArgument
 from batpak.platform import Platform, RawLock
+from batpak.stack import callers
 
 T = TypeVar("T")
 
@@ -47,14 +46,8 @@ class Exclusive:
     def is_mine(self) -> bool:
         """Whether this thread is in, or waits to be."""
         me = self._thread_id()
-        frame: FrameType | None = sys._getframe()  # pyright: ignore[reportPrivateUsage]  the only way to ask
-        while frame is not None:
-            if frame.f_code is _HAVE:
-                inside = frame.f_locals
-                if inside.get("what") is self and inside.get("thread") == me:
-                    return True
-            frame = frame.f_back
-        return False
+        inside = (call.f_locals for call in callers() if call.f_code is _HAVE)
+        return any(one.get("what") is self and one.get("thread") == me for one in inside)
 
     @property
     def is_taken(self) -> bool:

@@ -14,12 +14,10 @@ in the unit. Reference: docs/explanation/one-lane.md.
 
 from __future__ import annotations
 
-import sys
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from types import FrameType
 from typing import Final, TypeVar
 
 from batpak.append import AppendReceipt
@@ -39,6 +37,7 @@ from batpak.faults import WriteState
 from batpak.platform import Platform
 from batpak.report import WriterPressure
 from batpak.signing.signing_key import SigningKey
+from batpak.stack import callers, calls_of
 
 T = TypeVar("T")
 
@@ -279,13 +278,11 @@ class Line(ABC):
 
     def _refuse_reentry(self, owner: Unit, unit: Unit) -> None:
         """A signal handler may not append inside the append that it has interrupted."""
-        frame: FrameType | None = sys._getframe()  # pyright: ignore[reportPrivateUsage]  the only way to ask
-        while frame is not None:
-            if frame.f_code is _COMMIT and frame.f_locals.get("unit") is owner:
+        for call in callers():
+            if call.f_code is _COMMIT and call.f_locals.get("unit") is owner:
                 reason = "re-entrant: this thread is inside an append already"
                 unit.answer = InvalidArgument("thread", reason)
                 return
-            frame = frame.f_back
 
     def _serve_queue(self) -> None:
         """Stand in line behind everybody who is waiting."""
@@ -320,9 +317,4 @@ _COMMIT: Final = Line.commit.__code__
 
 def _is_inside(thread: int) -> bool:
     """Whether a thread has the lane's `commit` on its stack."""
-    frame = sys._current_frames().get(thread)  # pyright: ignore[reportPrivateUsage]  likewise
-    while frame is not None:
-        if frame.f_code is _COMMIT:
-            return True
-        frame = frame.f_back
-    return False
+    return any(call.f_code is _COMMIT for call in calls_of(thread))

@@ -11,18 +11,19 @@ an exception from outside cuts short is done again, by number and not by appendi
 
 from __future__ import annotations
 
-import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
-from types import FrameType
+from itertools import islice
 from typing import Final
 
 from batpak.errors import InvalidArgument
 from batpak.index.row import NO_ID, NO_ROW, Change, EntityHead, Row, Scope
 from batpak.platform import RawLock
+from batpak.stack import callers
 
 CATCH_UP: Final = 4096  # rows that wait at most
+OWN_CALLS: Final = 3  # of who looks whether it has been interrupted: this one is no interrupt
 
 
 class Tail:
@@ -163,13 +164,10 @@ class Tail:
 
     def _is_inside(self) -> bool:
         """Whether a signal handler has interrupted this thread while it held the lock."""
-        here = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]  the only way to ask
-        frame: FrameType | None = here.f_back
-        while frame is not None:
-            if frame.f_code in _HOLDING and frame.f_locals.get("self") is self:
-                return True
-            frame = frame.f_back
-        return False
+        return any(
+            call.f_code in _HOLDING and call.f_locals.get("self") is self
+            for call in islice(callers(), OWN_CALLS, None)
+        )
 
     # ---------------------------------------------------------------------------------- asking
 
