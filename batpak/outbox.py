@@ -10,14 +10,14 @@ already is answered with its receipts. It passes nothing on to other systems.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import NamedTuple, Self
 from uuid import UUID
 
 from batpak.append import AppendReceipt, BatchItem, Cause, PriorItem, RawPayload
 from batpak.commit import request
+from batpak.commit.alone import Alone
 from batpak.commit.request import Request
 from batpak.commit.ticket import BatchTicket
 from batpak.commit.unit import Storing, Unit
@@ -62,7 +62,7 @@ class Outbox:
         self._staged: dict[bytes, _Item] = {}  # by key, in order
         self._size = 0  # bytes of payloads and extensions
         self._flights: list[Unit] = []  # flushes whose outcome was not looked at yet
-        self._user: dict[None, int] = {}  # the thread that uses it now
+        self._alone = Alone("this outbox", platform.thread_id)
 
     # ------------------------------------------------------------------------------------ staging
 
@@ -141,7 +141,7 @@ class Outbox:
         )
 
     def _add(self, given: BatchItem) -> PriorItem:
-        with self._alone():
+        with self._alone:
             self._writable()
             self._require_decided()
             staged, limits = self._staged, self._limits
@@ -192,7 +192,7 @@ class Outbox:
         Raises:
             InvalidArgument: What was submitted before is not decided yet; ask its ticket first.
         """
-        with self._alone():
+        with self._alone:
             self._require_decided()
             self._discard()
 
@@ -213,7 +213,7 @@ class Outbox:
         Raises:
             As `Store.append_batch`.
         """
-        with self._alone():
+        with self._alone:
             self._writable()
             unit = self._unit()
             if unit is None:
@@ -231,7 +231,7 @@ class Outbox:
         Raises:
             As `Store.submit_batch`.
         """
-        with self._alone():
+        with self._alone:
             self._writable()
             unit = self._unit() or Unit((), self._platform.thread_id(), batch=True)
             try:
@@ -267,16 +267,6 @@ class Outbox:
             raise InvalidArgument("outbox", "a flush of it is under way: ask its ticket first")
 
     # ----------------------------------------------------------------------------------------- use
-
-    @contextmanager
-    def _alone(self) -> Generator[None]:
-        me = self._platform.thread_id()
-        if self._user.setdefault(None, me) != me:
-            raise InvalidArgument("thread", "concurrent: another thread is using this outbox")
-        try:
-            yield
-        finally:
-            self._user.clear()
 
     def __enter__(self) -> Self:
         return self

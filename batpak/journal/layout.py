@@ -70,6 +70,26 @@ class Listing(NamedTuple):
     aliens: tuple[str, ...]  # at most ALIENS_MAX of them
 
 
+def enter_parent(platform: Platform, dest: StrPath, operation: str) -> tuple[str, Directory, str]:
+    """The full path of something new, the directory that it will be in, and its name there.
+
+    Args:
+        platform: The world.
+        dest: Any path.
+        operation: What is being done, for messages.
+
+    Raises:
+        InvalidArgument: No path looks like that.
+        StorageFailed: The system refused.
+    """
+    try:
+        full = posix.full_path(dest)
+        with asking(operation, full):
+            return full, *platform.open_parent(full)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument("dest", str(error)) from error
+
+
 def segment_name(number: int) -> str:
     """`000001.fbat` for 1."""
     return f"{number:06d}.fbat"

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Generic, Self
 
 from batpak.arguments import count_of, is_count, require_callable, seconds_of
+from batpak.commit.alone import Alone
 from batpak.commit.waiters import Own, Waiters, keys_of
 from batpak.errors import BatpakError, InvalidArgument, StoreClosed
 from batpak.event import Q, StoredEvent
@@ -20,7 +21,6 @@ from batpak.index import query
 from batpak.index.table import Table
 from batpak.kind import EventKind
 from batpak.platform import Platform
-from batpak.read.alone import Alone
 from batpak.read.checkpoint import Checkpoint
 from batpak.read.fetch import Fetch
 from batpak.read.gap import CAPACITY, Gap, Gaps

@@ -20,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batpak.arguments import require_callable, timeout_of
+from batpak.commit.alone import Alone
 from batpak.commit.waiters import Own, Waiters, keys_of
 from batpak.diagnostics import SubscriptionHealth
 from batpak.errors import BatpakError, InvalidArgument, StoreClosed, UnavailableError
@@ -27,7 +28,6 @@ from batpak.event import IndexEntry
 from batpak.index import query
 from batpak.index.table import Table
 from batpak.override import override
-from batpak.read.alone import Alone
 from batpak.read.fetch import Fetch
 from batpak.read.lossy_ops import LossyOps
 from batpak.region import Region

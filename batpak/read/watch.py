@@ -11,13 +11,13 @@ from types import TracebackType
 from typing import Final, Generic, Self, final
 
 from batpak.arguments import timeout_of
+from batpak.commit.alone import Alone
 from batpak.commit.applier import Applier
 from batpak.commit.waiters import EVERY, Own, Waiters
 from batpak.errors import InvalidArgument, StoreClosed
 from batpak.index.table import Table
 from batpak.override import override
 from batpak.platform import Platform
-from batpak.read.alone import Alone
 from batpak.read.fetch import Fetch
 from batpak.read.projection import Projected, S
 

@@ -15,7 +15,6 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from typing import Final
 
-from batpak.disk import posix
 from batpak.disk.seam import Directory, Lock, StrPath
 from batpak.errors import InvalidArgument, StorageFailed
 from batpak.journal import layout
@@ -44,12 +43,7 @@ def draft(
             was touched.
         StorageFailed: The system refused. `dest` is as it was, or complete if it was the last sync.
     """
-    try:
-        full = posix.full_path(dest)
-        with layout.asking("open", full):
-            parent, name = platform.open_parent(full)
-    except (TypeError, ValueError) as error:
-        raise InvalidArgument("dest", str(error)) from error
+    full, parent, name = layout.enter_parent(platform, dest, "open")
     with closing(parent):
         with layout.asking("look at", full):
             _require_free(parent, name, source, full)

@@ -12,10 +12,9 @@ from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager, suppress
 from errno import EEXIST
 
-from batpak.disk import posix
 from batpak.disk.seam import Directory, StrPath, WriteFile
 from batpak.disk.whole import write_all
-from batpak.errors import InvalidArgument, StorageFailed
+from batpak.errors import StorageFailed
 from batpak.journal import layout
 from batpak.platform import REAL, Platform
 
@@ -32,12 +31,7 @@ def outfile(dest: StrPath, platform: Platform = REAL) -> Generator[Callable[[byt
         InvalidArgument: No name of a file can look like that.
         StorageFailed: There is something already, or the system refused. Nothing was changed.
     """
-    try:
-        full = posix.full_path(dest)
-        with layout.asking("create", full):
-            parent, name = platform.open_parent(full)
-    except (TypeError, ValueError) as error:
-        raise InvalidArgument("dest", str(error)) from error
+    full, parent, name = layout.enter_parent(platform, dest, "create")
     with closing(parent):
         _require_free(parent, name, full)
         temporary = f"{name}.tmp-{platform.entropy(8).hex()}"

@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from sys import getswitchinterval, setswitchinterval
 from time import sleep
 from typing import Final
 
@@ -35,6 +33,7 @@ from batpak.read.witness import AtLeastOnce
 from batpak.region import Region
 from batpak.store import Store
 from tests.facts import Counted, Said
+from tests.kept import switching_every
 
 CONFIG: Final = StoreConfig(
     lifecycle_events=False, durability=Durability.OS, limits=Limits(segment_max_bytes=4 << 10)
@@ -181,16 +180,6 @@ def test_whoever_looks_whenever_sees_all_there_is_in_order(
 ROUNDS, THREADS = 3, 3
 
 
-@contextmanager
-def often_switched() -> Iterator[None]:
-    interval = getswitchinterval()
-    setswitchinterval(1e-6)
-    try:
-        yield
-    finally:
-        setswitchinterval(interval)
-
-
 def write_some(store: Store, me: int, number: int) -> None:
     place = PLACES[me % len(PLACES)]
     for n in range(number):
@@ -268,7 +257,7 @@ def test_readers_beside_writers_see_one_event_behind_the_other(tmp_path: Path, n
     seen: dict[str, list[int]] = {"worker": [], "cursor": [], "query": []}
 
     written = 0
-    with often_switched():
+    with switching_every(1e-6):
         for round_ in range(ROUNDS):
             with Store.open(tmp_path / "s", CONFIG) as store:
                 readers = Threads(store, seen)

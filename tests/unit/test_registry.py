@@ -16,6 +16,7 @@ from batpak.checks import Problems
 from batpak.errors import RegistryError
 from batpak.kind import EventKind
 from batpak.payload import EventPayload
+from tests.kept import kept_classes
 from tests.unit.parcels import ParcelSeen, Stamp
 
 SOURCE = """
@@ -29,15 +30,8 @@ class Visited(EventPayload, frozen=True, kw_only=True):
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
     """Forget the classes that a test has registered."""
-    by_kind, by_class = dict(registry._BY_KIND), dict(registry._BY_CLASS)
-    former = dict(registry._FORMER)
-    yield
-    registry._FORMER.clear()
-    registry._FORMER.update(former)
-    registry._BY_KIND.clear()
-    registry._BY_KIND.update(by_kind)
-    registry._BY_CLASS.clear()
-    registry._BY_CLASS.update(by_class)
+    with kept_classes():
+        yield
 
 
 def load(

@@ -28,6 +28,7 @@ from batpak.payload import AnyPayload, EventPayload, FormerPayload
 from batpak.region import Region
 from batpak.store import Store
 from batpak.wire import DICT, RAW
+from tests.kept import kept_classes
 
 KIND = EventKind.custom(0xE, 0x3B1)
 ANNA = Coordinate("guest:anna", "hotel")
@@ -79,17 +80,10 @@ ANNA_BELL = Guest(first="Anna", last="Bell", nights=1)
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
     """Put back the classes and the upcasts that a test has changed."""
-    by_kind, by_class = dict(registry._BY_KIND), dict(registry._BY_CLASS)
     former = dict(registry._FORMER)
     upcasts = {entry.cls: entry.upcast for entry in former.values()}
-    yield
-    for old, new in (
-        (registry._BY_KIND, by_kind),
-        (registry._BY_CLASS, by_class),
-        (registry._FORMER, former),
-    ):
-        cast("dict[Any, Any]", old).clear()
-        cast("dict[Any, Any]", old).update(new)
+    with kept_classes():
+        yield
     for entry in former.values():
         entry.upcast = upcasts[entry.cls]
 

@@ -7,12 +7,9 @@ interpreter to look, so what is told is too long by as much as it waits for that
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Generator
-from contextlib import contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Final
@@ -24,6 +21,7 @@ from batpak.testing.watched import watched
 from tests.bench.contenders import batpak_store
 from tests.bench.line import AtMost, Line, Times, Unit
 from tests.bench.rounds import Plan, measure
+from tests.kept import switching_every
 
 APPEND: Final = "append, one after the other"
 SUBMIT: Final = "submit, 16 in flight"
@@ -108,7 +106,7 @@ def fence(plan: Plan, folder: Path) -> tuple[float, float, float]:
             found[0] = time.perf_counter()
 
         looker = threading.Thread(target=look)
-        with switching_often():
+        with switching_every(SWITCH_S):
             looker.start()
             fence.commit()
             looker.join()
@@ -122,14 +120,3 @@ def filled(store: Store, plan: Plan) -> VisibilityFence:
     for coordinate, payload in islice(cycle(placed), ITEMS):
         fence.append(coordinate, payload)
     return fence
-
-
-@contextmanager
-def switching_often() -> Generator[None]:
-    """Inside the block whoever wants the lock of the interpreter gets it soon."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)

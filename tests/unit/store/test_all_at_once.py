@@ -7,7 +7,6 @@ numbers of threads and the interval are those of the design.
 from __future__ import annotations
 
 import shutil
-import sys
 import threading
 import time
 from collections import Counter
@@ -29,6 +28,7 @@ from batpak import (
     StoreConfig,
 )
 from tests.facts import Counted
+from tests.kept import switching_every
 
 WRITERS, READERS = 8, 4
 DROPPED, ERASED = 13, 17  # every so many
@@ -40,10 +40,8 @@ CONFIG = StoreConfig(
 
 @pytest.fixture
 def quickest_switches() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
+    with switching_every(1e-6):
+        yield
 
 
 class Crowd:

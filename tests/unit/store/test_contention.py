@@ -6,7 +6,6 @@ batch, or an event below the bound that is not there yet.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 
 from batpak import BatchItem, Coordinate, Store, VersionConflict
 from tests.facts import FAST, Counted
+from tests.kept import switching_every
 
 THREADS = 8
 ENTITIES = 10
@@ -23,10 +23,8 @@ ENTITIES = 10
 
 @pytest.fixture
 def quick_switches() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-4)
-    yield
-    sys.setswitchinterval(before)
+    with switching_every(1e-4):
+        yield
 
 
 def contend(store: Store, appends: int) -> tuple[Counter[tuple[str, int]], list[str]]:

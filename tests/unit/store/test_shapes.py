@@ -45,6 +45,7 @@ from batpak.testing.faults import Kind
 from batpak.testing.platform import SimPlatform
 from batpak.wire import RAW, Encoded
 from tests.facts import USER
+from tests.kept import kept_classes
 
 PLACED = EventKind.custom(0xE, 0x7E1)
 PAID = EventKind.custom(0xE, 0x7E2)
@@ -56,15 +57,8 @@ OFF = StoreConfig(lifecycle_events=False)
 @pytest.fixture(autouse=True)
 def _registered() -> Iterator[None]:
     """Forget the classes that a test has registered."""
-    by_kind, by_class = dict(registry._BY_KIND), dict(registry._BY_CLASS)
-    former = dict(registry._FORMER)
-    yield
-    registry._FORMER.clear()
-    registry._FORMER.update(former)
-    registry._BY_KIND.clear()
-    registry._BY_KIND.update(by_kind)
-    registry._BY_CLASS.clear()
-    registry._BY_CLASS.update(by_class)
+    with kept_classes():
+        yield
 
 
 def forget(*kinds: EventKind) -> None:
