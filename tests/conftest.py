@@ -1,7 +1,30 @@
-"""How far the property tests go by default: far enough to notice, short enough to be run often."""
+"""How far the property tests go by default, and when what a test lost is collected."""
 
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Generator
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("bounded", max_examples=40)
 settings.register_profile("long", max_examples=1000)
 settings.load_profile("bounded")  # `--hypothesis-profile long` goes further
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test may lose stores on purpose: they are collected before the next one begins.
+
+    Otherwise the collector finds some of them there, where the warning that nobody has closed
+    them is an error.
+    """
+    done = yield
+    marks = item.iter_markers("filterwarnings")
+    if any("ResourceWarning" in str(ignored) for mark in marks for ignored in mark.args):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
+    return done
