@@ -1,8 +1,9 @@
-"""How far the property tests go by default, and when what a test lost is collected."""
+"""What holds for every test: how far properties go, that Ctrl-C arrives, what is collected."""
 
 from __future__ import annotations
 
 import gc
+import signal
 import warnings
 from collections.abc import Generator
 
@@ -12,6 +13,9 @@ from hypothesis import settings
 settings.register_profile("bounded", max_examples=40)
 settings.register_profile("long", max_examples=1000)
 settings.load_profile("bounded")  # `--hypothesis-profile long` goes further
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so does a shell with what it runs by `&`
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
