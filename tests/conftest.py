@@ -8,10 +8,13 @@ import warnings
 from collections.abc import Generator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("bounded", max_examples=40)
-settings.register_profile("long", max_examples=1000)
+for name, examples in {"bounded": 40, "long": 1000}.items():  # how fast a machine is fails no test
+    unhurried = [HealthCheck.too_slow]
+    settings.register_profile(
+        name, max_examples=examples, deadline=None, suppress_health_check=unhurried
+    )
 settings.load_profile("bounded")  # `--hypothesis-profile long` goes further
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so does a shell with what it runs by `&`
