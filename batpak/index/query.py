@@ -296,6 +296,19 @@ def entities(table: Table, prefix: str | None, scope: str | None) -> Iterator[st
     return (name for name, _ in groupby(merge(*names, key=str.encode)))
 
 
+def scopes(table: Table) -> set[str]:
+    """The names of the scopes with an event that can be read, as the log is at the call."""
+    return {name for part, _, high in table.spans(0, table.bound) for name in _scopes(part, high)}
+
+
+def _scopes(part: Part, stop: int) -> Sequence[str]:
+    """The scopes of a part that have a visible row."""
+    names = part.scopes()
+    if stop == len(part) and part.types is None:
+        return names
+    return [name for name in names if _kept(part, _between(part.of_scope(name), 0, stop))]
+
+
 def _names(part: Part, prefix: str | None, scope: str | None, stop: int) -> list[str]:
     """The names of a part that have a visible row in the scope."""
     try:

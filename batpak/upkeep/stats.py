@@ -47,9 +47,7 @@ def stats_of(directory: Directory, table: Table) -> Stats:
     """
     bound = table.bound
     kinds: Counter[int] = Counter()
-    scopes: set[str] = set()
     for part, low, high in table.spans(0, bound):
-        scopes.update(part.scopes())
         kinds.update(query.kind_counts(part, low, high))
     dropped, erased = query.stubs(table, 0, bound)
     found = layout.listing(directory)
@@ -60,7 +58,7 @@ def stats_of(directory: Directory, table: Table) -> Stats:
         erased=erased,
         next_sequence=bound,
         entities=sum(1 for _ in query.entities(table, None, None)),
-        scopes=len(scopes),
+        scopes=len(query.scopes(table)),
         kinds=dict(sorted(kinds.items())),
         segments=len(sizes),
         bytes=sum(sizes.values()),

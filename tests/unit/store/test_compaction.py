@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from batpak.cache.memory import MemoryCache
 from batpak.config import Durability, Limits, StoreConfig
-from batpak.coordinate import Coordinate
+from batpak.coordinate import LIFECYCLE, Coordinate
 from batpak.digest import content_hash
 from batpak.errors import (
     CorruptStore,
@@ -699,3 +699,15 @@ def test_memory_does_not_grow_with_the_files(tmp_path: Path) -> None:
 
     assert report.bytes_before > 75 * size
     assert peak < 30 * size
+
+
+def test_a_scope_of_which_every_event_was_dropped_is_not_counted(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store", TINY) as store:
+        for name in ("kept", "gone", "gone"):
+            store.append(Coordinate("user:1", name), Counted(n=1))
+        assert store.stats().scopes == 2
+
+        store.compact(retain=lambda event: event.coordinate.scope != "gone")
+
+        assert [it.coordinate.scope for it in store.query()] == ["kept", LIFECYCLE.scope]
+        assert store.stats().scopes == 2  # one of them is the log's own, which says what is gone
