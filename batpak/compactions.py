@@ -88,7 +88,8 @@ class Compactions(Appends):
             InvalidArgument: An argument is malformed. Or this thread is compacting already, or in
                 the middle of `verify`, `snapshot` or `fork`: it was called by one of the functions
                 above, or by a signal handler.
-            StorageFailed: The system refused. The log is as it was, or as it was to be.
+            StorageFailed: The system refused. The log is as it was, or as it was to be; where it
+                refused a sync, a power cut may still decide which.
             CorruptStore, UnknownKind, FutureVersion, DecodeFailed: An event cannot be read.
             FenceError: One of those functions is given, and this thread has a fence open.
             StoreClosed, StorePoisoned, DurabilityUnknown, ForkedStoreError: This handle writes no

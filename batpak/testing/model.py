@@ -78,6 +78,12 @@ class ModelEvent(Struct, frozen=True):
     batch_count: int
     event_hash: bytes
     record: bytes  # as it is stored, but for the stamp, which is zeros
+    is_erased: bool = False
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the payload, where that is still stored."""
+        return 0 if self.is_erased else len(self.data)
 
 
 class _Promised(Struct, EventHeader, frozen=True):
@@ -296,6 +302,10 @@ class Model:
 
     def erase(self, sequence: int) -> None:
         """This event is read as a tombstone from now on, unless it is dropped already."""
+        self.removed.setdefault(sequence, self.tombstone(sequence))
+
+    def tombstone(self, sequence: int) -> ModelEvent:
+        """As which an event is read when it is erased."""
         one = self.events[sequence]
         left = Tombstoned(
             kind=int(one.kind),
@@ -304,8 +314,9 @@ class Model:
         )
         stub = stub_of(one.record, len(one.data), ERASED, left.content_hash)
         data = codec.encode(left)
-        seen = replace(one, kind=Tombstoned.KIND, payload_version=1, data=data, record=stub)
-        self.removed.setdefault(sequence, seen)
+        return replace(
+            one, kind=Tombstoned.KIND, payload_version=1, data=data, record=stub, is_erased=True
+        )
 
     # ------------------------------------------------------------------------------------ reading
 

@@ -32,14 +32,16 @@ class Beside:
         self._sim: SimPlatform = pair.sim
         self._observer: Observer | None = None
         self._cursor: Cursor[bytes] | None = None
-        self.given: list[bytes] = []
+        self._shown = 0  # how many events it was said to see
+        self.given: dict[int, bytes] = {}
+        """What it was given: the sequence and the hash of each event."""
 
     def step(self) -> None:
         """A step is over."""
         self._steps += 1
         if self._sim is not self._pair.sim:
             self.close()
-            self._sim, self.given = self._pair.sim, []
+            self._sim, self._shown, self.given = self._pair.sim, 0, {}
         if self._steps % self._pace == 0:
             with self._sim.pause():
                 self._look()
@@ -52,7 +54,7 @@ class Beside:
                 observer.close()
 
     def _look(self) -> None:
-        pair, due = self._pair, [one.record for one in self._pair.dump]
+        pair = self._pair
         try:
             bounds = self._open().refresh()
         except RolledBack as gone:
@@ -60,25 +62,36 @@ class Beside:
             bounds = self._open().refresh()
         observer, cursor = self._open(), self._cursor
         assert cursor is not None
-        self.given += [event.record for event in cursor.poll_batch(10_000)]
-        assert bounds.durable <= bounds.visible == len(self.given), "not all that it says"
-        assert [event.record for event in observer.query(form=Form.RAW)] == self.given
+        for event in cursor.poll_batch(10_000):
+            assert event.sequence >= self._shown, f"event {event.sequence} for a second time"
+            self.given[event.sequence] = event.event_hash
+        assert list(self.given) == sorted(self.given), "not in order"
+        self._shown, count = bounds.visible, len(pair.model.events)
+        missing = set(range(bounds.visible)) - self.given.keys()
+        assert bounds.durable <= bounds.visible, "durable, and not visible"
+        assert missing <= pair.dropped | pair.unsure, f"not all that it says: {missing}"
+        found = [it for it in observer.query(form=Form.RAW) if it.sequence not in pair.unsure]
+        told = [one.record for one in found]
+        due = [one.record for one in pair.dump if one.sequence not in pair.unsure]
         if pair.poisoned:  # of what was not acknowledged only an open can tell
-            assert self.given[: len(due)] == due, "not what was acknowledged"
+            assert told[: len(due)] == due, "not what was acknowledged"
         else:
-            assert self.given == due, f"{len(self.given)} events, not {len(due)}"
-        self._unsure = len(self.given) > len(due)
+            assert told == due, f"{len(told)} events, not {len(due)}"
+        for one in found:
+            assert self.given[one.sequence] == one.event_hash, f"{one} was another one"
+        self._unsure = bounds.visible > count
 
     def _go_back(self, gone: RolledBack) -> None:
         assert self._unsure, f"taken back, and it was acknowledged: {gone}"
-        assert gone.shown == len(self.given), "not what was shown"
-        del self.given[gone.kept :]
+        assert gone.shown == self._shown, "not what was shown"
+        self.given = {one: own_hash for one, own_hash in self.given.items() if one < gone.kept}
+        self._shown = gone.kept
         self.close()
 
     def _open(self) -> Observer:
         if self._observer is None:
             self._observer = Store.observe("store", self._pair.config, platform=self._sim)
-            after = len(self.given) - 1 if self.given else None
+            after = self._shown - 1 if self._shown else None
             self._cursor = self._observer.cursor_guaranteed(form=Form.RAW, after=after)
         return self._observer
 

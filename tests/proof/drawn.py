@@ -6,7 +6,7 @@ From short lists, so that names, keys and causes meet again and again.
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -23,7 +23,7 @@ from batpak.payload import EventPayload
 from batpak.region import KindFilter, Region
 from batpak.testing.crash import CrashModel
 from batpak.testing.faults import Fault, Kind, Part, Partial, Short
-from batpak.testing.model import Asked
+from batpak.testing.model import Asked, ModelEvent
 from tests.facts import Counted, Said
 
 NOBODY: Final = EventId(UUID(int=7))
@@ -91,7 +91,9 @@ class Wish(NamedTuple):
         entity, index = self.place.entity, len(before)
         expected: int | None = None
         if self.expected != "any":
-            expected = sum(one.coordinate.entity == entity for one in dump)
+            expected = max(
+                (one.version for one in dump if one.coordinate.entity == entity), default=0
+            )
             expected += sum(one.coord.entity == entity for one in before)
             expected += self.expected == "wrong"
         cause: Cause | PriorItem | None = None
@@ -170,6 +172,17 @@ class Window(NamedTuple):
     reverse: bool
 
 
+GOING: Final[dict[str, Callable[[ModelEvent], bool]]] = {
+    "nothing": lambda _: False,
+    "everything": lambda _: True,
+    "the first": lambda one: one.sequence == 0,
+    "every third": lambda one: one.sequence % 3 == 0,
+    "an entity": lambda one: one.coordinate.entity == "a",
+    "a kind": lambda one: one.kind == Said.KIND,
+    "what has a key": lambda one: one.key is not None,
+    "what has a cause": lambda one: one.causation_id is not None,
+    "what is long": lambda one: len(one.data) > 1000,
+}
 BOUNDS: Final = (None, None, None, 0, 1, 3, 7, 12, 20, 40, 10**9)
 wishes: Final = st.builds(
     Wish,

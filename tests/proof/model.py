@@ -1,11 +1,11 @@
 """A store does what a list does, whatever is asked of it, refused to it and cut off under it.
 
 A store on a simulated machine and `batpak.testing.model` get the same calls, drawn at random:
-single events, batches and groups, retries, conditions that hold and that do not, merges, snapshots
-and forks, faults, clocks that jump, restarts, crashes at any operation of the last step, footers
-that are gone. After each step the invariants of the store are checked, each by its name, and those
-who observe it see the same. Would slip through without it: whatever only a combination brings about
-that nobody has thought of.
+single events, batches and groups, retries, conditions that hold and that do not, merges, removals,
+snapshots and forks, faults, clocks that jump, restarts, crashes at any operation of the last step,
+footers that are gone. After each step the invariants of the store are checked, each by its name,
+and those who observe it see the same. Would slip through without it: whatever only a combination
+brings about that nobody has thought of.
 
 A failure names the steps that lead to it; `Size.LONG` looks for the fewest as well.
 """
@@ -50,6 +50,7 @@ from batpak.wire import Form
 from tests.facts import Said
 from tests.proof.beside import PACES, Beside
 from tests.proof.drawn import (
+    GOING,
     JUMPS_NS,
     NOBODY,
     UNREAD,
@@ -155,6 +156,17 @@ class StoreAgainstModel(RuleBasedStateMachine):
         else:
             self.pair.copy(trouble, forks=how == "fork")
 
+    @rule(
+        which=st.sampled_from(list(GOING)),
+        drops=st.booleans(),
+        min_segments=st.sampled_from((1, 2, 99)),
+        trouble=troubles,
+    )
+    def remove(self, which: str, drops: bool, min_segments: int, trouble: Trouble | None) -> None:
+        """Events are dropped, or their payloads erased."""
+        chosen = {one.sequence for one in self.pair.model.events if GOING[which](one)}
+        self.pair.remove(chosen, trouble, drops=drops, min_segments=min_segments)
+
     @rule(stage=st.sampled_from(("close", "open", "read")), trouble=troubles)
     def reopen(self, stage: str, trouble: Trouble | None) -> None:
         self.pair.reopen(stage, trouble)
@@ -187,7 +199,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         entries = [
             (one.head[:HEAD_BYTES], one.size_bytes) for one in store.entries(region, **given)
         ]
-        assert entries == [(one.record[HEAD], len(one.data)) for one in wanted]
+        assert entries == [(one.record[HEAD], one.size_bytes) for one in wanted]
         assert store.count(region) == len(whole)
         page = store.page(region, limit=size, form=Form.RAW)
         items = list(page.items)
@@ -217,7 +229,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
             wanted = [it for it in model.stream(entity) if it.version >= first]
             wanted = [it for it in wanted if last is None or it.version <= last]
             wanted = (wanted[::-1] if window.reverse else wanted)[: window.limit]
-            assert store.version(entity) == len(model.stream(entity))
+            assert store.version(entity) == model.version(entity)
         elif by == "scope":
             found = pair.read(lambda: list(store.by_scope(scope, **given)), trouble)
             wanted = model.query(Region(scope=scope), **window._asdict())
@@ -242,7 +254,10 @@ class StoreAgainstModel(RuleBasedStateMachine):
             raise AssertionError(f"{event} was never written")
         if which >= len(log):
             return
-        one = log[-1 - which]
+        if log[-1 - which].sequence in pair.dropped:
+            self.is_dropped(log[-1 - which])
+            return
+        one = pair.model.get(log[-1 - which].sequence)
         found = pair.read(lambda: store.get(one.sequence, form=Form.RAW), trouble)
         pair.require_same([found], [one])
         pair.require_same([store.get(one.event_id, form=Form.RAW)], [one])
@@ -253,25 +268,38 @@ class StoreAgainstModel(RuleBasedStateMachine):
         else:
             assert codec.encode(typed.payload) == one.data
             assert typed.idempotency_key == one.key
-        before = [it for it in log if it.coordinate.entity == one.coordinate.entity]
-        before = [it for it in before[::-1] if it.version <= one.version]
+        before = [it for it in log[::-1] if it.coordinate.entity == one.coordinate.entity]
+        before = [it for it in before if it.version <= one.version]
+        ends = [place for place, it in enumerate(before) if it.sequence in pair.dropped]
         ancestors = store.walk_ancestors(one.event_id, form=Form.RAW)
-        pair.require_same(ancestors.events, before)
-        assert ancestors.end is AncestryEnd.GENESIS
+        readable = before[: ends[0]] if ends else before
+        pair.require_same(ancestors.events, [pair.model.get(it.sequence) for it in readable])
+        assert ancestors.end is (AncestryEnd.DROPPED if ends else AncestryEnd.GENESIS)
         self.find_causes(one, log)
+
+    def is_dropped(self, one: ModelEvent) -> None:
+        """Nobody reads it any more, and who asks for it is told why."""
+        for which in (one.sequence, one.event_id):
+            was_it = False
+            try:
+                self.pair.store.get(which)
+            except EventNotFound as error:
+                was_it = error.dropped
+            assert was_it, f"event {one.sequence} was dropped"
 
     def find_causes(self, one: ModelEvent, log: list[ModelEvent]) -> None:
         """What it comes from, and what came of it."""
+        by_id, dropped = {it.event_id: it for it in log}, self.pair.dropped
         path, came_of, cause = [one], {one.event_id: 0}, one.causation_id
-        while cause is not None:
-            path.append(self.pair.model.get(cause))
+        while cause is not None and by_id[cause].sequence not in dropped:
+            path.append(by_id[cause])
             cause = path[-1].causation_id
         for later in log:
-            if later.causation_id is not None and later.causation_id in came_of:
+            if later.causation_id in came_of and later.sequence not in dropped:
                 came_of[later.event_id] = came_of[later.causation_id] + 1
         why = self.pair.store.why(one.event_id)
         assert [it.sequence for it in why.entries] == [it.sequence for it in path]
-        assert why.end is CausalEnd.ROOT
+        assert why.end is (CausalEnd.ROOT if cause is None else CausalEnd.DROPPED)
         impact = {one.event_id: 0}
         for it in self.pair.store.impact(one.event_id):
             impact[it.entry.event_id] = it.depth
@@ -282,10 +310,12 @@ class StoreAgainstModel(RuleBasedStateMachine):
         """What is counted is what is there; every checksum, hash and link of it is right."""
         pair, model = self.pair, self.pair.model
         stats = pair.read(pair.store.stats, trouble)
-        assert stats.events == stats.next_sequence == len(model.events)
+        there, gone = model.query(), [*model.removed.values()]
+        assert (stats.events, stats.next_sequence) == (len(there), len(model.events))
+        assert (stats.dropped, stats.erased) == (gone.count(None), len(gone) - gone.count(None))
         assert stats.entities == len(model.entities())
-        assert stats.scopes == len({one.coordinate.scope for one in model.events})
-        assert stats.kinds == Counter(one.kind for one in model.events)
+        assert stats.scopes == len({one.coordinate.scope for one in there})
+        assert stats.kinds == Counter(one.kind for one in there)
         files = sum(path.endswith(".fbat") for path in pair.files())
         assert stats.segments == files or (pair.leftovers and stats.segments < files)
         within = Region(entity=region.entity, scope=region.scope)
@@ -311,27 +341,31 @@ class StoreAgainstModel(RuleBasedStateMachine):
                 raise AssertionError(f"{name}: {error}") from error
 
     def sequences_are_dense(self) -> None:
-        dump = self.pair.dump
-        assert [one.sequence for one in dump] == list(range(len(dump)))
+        pair = self.pair
+        sequences = [*(one.sequence for one in pair.dump), *pair.dropped]
+        assert sorted(sequences) == list(range(len(pair.model.events)))
 
     def versions_of_an_entity_are_1_to_n(self) -> None:
-        versions = Counter[str]()
-        for one in self.pair.dump:
-            entity = one.coordinate.entity
-            versions[entity] += 1
-            assert one.version == versions[entity], f"version {one.version} of {entity}"
-        for entity, count in versions.items():
-            assert self.pair.store.version(entity) == count
+        pair, versions = self.pair, dict[str, list[int]]()
+        for one in pair.dump:
+            versions.setdefault(one.coordinate.entity, []).append(one.version)
+        for gone in map(pair.model.events.__getitem__, pair.dropped):
+            versions.setdefault(gone.coordinate.entity, []).append(gone.version)
+        for entity, found in versions.items():
+            assert sorted(found) == list(range(1, len(found) + 1)), f"versions of {entity}"
+            assert pair.store.version(entity) == len(found)
 
     def every_event_is_linked_to_the_one_before_in_its_entity(self) -> None:
-        newest: dict[str, bytes] = {}
+        newest: dict[str, tuple[int, bytes]] = {}
         for one in self.pair.dump:
             entity = one.coordinate.entity
-            assert one.prev_hash == newest.get(entity, bytes(32)), f"link of event {one.sequence}"
-            newest[entity] = one.event_hash
+            version, own_hash = newest.get(entity, (0, bytes(32)))
+            is_next = one.version == version + 1  # else the one before was dropped
+            assert not is_next or one.prev_hash == own_hash, f"link of event {one.sequence}"
+            newest[entity] = one.version, one.event_hash
 
     def every_event_is_that_of_the_model(self) -> None:
-        self.pair.require_same(self.pair.dump, self.pair.model.events)
+        self.pair.require_same(self.pair.dump, self.pair.model.query())
 
     def the_clock_increases(self) -> None:
         for one, two in pairwise(self.pair.dump):
@@ -349,7 +383,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     def bounds_keep_their_order_and_only_rise(self) -> None:
         before, now = self.bounds, self.pair.store.frontier()
         self.bounds = now
-        assert now.durable <= now.visible == now.written == len(self.pair.dump)
+        assert now.durable <= now.visible == now.written == len(self.pair.model.events)
         assert now.durable >= before.durable, "less is durable than was"
         assert now.visible >= before.visible, "less is visible than was"
         durability = self.pair.config.durability

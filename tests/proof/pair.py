@@ -19,7 +19,7 @@ from batpak.clock import Hlc
 from batpak.commit.fence import FenceError
 from batpak.commit.ticket import AppendTicket, BatchTicket
 from batpak.config import Durability, Limits, StoreConfig
-from batpak.coordinate import Coordinate
+from batpak.coordinate import LIFECYCLE, Coordinate
 from batpak.disk.seam import StrPath
 from batpak.errors import (
     BatpakError,
@@ -33,6 +33,7 @@ from batpak.errors import (
 from batpak.event import StoredEvent
 from batpak.faults import FenceState
 from batpak.fence import VisibilityFence
+from batpak.kind import COMPACTED
 from batpak.report import (
     CompactionOutcome,
     ForkReport,
@@ -41,6 +42,7 @@ from batpak.report import (
     SnapshotReport,
 )
 from batpak.store import Store
+from batpak.system import Compacted
 from batpak.testing.crash import CrashModel
 from batpak.testing.faults import Kind, Partial
 from batpak.testing.model import Asked, Model, ModelEvent, ModelFence, unstamped
@@ -68,6 +70,7 @@ class Moment(NamedTuple):
     operations: int
     events: int
     durable: int
+    removed: dict[int, ModelEvent | None]  # as of the model
     made: bool  # whether there was a store
 
 
@@ -99,7 +102,9 @@ class Pair:
         self._in_flight: list[Asked] = []  # those of the last step that has changed the disk
         self._mixed = False  # whether others were stored in that step
         self._unknown: list[Asked] = []  # calls of which only an open can tell
-        self._last = self._now = Moment(0, 0, 0, made=False)
+        self._maybe: dict[int, ModelEvent | None] = {}  # removals of which only an open can tell …
+        self._doubtful: dict[int, ModelEvent | None] = {}  # … and those that a power cut may undo
+        self._last = self._now = Moment(0, 0, 0, {}, made=False)
         self.store = Store.open("store", self.config, platform=sim)
         self.model = Model(self.store.open_report.store_id)
         self._moved()
@@ -137,7 +142,19 @@ class Pair:
             self._last, self._in_flight = self._now, self._refused
             self._mixed = bool(self._refused) and len(model.events) > self._now.events
         self._refused = []
-        self._now = Moment(operations, len(model.events), model.durable, made=True)
+        self._now = Moment(
+            operations, len(model.events), model.durable, dict(model.removed), made=True
+        )
+
+    @property
+    def dropped(self) -> set[int]:
+        """The sequences of the events that nobody reads any more."""
+        return {sequence for sequence, seen in self.model.removed.items() if seen is None}
+
+    @property
+    def unsure(self) -> set[int]:
+        """The sequences of the events of which only an open can tell whether they were removed."""
+        return set(self._maybe)
 
     def read(self, ask: Callable[[], T], trouble: Trouble | None) -> T:
         """Ask something that changes nothing; if the disk refuses it, it can be asked again."""
@@ -153,7 +170,7 @@ class Pair:
         """Events are those of the model, every byte of them but for the stamp."""
         got = [unstamped(one.record) for one in found]
         if got != [one.record for one in wanted]:
-            known = {one.record: one.sequence for one in self.model.events}
+            known = {one.record: one.sequence for one in (*self.model.events, *self.model.query())}
             told = [known.get(record, "another one") for record in got]
             raise AssertionError(f"events {told}, not {[one.sequence for one in wanted]}")
 
@@ -192,7 +209,7 @@ class Pair:
         wanted = ModelFence(self.model)
         several = [replace(one, alone=one.alone and not _is_raw(one)) for one in calls]
         staged = [one for one in several if self._stage(fence, wanted, one, before)]
-        assert self.store.count() == before, "something of it is visible already"
+        assert self.store.frontier().visible == before, "something of it is visible already"
         with suppress(FenceError):
             self.store.append_batch([BatchItem(Coordinate("a", "a"), Said(text="in between"))])
             raise AssertionError("somebody else has written")
@@ -373,6 +390,61 @@ class Pair:
             assert report.dropped == report.erased == 0, report
         self._moved()
 
+    def remove(
+        self, chosen: set[int], trouble: Trouble | None, *, drops: bool, min_segments: int
+    ) -> None:
+        """Drop events, or erase them. Nothing else changes, but that the log says so.
+
+        Args:
+            chosen: The sequences of those that are to go.
+            trouble: What fails.
+            drops: Else they are erased.
+            min_segments: With fewer complete files only those are written anew that change.
+        """
+        model, asked = self.model, list[int]()
+        there = [one for one in model.events if one.sequence not in model.removed]
+
+        def choose(event: StoredEvent[bytes]) -> bool:
+            asked.append(event.sequence)
+            return (event.sequence in chosen) is not drops
+
+        way = {"retain" if drops else "tombstone": choose}
+        compact = partial(self.store.compact, min_segments=min_segments, **way)
+        report = self._unless_refused(compact, trouble)
+        self.leftovers |= self.fired
+        if report is None:
+            self._stuck = True
+        else:
+            assert asked == [one.sequence for one in there], f"asked about {asked}"
+        gone = [it.sequence for it in there if it.sequence in chosen and it.kind != COMPACTED]
+        seen = {n: None if drops else model.tombstone(n) for n in gone}
+        counts = (len(gone), 0) if drops else (0, len(gone))
+        if gone:
+            self._announced(*counts, gone, is_done=report is not None)
+        if report is None:
+            self._maybe |= seen
+            self._doubtful |= seen
+            self._settle(list(self.store.query(form=Form.RAW)))
+        else:
+            assert (report.dropped, report.erased) == counts, report
+            self._maybe = {n: one for n, one in self._maybe.items() if n not in seen}
+            model.removed |= seen
+        self._moved()
+
+    def _announced(self, dropped: int, erased: int, gone: list[int], *, is_done: bool) -> None:
+        """What is gone was announced before; it may be announced and not be gone."""
+        fact = Compacted(dropped=dropped, erased=erased, first=gone[0], last=gone[-1])
+        asked, store = Asked((BatchItem(LIFECYCLE, fact),), alone=True), self.store
+        if store.frontier().visible > len(self.model.events):
+            event = store.get(len(self.model.events), form=Form.RAW)
+            self.model.append(asked, [event])
+            self.time = event.hlc
+            return
+        assert not is_done, "nothing in the log says what is gone"
+        self._refused.append(asked)
+        if store.health.state is HealthState.POISONED and not self.poisoned:
+            self._unknown.append(asked)
+
     def copy(self, trouble: Trouble | None, *, forks: bool) -> None:
         """Take a snapshot, or fork: what was told to be there has every event."""
         self._copies += 1
@@ -384,7 +456,7 @@ class Pair:
         if report is not None:
             assert report.sequence == len(self.model.events) == store.frontier().durable, report
             with Store.open_read_only(name, self.config, platform=self.sim) as copy:
-                self.require_same(copy.query(form=Form.RAW), self.model.events)
+                self.require_same(copy.query(form=Form.RAW), self.model.query())
                 assert (copy.store_id == self.model.store_id) != forks, "whose is it?"
                 assert copy.open_report.clean
                 assert copy.verify().ok
@@ -437,7 +509,7 @@ class Pair:
         due = [path.rpartition("/")[2] for path in sealed if path not in self._footers()]
         before = len(self.sim.operations)
         with Store.open_read_only("store", self.config, platform=self.sim) as reader:
-            self.require_same(reader.query(form=Form.RAW), self.model.events)
+            self.require_same(reader.query(form=Form.RAW), self.model.query())
             assert reader.open_report.clean, "closed, and not clean for a reader"
             assert reader.verify().ok, "verify finds damage in a footer"
         assert len(self.sim.operations) == before, "a reader has changed something"
@@ -455,7 +527,7 @@ class Pair:
         marks = {
             path: FOOTER.unpack(data[-FOOTER.size :])
             for path, data in sorted(self.files().items())
-            if len(data) > FOOTER.size
+            if path.endswith(".fbat") and len(data) > FOOTER.size
         }
         return {path: end for path, (mark, end) in marks.items() if mark == FOOTER_MARK}
 
@@ -498,11 +570,24 @@ class Pair:
         after = self.sim.crash(cut.model, at, seed=cut.seed)
         self.store.close()  # on the machine that has not crashed, which goes on
         self.sim, self.model.durable = after, moment.events if killed else moment.durable
+        self._maybe |= self._doubtful
+        sure = {n: seen for n, seen in moment.removed.items() if n not in self._maybe}
+        self._maybe |= {n: seen for n, seen in self.model.removed.items() if n not in sure}
+        self.model.removed = dict(sure)
         may_be_there = self._in_flight if inside and self._in_flight else self._unknown
         self._open(may_be_there, trouble, made=moment.made)
+        self._doubtful = self._doubtful if killed else {}
         left = len(self.model.events)
-        self._now = Moment(0, left, moment.durable if killed else left, moment.made)
+        durable, gone = (moment.durable, sure) if killed else (left, self.model.removed)
+        self._now = Moment(0, left, durable, dict(gone), moment.made)
         self._moved()
+
+    def _settle(self, found: Sequence[StoredEvent[bytes]]) -> None:
+        """Of the removals that may have been done, take over those that were."""
+        told, model = {one.sequence: unstamped(one.record) for one in found}, self.model
+        for sequence, seen in self._maybe.items():
+            if sequence < len(model.events) and told.get(sequence) == (seen and seen.record):
+                model.removed[sequence] = seen
 
     def _close(self, trouble: Trouble | None) -> bool:
         """Close the store; whether it has ended in order."""
@@ -540,14 +625,18 @@ class Pair:
         model = self.model
         assert store.open_report.store_id == model.store_id, "another store"
         found = self.read(lambda: list(store.query(form=Form.RAW)), trouble_later)
+        left = store.frontier().visible
         for asked in may_be_there:
-            if len(model.events) < len(found):
+            if len(model.events) < left:
+                more = [one for one in found if one.sequence >= len(model.events)]
                 with suppress(ConflictError):  # the log would have refused it
-                    model.append(asked, found[len(model.events) :][: len(asked.items)])
-        assert len(found) in model.survivals(), f"{len(found)} events, not {model.survivals()}"
-        model.crash(len(found))
-        self.require_same(found, model.events)
-        assert store.frontier() == Frontier(*[len(found)] * 4)
+                    model.append(asked, more[: len(asked.items)])
+        assert left in model.survivals(), f"{left} events, not {model.survivals()}"
+        model.crash(left)
+        self._settle(found)
+        self._maybe = {}
+        self.require_same(found, model.query())
+        assert store.frontier() == Frontier(*[left] * 4)
         assert store.health.state is HealthState.OK
         files, torn = self.files(), store.open_report.torn
         assert not [path for path in files if path.endswith(".tmp")], "leftovers of a replace"
