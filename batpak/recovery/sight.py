@@ -85,6 +85,7 @@ class Sight:
         """Files that are complete; their footer is not in them yet."""
         self._removing: list[Compacted] = []
         """What is announced to be gone, and is still there."""
+        self._asked = 0  # the part that was asked about last, on their behalf
         self._hear(picture.announced)
         self._show(picture.due, picture.state.next_sequence)
         self._is_whole = True
@@ -401,7 +402,8 @@ class Sight:
 
         The files with the first and with the last of the events are written anew, or merged into
         one before; the last of all with the last. A run that was cut short is looked for until
-        another one removes the same.
+        another one removes the same. It may have left the files that it merged, so that only the
+        one that stands for them is another: each look asks about one more of those before.
 
         Raises:
             Moved: It is gone in the files.
@@ -410,8 +412,14 @@ class Sight:
         for one in self._removing:
             for sequence in (one.first, one.last):
                 if not self._is_gone(sequence):
-                    part = self.table.locate(sequence)[0]
-                    self._same(self.segments.of(part.segment_id).header)
+                    self._require_part(self.table.locate(sequence)[0])
+        complete = self.table.parts[:-1] if self._removing else ()
+        if complete:
+            self._asked = (self._asked + 1) % len(complete)
+            self._require_part(complete[self._asked])
+
+    def _require_part(self, part: Part) -> None:
+        self._same(self.segments.of(part.segment_id).header)
 
     def _is_gone(self, sequence: int) -> bool:
         if sequence >= self.table.bound:

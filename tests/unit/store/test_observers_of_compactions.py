@@ -115,6 +115,25 @@ def test_an_announcement_that_came_to_nothing_does_no_harm() -> None:
         store.close()
 
 
+def test_what_a_run_has_removed_that_was_cut_short_behind_its_commit_is_soon_gone() -> None:
+    """The files that it merged are still there, and only an earlier one is another."""
+    sim = SimPlatform()
+    store = Store.open("store", CONFIG, platform=sim)
+    fill(store, 60)
+    files = store.stats().segments
+    with Store.observe("store", platform=sim) as observer:
+        sim.fail_at(1, errno.EIO, kind="syncdir")
+        with pytest.raises(StorageFailed):
+            store.compact(tombstone=lambda event: event.sequence == 30)
+        assert isinstance(store.get(30).payload, Tombstoned)
+
+        for _ in range(files):  # one more is asked about by each look
+            observer.refresh()
+
+        assert isinstance(observer.get(30).payload, Tombstoned)
+    store.close()
+
+
 def test_an_iterator_that_has_begun_keeps_its_files_over_a_complete_look(tmp_path: Path) -> None:
     path = tmp_path / "s"
     with Store.open(path, CONFIG) as store, Store.observe(path) as observer:
