@@ -109,8 +109,7 @@ def members(cls: type) -> Iterator[tuple[str, str]]:
         if name.startswith("_") or (name in theirs and name not in vars(cls)):
             continue
         if isinstance(attribute, property | cached_property):
-            getter = attribute.fget if isinstance(attribute, property) else attribute.func
-            yield name, first_line(getter.__doc__ or "" if getter else "")
+            yield name, first_line(attribute.__doc__ or "")
         elif isinstance(attribute, staticmethod | classmethod) or inspect.isfunction(attribute):
             function = getattr(cls, name)
             yield call(name, function), first_line(function.__doc__ or "")
