@@ -27,7 +27,8 @@ from batpak.override import override
 WORDS = "__future__ abc batpak collections datetime decimal gen hypothesis importlib"
 MORE = "re msgspec typing uuid"
 KNOWN = frozenset([*WORDS.split(), *MORE.split()])
-QUIET = frozenset(["import", "exec", "sys._getframe", "object.__getattr__", "sys.excepthook"])
+FRAMES = "sys._getframe sys._getframemodulename"
+QUIET = frozenset(["import", "exec", *FRAMES.split(), "object.__getattr__", "sys.excepthook"])
 
 
 class Project(MetaPathFinder, Loader):

@@ -7,12 +7,14 @@ Both checkers take long to begin and little for one more file, so nothing here s
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -60,6 +62,9 @@ def run_mypy(files: Sequence[Path], projects: Path) -> Found:
     options = ["--config-file", "pyproject.toml", "--cache-dir", str(cache), "--no-error-summary"]
     with contextlib.chdir(ROOT), _environment("MYPYPATH", f"{ROOT}{os.pathsep}{projects}"):
         out, error, _ = api.run([*options, "--hide-error-context", *map(str, files)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()  # mypy leaves its cache open, which Python says from 3.13 on
     assert not error, error
     found: dict[tuple[Path, int], set[str]] = defaultdict(set)
     for line in out.splitlines():

@@ -341,7 +341,7 @@ def test_an_open_that_was_interrupted_anywhere_leaves_the_directory_free(
 
     points, _ = interrupted(begin, 0)
     handles.pop().close()
-    assert points > 300
+    assert points > 100  # newer interpreters show fewer of them
 
     for at in range(1, points + 1, every):
         _, error = interrupted(begin, at)  # kept, with all that its traceback holds
