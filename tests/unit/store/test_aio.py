@@ -397,7 +397,7 @@ def test_streams_cost_no_threads_wake_for_their_own_and_leave_nothing(tmp_path: 
     async def main() -> None:
         tasks = [asyncio.create_task(read(f"user:{n}")) for n in range(20)]
         await asyncio.sleep(0.01)
-        assert threading.active_count() == before
+        assert threading.active_count() <= before
         assert (len(waiters.keyed), len(waiters.calls), len(waiters.staying)) == (40, 0, 0)
         await aio.append(store, USER, FACT)
         await asyncio.sleep(0.01)
