@@ -319,6 +319,7 @@ class _Verification:
                 headers[number] = header.read(self._directory, name, sidx.TAIL_BYTES)
             except CorruptStore as error:
                 self._add(name, error.offset, Fault(error.reason, error.detail))
+                before = None  # it is there, whatever it says: the next one misses nothing
                 continue
             current = headers[number].header
             is_other = current.segment_id != number
@@ -341,6 +342,10 @@ class _Verification:
             bad = bad or decide.head_age(self._state, known)
             if bad is not None:
                 self._refused(bad)
+
+    def _is_last(self, segment: Segment) -> bool:
+        """Whether HEAD knows no later file. Else what is behind the frames may be a footer."""
+        return self._state is not None and self._state.segment_id <= segment.segment_id
 
     # --------------------------------------------------------------------------------- frames
 
@@ -394,7 +399,7 @@ class _Verification:
                 verdict = Refuse(segment.name, stop.offset, Damage.CRC, stop.why.value)
             if until is not None and not isinstance(verdict, Refuse):
                 verdict = Refuse(segment.name, stop.offset, Damage.CRC, stop.why.value)
-            if isinstance(verdict, TornAt):
+            if isinstance(verdict, TornAt) and is_newest and self._is_last(segment):
                 path = layout.path_of(self._directory, segment.name)
                 self._torn = _torn(path, data, verdict.offset)
             if not isinstance(verdict, Refuse):
