@@ -125,11 +125,15 @@ def _contents(
     seen = look(directory)
     verified = verify_log(directory, seen, progress=progress)
     replaced = tuple(_replaced(directory, found))
-    if verified.ok:
+    if verified.ok and seen.state is None:
+        what = "its creation was interrupted: there is no store here yet"
+        yield Remark(Weight.TROUBLE, what, "`Store.open` completes it")
+    elif verified.ok:
         yield _well(verified)
         if isinstance(seen.state, Head) and seen.state.state == head.OPEN:
+            what = "its last writer was stopped before it closed it, or was a repair"
             advice = "the next writable open recovers it; nothing acknowledged as durable is lost"
-            yield Remark(Weight.NOTE, "its last writer was stopped before it closed it", advice)
+            yield Remark(Weight.NOTE, what, advice)
     else:
         yield from _wrong(verified)
         yield _way_out(foresee(directory, seen, platform), verified)
@@ -182,8 +186,10 @@ def _beside(directory: Directory, found: Listing, verified: VerifyReport) -> Ite
         )
         yield Remark(Weight.NOTE, what, "the next writable open sets them aside")
     if verified.derived:
-        what = f"{len(verified.derived):,} footers are not what the frames say"
-        yield Remark(Weight.NOTE, what, "an open makes them anew")
+        count = len(verified.derived)
+        are, them = ("is", "it") if count == 1 else ("are", "them")
+        what = f"{counted(count, 'footer')} {are} not what the frames say"
+        yield Remark(Weight.NOTE, what, f"the next writable open makes {them} anew")
     if found.leftovers:
         what = f"left over from an interrupted replacement: {_names(found.leftovers)}"
         yield Remark(Weight.NOTE, what, "the next writable open removes them")

@@ -91,11 +91,21 @@ def add_exhibit(store: Path) -> None:
     (store / "quarantine" / "000001-9-1.bin").write_bytes(b"torn")
 
 
+def flip_end(store: Path, *numbers: int) -> None:
+    for number in numbers:
+        file = store / f"{number:06}.fbat"
+        data = bytearray(file.read_bytes())
+        data[-100] ^= 1
+        file.write_bytes(data)
+
+
 HARMS: Final[list[tuple[Callable[[Path], object], str]]] = [
     (add_aliens, "NOTE not of the store: note0.txt, note1.txt, "),
     (add_exhibit, "NOTE 4 bytes in quarantine/"),
     (lambda store: (store / "HEAD.tmp").touch(), "replacement: HEAD.tmp"),
     (lambda store: (store / ".batpak.lock").unlink(), "NOTE there is no lock file"),
+    (lambda store: flip_end(store, 1), "1 footer is not what the frames say: the next writable"),
+    (lambda store: flip_end(store, 1, 2), "2 footers are not what the frames say: the next wri"),
     (lambda store: flip(store, "HEAD"), "DAMAGE "),
     (flip, "DAMAGE "),
     (lambda store: os.truncate(store / "000001.fbat", 4), "nothing that a repair could keep"),
@@ -231,6 +241,23 @@ def test_a_store_of_a_newer_release_is_no_damage(
     assert "version 2" in remark.what
 
 
+def test_a_store_whose_creation_was_interrupted_cannot_be_read_and_is_completed_by_an_open(
+    tmp_path: Path,
+) -> None:
+    Store.open(tmp_path / "s", PLAIN).close()
+    (tmp_path / "s/HEAD").unlink()
+    with pytest.raises(StorageFailed):
+        Store.open_read_only(tmp_path / "s")
+
+    done = CliRunner().invoke(app, ["doctor", str(tmp_path / "s")])
+
+    assert done.exit_code == 1
+    assert "its creation was interrupted" in done.output
+    assert "`Store.open` completes it" in done.output
+    Store.open(tmp_path / "s", PLAIN).close()
+    assert CliRunner().invoke(app, ["doctor", str(tmp_path / "s")]).exit_code == 0
+
+
 def test_an_empty_directory_and_none_are_told_apart(tmp_path: Path) -> None:
     assert said(examine(tmp_path)).startswith("TROUBLE there is no store here")
     with pytest.raises(StorageFailed):
@@ -280,6 +307,7 @@ def test_with_consent_it_is_done_and_a_second_time_there_is_nothing_to_do(store:
     assert (report["events"], report["last_lost"]) == (34, 59)
     assert all((store / name).is_file() for name in report["quarantine"])
     assert "all 35 events verify; there is nothing to repair" in again.output
+    assert "before it closed it, or was a repair: the next" in said(examine(store))
 
 
 def test_what_was_moved_is_named_for_people_too(store: Path) -> None:
