@@ -279,6 +279,22 @@ def test_a_copy_that_is_damaged_is_the_same_by_its_hashes_and_no_more_is_said(
     assert run("verify", tmp_path / "copy").exit_code == 3
 
 
+@pytest.mark.parametrize("command", ["snapshot", "fork"])
+def test_a_copy_of_damage_is_made_and_says_what_checks_it(tmp_path: Path, command: str) -> None:
+    with Store.open(tmp_path / "a", TINY) as store:
+        for n in range(60):
+            store.append(USER, Counted(n=n))
+    file = tmp_path / "a" / "000001.fbat"
+    data = bytearray(file.read_bytes())
+    data[data.index(b"\x81\xa1n\x03")] ^= 1
+    file.write_bytes(data)
+
+    said = ok(command, tmp_path / "a", tmp_path / "copy")
+
+    assert "bytes are copied as they are; `batpak verify` checks them" in said
+    assert run("verify", tmp_path / "copy").exit_code == 3
+
+
 def test_prose_ends_where_a_terminal_of_80_columns_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
