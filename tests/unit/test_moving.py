@@ -292,6 +292,19 @@ def test_a_refused_import_takes_away_only_what_it_has_made(store: Path, tmp_path
     assert not (tmp_path / "u").exists()
 
 
+def test_a_store_that_is_imported_into_itself_is_left_as_it_is(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "s") as opened:
+        opened.append(USER, Counted(n=0))
+        opened.snapshot(tmp_path / "copy")
+    before = {file: file.read_bytes() for file in (tmp_path / "s").iterdir()}
+
+    for source in ("s", "copy"):
+        done = run("import", tmp_path / source, tmp_path / "s", "--namespace", "a")
+        assert isinstance(done.exception, InvalidArgument)
+        assert str(done.exception) == "source: is the store that is written to, or a copy of it"
+    assert {file: file.read_bytes() for file in (tmp_path / "s").iterdir()} == before
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
