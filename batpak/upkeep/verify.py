@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
+from itertools import islice
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -50,6 +51,7 @@ from batpak.signing.verify_key import VerifyKey
 from batpak.upkeep.removals import Removals
 
 LOADED_BYTES_MAX: Final = 256 << 20
+HELD_MAX: Final = 256  # files that are open at once
 TOLD_BYTES: Final = 4 << 20  # after each so many, how far it is
 
 
@@ -195,10 +197,10 @@ class _Verification:
         store_id = headers[max(headers)].header.store_id if headers else None
         if headers:
             self._place_of_head(headers)
+        segments = self._segments(headers)
         self._tell(0)
         for number, ends in headers.items():
-            current = ends.header
-            segment = Segment(self._directory, current, ends.start, ends.start, trusted=True)
+            current, segment = ends.header, segments.pop(number)
             try:
                 if self._seen.found.segments[number] <= LOADED_BYTES_MAX:
                     segment.load()
@@ -332,6 +334,17 @@ class _Verification:
             else:
                 before = current
         return headers
+
+    def _segments(self, headers: dict[int, Ends]) -> dict[int, Segment]:
+        """The files. Those of a log that is written are held: its writer may compact it."""
+        segments = {
+            number: Segment(self._directory, ends.header, ends.start, ends.start, trusted=True)
+            for number, ends in headers.items()
+        }
+        if self._seen.next_sequence is not None:
+            for segment in islice(segments.values(), HELD_MAX):
+                segment.hold()
+        return segments
 
     def _place_of_head(self, headers: dict[int, Ends]) -> None:
         if self._state is not None:

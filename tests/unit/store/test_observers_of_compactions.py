@@ -245,7 +245,11 @@ def _newest(observer: Observer) -> StoredEvent[EventPayload]:
     return observer.get(observer.frontier().visible - 1)
 
 
-def test_a_verification_begins_again_where_files_have_gone_under_its_hand(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("held", "times"), [(256, 1), (1, 2)])
+def test_a_verification_keeps_its_files_and_begins_again_for_those_that_have_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int, times: int
+) -> None:
+    monkeypatch.setattr("batpak.upkeep.verify.HELD_MAX", held)
     with (
         Store.open(tmp_path / "s", CONFIG) as store,
         Store.observe(tmp_path / "s") as observer,
@@ -262,13 +266,14 @@ def test_a_verification_begins_again_where_files_have_gone_under_its_hand(tmp_pa
         report = observer.verify(progress=compact)
 
     assert report.ok
-    assert (report.events, len(begun)) == (60, 2)
+    assert (report.events, len(begun)) == (60, times)
 
 
 def test_a_verification_that_never_finds_its_files_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("batpak.observer.LOOKS_MAX", 3)
+    monkeypatch.setattr("batpak.upkeep.verify.HELD_MAX", 1)
     with (
         Store.open(tmp_path / "s", CONFIG) as store,
         Store.observe(tmp_path / "s") as observer,
