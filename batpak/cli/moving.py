@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext, suppress
 from enum import Enum
@@ -238,10 +239,11 @@ def dump(
 ) -> None:
     """Print events in their order, those of the library itself included. Nothing is changed."""
     region = Region(entity=entity, scope=scope)
+    count = None if limit is None else min(limit, sys.maxsize)
     if as_json:
         with lines_in(store, region, after) as told:
-            for chunk in lines.encoded(islice(told, limit)):
+            for chunk in lines.encoded(islice(told, count)):
                 typer.echo(chunk, nl=False)
     else:
         with events_in(store, region, after) as found:
-            put(row(one, found.kinds) for one in islice(found.events, limit))
+            put(row(one, found.kinds) for one in islice(found.events, count))

@@ -11,6 +11,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -200,6 +201,23 @@ def test_a_full_disk_behind_the_output_is_told_as_that(project: Path, words: str
 
     said = "batpak: standard output: No space left on device\n"
     assert (ran.returncode, ran.stderr) == (2, said)
+
+
+def test_a_path_is_one_line_of_a_message_whatever_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(monkeypatch, "stat", str(tmp_path / "no\nstore")) == 2
+    expected = f"batpak: open {tmp_path}/no\\nstore: No such file or directory\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_what_cannot_run_ends_with_2_where_standard_error_is_closed(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", DOOR, "stat", str(tmp_path / "none")]
+    script = f"{shlex.join(words)} 2>&-"
+
+    ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, ran.stdout) == (2, "")
 
 
 def sabotage(monkeypatch: pytest.MonkeyPatch, inner: str, error: BaseException) -> None:

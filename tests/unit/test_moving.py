@@ -184,6 +184,11 @@ def test_a_store_counts_its_kinds(store: Path) -> None:
     assert (stat["events"], stat["entities"], stat["scopes"]) == (3, 1, 1)
 
 
+def test_dump_shows_all_where_more_is_asked_for_than_a_machine_counts(store: Path) -> None:
+    assert ok("dump", store, "--limit", 10**30) == ok("dump", store)
+    assert ok("dump", store, "--limit", 10**30, "--json") == ok("dump", store, "--json")
+
+
 def test_dump_shows_a_part(store: Path) -> None:
     assert [line.split()[0] for line in ok("dump", store, "--after", 0).splitlines()] == ["1", "2"]
     assert len(ok("dump", store, "--limit", 2).splitlines()) == 2
