@@ -17,7 +17,7 @@ from enum import IntEnum
 
 from msgspec import Struct
 
-from batpak.cli.prose import counted
+from batpak.cli.prose import counted, events_between
 from batpak.disk.seam import Directory, StrPath
 from batpak.errors import CorruptStore, FutureVersion, InvalidArgument, StoreLocked
 from batpak.journal import head, header, layout
@@ -169,12 +169,12 @@ def _way_out(report: RepairReport | None, verified: VerifyReport) -> Remark:
     """What a repair would give up."""
     if report is None:
         return Remark(Weight.DAMAGE, "not even the first file says whose it is", HOPELESS)
-    if report.first_lost is None:
+    if report.first_lost is None or report.last_lost is None:
         cost = "which gives up no event that is known of"
     else:
-        cost = f"which gives up the events {report.first_lost:,} to {report.last_lost:,}"
-    count = verified.findings_count
-    what = f"{count:,} found to be wrong; the first {report.events:,} events verify"
+        cost = f"which gives up {events_between(report.first_lost, report.last_lost)}"
+    count, before = verified.findings_count, counted(report.events, "event")
+    what = f"{count:,} found to be wrong; what verifies before that: {before}"
     return Remark(Weight.DAMAGE, what, f"restore a snapshot, or run `batpak repair`, {cost}")
 
 

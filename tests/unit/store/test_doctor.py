@@ -109,7 +109,7 @@ HARMS: Final[list[tuple[Callable[[Path], object], str]]] = [
     (lambda store: flip(store, "HEAD"), "DAMAGE "),
     (flip, "DAMAGE "),
     (lambda store: os.truncate(store / "000001.fbat", 4), "nothing that a repair could keep"),
-    (lambda store: (store / "000003.fbat").unlink(), "which gives up the events 41 to 59"),
+    (lambda store: (store / "000003.fbat").unlink(), "which gives up events 41 to 59"),
     (tear, "being written when the writer stopped"),
     (tear, "its last writer was stopped before it closed it"),
 ]
@@ -308,6 +308,23 @@ def test_with_consent_it_is_done_and_a_second_time_there_is_nothing_to_do(store:
     assert all((store / name).is_file() for name in report["quarantine"])
     assert "all 35 events verify; there is nothing to repair" in again.output
     assert "before it closed it, or was a repair: the next" in said(examine(store))
+
+
+def test_one_event_that_would_go_and_none_that_stays_are_told_as_that(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "s", PLAIN) as opened:
+        opened.append(USER, Counted(n=1))
+    flip_end(tmp_path / "s", 1)
+    Store.open(tmp_path / "empty", PLAIN).close()
+
+    done = CliRunner().invoke(app, ["repair", str(tmp_path / "s")])
+    fine = CliRunner().invoke(app, ["repair", str(tmp_path / "empty")])
+
+    assert "what stays: 0 events" in done.output
+    assert "would be given up: event 0;" in done.output
+    told = said(examine(tmp_path / "s"))
+    assert "what verifies before that: 0 events" in told
+    assert "which gives up event 0" in told
+    assert "no event is in it; there is nothing to repair" in fine.output
 
 
 def test_what_was_moved_is_named_for_people_too(store: Path) -> None:
