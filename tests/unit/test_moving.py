@@ -181,6 +181,7 @@ def test_a_store_counts_its_kinds(store: Path) -> None:
 
     assert f"{Counted.KIND}           2  Counted" in told
     assert stat["kinds"] == {str(Counted.KIND): 2, str(Said.KIND): 1}
+    assert stat["names"] == {str(Counted.KIND): "Counted", str(Said.KIND): "Said"}
     assert (stat["events"], stat["entities"], stat["scopes"]) == (3, 1, 1)
 
 

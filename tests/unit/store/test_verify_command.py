@@ -14,7 +14,7 @@ import typer
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from batpak.cli.stores import verify
+from batpak.cli.stores import stat, verify
 from batpak.errors import InvalidArgument, StorageFailed
 from batpak.platform import REAL
 from batpak.store import Store
@@ -26,6 +26,8 @@ from tests.keys import OLD, OURS
 
 app = typer.Typer()
 app.command()(verify)
+counting = typer.Typer()
+counting.command()(stat)
 
 
 @pytest.fixture
@@ -222,6 +224,9 @@ def test_a_torn_end_is_told_and_is_no_damage(store: Path) -> None:
     assert f"{copy}/000001.fbat:{at}  8 bytes were being written" in done.output
     told = json.loads(CliRunner().invoke(app, [str(copy), "--json"]).output)
     assert told["torn"] == {"file": f"{copy}/000001.fbat", "offset": at, "bytes": 8}
+    counted = json.loads(CliRunner().invoke(counting, [str(copy), "--json"]).output)
+    assert counted["torn"] == told["torn"]
+    assert json.loads(CliRunner().invoke(counting, [str(store), "--json"]).output)["torn"] is None
 
 
 def test_what_is_no_store_could_not_be_verified(tmp_path: Path) -> None:
