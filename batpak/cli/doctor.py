@@ -20,6 +20,7 @@ from msgspec import Struct
 from batpak.cli.prose import counted, events_between
 from batpak.disk.seam import Directory, StrPath
 from batpak.errors import CorruptStore, FutureVersion, InvalidArgument, StoreLocked
+from batpak.faults import Damage
 from batpak.journal import head, header, layout
 from batpak.journal.head import Head
 from batpak.journal.header import Header
@@ -114,8 +115,10 @@ def _observed(
         yield _well(verified)
     else:
         yield from _wrong(verified)
-        count = verified.findings_count
-        yield Remark(Weight.DAMAGE, f"{count:,} found to be wrong", WHILE_OPEN)
+        if any(one.reason is not Damage.CHECKPOINT for one in verified.findings):
+            count = verified.findings_count
+            yield Remark(Weight.DAMAGE, f"{count:,} found to be wrong", WHILE_OPEN)
+        yield from _refused(verified)
     yield from _lying_about(directory, layout.listing(directory))
 
 
@@ -136,7 +139,10 @@ def _contents(
             yield Remark(Weight.NOTE, what, advice)
     else:
         yield from _wrong(verified)
-        yield _way_out(foresee(directory, seen, platform), verified)
+        report = foresee(directory, seen, platform)
+        if report is None or report.finding is not None:
+            yield _way_out(report, verified)
+        yield from _refused(verified)
     if replaced:
         what = f"left over from a compaction that was stopped: {_names(replaced)}"
         yield Remark(Weight.NOTE, what, "the next writable open removes them")
@@ -176,6 +182,15 @@ def _way_out(report: RepairReport | None, verified: VerifyReport) -> Remark:
     count, before = verified.findings_count, counted(report.events, "event")
     what = f"{count:,} found to be wrong; what verifies before that: {before}"
     return Remark(Weight.DAMAGE, what, f"restore a snapshot, or run `batpak repair`, {cost}")
+
+
+def _refused(verified: VerifyReport) -> Iterator[Remark]:
+    """The consumers whose checkpoint is wrong. A repair is of the log, and leaves those alone."""
+    count = sum(one.reason is Damage.CHECKPOINT for one in verified.findings)
+    if count:
+        are = "is wrong: its consumer is" if count == 1 else "are wrong: their consumers are"
+        what = f"{counted(count, 'checkpoint')} {are} refused"
+        yield Remark(Weight.DAMAGE, what, "`Store.reset_cursor` says from where on instead")
 
 
 def _beside(directory: Directory, found: Listing, verified: VerifyReport) -> Iterator[Remark]:

@@ -336,6 +336,46 @@ def test_what_was_moved_is_named_for_people_too(store: Path) -> None:
     assert f"{store}/quarantine/000003-0-1.bin" in done.output
 
 
+def test_a_checkpoint_is_reset_and_not_repaired(store: Path) -> None:
+    with Store.open(store, SMALL) as opened:
+        for name in ("a", "b"):
+            opened.cursor_guaranteed(checkpoint_id=name).close()
+            opened.reset_cursor(name, position=50)
+    files = {file: file.read_bytes() for file in store.glob("*.fbat")}
+    flip(store, "cursors/a.ckpt")
+
+    told, code = said(examine(store)), CliRunner().invoke(app, ["verify", str(store)]).exit_code
+    done = CliRunner().invoke(app, ["repair", str(store), "--accept-loss"])
+    with Store.open(store, SMALL):
+        beside = said(examine(store))
+
+    assert code == 3
+    for one in (told, beside):
+        assert "1 checkpoint is wrong: its consumer is refused: `Store.reset_cursor`" in one
+        assert "repair" not in one
+    assert done.exit_code == 0
+    assert "all 60 events verify; there is nothing to repair" in done.output
+    assert {file: file.read_bytes() for file in store.glob("*.fbat")} == files
+    with Store.open(store, SMALL) as opened:
+        opened.reset_cursor("a", position=50)
+    assert examine(store)[0].weight is Weight.FINE
+
+
+def test_what_is_ahead_of_a_log_that_was_cut_is_told_with_its_way_out(store: Path) -> None:
+    with Store.open(store, SMALL) as opened:
+        for name in ("a", "b"):
+            opened.reset_cursor(name, position=60)
+    flip(store)
+    before = said(examine(store))
+
+    CliRunner().invoke(app, ["repair", str(store), "--accept-loss"])
+
+    assert "which gives up events 34 to 59" in before
+    told = said(examine(store))
+    assert "2 checkpoints are wrong: their consumers are refused" in told
+    assert "batpak repair" not in told
+
+
 def test_a_lost_head_costs_no_event_that_is_known_of(store: Path) -> None:
     (store / "HEAD").unlink()
 
