@@ -286,7 +286,7 @@ def test_a_copy_that_is_damaged_is_the_same_by_its_hashes_and_no_more_is_said(
     with Store.open(tmp_path / "a", TINY) as store:
         for n in range(60):
             store.append(USER, Counted(n=n))
-        store.snapshot(tmp_path / "copy")
+    ok("snapshot", tmp_path / "a", tmp_path / "copy")  # closed, so that every footer is in it
     file = tmp_path / "copy" / "000001.fbat"
     data = bytearray(file.read_bytes())
     data[data.index(b"\x81\xa1n\x03")] ^= 1
