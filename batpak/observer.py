@@ -7,7 +7,9 @@ with Store.observe("orders") as observer:
 
 from __future__ import annotations
 
-from typing import Final
+import errno
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
@@ -22,6 +24,8 @@ from batpak.report import Frontier, Health, HealthState
 from batpak.upkeep.snapshot import Point, checkpoints
 from batpak.upkeep.verify import Look, look
 from batpak.waits import Wanted
+
+T = TypeVar("T")
 
 LOOKS_MAX: Final = 100  # at names and HEAD, until they are of one moment
 
@@ -82,6 +86,19 @@ class Observer(ReadOnlyStore):
             return  # the writer may write it
         if not self._appliers.has(wanted.applier):
             super()._hope(wanted)
+
+    @override
+    def _still(self, act: Callable[[], T]) -> T:
+        """Call a function again as long as files go under its hand: the writer compacts the log."""
+        for _ in range(LOOKS_MAX):
+            try:
+                return act()
+            except StorageFailed as error:
+                if error.errno not in GONE:
+                    raise
+            self._lookout.renew()
+        path, why = self._opened.directory.path, "its files change faster than they can be read"
+        raise StorageFailed("observe", path, errno.EAGAIN, why)
 
     @override
     def _look(self) -> Look:

@@ -14,7 +14,7 @@ from rich.text import Text
 from batpak.cli.doctor import HOPELESS, Remark, Weight, examine
 from batpak.cli.options import AsJson, Where
 from batpak.cli.progress import bar
-from batpak.cli.prose import counted, harmless, wrapped
+from batpak.cli.prose import counted, events_between, harmless, wrapped
 from batpak.disk import posix
 from batpak.errors import CorruptStore, StoreLocked
 from batpak.report import CompactionOutcome, RepairReport
@@ -140,10 +140,8 @@ def compact(
 
 def _tell(report: RepairReport, path: Path) -> None:
     if report.finding is None:
-        events = (
-            "its only event verifies"
-            if report.events == 1
-            else f"all {report.events:,} events verify"
+        events = {0: "no event is in it", 1: "its only event verifies"}.get(
+            report.events, f"all {report.events:,} events verify"
         )
         print(f"{harmless(str(path))}: {events}; there is nothing to repair")
         return
@@ -152,8 +150,8 @@ def _tell(report: RepairReport, path: Path) -> None:
     cut = f"{report.cut}, offset {report.offset}"
     print(f"  what {kept}: {counted(report.events, 'event')}, up to {cut}")
     lost = "no event that is known of"
-    if report.first_lost is not None:
-        lost = f"events {report.first_lost:,} to {report.last_lost:,}"
+    if report.first_lost is not None and report.last_lost is not None:
+        lost = events_between(report.first_lost, report.last_lost)
     print(f"  what {gone}: {lost}; {report.size:,} bytes")
     for name in report.quarantine:
         print(harmless(f"    {path}/{name}"))

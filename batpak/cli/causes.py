@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
+from rich.segment import Segment
 from rich.text import Text
 from rich.tree import Tree
 
@@ -21,6 +22,7 @@ from batpak.read.causes import CausalEnd
 from batpak.store import Store
 
 LIMIT: Final = 1000
+COLUMNS_MAX: Final = 1 << 30  # of a drawing, before it is cut where a terminal ends
 
 Which = Annotated[
     str, typer.Argument(metavar="EVENT", help="Which event: its sequence, or its id.")
@@ -50,10 +52,7 @@ def why(
     anchor, *causes = path.entries
     tree = Tree(_label(anchor, kinds, "bold"))
     for one in causes:
-        label = _label(one, kinds)
-        tree.add(
-            Text.assemble(("because of ", "dim"), label, no_wrap=True, overflow=label.overflow)
-        )
+        tree.add(Text.assemble(("because of ", "dim"), _label(one, kinds)))
     ends = {
         CausalEnd.ROOT: ("which nothing caused" if causes else "nothing caused it", "dim"),
         CausalEnd.DROPPED: ("because of an event that was dropped", "yellow"),
@@ -105,12 +104,18 @@ def impact(
 
 
 def _label(entry: IndexEntry, kinds: Kinds, style: str = "") -> Text:
-    return Text(entry_row(entry, kinds), style=style, no_wrap=True, overflow="ellipsis")
+    return Text(entry_row(entry, kinds), style=style)
 
 
 def _draw(tree: Tree) -> None:
+    """Print each node on a row. A deep one begins far to the right, and is still a row."""
     console = Console(highlight=False)
-    console.print(tree, soft_wrap=not console.is_terminal)
+    options = console.options.update(width=COLUMNS_MAX)
+    for line in console.render_lines(tree, options, pad=False):
+        row = Text.assemble(*((part.text, part.style or "") for part in Segment.simplify(line)))
+        if console.is_terminal:
+            row.truncate(console.width, overflow="ellipsis")
+        console.print(row, soft_wrap=True)
 
 
 def _plain(entry: IndexEntry, kinds: Kinds) -> Mapping[str, object]:

@@ -39,7 +39,8 @@ def snapshot(
 ) -> None:
     """Copy a store as it is at one moment. The copy opens as the same store.
 
-    It is complete or not there, whatever happens. The store may be open for writing meanwhile.
+    It is complete or not there, whatever happens. Bytes are copied as they are, damaged ones too:
+    `batpak verify` checks the copy. The store may be open for writing meanwhile.
     """
     with Store.observe(store) as reader, bar(f"copying {store}") as progress:
         report = reader.snapshot(destination, cursors=cursors, progress=progress)
@@ -64,7 +65,8 @@ def snapshot(
 def fork(store: Where, destination: Destination, *, as_json: AsJson = False) -> None:
     """Copy a store, to go its own way: what is stored in the copy belongs to a new id.
 
-    It is of one moment. The store may be open for writing meanwhile.
+    It is of one moment, with all bytes as they are: `batpak verify` checks the copy. The store may
+    be open for writing meanwhile.
     """
     with Store.observe(store) as reader, _busy(f"copying {store}"):
         report = reader.fork(destination)
@@ -92,6 +94,7 @@ def _tell(path: Path, said: str, head: bytes) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(Text.assemble(("✓ ", "green"), (harmless(str(path)), "bold"), f"  {said}"))
     console.print(Text(f"  head {head.hex()}", style="dim"))
+    console.print(Text("  bytes are copied as they are; `batpak verify` checks them", style="dim"))
 
 
 class Side(NamedTuple):

@@ -17,9 +17,10 @@ from enum import IntEnum
 
 from msgspec import Struct
 
-from batpak.cli.prose import counted
+from batpak.cli.prose import counted, events_between
 from batpak.disk.seam import Directory, StrPath
 from batpak.errors import CorruptStore, FutureVersion, InvalidArgument, StoreLocked
+from batpak.faults import Damage
 from batpak.journal import head, header, layout
 from batpak.journal.head import Head
 from batpak.journal.header import Header
@@ -114,8 +115,10 @@ def _observed(
         yield _well(verified)
     else:
         yield from _wrong(verified)
-        count = verified.findings_count
-        yield Remark(Weight.DAMAGE, f"{count:,} found to be wrong", WHILE_OPEN)
+        if any(one.reason is not Damage.CHECKPOINT for one in verified.findings):
+            count = verified.findings_count
+            yield Remark(Weight.DAMAGE, f"{count:,} found to be wrong", WHILE_OPEN)
+        yield from _refused(verified)
     yield from _lying_about(directory, layout.listing(directory))
 
 
@@ -125,14 +128,21 @@ def _contents(
     seen = look(directory)
     verified = verify_log(directory, seen, progress=progress)
     replaced = tuple(_replaced(directory, found))
-    if verified.ok:
+    if verified.ok and seen.state is None:
+        what = "its creation was interrupted: there is no store here yet"
+        yield Remark(Weight.TROUBLE, what, "`Store.open` completes it")
+    elif verified.ok:
         yield _well(verified)
         if isinstance(seen.state, Head) and seen.state.state == head.OPEN:
+            what = "its last writer was stopped before it closed it, or was a repair"
             advice = "the next writable open recovers it; nothing acknowledged as durable is lost"
-            yield Remark(Weight.NOTE, "its last writer was stopped before it closed it", advice)
+            yield Remark(Weight.NOTE, what, advice)
     else:
         yield from _wrong(verified)
-        yield _way_out(foresee(directory, seen, platform), verified)
+        report = foresee(directory, seen, platform)
+        if report is None or report.finding is not None:
+            yield _way_out(report, verified)
+        yield from _refused(verified)
     if replaced:
         what = f"left over from a compaction that was stopped: {_names(replaced)}"
         yield Remark(Weight.NOTE, what, "the next writable open removes them")
@@ -165,13 +175,22 @@ def _way_out(report: RepairReport | None, verified: VerifyReport) -> Remark:
     """What a repair would give up."""
     if report is None:
         return Remark(Weight.DAMAGE, "not even the first file says whose it is", HOPELESS)
-    if report.first_lost is None:
+    if report.first_lost is None or report.last_lost is None:
         cost = "which gives up no event that is known of"
     else:
-        cost = f"which gives up the events {report.first_lost:,} to {report.last_lost:,}"
-    count = verified.findings_count
-    what = f"{count:,} found to be wrong; the first {report.events:,} events verify"
+        cost = f"which gives up {events_between(report.first_lost, report.last_lost)}"
+    count, before = verified.findings_count, counted(report.events, "event")
+    what = f"{count:,} found to be wrong; what verifies before that: {before}"
     return Remark(Weight.DAMAGE, what, f"restore a snapshot, or run `batpak repair`, {cost}")
+
+
+def _refused(verified: VerifyReport) -> Iterator[Remark]:
+    """The consumers whose checkpoint is wrong. A repair is of the log, and leaves those alone."""
+    count = sum(one.reason is Damage.CHECKPOINT for one in verified.findings)
+    if count:
+        are = "is wrong: its consumer is" if count == 1 else "are wrong: their consumers are"
+        what = f"{counted(count, 'checkpoint')} {are} refused"
+        yield Remark(Weight.DAMAGE, what, "`Store.reset_cursor` says from where on instead")
 
 
 def _beside(directory: Directory, found: Listing, verified: VerifyReport) -> Iterator[Remark]:
@@ -182,8 +201,10 @@ def _beside(directory: Directory, found: Listing, verified: VerifyReport) -> Ite
         )
         yield Remark(Weight.NOTE, what, "the next writable open sets them aside")
     if verified.derived:
-        what = f"{len(verified.derived):,} footers are not what the frames say"
-        yield Remark(Weight.NOTE, what, "an open makes them anew")
+        count = len(verified.derived)
+        are, them = ("is", "it") if count == 1 else ("are", "them")
+        what = f"{counted(count, 'footer')} {are} not what the frames say"
+        yield Remark(Weight.NOTE, what, f"the next writable open makes {them} anew")
     if found.leftovers:
         what = f"left over from an interrupted replacement: {_names(found.leftovers)}"
         yield Remark(Weight.NOTE, what, "the next writable open removes them")

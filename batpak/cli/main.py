@@ -32,9 +32,9 @@ def main() -> None:
     try:
         app()
     except (CorruptStore, DecodeFailed) as error:
-        _fail(_told(error), status=3)
+        _fail(str(error), error.hint, status=3)
     except BatpakError as error:
-        _fail(_told(error))
+        _fail(str(error), error.hint)
     except OSError as error:  # of standard output, say, or of a file that is no store's
         refused(error)
 
@@ -132,12 +132,10 @@ def refused(error: OSError) -> NoReturn:
     _fail(f"{'' if of is None else f'{of}: '}{error.strerror or error}")
 
 
-def _told(error: BatpakError) -> str:
-    return f"{error}\n  hint: {error.hint}" if error.hint else str(error)
-
-
-def _fail(message: str, status: int = 2) -> NoReturn:
-    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
-    said = [wrapped(harmless(line), "  ", width) for line in f"batpak: {message}".split("\n")]
-    print("\n".join(said), file=sys.stderr)
+def _fail(message: str, hint: str = "", *, status: int = 2) -> NoReturn:
+    """End the process, having said why, and what to do; unless standard error is closed."""
+    if sys.stderr is not None:
+        width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+        said = [f"batpak: {message}"] + ([f"  hint: {hint}"] if hint else [])
+        print("\n".join(wrapped(harmless(line), "  ", width) for line in said), file=sys.stderr)
     sys.exit(status)

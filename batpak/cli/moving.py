@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext, suppress
 from enum import Enum
@@ -18,7 +19,7 @@ from rich.text import Text
 
 from batpak.cli.events import put, row
 from batpak.cli.options import AsJson, AsJsonLines, Where
-from batpak.cli.places import PIPE, events_in, lines_in, require_outside, source_in
+from batpak.cli.places import PIPE, events_in, lines_in, require_another, require_outside, source_in
 from batpak.cli.progress import counting, watching
 from batpak.cli.prose import counted, harmless
 from batpak.config import Limits, StoreConfig
@@ -85,16 +86,18 @@ def import_(
     Repeat it as often as you like: what is there already is not written again.
     """
     region = Region(entity=entity, scope=scope)
-    with source_in(source) as found, _target(store) as target:
-        before = target.frontier().visible
-        try:
-            with watching(f"importing {source}", lambda: target.frontier().visible - before):
-                report = target.import_events(
-                    found, namespace=namespace, region=region, after=after, chunk=chunk
-                )
-        except BaseException:
-            _tell_what_is_there(target, before)
-            raise
+    with source_in(source) as found:
+        require_another(found, store)
+        with _target(store) as target:
+            before = target.frontier().visible
+            try:
+                with watching(f"importing {source}", lambda: target.frontier().visible - before):
+                    report = target.import_events(
+                        found, namespace=namespace, region=region, after=after, chunk=chunk
+                    )
+            except BaseException:
+                _tell_what_is_there(target, before)
+                raise
     _tell(report, as_json)
 
 
@@ -236,10 +239,11 @@ def dump(
 ) -> None:
     """Print events in their order, those of the library itself included. Nothing is changed."""
     region = Region(entity=entity, scope=scope)
+    count = None if limit is None else min(limit, sys.maxsize)
     if as_json:
         with lines_in(store, region, after) as told:
-            for chunk in lines.encoded(islice(told, limit)):
+            for chunk in lines.encoded(islice(told, count)):
                 typer.echo(chunk, nl=False)
     else:
         with events_in(store, region, after) as found:
-            put(row(one, found.kinds) for one in islice(found.events, limit))
+            put(row(one, found.kinds) for one in islice(found.events, count))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple, TypeAlias
 
 from batpak.cli.kinds import UNTOLD, Kinds
 from batpak.errors import InvalidArgument
-from batpak.journal import layout
+from batpak.journal import head, layout
+from batpak.platform import REAL
 from batpak.reader import StoreReader
 from batpak.region import Region
 from batpak.store import Store
@@ -113,3 +114,16 @@ def require_outside(place: Path) -> None:
     for folder in place.resolve().parents:
         if (folder / layout.LOCK).exists() or (folder / layout.segment_name(1)).exists():
             raise InvalidArgument("destination", f"{place} lies inside the store {folder}")
+
+
+def require_another(source: Source, place: Path) -> None:
+    """Make sure that a store is not imported into itself: to open it would be an event in its log.
+
+    Raises:
+        InvalidArgument: It would be.
+        CorruptStore, FutureVersion, StorageFailed: HEAD of the store there cannot be read.
+    """
+    if isinstance(source, StoreReader) and (place / layout.HEAD).is_file():
+        with closing(layout.enter(REAL, place, create=False)) as directory:
+            if head.read(directory).store_id == source.store_id.bytes:
+                raise InvalidArgument("source", "is the store that is written to, or a copy of it")

@@ -45,3 +45,8 @@ def harmless_lines(text: str) -> str:
 def counted(number: int, thing: str) -> str:
     """How many there are of a thing."""
     return f"{number:,} {thing}" + "s" * (number != 1)
+
+
+def events_between(first: int, last: int) -> str:
+    """The events from one sequence to another one, or the only one."""
+    return f"event {first:,}" if first == last else f"events {first:,} to {last:,}"

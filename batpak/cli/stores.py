@@ -20,7 +20,7 @@ from batpak.config import StoreConfig
 from batpak.errors import StoreLocked
 from batpak.note import CheckpointNote
 from batpak.platform import REAL
-from batpak.report import Finding, NoteFault, VerifyReport
+from batpak.report import Finding, NoteFault, Torn, VerifyReport
 from batpak.store import Store
 from batpak.upkeep.rust.source import is_rust
 from batpak.upkeep.verify import verify_path
@@ -99,6 +99,8 @@ def stat(
     if as_json:
         found = {"path": report.path, "store_id": str(report.store_id), **asdict(stats)}
         found["kinds"] = {f"{kind:#06x}": count for kind, count in stats.kinds.items()}
+        found["names"] = {f"{kind:#06x}": kinds.known(kind) for kind in stats.kinds}
+        found["torn"] = _torn(report.torn, report.path + "/")
         typer.echo(json.dumps(found, indent=2))
         return
     console = Console(highlight=False, soft_wrap=True)
@@ -152,8 +154,14 @@ def _line(finding: Finding, file: str) -> Text:
     )
 
 
+def _torn(torn: Torn | None, folder: str = "") -> dict[str, object] | None:
+    """An unfinished end as JSON says it. An open tells the name of the file, and not its path."""
+    if torn is None:
+        return None
+    return {"file": folder + torn.file, "offset": torn.offset, "bytes": torn.bytes}
+
+
 def _plain(report: VerifyReport) -> dict[str, object]:
-    torn = report.torn
     return {
         "ok": report.ok,
         "path": report.path,
@@ -173,7 +181,5 @@ def _plain(report: VerifyReport) -> dict[str, object]:
             }
             for one in report.findings
         ],
-        "torn": None
-        if torn is None
-        else {"file": torn.file, "offset": torn.offset, "bytes": torn.bytes},
+        "torn": _torn(report.torn),
     }

@@ -11,7 +11,7 @@ import errno
 from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -140,8 +140,18 @@ class Segment:
         Raises:
             StorageFailed: The system refused.
         """
-        with layout.asking("read", self.path), closing(self._found()) as file:
+        with layout.asking("read", self.path):
+            file = self._open()
             self._pinned = read_all(file, 0, file.size())
+
+    def hold(self) -> None:
+        """Keep the file open until `close`, whatever becomes of its name.
+
+        Raises:
+            StorageFailed: The system refused.
+        """
+        with layout.asking("open", self.path):
+            self._open()
 
     def _map_anew(self) -> Mapped:
         try:

@@ -74,7 +74,8 @@ def repair(
 
     What is kept is the longest beginning of the log in which everything verifies. What lies behind
     it goes to `quarantine/` and is never deleted. Notes that were taken there report ROLLED_BACK
-    from then on. Without damage nothing is done; without consent nothing is changed.
+    from then on. Without damage nothing is done; without consent nothing is changed. Checkpoints
+    are left as they are: `Store.reset_cursor` is for those.
 
     Args:
         path: Of the directory. Nobody may have it open.
@@ -155,7 +156,8 @@ class _Repair:
         self._removals = Removals()  # of what is kept
 
     def run(self, *, accept_loss: bool) -> RepairReport:
-        verified = verify_log(self._directory, self._seen, progress=self._progress)
+        seen = self._seen._replace(checkpoints={})  # those are not of the log, and are reset
+        verified = verify_log(self._directory, seen, progress=self._progress)
         if verified.ok:
             return RepairReport(path=self._directory.path, events=verified.events)
         kept = self._walk()

@@ -85,7 +85,11 @@ def take(
         tip.chain_head,
         platform.wall_ns(),
     )
-    with_footer = {part.segment_id for part in table.parts if isinstance(part, Sealed)}
+    with_footer = {
+        part.segment_id
+        for part in table.parts
+        if isinstance(part, Sealed) and not part.rebuilt  # else what is behind the frames may go
+    }
     point = Point(state, newest.header, [], checkpoints(directory) if cursors else {})
     try:
         for segment in segments:

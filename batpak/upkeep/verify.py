@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
+from itertools import islice
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -50,6 +51,7 @@ from batpak.signing.verify_key import VerifyKey
 from batpak.upkeep.removals import Removals
 
 LOADED_BYTES_MAX: Final = 256 << 20
+HELD_MAX: Final = 256  # files that are open at once
 TOLD_BYTES: Final = 4 << 20  # after each so many, how far it is
 
 
@@ -195,10 +197,10 @@ class _Verification:
         store_id = headers[max(headers)].header.store_id if headers else None
         if headers:
             self._place_of_head(headers)
+        segments = self._segments(headers)
         self._tell(0)
         for number, ends in headers.items():
-            current = ends.header
-            segment = Segment(self._directory, current, ends.start, ends.start, trusted=True)
+            current, segment = ends.header, segments.pop(number)
             try:
                 if self._seen.found.segments[number] <= LOADED_BYTES_MAX:
                     segment.load()
@@ -319,6 +321,7 @@ class _Verification:
                 headers[number] = header.read(self._directory, name, sidx.TAIL_BYTES)
             except CorruptStore as error:
                 self._add(name, error.offset, Fault(error.reason, error.detail))
+                before = None  # it is there, whatever it says: the next one misses nothing
                 continue
             current = headers[number].header
             is_other = current.segment_id != number
@@ -332,6 +335,17 @@ class _Verification:
                 before = current
         return headers
 
+    def _segments(self, headers: dict[int, Ends]) -> dict[int, Segment]:
+        """The files. Those of a log that is written are held: its writer may compact it."""
+        segments = {
+            number: Segment(self._directory, ends.header, ends.start, ends.start, trusted=True)
+            for number, ends in headers.items()
+        }
+        if self._seen.next_sequence is not None:
+            for segment in islice(segments.values(), HELD_MAX):
+                segment.hold()
+        return segments
+
     def _place_of_head(self, headers: dict[int, Ends]) -> None:
         if self._state is not None:
             newest, known = max(self._seen.found.segments), [one.header for one in headers.values()]
@@ -341,6 +355,10 @@ class _Verification:
             bad = bad or decide.head_age(self._state, known)
             if bad is not None:
                 self._refused(bad)
+
+    def _is_last(self, segment: Segment) -> bool:
+        """Whether HEAD knows no later file. Else what is behind the frames may be a footer."""
+        return self._state is not None and self._state.segment_id <= segment.segment_id
 
     # --------------------------------------------------------------------------------- frames
 
@@ -394,7 +412,7 @@ class _Verification:
                 verdict = Refuse(segment.name, stop.offset, Damage.CRC, stop.why.value)
             if until is not None and not isinstance(verdict, Refuse):
                 verdict = Refuse(segment.name, stop.offset, Damage.CRC, stop.why.value)
-            if isinstance(verdict, TornAt):
+            if isinstance(verdict, TornAt) and is_newest and self._is_last(segment):
                 path = layout.path_of(self._directory, segment.name)
                 self._torn = _torn(path, data, verdict.offset)
             if not isinstance(verdict, Refuse):

@@ -6,12 +6,15 @@ the compiler are imported, because those take many times as long. All else is `b
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 import time
 
 VERSION = "0.1.0"  # as in pyproject.toml; asking importlib.metadata takes longer than all else
 INTERRUPTED = 130  # exit code
+ESCAPED = "batpak.escaped"  # how the codecs know `_escaped`
 HELP = """\
 Usage: batpak COMMAND [OPTIONS]
 
@@ -67,6 +70,10 @@ def main() -> None:
 
     Ctrl-C ends it with 130 at any moment, while modules are imported too.
     """
+    codecs.register_error(ESCAPED, _escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ESCAPED)
     try:
         try:
             _run(sys.argv[1:])
@@ -79,6 +86,15 @@ def main() -> None:
         from batpak.cli.main import refused
 
         refused(error)
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """What the encoding of a terminal does not have, as JSON escapes it: JSON stays what it is."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    import json  # which few need
+
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def _run(words: list[str]) -> None:

@@ -11,6 +11,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ import typer
 
 from batpak import registry
 from batpak.cli.main import application, main
+from batpak.coordinate import Coordinate
 from batpak.kind import EventKind
 from batpak.store import Store
 from batpak_command import main as door
@@ -201,6 +203,23 @@ def test_a_full_disk_behind_the_output_is_told_as_that(project: Path, words: str
     assert (ran.returncode, ran.stderr) == (2, said)
 
 
+def test_a_path_is_one_line_of_a_message_whatever_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(monkeypatch, "stat", str(tmp_path / "no\nstore")) == 2
+    expected = f"batpak: open {tmp_path}/no\\nstore: No such file or directory\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_what_cannot_run_ends_with_2_where_standard_error_is_closed(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", DOOR, "stat", str(tmp_path / "none")]
+    script = f"{shlex.join(words)} 2>&-"
+
+    ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, ran.stdout) == (2, "")
+
+
 def sabotage(monkeypatch: pytest.MonkeyPatch, inner: str, error: BaseException) -> None:
     def sabotaged(*_: object, **__: object) -> None:
         raise error
@@ -309,6 +328,29 @@ def test_help_and_version_load_neither_the_library_nor_typer() -> None:
         loaded = {name.partition(".")[0] for name in ran.stderr.split()}
         assert loaded & {"batpak", "typer", "rich", "msgspec", "batpak_codegen"} == set()
         assert ran.stdout.startswith("batpak 0." if word == "--version" else "Usage: batpak")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_what_a_terminal_has_no_letters_for_is_escaped_as_json_does(
+    tmp_path: Path, encoding: str
+) -> None:
+    with Store.open(tmp_path / "s", PLAIN) as store:
+        store.append(Coordinate("\u65e5\u672c:1", "\U0001f600"), Counted(n=1))
+    said: dict[str, str] = {}
+    for words in (["verify"], ["doctor"], ["dump"], ["why", "0"], ["show", "0", "--json"]):
+        command, *more = words
+        done = subprocess.run(
+            [sys.executable, "-c", DOOR, command, str(tmp_path / "s"), *more],
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b""), words
+        said[command] = done.stdout.decode()
+
+    assert said["verify"].startswith("\\u2713 ")
+    assert "\\u65e5\\u672c:1@\\ud83d\\ude00" in said["why"]
+    assert json.loads(said["show"])["scope"] == "\U0001f600"
 
 
 def cpu_ms(program: str, *words: str, cwd: Path | None = None) -> float:

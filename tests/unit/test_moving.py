@@ -181,7 +181,13 @@ def test_a_store_counts_its_kinds(store: Path) -> None:
 
     assert f"{Counted.KIND}           2  Counted" in told
     assert stat["kinds"] == {str(Counted.KIND): 2, str(Said.KIND): 1}
+    assert stat["names"] == {str(Counted.KIND): "Counted", str(Said.KIND): "Said"}
     assert (stat["events"], stat["entities"], stat["scopes"]) == (3, 1, 1)
+
+
+def test_dump_shows_all_where_more_is_asked_for_than_a_machine_counts(store: Path) -> None:
+    assert ok("dump", store, "--limit", 10**30) == ok("dump", store)
+    assert ok("dump", store, "--limit", 10**30, "--json") == ok("dump", store, "--json")
 
 
 def test_dump_shows_a_part(store: Path) -> None:
@@ -290,6 +296,19 @@ def test_a_refused_import_takes_away_only_what_it_has_made(store: Path, tmp_path
     done = run("import", store, tmp_path / "u", "--namespace", "")
     assert isinstance(done.exception, InvalidArgument)
     assert not (tmp_path / "u").exists()
+
+
+def test_a_store_that_is_imported_into_itself_is_left_as_it_is(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "s") as opened:
+        opened.append(USER, Counted(n=0))
+        opened.snapshot(tmp_path / "copy")
+    before = {file: file.read_bytes() for file in (tmp_path / "s").iterdir()}
+
+    for source in ("s", "copy"):
+        done = run("import", tmp_path / source, tmp_path / "s", "--namespace", "a")
+        assert isinstance(done.exception, InvalidArgument)
+        assert str(done.exception) == "source: is the store that is written to, or a copy of it"
+    assert {file: file.read_bytes() for file in (tmp_path / "s").iterdir()} == before
 
 
 @pytest.mark.parametrize(

@@ -91,15 +91,25 @@ def add_exhibit(store: Path) -> None:
     (store / "quarantine" / "000001-9-1.bin").write_bytes(b"torn")
 
 
+def flip_end(store: Path, *numbers: int) -> None:
+    for number in numbers:
+        file = store / f"{number:06}.fbat"
+        data = bytearray(file.read_bytes())
+        data[-100] ^= 1
+        file.write_bytes(data)
+
+
 HARMS: Final[list[tuple[Callable[[Path], object], str]]] = [
     (add_aliens, "NOTE not of the store: note0.txt, note1.txt, "),
     (add_exhibit, "NOTE 4 bytes in quarantine/"),
     (lambda store: (store / "HEAD.tmp").touch(), "replacement: HEAD.tmp"),
     (lambda store: (store / ".batpak.lock").unlink(), "NOTE there is no lock file"),
+    (lambda store: flip_end(store, 1), "1 footer is not what the frames say: the next writable"),
+    (lambda store: flip_end(store, 1, 2), "2 footers are not what the frames say: the next wri"),
     (lambda store: flip(store, "HEAD"), "DAMAGE "),
     (flip, "DAMAGE "),
     (lambda store: os.truncate(store / "000001.fbat", 4), "nothing that a repair could keep"),
-    (lambda store: (store / "000003.fbat").unlink(), "which gives up the events 41 to 59"),
+    (lambda store: (store / "000003.fbat").unlink(), "which gives up events 41 to 59"),
     (tear, "being written when the writer stopped"),
     (tear, "its last writer was stopped before it closed it"),
 ]
@@ -231,6 +241,23 @@ def test_a_store_of_a_newer_release_is_no_damage(
     assert "version 2" in remark.what
 
 
+def test_a_store_whose_creation_was_interrupted_cannot_be_read_and_is_completed_by_an_open(
+    tmp_path: Path,
+) -> None:
+    Store.open(tmp_path / "s", PLAIN).close()
+    (tmp_path / "s/HEAD").unlink()
+    with pytest.raises(StorageFailed):
+        Store.open_read_only(tmp_path / "s")
+
+    done = CliRunner().invoke(app, ["doctor", str(tmp_path / "s")])
+
+    assert done.exit_code == 1
+    assert "its creation was interrupted" in done.output
+    assert "`Store.open` completes it" in done.output
+    Store.open(tmp_path / "s", PLAIN).close()
+    assert CliRunner().invoke(app, ["doctor", str(tmp_path / "s")]).exit_code == 0
+
+
 def test_an_empty_directory_and_none_are_told_apart(tmp_path: Path) -> None:
     assert said(examine(tmp_path)).startswith("TROUBLE there is no store here")
     with pytest.raises(StorageFailed):
@@ -280,6 +307,24 @@ def test_with_consent_it_is_done_and_a_second_time_there_is_nothing_to_do(store:
     assert (report["events"], report["last_lost"]) == (34, 59)
     assert all((store / name).is_file() for name in report["quarantine"])
     assert "all 35 events verify; there is nothing to repair" in again.output
+    assert "before it closed it, or was a repair: the next" in said(examine(store))
+
+
+def test_one_event_that_would_go_and_none_that_stays_are_told_as_that(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "s", PLAIN) as opened:
+        opened.append(USER, Counted(n=1))
+    flip_end(tmp_path / "s", 1)
+    Store.open(tmp_path / "empty", PLAIN).close()
+
+    done = CliRunner().invoke(app, ["repair", str(tmp_path / "s")])
+    fine = CliRunner().invoke(app, ["repair", str(tmp_path / "empty")])
+
+    assert "what stays: 0 events" in done.output
+    assert "would be given up: event 0;" in done.output
+    told = said(examine(tmp_path / "s"))
+    assert "what verifies before that: 0 events" in told
+    assert "which gives up event 0" in told
+    assert "no event is in it; there is nothing to repair" in fine.output
 
 
 def test_what_was_moved_is_named_for_people_too(store: Path) -> None:
@@ -289,6 +334,46 @@ def test_what_was_moved_is_named_for_people_too(store: Path) -> None:
 
     assert "what is kept: 34 events" in done.output
     assert f"{store}/quarantine/000003-0-1.bin" in done.output
+
+
+def test_a_checkpoint_is_reset_and_not_repaired(store: Path) -> None:
+    with Store.open(store, SMALL) as opened:
+        for name in ("a", "b"):
+            opened.cursor_guaranteed(checkpoint_id=name).close()
+            opened.reset_cursor(name, position=50)
+    files = {file: file.read_bytes() for file in store.glob("*.fbat")}
+    flip(store, "cursors/a.ckpt")
+
+    told, code = said(examine(store)), CliRunner().invoke(app, ["verify", str(store)]).exit_code
+    done = CliRunner().invoke(app, ["repair", str(store), "--accept-loss"])
+    with Store.open(store, SMALL):
+        beside = said(examine(store))
+
+    assert code == 3
+    for one in (told, beside):
+        assert "1 checkpoint is wrong: its consumer is refused: `Store.reset_cursor`" in one
+        assert "repair" not in one
+    assert done.exit_code == 0
+    assert "all 60 events verify; there is nothing to repair" in done.output
+    assert {file: file.read_bytes() for file in store.glob("*.fbat")} == files
+    with Store.open(store, SMALL) as opened:
+        opened.reset_cursor("a", position=50)
+    assert examine(store)[0].weight is Weight.FINE
+
+
+def test_what_is_ahead_of_a_log_that_was_cut_is_told_with_its_way_out(store: Path) -> None:
+    with Store.open(store, SMALL) as opened:
+        for name in ("a", "b"):
+            opened.reset_cursor(name, position=60)
+    flip(store)
+    before = said(examine(store))
+
+    CliRunner().invoke(app, ["repair", str(store), "--accept-loss"])
+
+    assert "which gives up events 34 to 59" in before
+    told = said(examine(store))
+    assert "2 checkpoints are wrong: their consumers are refused" in told
+    assert "batpak repair" not in told
 
 
 def test_a_lost_head_costs_no_event_that_is_known_of(store: Path) -> None:

@@ -264,6 +264,52 @@ def _newest(observer: Observer) -> StoredEvent[EventPayload]:
     return observer.get(observer.frontier().visible - 1)
 
 
+@pytest.mark.parametrize(("held", "times"), [(256, 1), (1, 2)])
+def test_a_verification_keeps_its_files_and_begins_again_for_those_that_have_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int, times: int
+) -> None:
+    monkeypatch.setattr("batpak.upkeep.verify.HELD_MAX", held)
+    with (
+        Store.open(tmp_path / "s", CONFIG) as store,
+        Store.observe(tmp_path / "s") as observer,
+    ):
+        fill(store, 60)
+        begun = list[int]()
+
+        def compact(done: int, total: int) -> None:
+            if done == 0:
+                begun.append(total)
+            if len(begun) == 1:
+                store.compact(min_segments=1)
+
+        report = observer.verify(progress=compact)
+
+    assert report.ok
+    assert (report.events, len(begun)) == (60, times)
+
+
+def test_a_verification_that_never_finds_its_files_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batpak.observer.LOOKS_MAX", 3)
+    monkeypatch.setattr("batpak.upkeep.verify.HELD_MAX", 1)
+    with (
+        Store.open(tmp_path / "s", CONFIG) as store,
+        Store.observe(tmp_path / "s") as observer,
+    ):
+        fill(store, 60)
+
+        def compact(done: int, total: int) -> None:
+            if done == 0 and total:
+                fill(store, 30)
+                store.compact(min_segments=1)
+
+        with pytest.raises(StorageFailed, match="change faster than they can be read") as caught:
+            observer.verify(progress=compact)
+
+    assert caught.value.errno == errno.EAGAIN
+
+
 @pytest.mark.parametrize("what", ASKED)
 def test_what_asks_files_beyond_the_budget_is_asked_again(what: str, tmp_path: Path) -> None:
     path, ask = tmp_path / "s", ASKED[what]

@@ -145,6 +145,26 @@ def test_what_an_event_caused_hangs_on_its_cause(tmp_path: Path) -> None:
     assert found["truncated"]
 
 
+def test_a_row_of_a_drawing_is_all_there_in_a_pipe_and_no_depth_hides_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store.open(tmp_path / "s", FAST) as opened:
+        last = None
+        for n in range(60):
+            last = opened.append(Coordinate(LONG, "a" * 60), Counted(n=n), caused_by=last).event_id
+
+    for words in (["impact", tmp_path / "s", 0], ["why", tmp_path / "s", 59]):
+        rows = ok(*words).splitlines()
+        assert sum(f"{LONG}@{'a' * 60}  2" in row for row in rows) == 60
+        assert "…" not in "".join(rows)
+
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = re.sub(r"\x1b\[[0-9;]*m", "", ok("impact", tmp_path / "s", 0)).splitlines()
+    assert len(rows) == 60
+    assert max(map(len, rows)) <= 80
+
+
 def test_a_graph_of_50_events_is_drawn_in_100_ms(tmp_path: Path) -> None:
     with Store.open(tmp_path / "s", FAST) as opened:
         ids = [opened.append(USER, Counted(n=0)).event_id]
@@ -266,7 +286,7 @@ def test_a_copy_that_is_damaged_is_the_same_by_its_hashes_and_no_more_is_said(
     with Store.open(tmp_path / "a", TINY) as store:
         for n in range(60):
             store.append(USER, Counted(n=n))
-        store.snapshot(tmp_path / "copy")
+    ok("snapshot", tmp_path / "a", tmp_path / "copy")  # closed, so that every footer is in it
     file = tmp_path / "copy" / "000001.fbat"
     data = bytearray(file.read_bytes())
     data[data.index(b"\x81\xa1n\x03")] ^= 1
@@ -276,6 +296,22 @@ def test_a_copy_that_is_damaged_is_the_same_by_its_hashes_and_no_more_is_said(
 
     assert "60 events are the same in both by their hashes\n" in said
     assert "`batpak verify` checks the bytes" in said
+    assert run("verify", tmp_path / "copy").exit_code == 3
+
+
+@pytest.mark.parametrize("command", ["snapshot", "fork"])
+def test_a_copy_of_damage_is_made_and_says_what_checks_it(tmp_path: Path, command: str) -> None:
+    with Store.open(tmp_path / "a", TINY) as store:
+        for n in range(60):
+            store.append(USER, Counted(n=n))
+    file = tmp_path / "a" / "000001.fbat"
+    data = bytearray(file.read_bytes())
+    data[data.index(b"\x81\xa1n\x03")] ^= 1
+    file.write_bytes(data)
+
+    said = ok(command, tmp_path / "a", tmp_path / "copy")
+
+    assert "bytes are copied as they are; `batpak verify` checks them" in said
     assert run("verify", tmp_path / "copy").exit_code == 3
 
 

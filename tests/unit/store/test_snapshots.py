@@ -29,6 +29,7 @@ from batpak.errors import (
     StoreClosed,
     StorePoisoned,
 )
+from batpak.journal import header
 from batpak.note import CheckpointNote
 from batpak.platform import REAL
 from batpak.reader import StoreReader
@@ -229,6 +230,25 @@ def test_a_reader_of_a_closed_store_with_a_footer_copies_that(tmp_path: Path) ->
     with Store.open_read_only(tmp_path / "copy", FAST) as copy:
         assert copy.open_report.rebuilt == ()
         assert copy.open_report.events == 1
+
+
+def test_room_that_a_writer_takes_back_behind_the_frames_is_not_missed(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store", SMALL_FAST) as store:
+        for n in range(60):
+            store.append(USER, Counted(n=n))
+    after, _ = header.decode((tmp_path / "store" / "000003.fbat").read_bytes(), "")
+    assert after.prev is not None
+    file, end = tmp_path / "store" / "000002.fbat", after.prev.frames_end
+    os.truncate(file, end)
+    os.truncate(file, 64 << 10)  # as it is for a moment: complete, and no footer in it yet
+
+    with Store.observe(tmp_path / "store") as observer:
+        report = observer.snapshot(tmp_path / "copy", progress=lambda *_: os.truncate(file, end))
+
+    assert (tmp_path / "copy" / "000002.fbat").stat().st_size == end
+    with Store.open(tmp_path / "copy", SMALL_FAST) as copy:
+        assert copy.open_report.rebuilt == ("000002.fbat",)
+        assert report.sequence == copy.verify().events == 60
 
 
 # ---------------------------------------------------------------------------------- where it goes

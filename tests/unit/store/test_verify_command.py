@@ -14,18 +14,20 @@ import typer
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from batpak.cli.stores import verify
+from batpak.cli.stores import stat, verify
 from batpak.errors import InvalidArgument, StorageFailed
 from batpak.platform import REAL
 from batpak.store import Store
 from batpak.testing.disk import Call
 from batpak.testing.watched import watched
 from batpak.upkeep.verify import verify_path
-from tests.facts import FAST, PLAIN, USER, Counted, Said
+from tests.facts import FAST, PLAIN, SMALL, USER, Counted, Said
 from tests.keys import OLD, OURS
 
 app = typer.Typer()
 app.command()(verify)
+counting = typer.Typer()
+counting.command()(stat)
 
 
 @pytest.fixture
@@ -149,6 +151,63 @@ def test_a_damaged_or_missing_truth_file_is_a_finding_not_a_failure(store: Path,
         assert f"{name}:0" in done.output
 
 
+@pytest.mark.parametrize("harm", ["missing", "damaged"])
+def test_without_head_a_footer_is_not_taken_for_what_a_stopped_writer_left(
+    tmp_path: Path, harm: str
+) -> None:
+    with Store.open(tmp_path / "s", FAST) as opened:
+        for _ in range(6):  # the last file of a closed store has a footer from 256 KiB on
+            opened.append(USER, Said(text="x" * 60_000))
+    (tmp_path / "s/HEAD").unlink()
+    if harm == "damaged":
+        (tmp_path / "s/HEAD").write_bytes(b"x" * 80)
+
+    done = CliRunner().invoke(app, [str(tmp_path / "s")])
+
+    assert done.exit_code == 3
+    assert "6 events in 1 segment, 1 finding" in done.output
+    assert "HEAD:0" in done.output
+    assert "stopped" not in done.output
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A store of three, the first two of which have a footer."""
+    with Store.open(tmp_path / "several", SMALL) as opened:
+        for n in range(60):
+            opened.append(USER, Counted(n=n))
+    return tmp_path / "several"
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_the_footer_before_a_missing_file_was_left_by_nobody_who_stopped(
+    files: Path, number: int
+) -> None:
+    (files / f"00000{number}.fbat").unlink()
+
+    done = CliRunner().invoke(app, [str(files)])
+
+    assert done.exit_code == 3
+    assert "in 2 segments, 1 finding" in done.output
+    assert f"00000{number}.fbat:0  is missing" in done.output
+    assert "stopped" not in done.output
+
+
+def test_a_header_that_is_damaged_is_one_finding(files: Path) -> None:
+    second = files / "000002.fbat"
+    data = bytearray(second.read_bytes())
+    data[20] ^= 1
+    second.write_bytes(data)
+
+    done = CliRunner().invoke(app, [str(files)])
+
+    assert done.exit_code == 3
+    assert "in 2 segments, 1 finding" in done.output
+    assert "000002.fbat:0  the checksum of the header does not match" in done.output
+    assert "is missing" not in done.output  # it is there
+    assert "stopped" not in done.output  # the footer of the file before
+
+
 def test_a_torn_end_is_told_and_is_no_damage(store: Path) -> None:
     import shutil
 
@@ -165,6 +224,9 @@ def test_a_torn_end_is_told_and_is_no_damage(store: Path) -> None:
     assert f"{copy}/000001.fbat:{at}  8 bytes were being written" in done.output
     told = json.loads(CliRunner().invoke(app, [str(copy), "--json"]).output)
     assert told["torn"] == {"file": f"{copy}/000001.fbat", "offset": at, "bytes": 8}
+    counted = json.loads(CliRunner().invoke(counting, [str(copy), "--json"]).output)
+    assert counted["torn"] == told["torn"]
+    assert json.loads(CliRunner().invoke(counting, [str(store), "--json"]).output)["torn"] is None
 
 
 def test_what_is_no_store_could_not_be_verified(tmp_path: Path) -> None:
