@@ -175,14 +175,15 @@ class Region:
         kinds: KindFilter | OneKind | Iterable[OneKind] | None = None,
         versions: tuple[int, int] | None = None,
     ) -> None:
-        Coordinate(entity or "-", "-" if scope is None else scope)
+        prefix = ":" if entity is None or entity == "" else entity
+        place = Coordinate(prefix, "-" if scope is None else scope)
         if entity is not None:
-            entity = entity.rstrip(":")
+            entity = place.entity.rstrip(":")
             if not entity:
                 raise InvalidArgument("entity", "an empty prefix; leave it out to match all")
         if versions is not None and not _is_span(versions):
             raise InvalidArgument("versions", f"{versions!r} is not (first, last) from 1 up")
-        self._entity, self._scope = entity, scope
+        self._entity, self._scope = entity, None if scope is None else place.scope
         self._kinds = _filter(kinds)
         self._versions = versions
 
