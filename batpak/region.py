@@ -59,6 +59,8 @@ class KindFilter(Struct, frozen=True):
         Raises:
             InvalidArgument: There are none, or one of them is no kind.
         """
+        if not isinstance(cast("object", kinds), Iterable):
+            raise InvalidArgument("kinds", f"{kinds!r} is no kind, filter or set of kinds")
         found = frozenset(kind_of("kinds", kind) for kind in kinds)
         if not found:
             raise InvalidArgument("kinds", "an empty set of kinds would match nothing")
@@ -143,10 +145,7 @@ def _filter(kinds: KindFilter | OneKind | Iterable[OneKind] | None) -> KindFilte
         return kinds
     if isinstance(kinds, EventKind | type):
         return KindFilter.exact(kinds)
-    try:
-        return KindFilter.one_of(kinds)
-    except TypeError:
-        raise InvalidArgument("kinds", f"{kinds!r} is no kind, filter or set of kinds") from None
+    return KindFilter.one_of(kinds)
 
 
 @final

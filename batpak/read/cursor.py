@@ -91,8 +91,12 @@ class Cursor(Generic[Q]):
         return self.behind(self._position)
 
     def behind(self, position: int) -> int:
-        """How many events of the log there are from a position on."""
-        return max(0, self._table.bound - position)
+        """How many events of the log there are from a position on.
+
+        Raises:
+            InvalidArgument: That is no position.
+        """
+        return max(0, self._table.bound - count_of("position", position))
 
     @property
     def closed(self) -> bool:
