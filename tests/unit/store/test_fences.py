@@ -213,12 +213,19 @@ def test_a_ticket_is_the_cause_of_what_is_staged_later(store: Store) -> None:
     with store.visibility_fence() as later:
         again = later.append(USER, Counted(n=6), caused_by=then)
         with (
-            Store.open("elsewhere", PLAIN, platform=SimPlatform()) as elsewhere,
+            Store.open("elsewhere", PLAIN, platform=SimPlatform(seed=7)) as elsewhere,
             elsewhere.visibility_fence() as foreign,
         ):
             undecided = foreign.append(USER, Counted(n=1))
             with pytest.raises(InvalidArgument):
                 later.append(USER, Counted(n=7), caused_by=undecided)
+            foreign.commit()
+            for stage in (
+                lambda: later.append(USER, Counted(n=7), caused_by=undecided),
+                lambda: later.append_batch([BatchItem(USER, Counted(n=7))], caused_by=undecided),
+            ):
+                with pytest.raises(UnknownParent):  # not when all of it is committed
+                    stage()
     assert again.result().causation_id == two.event_id
 
 
