@@ -241,10 +241,21 @@ async def project(
     freshness: Freshness = CONSISTENT,
     upto: int | None = None,
 ) -> S | None:
-    """Fold the relevant events, in another thread. See `StoreReader.project`."""
+    """Fold the relevant events, in another thread. See `StoreReader.project`.
+
+    Raises:
+        InvalidArgument: The projection has raised StopIteration, which cannot leave that thread.
+        As `StoreReader.project` otherwise.
+    """
     require_some("store", store, StoreReader)
-    act = partial(store.project, freshness=freshness, upto=upto)
-    return await asyncio.to_thread(act, projection, source)
+
+    def fold() -> S | None:
+        try:
+            return store.project(projection, source, freshness=freshness, upto=upto)
+        except StopIteration as error:  # a future refuses it, and the task would wait for ever
+            raise InvalidArgument("projection", "has raised StopIteration") from error
+
+    return await asyncio.to_thread(fold)
 
 
 async def follow(cursor: Cursor[Q]) -> AsyncIterator[StoredEvent[Q]]:

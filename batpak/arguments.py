@@ -64,14 +64,14 @@ def seconds_of(argument: str, value: object) -> float:
 
 
 def text_of(argument: str, value: object) -> str:
-    """A text that UTF-8 can hold."""
+    """A text that UTF-8 can hold; of a subclass, such as a member of a StrEnum, what it holds."""
     if not isinstance(value, str):
         raise InvalidArgument(argument, f"must be text, not {type(value).__name__}")
     try:
         value.encode()
     except UnicodeEncodeError:
         raise InvalidArgument(argument, "has a lone surrogate") from None
-    return value
+    return str.__str__(value)
 
 
 def uuid_of(argument: str, value: object) -> UUID:

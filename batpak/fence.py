@@ -93,19 +93,19 @@ class VisibilityFence:
             As `Store.append` for what is refused before anything is written.
         """
         self._writable()
-        cause = self._cause_of(caused_by)
+        cause, item = self._cause_of(caused_by)
         one = request.check(
             coord,
             payload,
             expected_version,
             idempotency_key,
-            None if isinstance(caused_by, AppendTicket) else caused_by,
+            cause,
             correlation_id,
             flags,
             extensions,
             self._limits.payload_max_bytes,
         )
-        staged = self._staged((one,), one.size, cause)
+        staged = self._staged((one,), one.size, item)
         ticket = _StagedTicket(staged, self._fence, self._platform, self._lane)
         self._lane.take(self._fence, staged)
         return ticket
@@ -130,15 +130,15 @@ class VisibilityFence:
             As `append`, with `item_index` where it is about one item of the batch.
         """
         self._writable()
-        cause = self._cause_of(caused_by)
+        cause, item = self._cause_of(caused_by)
         requests, size = request.check_batch(
             items,
             idempotency_key=idempotency_key,
-            caused_by=None if isinstance(caused_by, AppendTicket) else caused_by,
+            caused_by=cause,
             correlation_id=correlation_id,
             limits=self._limits,
         )
-        staged = self._staged(requests, size, cause)
+        staged = self._staged(requests, size, item)
         staged.unit.batch = True
         staged.unit.key_behind = request.key_behind(idempotency_key, len(requests))
         ticket = _StagedBatch(staged, self._fence, self._platform, self._lane)
@@ -219,22 +219,20 @@ class VisibilityFence:
             fence.lost = True
             warnings.warn("a visibility fence was left open", ResourceWarning, stacklevel=2)
 
-    def _staged(
-        self, requests: tuple[Request, ...], size: int, cause: int | bytes | None
-    ) -> Staged:
-        return Staged(Unit(requests, self._platform.thread_id(), size), cause)
+    def _staged(self, requests: tuple[Request, ...], size: int, item: int | None) -> Staged:
+        return Staged(Unit(requests, self._platform.thread_id(), size), item)
 
-    def _cause_of(self, caused_by: object) -> int | bytes | None:
-        """What a ticket stands for as a cause: an item, or the id of an event."""
+    def _cause_of(self, caused_by: Cause | AppendTicket | None) -> tuple[Cause | None, int | None]:
+        """What a ticket stands for: an event, which is looked for as any other, or an item."""
         if not isinstance(caused_by, AppendTicket):
-            return None
+            return caused_by, None
         if isinstance(caused_by, _StagedTicket) and caused_by.fence is self._fence:
             taken = caused_by.staged.taken
             place = None if taken is None else taken.places[0]
-            return place if place is None or isinstance(place, int) else place.event_id.bytes
+            return (None, place) if place is None or isinstance(place, int) else (place, None)
         if not caused_by.done():
             raise InvalidArgument("caused_by", "is a ticket from elsewhere that is not decided yet")
-        return caused_by.result(0).event_id.bytes
+        return caused_by.result(0), None
 
 
 class _StagedTicket(AppendTicket):

@@ -218,7 +218,7 @@ class Queries(ABC):
             form: Of the payloads.
         """
         self._alive()
-        text_of("entity", entity)
+        entity = text_of("entity", entity)
         if not is_count(first_version) or first_version < 1:
             raise InvalidArgument("first_version", "must be 1 or more")
         if last_version is not None and not is_count(last_version):

@@ -262,7 +262,7 @@ class StoreReader(Feeds):
 
         Raises:
             EventNotFound: There is no such event.
-            InvalidArgument: The note is not of this log, or was taken before the event.
+            InvalidArgument: The note is of another log, or older than the event, or it was erased.
             TooLarge: There are too many events in between.
             CorruptStore: One of them cannot be read.
         """

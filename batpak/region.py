@@ -59,6 +59,8 @@ class KindFilter(Struct, frozen=True):
         Raises:
             InvalidArgument: There are none, or one of them is no kind.
         """
+        if not isinstance(cast("object", kinds), Iterable):
+            raise InvalidArgument("kinds", f"{kinds!r} is no kind, filter or set of kinds")
         found = frozenset(kind_of("kinds", kind) for kind in kinds)
         if not found:
             raise InvalidArgument("kinds", "an empty set of kinds would match nothing")
@@ -143,10 +145,7 @@ def _filter(kinds: KindFilter | OneKind | Iterable[OneKind] | None) -> KindFilte
         return kinds
     if isinstance(kinds, EventKind | type):
         return KindFilter.exact(kinds)
-    try:
-        return KindFilter.one_of(kinds)
-    except TypeError:
-        raise InvalidArgument("kinds", f"{kinds!r} is no kind, filter or set of kinds") from None
+    return KindFilter.one_of(kinds)
 
 
 @final
@@ -175,14 +174,15 @@ class Region:
         kinds: KindFilter | OneKind | Iterable[OneKind] | None = None,
         versions: tuple[int, int] | None = None,
     ) -> None:
-        Coordinate(entity or "-", "-" if scope is None else scope)
+        prefix = ":" if entity is None or entity == "" else entity
+        place = Coordinate(prefix, "-" if scope is None else scope)
         if entity is not None:
-            entity = entity.rstrip(":")
+            entity = place.entity.rstrip(":")
             if not entity:
                 raise InvalidArgument("entity", "an empty prefix; leave it out to match all")
         if versions is not None and not _is_span(versions):
             raise InvalidArgument("versions", f"{versions!r} is not (first, last) from 1 up")
-        self._entity, self._scope = entity, scope
+        self._entity, self._scope = entity, None if scope is None else place.scope
         self._kinds = _filter(kinds)
         self._versions = versions
 

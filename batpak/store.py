@@ -345,6 +345,13 @@ class Store(Compactions, Workers):
 
         An open fence is cancelled. What stands in line is stored, for `Limits.close_timeout_s` at
         most; the rest is not, and its tickets say StoreClosed.
+
+        Raises:
+            InvalidArgument: A signal handler has interrupted an append with it; nothing is closed.
+            StorePoisoned: The lock file was replaced; what another writer did is not touched. The
+                handle is closed all the same, and likewise if it raises what follows.
+            DurabilityUnknown: The last sync was refused.
+            StorageFailed: `HEAD` could not be written: the next open reads the newest file again.
         """
         if self._pid() == self._opener_pid and self._lane.open_fence is not None:
             with suppress(BatpakError):  # workers may wait for it to be over

@@ -105,7 +105,7 @@ class FileCache:
             TooLarge: It has more than 64 MiB.
             StorageFailed: The system refused; what was there is there.
         """
-        text_of("key", key)
+        key = text_of("key", key)
         require("row", row, CachedState)
         data = _PREFIX + codec.encode(_File(key, row))
         data += _CRC.pack(digest.crc32(data))

@@ -66,7 +66,7 @@ class Staged(Struct, eq=False):
     """
 
     unit: Unit  # never in line; it has the answer
-    cause: int | bytes | None = None  # of requests that name none: an item, or the id of an event
+    cause: int | None = None  # of requests that name none: an item of the fence
     taken: Taken | None = None
 
 
@@ -224,15 +224,13 @@ def _place(known: Known) -> AppendReceipt | int:
     return (known.item or 0) if known.receipt is None else known.receipt
 
 
-def _settled(request: Request, cause: int | bytes | None, first: int) -> Request:
+def _settled(request: Request, cause: int | None, first: int) -> Request:
     """A request whose cause is named for the whole fence."""
     if request.prior is not None:
         return replace(request, prior=first + request.prior)
     if cause is None or request.parent is not None:
         return request
-    return (
-        replace(request, prior=cause) if isinstance(cause, int) else replace(request, parent=cause)
-    )
+    return replace(request, prior=cause)
 
 
 def frame_bytes(request: Request) -> int:

@@ -374,8 +374,10 @@ class Lane(Flight):
                 self.sync()
 
     def abandon(self) -> None:
-        """Close the files and let go of the lock, which is its giver's to release."""
+        """End the threads, close the files, let go of the lock, which is its giver's to release."""
         self.ended = self._closed = True
+        for worker in (self._drain, self._timer):
+            worker.stop(0)
         self._rotation.abandon()
 
 

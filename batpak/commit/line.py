@@ -28,6 +28,7 @@ from batpak.commit.worker import Worker
 from batpak.config import Limits
 from batpak.errors import (
     BatpakError,
+    ForkedStoreError,
     InvalidArgument,
     SigningError,
     StoreClosed,
@@ -50,7 +51,7 @@ class Line(ABC):
 
     def __init__(self, platform: Platform, limits: Limits, signer: SigningKey | None) -> None:
         self._platform, self._limits, self._signer = platform, limits, signer
-        self._thread_id = platform.thread_id
+        self._thread_id, self._opener_pid = platform.thread_id, platform.pid()
         self._slot: dict[Unit | None, Unit] = {}  # None -> owner; an owner -> who took over
         self._queue: deque[Unit] = deque()
         self._called: deque[Unit] = deque()  # whose callbacks are due
@@ -153,7 +154,12 @@ class Line(ABC):
         """Commit what stands in line, if this thread calls callbacks, and may be who has to.
 
         Who waits for a ticket asks for it first.
+
+        Raises:
+            ForkedStoreError: A forked child asks: its parent decides what stood in line.
         """
+        if self._platform.pid() != self._opener_pid:
+            raise ForkedStoreError(self._opener_pid)
         if self._thread_id() in self._calling:
             self._serve_queue()
 

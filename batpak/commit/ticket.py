@@ -63,6 +63,7 @@ class Ticket(ABC, Generic[R]):
             WaitTimeout: It is still in line, and stays there.
             BatpakError: It was refused; as `Store.append` would have raised it.
             SigningError: It is stored, and the receipt could not be signed.
+            ForkedStoreError: A forked child asks, and it stood in line when that was forked.
         """
         self._wait(timeout_s)
         self._asked = True
@@ -75,6 +76,7 @@ class Ticket(ABC, Generic[R]):
 
         Raises:
             WaitTimeout: It is still in line, and stays there.
+            ForkedStoreError: A forked child asks, and it stood in line when that was forked.
         """
         self._wait(timeout_s)
         self._asked = True
@@ -85,6 +87,7 @@ class Ticket(ABC, Generic[R]):
 
         Raises:
             InvalidArgument: It is of a fence that is open, and is decided when that is committed.
+            ForkedStoreError: A forked child asks, and it stood in line when that was forked.
         """
         if self._unit.answer is None:
             self._hurry(None)

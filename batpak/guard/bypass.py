@@ -96,7 +96,7 @@ def issue(proposal: Proposal[R], reason: BypassReason, approved_by: str | None) 
 
 
 def _text(argument: str, value: object) -> str:
-    text = str.__str__(text_of(argument, value))  # a member of a StrEnum is as good
+    text = text_of(argument, value)
     if not text.strip():
         raise InvalidArgument(argument, "must not be blank")
     return text

@@ -158,7 +158,7 @@ def id_of(checkpoint_id: object) -> str:
     if not isinstance(checkpoint_id, str) or not _ID.fullmatch(checkpoint_id):
         reason = "must be 1..128 of A-Z a-z 0-9 . _ -, not beginning with a dot"
         raise InvalidArgument("checkpoint_id", reason)
-    return checkpoint_id
+    return str.__str__(checkpoint_id)  # a member of a StrEnum is as good
 
 
 def ids(directory: Directory) -> list[str]:
@@ -273,7 +273,8 @@ class Checkpoints:
             TooLarge: The region has too many kinds.
             StorageFailed: The system refused.
         """
-        mine = Checkpoint(self, id_of(checkpoint_id), region.identity, repr(form))
+        checkpoint_id = id_of(checkpoint_id)
+        mine = Checkpoint(self, checkpoint_id, region.identity, repr(form))
         self._hold(mine)
         try:
             self._encode(checkpoint_id, region.identity, repr(form), 0, ZERO_HASH)
@@ -318,7 +319,8 @@ class Checkpoints:
             CheckpointInvalid: IN_USE.
             As `Checkpoint.save`.
         """
-        mine = Checkpoint(self, id_of(checkpoint_id), "", "")
+        checkpoint_id = id_of(checkpoint_id)
+        mine = Checkpoint(self, checkpoint_id, "", "")
         if not is_count(position) or position > self._table.bound:
             raise InvalidArgument("position", "must be a sequence of the log, or the next one")
         self._hold(mine)

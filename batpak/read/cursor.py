@@ -73,6 +73,7 @@ class Cursor(Generic[Q]):
         self._keys = keys_of(region) | {self._own}
         self._events: Iterator[StoredEvent[Q]] | None = None  # from the position up to `_stop`
         self._stop = self._passed = start
+        self._epoch = table.epoch  # of what those are
         self._gaps = Gaps(gap_capacity)
         self._alone = Alone("this cursor", platform.thread_id)
         self._closed = False
@@ -90,8 +91,12 @@ class Cursor(Generic[Q]):
         return self.behind(self._position)
 
     def behind(self, position: int) -> int:
-        """How many events of the log there are from a position on."""
-        return max(0, self._table.bound - position)
+        """How many events of the log there are from a position on.
+
+        Raises:
+            InvalidArgument: That is no position.
+        """
+        return max(0, self._table.bound - count_of("position", position))
 
     @property
     def closed(self) -> bool:
@@ -232,8 +237,10 @@ class Cursor(Generic[Q]):
         found: list[StoredEvent[Q]] = []
         position = self._position
         while len(found) < at_most:
-            events = self._events
+            epoch = self._table.epoch
+            events = self._events if self._epoch == epoch else None  # else some may be gone
             if events is None:
+                self._epoch = epoch
                 self._stop = stop = self._bound()
                 if stop <= position:
                     break

@@ -20,7 +20,7 @@ def prove(fetch: Fetch, table: Table, store_id: UUID, sequence: int, note: Check
     """Proof that the log of a note has an event. Every event behind it is read, up to the note.
 
     Raises:
-        InvalidArgument: The note is not of this log, or was taken before the event.
+        InvalidArgument: The note is of another log, or older than the event, or it was erased.
         TooLarge: There are too many events in between.
         CorruptStore: One of them cannot be read.
     """

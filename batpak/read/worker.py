@@ -47,6 +47,7 @@ from batpak.read.restart import RestartPolicy
 log: Final = logging.getLogger("batpak.worker")
 
 BATCH_MAX: Final = 4096
+FENCE_REST_S: Final = 0.05  # between two tries behind a fence of which this store tells nothing
 
 
 class Step(Enum):
@@ -412,11 +413,16 @@ class CursorWorker:
         return self._commit()
 
     def _outwaits(self, error: Exception) -> bool:
-        """Whether only the fence of somebody else was in the way. Then that is over on return."""
+        """Whether only the fence of somebody else was in the way.
+
+        On return that is over; one of a store that the handler writes to may be open still.
+        """
         if not isinstance(error, FenceError) or error.state is not FenceState.ACTIVE:
             return False
         if error.thread == self._thread_id:
             return False  # its handler has opened it, and would wait for itself
+        if not self._fenced() and not self._stopping:  # it is over by now, or is another store's
+            self._resting.acquire(timeout=FENCE_REST_S)
         self._waiters.until(lambda: self._stopping or self._closed() or not self._fenced())
         return True
 

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from batpak.arguments import require_callable
 from batpak.digest import blake3_of
 from batpak.disk.seam import Directory, ReadFile
 from batpak.disk.whole import write_all
@@ -127,8 +128,11 @@ def copy(point: Point, target: Directory, progress: Progress | None = None) -> S
     Raises:
         StorageFailed: The system refused.
         CorruptStore: A file is shorter than what was written to it.
+        InvalidArgument: `progress` cannot be called.
     """
     try:
+        if progress is not None:
+            require_callable("progress", progress)
         files: list[CopiedFile] = []
         for pinned in point.files:
             files.append(copied(target, pinned))

@@ -24,6 +24,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from batpak.arguments import require_callable
 from batpak.digest import ZERO_HASH
 from batpak.disk.seam import Directory, StrPath
 from batpak.errors import CorruptStore, DamageError, StorageFailed
@@ -153,8 +154,10 @@ def verify_log(
     Raises:
         StorageFailed: The system refused.
         FutureVersion: Something is newer than this code.
-        InvalidArgument: A segment is of format version 1.
+        InvalidArgument: A segment is of format version 1; or `progress` cannot be called.
     """
+    if progress is not None:
+        require_callable("progress", progress)
     report = _Verification(directory, seen, since, progress).run()
     if since is None or believed is None or isinstance(since.verify(believed), Signed):
         return report

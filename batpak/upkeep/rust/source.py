@@ -115,21 +115,26 @@ class RustSource:
             after: Only behind this global sequence.
 
         Raises:
+            InvalidArgument: `after` is no sequence.
             CorruptStore: While iterating; a payload is not the one that its hash is of.
-            StoreClosed: The source was closed.
+            StoreClosed: While iterating; the source was closed.
         """
-        if after is not None and not is_count(after):
-            raise InvalidArgument("after", "must be a sequence, 0 or more")
-        return self._events(-1 if after is None else after)
+        return self._events(_behind(after))
 
     def frames(self, *, after: int | None = None) -> Iterator[tuple[int, Frame]]:
         """Global sequence and frame of the visible events. Raises as `events`."""
-        found = self._read(-1 if after is None else after)
+        found = self._read(_behind(after))
         return ((self._numbers.of[row], one) for row, one in found)
 
     def faults(self) -> Iterator[CorruptStore]:
-        """Read every event, visible or not; what is wrong with those that are damaged."""
+        """Read every event, visible or not; what is wrong with those that are damaged.
+
+        Raises:
+            StoreClosed: While iterating; the source was closed.
+        """
         for row in range(len(self._scan)):
+            if self._closed:
+                raise StoreClosed
             try:
                 self._frame(row)
             except CorruptStore as error:
@@ -228,6 +233,15 @@ class RustSource:
             detail = f"the entity or the scope is none that the original takes: {fault_of.value}"
             raise CorruptStore(file.path, at, Damage.FRAME, detail)
         return found
+
+
+def _behind(after: object) -> int:
+    """The sequence behind which events are asked for; -1: all of them."""
+    if after is None:
+        return -1
+    if not is_count(after):
+        raise InvalidArgument("after", "must be a sequence, 0 or more")
+    return after
 
 
 def is_rust(path: StrPath, platform: Platform = REAL) -> bool:

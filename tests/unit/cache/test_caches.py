@@ -95,6 +95,16 @@ def test_what_was_put_last_is_there(cache: ProjectionCache) -> None:
     assert cache.get("c") is None
 
 
+def test_a_key_of_a_subclass_of_text_is_what_it_holds(cache: ProjectionCache) -> None:
+    class Key(str):
+        __slots__ = ()
+
+    cache.put(Key("a"), row())
+
+    assert cache.get("a") == cache.get(Key("a")) == row()
+    assert cache.delete(Key("a")) == 1
+
+
 def test_deleting_forgets_what_begins_so_and_counts_it(cache: ProjectionCache) -> None:
     for key in ("s/p/1/", "s/p/10/", "s/q/1/", "t/p/1/"):
         cache.put(key, row())

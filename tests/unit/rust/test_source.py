@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -162,6 +162,12 @@ def test_the_events_of_a_batch_name_their_first_one() -> None:
 def test_reading_begins_behind_a_number() -> None:
     with RustSource.open(FIXTURE / "A") as source:
         assert [one.sequence for one in source.events(after=5)] == [6, 7, 9, 10]
+        assert [number for number, _ in source.frames(after=5)] == [6, 7, 9, 10]
+        refused: list[Any] = [-1, "5", True]
+        for wrong in refused:
+            for read in (source.events, source.frames):
+                with pytest.raises(InvalidArgument, match="after"):
+                    read(after=wrong)
 
 
 def test_an_id_that_is_no_uuid_of_the_clock_was_a_key() -> None:
@@ -178,8 +184,9 @@ def test_a_closed_source_reads_nothing() -> None:
     source.close()
     source.close()
 
-    with pytest.raises(StoreClosed):
-        next(rest)
+    for read in (rest, source.events(), source.frames(), source.faults()):
+        with pytest.raises(StoreClosed):
+            next(read)
 
 
 def test_a_writer_keeps_a_source_out(at: Path) -> None:

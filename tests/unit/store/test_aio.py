@@ -233,6 +233,21 @@ def test_a_fold_takes_what_that_of_a_store_takes(tmp_path: Path) -> None:
         asyncio.run(main())
 
 
+def test_a_projection_that_raises_what_no_future_takes_ends_the_await(tmp_path: Path) -> None:
+    class Ended(Sum):
+        @override
+        def apply(self, state: Counted, event: StoredEvent[EventPayload], /) -> Counted:
+            return super().apply(next(iter([state][1:])), event)
+
+    async def work(store: Store) -> None:
+        with pytest.raises(InvalidArgument, match="StopIteration"):
+            await asyncio.wait_for(aio.project(store, Ended(), USER.entity), 10)
+
+    with Store.open(tmp_path / "s", PLAIN) as store:
+        store.append(USER, Counted(n=1))
+        asyncio.run(work(store))
+
+
 def test_an_await_that_is_cancelled_leaves_the_commit_whole(tmp_path: Path) -> None:
     async def main() -> None:
         batch = [BatchItem(USER, Counted(n=n)) for n in range(3)]

@@ -85,6 +85,12 @@ WRONG: Final[dict[str, tuple[str, Callable[[Any], object]]]] = {
     "scope with a surrogate": ("scope", lambda s: s.by_scope("\ud800")),
     "entity of version": ("entity", lambda s: s.version("\ud800")),
     "entity of stream": ("entity", lambda s: s.stream("\ud800")),
+    "entity that is a number": ("entity", lambda s: s.entities(0)),
+    "prefix that is empty bytes": ("entity", lambda _: Region(entity=b"")),  # type: ignore[arg-type]  # what a checker refuses
+    "one kind for several": ("kinds", lambda _: KindFilter.one_of(Counted.KIND)),  # type: ignore[arg-type]  # likewise
+    "position of a cursor": ("position", lambda s: s.cursor_guaranteed().behind(None)),
+    "progress of verify": ("progress", lambda s: s.verify(progress=0)),
+    "progress of snapshot": ("progress", lambda s: s.snapshot("never", progress="x")),
     "entity that is bytes": ("entity", lambda s: s.version(b"user:1")),
     "category that is a float": ("category", lambda _: KindFilter.category(1.0)),  # type: ignore[arg-type]  # what a checker refuses
     "category that is a bool": ("category", lambda _: KindFilter.category(True)),

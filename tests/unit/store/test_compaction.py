@@ -521,6 +521,29 @@ def test_what_a_cursor_had_not_reached_shows_as_gaps(store: Store) -> None:
     assert (narrow.take_gaps(), narrow.gaps_lost) == ([], 0)
 
 
+def test_what_is_removed_in_front_of_a_cursor_that_has_begun_is_not_given_to_it(
+    store: Store,
+) -> None:
+    fill(store, 30)
+    cursor, iterator = store.cursor_guaranteed(), store.query()
+    follower = store.cursor_guaranteed(Region(kinds=Said)).follow(0)
+    assert len(cursor.poll_batch(6)) == 6
+    assert next(follower).sequence == next(iterator).sequence == 0
+
+    store.compact(retain=lambda event: event.sequence not in (7, 9, 29))
+    store.compact(tombstone=lambda event: event.sequence in (8, 11))
+
+    given = cursor.poll_batch(100)
+    kept = [n for n in range(6, 29) if n not in (7, 9)]
+    assert [event.sequence for event in given if event.kind != Compacted.KIND] == kept
+    erased = [event.sequence for event in given if isinstance(event.payload, Tombstoned)]
+    assert erased == [8, 11]
+    assert cursor.take_gaps() == [Gap(7, 7, 1, 8), Gap(9, 9, 1, 10), Gap(29, 29, 1, 30)]
+    said = [n for n in range(1, 29) if n not in (7, 8, 9, 11)]
+    assert [event.sequence for event in follower] == said
+    assert [event.sequence for event in iterator] == list(range(1, 30))  # as it was when it began
+
+
 def test_gaps_are_kept_as_far_as_there_is_room(store: Store) -> None:
     fill(store, 30)
     few = store.cursor_guaranteed(gap_capacity=2)

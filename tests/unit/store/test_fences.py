@@ -50,7 +50,7 @@ from batpak.platform import REAL
 from batpak.read.reactor import ReactionBatch, Reactor
 from batpak.read.restart import OnFailure, RestartPolicy
 from batpak.read.witness import AtLeastOnce
-from batpak.read.worker import WorkerFailed
+from batpak.read.worker import Step, WorkerFailed
 from batpak.region import Region
 from batpak.report import Busy, BusyReason, CompactionReport, Watermark
 from batpak.store import Store
@@ -213,12 +213,19 @@ def test_a_ticket_is_the_cause_of_what_is_staged_later(store: Store) -> None:
     with store.visibility_fence() as later:
         again = later.append(USER, Counted(n=6), caused_by=then)
         with (
-            Store.open("elsewhere", PLAIN, platform=SimPlatform()) as elsewhere,
+            Store.open("elsewhere", PLAIN, platform=SimPlatform(seed=7)) as elsewhere,
             elsewhere.visibility_fence() as foreign,
         ):
             undecided = foreign.append(USER, Counted(n=1))
             with pytest.raises(InvalidArgument):
                 later.append(USER, Counted(n=7), caused_by=undecided)
+            foreign.commit()
+            for stage in (
+                lambda: later.append(USER, Counted(n=7), caused_by=undecided),
+                lambda: later.append_batch([BatchItem(USER, Counted(n=7))], caused_by=undecided),
+            ):
+                with pytest.raises(UnknownParent):  # not when all of it is committed
+                    stage()
     assert again.result().causation_id == two.event_id
 
 
@@ -817,6 +824,30 @@ def test_a_worker_does_not_wait_for_a_fence_of_its_own_handler(tmp_path: Path) -
             worker.join(10)
         assert isinstance(caught.value.cause, FenceError)
         assert store.count() == 1
+
+
+def test_a_worker_asks_now_and_then_whether_a_fence_of_another_store_is_over() -> None:
+    sim, asked = SimPlatform(), 0
+    brief = replace(PLAIN, limits=Limits(fence_timeout_s=1.0))
+
+    with Store.open("store", PLAIN, platform=sim) as store:
+        store.append(USER, Counted(n=0))
+        with Store.open("other", brief, platform=sim) as other:
+
+            def answer(_events: object, _witness: object) -> Step:
+                nonlocal asked
+                asked += 1
+                assert asked < 100, "it asks all the time"
+                other.append(OTHER, Said(text="late"))
+                return Step.STOP
+
+            fence = other.visibility_fence()
+            worker = store.cursor_worker(Region(kinds=Counted), answer, name="asks")
+            worker.join(10)
+
+            assert (fence.state, other.count()) == (FenceState.EXPIRED, 1)
+            assert asked > 1
+            assert worker.restarts == 0
 
 
 def test_a_close_does_not_wait_for_workers_that_wait_for_a_fence(tmp_path: Path) -> None:

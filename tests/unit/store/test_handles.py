@@ -20,8 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from batpak.config import Limits, StoreConfig
+from batpak.config import Durability, Limits, StoreConfig
 from batpak.errors import (
     BatpakError,
     DurabilityUnknown,
@@ -214,6 +215,26 @@ def test_a_lost_handle_warns_and_frees_the_directory(tmp_path: Path) -> None:
     assert [one.category for one in told] == [ResourceWarning]
     with Store.open(tmp_path / "s", PLAIN) as again:
         assert not again.open_report.clean
+        assert again.count() == 1
+
+
+@pytest.mark.filterwarnings("ignore:unclosed store:ResourceWarning")
+@pytest.mark.parametrize("level", [Durability.COMMIT, Durability.INTERVAL])
+def test_a_lost_handle_stores_what_stands_in_line_and_leaves_no_thread(
+    level: Durability, tmp_path: Path
+) -> None:
+    before = threading.enumerate()
+    store = Store.open(tmp_path / "s", replace(PLAIN, durability=level))
+    store.submit(USER, Counted(n=0))
+    own = [thread for thread in threading.enumerate() if thread not in before]
+    assert own
+    del store
+    gc.collect()  # a thread that was serving the line has let go of it, or does so now
+
+    for thread in own:
+        thread.join(10)
+        assert not thread.is_alive()
+    with Store.open(tmp_path / "s", PLAIN) as again:
         assert again.count() == 1
 
 

@@ -59,6 +59,10 @@ class Scope(enum.StrEnum):
     SHOP = "shop"
 
 
+class Old(str, enum.Enum):  # noqa: UP042  whose members print as Old.SHOP
+    SHOP = "shop"
+
+
 def descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
@@ -139,6 +143,24 @@ def test_subclasses_of_text_and_bytes_are_stored_as_what_they_hold() -> None:
     assert found.coordinate == receipt.coordinate == Coordinate("user:1", "shop")
     assert {type(receipt.coordinate.entity), type(receipt.coordinate.scope)} == {str}
     assert (found.idempotency_key, found.extensions) == (b"k", {"app.trace": b"\x01"})
+
+
+@pytest.mark.parametrize("text", [Text("shop"), Scope.SHOP, Old.SHOP], ids=repr)
+def test_a_question_by_a_subclass_of_text_is_one_by_what_it_holds(text: str) -> None:
+    with Store.open("store", PLAIN, platform=SimPlatform()) as store:
+        store.append(Coordinate(text, text), Counted(n=0))
+
+        region, plain = Region(entity=text, scope=text), Region(entity="shop", scope="shop")
+        assert (region.identity, type(region.scope)) == (plain.identity, str)
+        assert store.version(text) == len(list(store.stream(text))) == store.count(region) == 1
+        assert list(store.entities(text)) == ["shop"]
+        with store.cursor_guaranteed(region, checkpoint_id=text) as cursor:
+            assert cursor.poll() is not None
+            cursor.commit()
+        with store.cursor_guaranteed(plain, checkpoint_id="shop") as cursor:
+            assert cursor.poll() is None
+        store.reset_cursor(text, position=0)
+        assert [one.checkpoint_id for one in store.cursor_checkpoints()] == ["shop"]
 
 
 def test_events_and_receipts_can_be_kept_in_a_set() -> None:

@@ -87,6 +87,21 @@ def test_an_event_is_proved_however_it_is_at_hand(store: Store, tmp_path: Path) 
         assert reader.prove(receipt, note).verify([OURS.public]) == BELIEVED
 
 
+def test_what_was_removed_is_not_proved_and_what_stands_before_it_is(store: Store) -> None:
+    first, erased, dropped = (store.append(USER, Counted(n=n)) for n in range(3))
+    note = store.checkpoint()
+    early = store.prove(erased, note)
+    store.compact(tombstone=lambda event: event.sequence == erased.sequence)
+    store.compact(retain=lambda event: event.sequence != dropped.sequence)
+
+    with pytest.raises(InvalidArgument, match="payload was removed"):
+        store.prove(erased, note)
+    with pytest.raises(EventNotFound):
+        store.prove(dropped, note)
+    for proof in (early, store.prove(first, note)):
+        assert proof.verify([OURS.public]) == BELIEVED
+
+
 def test_a_proof_goes_to_any_note_that_was_taken_later(store: Store) -> None:
     receipt = store.append(USER, Counted(n=1))
     notes = [store.checkpoint()]

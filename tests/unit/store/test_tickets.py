@@ -30,6 +30,7 @@ from batpak.config import Durability, Limits, StoreConfig
 from batpak.coordinate import Coordinate
 from batpak.errors import (
     BatpakError,
+    ForkedStoreError,
     IdempotencyConflict,
     InvalidArgument,
     StoreClosed,
@@ -361,6 +362,23 @@ def test_a_time_out_withdraws_nothing_and_a_result_can_be_asked_for_again() -> N
         assert ticket.result() is ticket.result(0)
         assert ticket.exception(0) is None
         assert store.get(ticket.result().event_id, Counted).payload.n == 1
+
+
+def test_a_forked_child_does_not_wait_for_what_its_parent_has_in_line() -> None:
+    pids = [4711]
+    sim = SimPlatform(pid=lambda: pids[-1])
+    with Store.open("store", PLAIN, platform=sim) as store:
+        early, late = store.submit(USER, Counted(n=1)), store.submit(USER, Counted(n=2))
+        early.result()
+        waiting = store.submit(USER, Counted(n=3))
+        pids.append(4712)  # a forked child: none of the threads that would decide it
+        assert (early.result().sequence, late.done(), waiting.done()) == (0, True, False)
+        for ask in (waiting.result, waiting.exception, waiting.hasten, lambda: waiting.result(1)):
+            with pytest.raises(ForkedStoreError) as caught:
+                ask()
+            assert caught.value.opener_pid == 4711
+        pids.pop()
+        assert waiting.result().sequence == 2
 
 
 def test_many_threads_may_wait_for_one_ticket(tmp_path: Path) -> None:
