@@ -22,6 +22,7 @@ from batpak.index.query import Rows
 from batpak.index.row import Part
 from batpak.index.table import Table
 from batpak.journal.segment import Segments
+from batpak.kind import EventKind
 from batpak.payload import EventPayload
 from batpak.read import shapes
 from batpak.read.fetch import STORED, Fetch
@@ -104,7 +105,7 @@ class Queries(ABC):
         table = self._table
         if isinstance(which, UUID):
             return table.with_id(which.int >> 64)
-        if isinstance(which, int) and is_count(which):
+        if isinstance(which, int) and is_count(which) and not isinstance(which, EventKind):
             return table.locate(which) if which < table.bound else None
         raise InvalidArgument("which", "must be an event id or a sequence")
 

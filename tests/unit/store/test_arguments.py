@@ -68,6 +68,7 @@ WRONG: Final[dict[str, tuple[str, Callable[[Any], object]]]] = {
     "scan": ("step", lambda s: s.subscribe_lossy().ops().scan(0, 0)),
     "seek": ("position", lambda s: s.cursor_guaranteed().seek("x")),
     "seek behind the log": ("position", lambda s: s.cursor_guaranteed().seek(4)),
+    "kind, which is a number": ("which", lambda s: s.get(Counted.KIND)),
     "form of get": ("form", lambda s: s.get(0, form="raw")),
     "form of query": ("form", lambda s: s.query(form="raw")),
     "form of stream": ("form", lambda s: s.stream("user:1", form=None)),
