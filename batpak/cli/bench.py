@@ -48,7 +48,7 @@ def bench(
         ),
     ] = Path(),
     *,
-    seconds: Annotated[float, typer.Option(min=0.01, help="For each of the rows.")] = 0.5,
+    seconds: Annotated[float, typer.Option(min=0.01, max=3600, help="For each of the rows.")] = 0.5,
     as_json: AsJson = False,
 ) -> None:
     """Measure appends, reads and a verification on this machine, in this directory.

@@ -59,6 +59,8 @@ def decode(
     """
     if (kind is None) == (sequence is None):
         raise typer.BadParameter("give a store and a sequence, or --kind and a payload")
+    if kind is None and version is not None:
+        raise typer.BadParameter("--version is of a payload; an event of a store has its own")
     number = None if kind is None else kind_of(kind)
     data = b"" if number is None else _bytes(source)
 

@@ -109,8 +109,7 @@ def stat(
     original.show_names(console, stats.entities, stats.scopes)
     original.show_kinds(console, stats.kinds, kinds)
     if report.torn is not None:
-        left = f"  {report.torn.bytes:,} bytes were being written when the writer stopped"
-        console.print(Text(left, style="yellow"))
+        console.print(Text(f"  {_unfinished(report.torn)}", style="yellow"))
 
 
 def _show(report: VerifyReport, note: CheckpointNote | None, path: str) -> None:
@@ -140,8 +139,7 @@ def _show(report: VerifyReport, note: CheckpointNote | None, path: str) -> None:
     if report.torn is not None:
         torn = report.torn
         where = f"{path}{torn.file.removeprefix(whole)}:{torn.offset}"
-        text = f"  {where}  {torn.bytes:,} bytes were being written when the writer stopped"
-        console.print(Text(harmless(text), style="yellow"))
+        console.print(Text(harmless(f"  {where}  {_unfinished(torn)}"), style="yellow"))
 
 
 def _line(finding: Finding, file: str) -> Text:
@@ -152,6 +150,11 @@ def _line(finding: Finding, file: str) -> Text:
         f"{event}  {harmless(finding.detail)} ",
         (f"[{finding.reason.value}]", "dim"),
     )
+
+
+def _unfinished(torn: Torn) -> str:
+    were = "was" if torn.bytes == 1 else "were"
+    return f"{counted(torn.bytes, 'byte')} {were} being written when the writer stopped"
 
 
 def _torn(torn: Torn | None, folder: str = "") -> dict[str, object] | None:

@@ -637,6 +637,7 @@ def test_a_payload_is_decoded_with_the_generated_class(
     [
         ["decode", "s"],
         ["decode", "s", "1", "--kind", "0x2001"],
+        ["decode", "s", "1", "--version", "2"],
         ["decode", "zz", "--kind", "0x2001", "--plain"],
         ["decode", "80", "--kind", "0x20010", "--plain"],
         ["decode", "80", "--kind", "kind", "--plain"],

@@ -208,7 +208,10 @@ def test_a_header_that_is_damaged_is_one_finding(files: Path) -> None:
     assert "stopped" not in done.output  # the footer of the file before
 
 
-def test_a_torn_end_is_told_and_is_no_damage(store: Path) -> None:
+@pytest.mark.parametrize(
+    ("left", "said"), [(b"\x00\x00\x01\x00torn", "8 bytes were"), (b"\x01", "1 byte was")]
+)
+def test_a_torn_end_is_told_and_is_no_damage(store: Path, left: bytes, said: str) -> None:
     import shutil
 
     with Store.open(store, PLAIN) as opened:
@@ -216,14 +219,14 @@ def test_a_torn_end_is_told_and_is_no_damage(store: Path) -> None:
         copy = shutil.copytree(store, store.parent / "crashed")
     with (copy / "000001.fbat").open("r+b") as file:
         at = file.seek(len(file.read().rstrip(b"\0")))
-        file.write(b"\x00\x00\x01\x00torn")
+        file.write(left)
 
     done = CliRunner().invoke(app, [str(copy)])
 
     assert done.exit_code == 0
-    assert f"{copy}/000001.fbat:{at}  8 bytes were being written" in done.output
+    assert f"{copy}/000001.fbat:{at}  {said} being written" in done.output
     told = json.loads(CliRunner().invoke(app, [str(copy), "--json"]).output)
-    assert told["torn"] == {"file": f"{copy}/000001.fbat", "offset": at, "bytes": 8}
+    assert told["torn"] == {"file": f"{copy}/000001.fbat", "offset": at, "bytes": len(left)}
     counted = json.loads(CliRunner().invoke(counting, [str(copy), "--json"]).output)
     assert counted["torn"] == told["torn"]
     assert json.loads(CliRunner().invoke(counting, [str(store), "--json"]).output)["torn"] is None
