@@ -217,10 +217,22 @@ POINTS: Final = ("CALL", "RESUME", "JUMP_BACKWARD")
 
 @cache
 def breakable(code: CodeType) -> frozenset[int]:
-    """The offsets before which CPython lets a signal handler run: behind calls, in loops."""
-    steps = list(dis.get_instructions(code))
+    """The offsets before which CPython lets a signal handler run: behind calls, in loops.
+
+    Who handles what is raised there is told by the call. Where that is somebody else than behind
+    it, as in front of the end of a `with`, a trace function cannot raise what a handler does.
+    """
+    known = dis.Bytecode(code)
+    entries: list[Any] = vars(known)["exception_entries"]  # of which typeshed does not know
+
+    def handler_of(offset: int) -> int | None:
+        found = (entry.target for entry in entries if entry.start <= offset < entry.end)
+        return next(found, None)
+
     return frozenset(
-        step.offset for before, step in pairwise(steps) if before.opname.startswith(POINTS)
+        step.offset
+        for before, step in pairwise(known)
+        if before.opname.startswith(POINTS) and handler_of(before.offset) == handler_of(step.offset)
     )
 
 

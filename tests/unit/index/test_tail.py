@@ -6,14 +6,13 @@ or when an exception from outside cuts a commit short and it is published again.
 
 from __future__ import annotations
 
-import dis
 import sys
 import threading
 from array import array
 from collections.abc import Callable, Sequence
-from functools import cache, partial
-from itertools import count, pairwise
-from types import CodeType, FrameType
+from functools import partial
+from itertools import count
+from types import FrameType
 from typing import Any, Final
 
 import hypothesis.strategies as st
@@ -24,6 +23,7 @@ from batpak.errors import InvalidArgument
 from batpak.index import tail as module
 from batpak.index.row import NO_ID
 from batpak.index.tail import Tail
+from tests.unit.commit.test_lane import breakable
 from tests.unit.index.rows import FIRST, START, Event, change_of, empty_tail, end_of, id_of, tail_of
 
 ENTITIES: Final = ("b", "a:2", "a", "é:1", "ab")
@@ -328,16 +328,6 @@ def test_readers_that_are_up_to_date_take_no_lock() -> None:
 
 
 TRACED: Final = sys.version_info < (3, 12)  # from then on `sys.settrace` shows few bytecodes
-
-
-@cache
-def breakable(code: CodeType) -> frozenset[int]:
-    """The offsets before which CPython lets a signal handler run: behind calls, in loops."""
-    points = ("CALL", "RESUME", "JUMP_BACKWARD")
-    steps = list(dis.get_instructions(code))
-    return frozenset(
-        step.offset for before, step in pairwise(steps) if before.opname.startswith(points)
-    )
 
 
 def interrupted(act: Callable[[], object], at: int) -> bool:
