@@ -330,6 +330,7 @@ def interrupted(act: Callable[[], object], at: int) -> tuple[int, BaseException 
 @pytest.mark.skipif(
     sys.version_info[:2] == (3, 12), reason="3.12 shows no bytecodes to a trace function"
 )
+@pytest.mark.filterwarnings("ignore:unclosed scandir:ResourceWarning")  # cut off where it was made
 @pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_close_that_was_interrupted_anywhere_can_be_repeated(tmp_path: Path, every: int) -> None:
     path = tmp_path / "s"
