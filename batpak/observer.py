@@ -123,14 +123,7 @@ class Observer(ReadOnlyStore):
         def note() -> Point:
             return self._noted(lookout.sight.tip, cursors=False)
 
-        for _ in range(LOOKS_MAX):
-            try:
-                return replace(lookout.hold(note), cursors=kept)
-            except StorageFailed as error:  # the writer compacts: files go while they are opened
-                if error.errno not in GONE:
-                    raise
-            lookout.renew()
-        return replace(lookout.hold(note), cursors=kept)
+        return self._still(lambda: replace(lookout.hold(note), cursors=kept))
 
     @override
     def _alive(self) -> None:
