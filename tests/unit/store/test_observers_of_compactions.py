@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -37,6 +38,18 @@ def fill(store: Store, count: int) -> None:
         store.append(USER, Counted(n=store.frontier().visible))
 
 
+@contextmanager
+def observed(sim: SimPlatform) -> Generator[tuple[Store, Observer]]:
+    """A store of sixty, and somebody who has seen them."""
+    with (
+        Store.open("store", CONFIG, platform=sim) as store,
+        Store.observe("store", platform=sim) as observer,
+    ):
+        fill(store, 60)
+        observer.refresh()
+        yield store, observer
+
+
 def numbers(observer: Observer) -> list[int]:
     return [event.payload.n for event in observer.query() if isinstance(event.payload, Counted)]
 
@@ -44,12 +57,7 @@ def numbers(observer: Observer) -> list[int]:
 @pytest.mark.parametrize("mapped", [True, False])
 def test_what_is_dropped_is_gone_at_the_next_look(mapped: bool) -> None:
     sim = SimPlatform(mapped=mapped)
-    with (
-        Store.open("store", CONFIG, platform=sim) as store,
-        Store.observe("store", platform=sim) as observer,
-    ):
-        fill(store, 60)
-        observer.refresh()
+    with observed(sim) as (store, observer):
         assert numbers(observer) == list(range(60))
 
         store.compact(retain=lambda event: event.sequence not in (3, 17))
@@ -74,12 +82,7 @@ def test_what_is_dropped_is_gone_at_the_next_look(mapped: bool) -> None:
 
 def test_a_look_between_announcement_and_removal_is_not_the_last_one() -> None:
     sim = SimPlatform()
-    with (
-        Store.open("store", CONFIG, platform=sim) as store,
-        Store.observe("store", platform=sim) as observer,
-    ):
-        fill(store, 60)
-        observer.refresh()
+    with observed(sim) as (store, observer):
         started = len(sim.operations)
         looks = list[int]()
 
@@ -118,10 +121,8 @@ def test_an_announcement_that_came_to_nothing_does_no_harm() -> None:
 def test_what_a_run_has_removed_that_was_cut_short_behind_its_commit_is_soon_gone() -> None:
     """The files that it merged are still there, and only an earlier one is another."""
     sim = SimPlatform()
-    store = Store.open("store", CONFIG, platform=sim)
-    fill(store, 60)
-    files = store.stats().segments
-    with Store.observe("store", platform=sim) as observer:
+    with observed(sim) as (store, observer):
+        files = store.stats().segments
         sim.fail_at(1, errno.EIO, kind="syncdir")
         with pytest.raises(StorageFailed):
             store.compact(tombstone=lambda event: event.sequence == 30)
@@ -131,7 +132,6 @@ def test_what_a_run_has_removed_that_was_cut_short_behind_its_commit_is_soon_gon
             observer.refresh()
 
         assert isinstance(observer.get(30).payload, Tombstoned)
-    store.close()
 
 
 def test_an_iterator_that_has_begun_keeps_its_files_over_a_complete_look(tmp_path: Path) -> None:
@@ -199,12 +199,7 @@ def test_what_goes_away_again_while_it_is_looked_for_is_looked_for_again(tmp_pat
 
 def test_a_look_that_takes_everything_anew_shows_no_version_before_its_event() -> None:
     sim = SimPlatform()
-    with (
-        Store.open("store", CONFIG, platform=sim) as store,
-        Store.observe("store", platform=sim) as observer,
-    ):
-        fill(store, 60)
-        observer.refresh()
+    with observed(sim) as (store, observer):
         fill(store, 60)
         store.append(Coordinate("user:2", "acme"), Counted(n=120))
         store.compact()
